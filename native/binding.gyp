@@ -1,0 +1,25 @@
+{
+  "target_defaults": {
+    "cflags_cc": ["-std=c++20", "-Wall", "-Wextra", "-O2"],
+    "cflags": ["-fstack-protector-strong", "-D_FORTIFY_SOURCE=2"],
+    "include_dirs": ["."]
+  },
+  "targets": [
+    {
+      # N-API addon: what JavaScript cannot do itself (descriptor passing, locks, close-on-exec, prctl, chroot).
+      "target_name": "swtpm_native",
+      "sources": ["<!@(ls addon/*.cc)"],
+      "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
+      "defines": ["NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS", "NAPI_VERSION=8"]
+    },
+    {
+      # One TPM: libtpms, the command pump and the state store, in a process of its own.
+      "target_name": "tpm-engine",
+      "type": "executable",
+      "sources": ["<!@(ls engine/*.cc state/*.cc)"],
+      "libraries": ["-ltpms", "-lcrypto", "-lseccomp"],
+      "cflags": ["-fPIE", "-pthread"],
+      "ldflags": ["-pie", "-pthread", "-Wl,-z,relro,-z,now"]
+    }
+  ]
+}
