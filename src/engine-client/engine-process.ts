@@ -1,0 +1,101 @@
+/** Starts tpm-engine with the descriptors it inherits, and finds its executable. */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { closeSync, existsSync } from 'node:fs'
+import { SwtpmError } from '../errors.ts'
+import { check, native } from '../native.ts'
+import { installedFile } from '../paths.ts'
+import type { TpmVersion } from '../protocol/tpm-header.ts'
+
+/** What an engine is started with; keys follow over the channel, never as arguments. */
+export interface EngineOptions {
+  readonly tpmVersion: TpmVersion
+  readonly backend: 'dir' | 'linear'
+  /** The state directory, or the file or block device of the linear backend, open for reading and writing. */
+  readonly stateFd: number
+  /** Mode of new state files, as the umask leaves it unless `modeGiven`. */
+  readonly mode: number
+  readonly modeGiven: boolean
+  readonly sync: boolean
+  readonly backup: boolean
+  readonly allowSetLocality: boolean
+  readonly rejectLocality4: boolean
+  readonly autoShutdown: boolean
+  readonly seccomp: 'none' | 'log' | 'kill'
+  readonly logLevel: number
+  readonly logPrefix: string
+  /** Where libtpms's debug output goes. */
+  readonly logFd: number
+}
+
+export interface StartedEngine {
+  readonly child: ChildProcess
+  /** Our end of the channel: non-blocking, close-on-exec. */
+  readonly channelFd: number
+}
+
+const enginePath = (): string => installedFile('native/build/Release/tpm-engine', 'npm run build:native')
+
+function engineArguments(options: EngineOptions): string[] {
+  const args = ['--tpm', options.tpmVersion, '--backend', options.backend, '--mode', options.mode.toString(8)]
+  if (options.modeGiven) args.push('--mode-given')
+  if (!options.sync) args.push('--no-sync')
+  if (options.backup) args.push('--backup')
+  if (options.allowSetLocality) args.push('--allow-set-locality')
+  if (options.rejectLocality4) args.push('--reject-locality-4')
+  if (!options.autoShutdown) args.push('--no-auto-shutdown')
+  args.push('--log-level', String(options.logLevel), '--seccomp', options.seccomp)
+  if (options.logPrefix !== '') args.push('--log-prefix', options.logPrefix)
+  return args
+}
+
+/** @throws SwtpmError SWTPM_ERR_ENGINE_START */
+export function startEngine(options: EngineOptions): StartedEngine {
+  const pair = native.socketPair()
+  if (typeof pair === 'number') check(pair, 'make a socket pair for the engine')
+  const [ours, theirs] = pair as [number, number]
+  try {
+    // Detached: a terminal's ^C reaches the supervisor alone, which then ends the engine in order.
+    const child = spawn(enginePath(), engineArguments(options), {
+      stdio: ['ignore', 'ignore', options.logFd, theirs, options.stateFd],
+      detached: true,
+      cwd: '/',
+      env: {},
+    })
+    child.unref()
+    return { child, channelFd: ours }
+  } catch (error) {
+    closeSync(ours)
+    throw new SwtpmError('SWTPM_ERR_ENGINE_START', `Cannot start the engine: ${(error as Error).message}`, {
+      cause: error,
+    })
+  } finally {
+    closeSync(theirs)
+  }
+}
+
+/** What the engine and its libtpms can do. */
+export interface EngineInfo {
+  /** "0.9.2" */
+  readonly libtpms: string
+  readonly tpm12: boolean
+  readonly tpm2: boolean
+  /** TPMLIB_GetInfo's answer, parsed; null where libtpms gave none. */
+  readonly info: unknown
+  readonly profiles: unknown
+}
+
+/**
+ * Asks an engine, without a TPM, what it and libtpms can do.
+ * @param flags TPMLIB_GetInfo flags
+ */
+export function engineInfo(flags: number, tpmVersion: TpmVersion): EngineInfo {
+  const path = enginePath()
+  const result = spawnSync(path, ['--print-info', String(flags), '--tpm', tpmVersion], { encoding: 'utf8' })
+  if (result.status !== 0) {
+    const why = result.error?.message ?? result.stderr.trim()
+    throw new SwtpmError('SWTPM_ERR_ENGINE_START', `Cannot ask "${path}" what it supports: ${why}`)
+  }
+  return JSON.parse(result.stdout) as EngineInfo
+}
+
+export const engineIsBuilt = (): boolean => existsSync(enginePath())

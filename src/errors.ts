@@ -1,0 +1,28 @@
+/**
+ * The faults that the program reports itself. What a TPM or a verb answers is a value (protocol/tpm-result.ts); these are
+ * exceptions, with a code that callers may test and a text that names the thing, the reason and the way out.
+ */
+
+const CODES = {
+  SWTPM_ERR_ENGINE_START: 'the engine could not be started',
+  SWTPM_ERR_ENGINE_GONE: 'the engine has ended, its TPM with it',
+  SWTPM_ERR_ENGINE_PROTOCOL: 'the engine sent something that is not in the protocol',
+  SWTPM_ERR_STATE_DIR: 'the state location cannot be used',
+  SWTPM_ERR_STATE_LOCKED: 'another process holds the state',
+  SWTPM_ERR_DEVICE: 'a device node could not be opened or made',
+  SWTPM_ERR_SOCKET: 'a socket could not be opened, bound or connected',
+  SWTPM_ERR_TPM_INIT: 'libtpms refused to start the TPM',
+  SWTPM_ERR_PRIVILEGE: 'a change of user, root directory or privilege failed',
+} as const
+
+export type SwtpmErrorCode = keyof typeof CODES
+
+export class SwtpmError extends Error {
+  readonly code: SwtpmErrorCode
+
+  constructor(code: SwtpmErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'SwtpmError'
+    this.code = code
+  }
+}

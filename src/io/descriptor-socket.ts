@@ -1,0 +1,99 @@
+/**
+ * A connected Unix or TCP socket that can carry descriptors (SCM_RIGHTS), which Node's own sockets cannot.
+ *
+ * Non-blocking: reads when readable, queues what cannot be written yet. Owns its descriptor and closes it.
+ */
+import { EventEmitter } from 'node:events'
+import { closeSync } from 'node:fs'
+import { native } from '../native.ts'
+
+const READABLE = 1
+const WRITABLE = 2
+const EAGAIN = -11
+const EINTR = -4
+const READ_SIZE = 64 * 1024
+
+interface Outgoing {
+  bytes: Buffer
+  fds: readonly number[]
+}
+
+export interface DescriptorSocketEvents {
+  /** The bytes of one receive and the descriptors that came with them, which are the listener's to close. */
+  data: [chunk: Buffer, fds: number[]]
+  /** The peer is gone or the connection failed; emitted once, after which nothing more comes. */
+  close: [errno: number]
+}
+
+export class DescriptorSocket extends EventEmitter<DescriptorSocketEvents> {
+  readonly fd: number
+  readonly #poller: InstanceType<typeof native.Poller>
+  readonly #receiveBuffer = Buffer.allocUnsafe(READ_SIZE)
+  readonly #queue: Outgoing[] = []
+  #open = true
+
+  /** Takes over `fd`, a connected non-blocking socket. */
+  constructor(fd: number) {
+    super()
+    this.fd = fd
+    this.#poller = new native.Poller(fd, (error, readable, writable) => {
+      if (error < 0) return this.#finish(-error)
+      if (writable) this.#flush()
+      if (readable && this.#open) this.#receive()
+    })
+    this.#poller.start(READABLE)
+  }
+
+  /** Bytes not yet taken by the kernel. */
+  get pendingBytes(): number {
+    return this.#queue.reduce((sum, { bytes }) => sum + bytes.length, 0)
+  }
+
+  /**
+   * Sends `bytes`, now or when the peer makes room, with `fds` on its first byte. The descriptors stay the caller's,
+   * to be closed once the send is known to be done: see the returned flag.
+   * @returns true when all was handed to the kernel at once
+   */
+  write(bytes: Buffer, fds: readonly number[] = []): boolean {
+    if (!this.#open) return false
+    this.#queue.push({ bytes, fds })
+    this.#flush()
+    return this.#queue.length === 0
+  }
+
+  close(): void {
+    if (!this.#open) return
+    this.#open = false
+    this.#poller.close()
+    closeSync(this.fd)
+  }
+
+  #receive(): void {
+    const fds: number[] = []
+    const n = native.receiveMessage(this.fd, this.#receiveBuffer, 0, READ_SIZE, fds)
+    if (n === EAGAIN || n === EINTR) return
+    if (n <= 0) return this.#finish(-n)
+    this.emit('data', Buffer.from(this.#receiveBuffer.subarray(0, n)), fds)
+  }
+
+  #flush(): void {
+    while (this.#open) {
+      const head = this.#queue[0]
+      if (head === undefined) break
+      const n = native.sendMessage(this.fd, head.bytes, 0, head.bytes.length, [...head.fds])
+      if (n === EINTR) continue
+      if (n === EAGAIN) break
+      if (n < 0) return this.#finish(-n)
+      head.fds = []
+      if (n === head.bytes.length) this.#queue.shift()
+      else head.bytes = head.bytes.subarray(n)
+    }
+    if (this.#open) this.#poller.start(this.#queue.length > 0 ? READABLE | WRITABLE : READABLE)
+  }
+
+  #finish(errno: number): void {
+    if (!this.#open) return
+    this.close()
+    this.emit('close', errno)
+  }
+}

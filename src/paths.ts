@@ -1,0 +1,19 @@
+/** Where the parts of the program lie: everything is found from the place of the running script, never from the cwd. */
+import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+
+/**
+ * The path of a file of the installation, given relative to the package's root: the nearest folder above the running
+ * script that has it.
+ * @throws Error naming the places tried and `remedy`, the command that makes the file
+ */
+export function installedFile(relative: string, remedy: string): string {
+  const tried: string[] = []
+  for (let folder = __dirname; ; folder = dirname(folder)) {
+    const candidate = join(folder, relative)
+    if (existsSync(candidate)) return candidate
+    tried.push(candidate)
+    if (folder === dirname(folder)) break
+  }
+  throw new Error(`Cannot find "${relative}": run \`${remedy}\`; tried ${tried.join(', ')}`)
+}
