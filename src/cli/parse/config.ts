@@ -1,0 +1,202 @@
+/**
+ * What a command line means: the result of {@link parseCommandLine}, one type for each interface.
+ *
+ * Everything is decided here that can be decided without touching the system: defaults, implications, environment
+ * variables. Nothing is opened, looked up or read yet; file descriptors are numbers that nobody has checked.
+ */
+import type { Interface, Owner } from '../options/option.ts'
+
+export type TpmVersion = '1.2' | '2'
+
+/** Where the TPM keeps its state. */
+export type StateLocation = {
+  readonly path: string
+  /** Mode bits of new files; 0640 by default. */
+  readonly mode: number
+  /** The user chose `mode`: files that exist are changed to it. */
+  readonly modeGiven: boolean
+  /** Lock the state against a second process. */
+  readonly lock: boolean
+  /** Have the state on the disk before a command is answered. */
+  readonly sync: boolean
+  /** Keep a copy of the last permanent state. */
+  readonly backup: boolean
+} & (
+  | {
+      /** a directory of files */
+      readonly kind: 'dir'
+    }
+  | {
+      /** one file or block device, `file://` */
+      readonly kind: 'linear'
+    }
+)
+
+/** Where key material comes from and how it becomes an AES key; `readStateKey()` reads it. */
+export interface KeySource {
+  readonly origin:
+    | { readonly kind: 'file'; readonly path: string }
+    | { readonly kind: 'fd'; readonly fd: number }
+  readonly material:
+    | { readonly kind: 'key'; readonly format: 'hex' | 'binary' }
+    | { readonly kind: 'passphrase'; readonly kdf: 'pbkdf2' | 'sha512' }
+  /** Size of the AES key: 128 or 256 bits. */
+  readonly keyBits: 128 | 256
+  /** Remove the file once it has been read. */
+  readonly remove: boolean
+}
+
+/** A listening Unix socket to be made. */
+export interface UnixEndpoint {
+  readonly kind: 'unix'
+  readonly path: string
+  readonly mode: number
+  readonly uid: Owner | undefined
+  readonly gid: Owner | undefined
+}
+
+/** A listening TCP socket to be made. */
+export interface TcpEndpoint {
+  readonly kind: 'tcp'
+  readonly port: number
+  /** An IPv4 or IPv6 address. */
+  readonly bindAddress: string
+  /** Scope of a link-local address. */
+  readonly interfaceName: string | undefined
+}
+
+/** A socket that was handed in. */
+export interface InheritedEndpoint {
+  readonly kind: 'fd'
+  readonly fd: number
+  readonly role: 'listener' | 'connection'
+}
+
+export type Endpoint = UnixEndpoint | TcpEndpoint | InheritedEndpoint
+
+/** Where TPM commands come from on the socket interface. */
+export type DataServer = Endpoint & {
+  /** Close the connection after each response. */
+  readonly disconnect: boolean
+}
+
+/** Where control commands come from. */
+export type ControlServer = Endpoint & {
+  /** End the TPM when the control connection is lost. */
+  readonly terminate: boolean
+}
+
+export type StartupType = 'clear' | 'state' | 'deactivated' | 'none'
+export type SeccompAction = 'none' | 'log' | 'kill'
+
+export interface LogConfig {
+  readonly destination:
+    | { readonly kind: 'stderr' }
+    | { readonly kind: 'none' }
+    | { readonly kind: 'fd'; readonly fd: number }
+    | { readonly kind: 'file'; readonly path: string; readonly truncate: boolean }
+  /** 1 and up; from 5 on libtpms logs too, at `level - 4`. */
+  readonly level: number
+  /** In front of every line; may be empty. */
+  readonly prefix: string
+  readonly format: 'text' | 'json'
+}
+
+export type PidFile =
+  | { readonly kind: 'file'; readonly path: string }
+  | { readonly kind: 'fd'; readonly fd: number }
+
+/** The profile of a new TPM 2.0. */
+export interface ProfileConfig {
+  readonly source:
+    | { readonly kind: 'json'; readonly json: string }
+    | { readonly kind: 'file'; readonly path: string }
+    | { readonly kind: 'fd'; readonly fd: number }
+  readonly removeDisabled: 'check' | 'fips-host' | undefined
+}
+
+export interface PcapConfig {
+  readonly destination:
+    | { readonly kind: 'file'; readonly path: string }
+    | { readonly kind: 'fd'; readonly fd: number }
+  readonly mode: number
+  readonly truncate: boolean
+  readonly checksums: boolean
+}
+
+/** What every interface has. */
+export interface CommonConfig {
+  readonly tpmVersion: TpmVersion
+  readonly fileKey: KeySource | undefined
+  readonly migrationKey: KeySource | undefined
+  readonly locality: { readonly rejectLocality4: boolean; readonly allowSetLocality: boolean }
+  readonly flags: {
+    /** Wait for an INIT before taking TPM commands. */
+    readonly needInit: boolean
+    readonly startup: StartupType
+    readonly disableAutoShutdown: boolean
+  }
+  readonly migration: { readonly incoming: boolean; readonly releaseLockOutgoing: boolean }
+  readonly seccomp: SeccompAction
+  readonly log: LogConfig
+  readonly pid: PidFile | undefined
+  /** A user's name or number. */
+  readonly runAs: string | undefined
+  readonly chroot: string | undefined
+  readonly profile: ProfileConfig | undefined
+  readonly pcap: PcapConfig | undefined
+  /** Go to the background once ready; on cuse unless `--foreground`. */
+  readonly daemonize: boolean
+}
+
+/** What a TPM that is to be served has besides. */
+interface RunConfig extends CommonConfig {
+  readonly action: 'run'
+  readonly state: StateLocation
+}
+
+export interface SocketConfig extends RunConfig {
+  readonly interface: 'socket'
+  /** Absent: the control channel brings a data connection (SET_DATAFD). */
+  readonly server: DataServer | undefined
+  readonly control: ControlServer | undefined
+  /** End the TPM when the data connection is lost. */
+  readonly terminate: boolean
+}
+
+export interface ChardevConfig extends RunConfig {
+  readonly interface: 'chardev'
+  readonly device:
+    | { readonly kind: 'path'; readonly path: string }
+    | { readonly kind: 'fd'; readonly fd: number }
+    | { readonly kind: 'vtpm-proxy' }
+  readonly control: ControlServer | undefined
+}
+
+export interface CuseConfig extends RunConfig {
+  readonly interface: 'cuse'
+  /** The device is /dev/NAME. */
+  readonly name: string
+  /** 0: the kernel chooses. */
+  readonly major: number
+  readonly minor: number
+  readonly foreground: boolean
+}
+
+/** Serve a TPM. */
+export type SwtpmConfig = SocketConfig | ChardevConfig | CuseConfig
+
+/** Print something and exit; the interface's own options need not be complete. */
+export type PrintRequest = CommonConfig & { readonly interface: Interface } & (
+    | { readonly action: 'help' | 'version' | 'print-capabilities' | 'print-profiles' }
+    | { readonly action: 'print-states'; readonly state: StateLocation }
+    | {
+        readonly action: 'print-info'
+        readonly infoFlags: number
+        /** Given: the state is loaded first, and more can be said. */
+        readonly state: StateLocation | undefined
+      }
+  )
+
+/** What the words after `swtpm` ask for; `action` tells which. */
+export type CommandLine = SwtpmConfig | PrintRequest
