@@ -1,0 +1,55 @@
+#include "addon/file_lock.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "addon/arguments.h"
+
+namespace swtpm::addon {
+namespace {
+
+// The whole file, however long it gets.
+struct flock WholeFile(int16_t type) {
+  struct flock lock {};
+  lock.l_type = type;
+  lock.l_whence = SEEK_SET;
+  return lock;
+}
+
+// lockFile(fd) -> 0, or -EAGAIN if another process holds a lock, or another -errno. Never waits. The
+// descriptor must be open for writing (-EBADF otherwise).
+Napi::Value LockFile(const Napi::CallbackInfo& info) {
+  struct flock lock = WholeFile(F_WRLCK);
+  const int result = fcntl(IntArgument(info, 0), F_SETLK, &lock);
+  // POSIX allows both for a conflict, and NFS uses the other one.
+  if (result < 0 && errno == EACCES) errno = EAGAIN;
+  return SystemResult(info, result);
+}
+
+// unlockFile(fd) -> 0 or -errno. Not an error if it was not locked.
+Napi::Value UnlockFile(const Napi::CallbackInfo& info) {
+  struct flock lock = WholeFile(F_UNLCK);
+  return SystemResult(info, fcntl(IntArgument(info, 0), F_SETLK, &lock));
+}
+
+// lockHolder(fd) -> id of another process whose lock is in the way, 0 if there is none or it is this process,
+// or -errno. -ESRCH: it is locked, but by nobody who has an id here (another pid namespace, or a lock that
+// belongs to an open file description).
+Napi::Value LockHolder(const Napi::CallbackInfo& info) {
+  struct flock lock = WholeFile(F_WRLCK);
+  if (fcntl(IntArgument(info, 0), F_GETLK, &lock) < 0) return SystemResult(info, -1);
+  if (lock.l_type == F_UNLCK) return Result(info, 0);
+  return Result(info, lock.l_pid > 0 ? lock.l_pid : -ESRCH);
+}
+
+}  // namespace
+
+void RegisterFileLock(Napi::Env env, Napi::Object exports) {
+  exports.Set("lockFile", Napi::Function::New<LockFile>(env, "lockFile"));
+  exports.Set("unlockFile", Napi::Function::New<UnlockFile>(env, "unlockFile"));
+  exports.Set("lockHolder", Napi::Function::New<LockHolder>(env, "lockHolder"));
+}
+
+}  // namespace swtpm::addon

@@ -1,0 +1,166 @@
+#include "addon/sockets.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "addon/arguments.h"
+#include "addon/unique_fd.h"
+
+namespace swtpm::addon {
+namespace {
+
+// An address of any family, with its length.
+struct Address {
+  sockaddr_storage storage{};
+  socklen_t length = sizeof(storage);
+
+  sockaddr* get() { return reinterpret_cast<sockaddr*>(&storage); }
+  template <typename Specific>
+  Specific* as() {
+    length = sizeof(Specific);
+    return reinterpret_cast<Specific*>(&storage);
+  }
+};
+
+// listenUnix(path, mode, backlog) -> fd (close-on-exec, non-blocking) or -errno. Mode -1 leaves the
+// permissions to the umask. -EADDRINUSE if the path exists, whatever it is. On failure after the bind the
+// file is removed.
+Napi::Value ListenUnix(const Napi::CallbackInfo& info) {
+  const auto path = TextArgument(info, 0);
+  const int mode = IntArgument(info, 1);
+  if (!path || path->empty()) return Result(info, -EINVAL);
+  Address address;
+  auto* unix_address = address.as<sockaddr_un>();
+  if (path->size() >= sizeof(unix_address->sun_path)) return Result(info, -ENAMETOOLONG);
+  unix_address->sun_family = AF_UNIX;
+  memcpy(unix_address->sun_path, path->c_str(), path->size() + 1);
+
+  UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd.valid()) return SystemResult(info, -1);
+  // Linux creates the file with the mode of the socket's own inode less the umask. So it is never more open
+  // than asked for, and the umask, which all threads share, stays as it is.
+  if (mode >= 0 && fchmod(fd.get(), static_cast<mode_t>(mode)) < 0) return SystemResult(info, -1);
+  if (bind(fd.get(), address.get(), address.length) < 0) return SystemResult(info, -1);
+  // What the umask took away comes back here, before anyone can connect. A symbolic link somebody put in the
+  // place of our file is not followed.
+  if ((mode >= 0 && fchmodat(AT_FDCWD, path->c_str(), static_cast<mode_t>(mode), AT_SYMLINK_NOFOLLOW) < 0) ||
+      listen(fd.get(), IntArgument(info, 2, 1)) < 0) {
+    const int error = errno;
+    unlink(path->c_str());
+    return Result(info, -error);
+  }
+  return Result(info, fd.Release());
+}
+
+// listenTcp(address, port, interface, backlog) -> fd (close-on-exec, non-blocking) or -errno. The address is
+// a numeric IPv4 or IPv6 one (-EINVAL otherwise), port 0 lets the kernel choose, and the interface name, if
+// not empty, is the scope of an IPv6 link-local address (-ENODEV if there is no such interface). An IPv6
+// wildcard accepts IPv4 clients as well.
+Napi::Value ListenTcp(const Napi::CallbackInfo& info) {
+  const auto text = TextArgument(info, 0);
+  const int port = IntArgument(info, 1);
+  const auto interface = TextArgument(info, 2);
+  if (!text || !interface || port < 0 || port > 0xffff) return Result(info, -EINVAL);
+
+  Address address;
+  in_addr ipv4;
+  in6_addr ipv6;
+  if (inet_pton(AF_INET, text->c_str(), &ipv4) == 1) {
+    auto* inet = address.as<sockaddr_in>();
+    inet->sin_family = AF_INET;
+    inet->sin_port = htons(static_cast<uint16_t>(port));
+    inet->sin_addr = ipv4;
+  } else if (inet_pton(AF_INET6, text->c_str(), &ipv6) == 1) {
+    auto* inet6 = address.as<sockaddr_in6>();
+    inet6->sin6_family = AF_INET6;
+    inet6->sin6_port = htons(static_cast<uint16_t>(port));
+    inet6->sin6_addr = ipv6;
+    if (!interface->empty()) {
+      inet6->sin6_scope_id = if_nametoindex(interface->c_str());
+      if (inet6->sin6_scope_id == 0) return Result(info, -ENODEV);
+    }
+  } else {
+    return Result(info, -EINVAL);
+  }
+
+  const int family = address.storage.ss_family;
+  UniqueFd fd(socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd.valid()) return SystemResult(info, -1);
+  const int on = 1;
+  const int off = 0;
+  if (setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+      (family == AF_INET6 && setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) < 0) ||
+      bind(fd.get(), address.get(), address.length) < 0 || listen(fd.get(), IntArgument(info, 3, 1)) < 0) {
+    return SystemResult(info, -1);
+  }
+  return Result(info, fd.Release());
+}
+
+// accept(fd, nonBlocking) -> the connection (close-on-exec, and non-blocking if asked for) or -errno; -EAGAIN
+// if nobody waits. A client that has left already is skipped.
+Napi::Value Accept(const Napi::CallbackInfo& info) {
+  const int listener = IntArgument(info, 0);
+  const int flags = SOCK_CLOEXEC | (FlagArgument(info, 1) ? SOCK_NONBLOCK : 0);
+  int connection;
+  do {
+    connection = accept4(listener, nullptr, nullptr, flags);
+  } while (connection < 0 && (errno == EINTR || errno == ECONNABORTED));
+  return SystemResult(info, connection);
+}
+
+// localPort(fd) -> the port an IPv4 or IPv6 socket is bound to, 0 if none; or -errno, -EAFNOSUPPORT for other
+// sockets.
+Napi::Value LocalPort(const Napi::CallbackInfo& info) {
+  Address address;
+  if (getsockname(IntArgument(info, 0), address.get(), &address.length) < 0) return SystemResult(info, -1);
+  switch (address.storage.ss_family) {
+    case AF_INET:
+      return Result(info, ntohs(address.as<sockaddr_in>()->sin_port));
+    case AF_INET6:
+      return Result(info, ntohs(address.as<sockaddr_in6>()->sin6_port));
+    default:
+      return Result(info, -EAFNOSUPPORT);
+  }
+}
+
+// shutdownSocket(fd, how) -> 0 or -errno. How: 0 receiving, 1 sending, 2 both. A peer reads end of file,
+// though other processes may still hold the socket.
+Napi::Value ShutdownSocket(const Napi::CallbackInfo& info) {
+  return SystemResult(info, shutdown(IntArgument(info, 0), IntArgument(info, 1)));
+}
+
+// socketKind(fd) -> [AF_*, SOCK_*, 1 if it listens] or -errno, -ENOTSOCK for anything but a socket.
+Napi::Value SocketKind(const Napi::CallbackInfo& info) {
+  const int fd = IntArgument(info, 0);
+  auto kind = Napi::Array::New(info.Env(), 3);
+  uint32_t index = 0;
+  for (const int option : {SO_DOMAIN, SO_TYPE, SO_ACCEPTCONN}) {
+    int value = 0;
+    socklen_t length = sizeof(value);
+    if (getsockopt(fd, SOL_SOCKET, option, &value, &length) < 0) return SystemResult(info, -1);
+    kind.Set(index++, Napi::Number::New(info.Env(), value));
+  }
+  return kind;
+}
+
+}  // namespace
+
+void RegisterSockets(Napi::Env env, Napi::Object exports) {
+  exports.Set("listenUnix", Napi::Function::New<ListenUnix>(env, "listenUnix"));
+  exports.Set("listenTcp", Napi::Function::New<ListenTcp>(env, "listenTcp"));
+  exports.Set("accept", Napi::Function::New<Accept>(env, "accept"));
+  exports.Set("localPort", Napi::Function::New<LocalPort>(env, "localPort"));
+  exports.Set("shutdownSocket", Napi::Function::New<ShutdownSocket>(env, "shutdownSocket"));
+  exports.Set("socketKind", Napi::Function::New<SocketKind>(env, "socketKind"));
+}
+
+}  // namespace swtpm::addon

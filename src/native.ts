@@ -1,0 +1,244 @@
+/**
+ * The native addon (native/addon): what JavaScript cannot do itself. Finds and loads it, types it, and turns its
+ * results into errors.
+ *
+ * Every function returns a value that is not negative, or a negative errno; none throws. They run on the calling
+ * thread and do not wait, except for sends and receives on descriptors that are in blocking mode.
+ */
+import { constants } from 'node:os'
+import { getSystemErrorMap } from 'node:util'
+import { installedFile } from './paths.ts'
+
+export interface Native {
+  // ---- descriptors: addon/unix_fds.cc
+
+  /**
+   * A connected SOCK_STREAM pair, both ends close-on-exec; the first non-blocking for us, the second blocking for a
+   * child, which gets it through `stdio` of spawn().
+   * @see socketpair(2)
+   */
+  socketPair(): [ours: number, theirs: number] | number
+  /**
+   * Sends `length` bytes from `offset`, with `fds` (at most 4) on the first byte. They are still the caller's
+   * afterwards, and have gone if the result is positive.
+   * @returns bytes sent, possibly fewer than `length`; -EAGAIN when the socket is full; -EPIPE when the peer has gone
+   * (there is no SIGPIPE); -EINVAL for no bytes; -E2BIG for too many descriptors
+   * @see sendmsg(2), unix(7) SCM_RIGHTS
+   */
+  sendMessage(fd: number, bytes: Uint8Array, offset: number, length: number, fds: readonly number[]): number
+  /**
+   * Receives up to `length` bytes at `offset`; sockets only. Descriptors that come along are appended to
+   * `receivedFds`, close-on-exec and the caller's to close, also when the bytes make no sense. They belong to bytes of
+   * this call: the kernel does not mix bytes from before them into it. A last -1 stands for descriptors that were
+   * lost: more than 4, or no free number in this process.
+   * @returns bytes received, 0 at end of file; -EAGAIN when there is nothing; -ENOTSOCK
+   * @see recvmsg(2)
+   */
+  receiveMessage(fd: number, bytes: Uint8Array, offset: number, length: number, receivedFds: number[]): number
+  /**
+   * Another number (3 or more, close-on-exec) for the same open file description.
+   * @see fcntl(2) F_DUPFD_CLOEXEC
+   */
+  duplicate(fd: number): number
+  /** Concerns this number only, not its duplicates. @see fcntl(2) F_SETFD */
+  setCloseOnExec(fd: number, on: boolean): number
+  /** @returns 1, 0 or -errno */
+  isCloseOnExec(fd: number): number
+  /**
+   * Concerns the open file description: all duplicates, also in other processes, see it.
+   * @see fcntl(2) F_SETFL
+   */
+  setNonBlocking(fd: number, on: boolean): number
+  /** @returns 1, 0 or -errno */
+  isNonBlocking(fd: number): number
+
+  // ---- sockets: addon/sockets.cc
+
+  /**
+   * Binds and listens. The file never has more permissions than `mode` (-1: what the umask leaves) and has exactly
+   * those before anybody can connect.
+   * @returns a close-on-exec, non-blocking descriptor; -EADDRINUSE if `path` exists, whatever it is; -ENAMETOOLONG
+   * from 108 bytes on. No file is left behind on failure
+   * @see unix(7)
+   */
+  listenUnix(path: string, mode: number, backlog: number): number
+  /**
+   * @param address numeric IPv4 or IPv6 address
+   * @param port 0: the kernel chooses, see {@link localPort}
+   * @param interfaceName scope of an IPv6 link-local address, or ''
+   * @returns a close-on-exec, non-blocking descriptor; -EINVAL for what is no numeric address; -ENODEV for no such
+   * interface; -EADDRINUSE, -EADDRNOTAVAIL, -EACCES
+   * @see ip(7), ipv6(7)
+   */
+  listenTcp(address: string, port: number, interfaceName: string, backlog: number): number
+  /**
+   * @returns the next connection, close-on-exec; -EAGAIN if nobody waits and `fd` is non-blocking
+   * @see accept4(2)
+   */
+  accept(fd: number, nonBlocking: boolean): number
+  /** @returns the bound TCP port; -EAFNOSUPPORT for a Unix socket. @see getsockname(2) */
+  localPort(fd: number): number
+  /**
+   * @param how 0 receiving, 1 sending, 2 both. The peer reads end of file even if other processes hold the socket
+   * @see shutdown(2)
+   */
+  shutdownSocket(fd: number, how: 0 | 1 | 2): number
+  /**
+   * Address family (AF_*), type (SOCK_*) and 1 if it listens; {@link describeSocket} has words for them.
+   * @returns -ENOTSOCK for another kind of file
+   * @see socket(7)
+   */
+  socketKind(fd: number): [family: number, type: number, listening: number] | number
+
+  // ---- locks: addon/file_lock.cc
+
+  /**
+   * Takes the POSIX write lock on the whole file, the kind the C swtpm takes, and never waits.
+   *
+   * The lock belongs to process and file: closing any other descriptor of this file, anywhere in this process, drops
+   * it. Open the lock file once and do not read it by name.
+   * @returns 0; -EAGAIN if another process has it; -EBADF if `fd` is not open for writing
+   * @see fcntl(2) F_SETLK
+   */
+  lockFile(fd: number): number
+  unlockFile(fd: number): number
+  /**
+   * Who is in the way of {@link lockFile}.
+   * @returns the process id; 0 for nobody, or for this very process; -ESRCH if the holder has no id here (another pid
+   * namespace, or a lock of another kind)
+   * @see fcntl(2) F_GETLK
+   */
+  lockHolder(fd: number): number
+
+  // ---- readiness: addon/poller.cc
+
+  readonly Poller: new (
+    fd: number,
+    callback: PollCallback,
+  ) => Poller
+}
+
+/**
+ * @param error 0, or -EBADF when the descriptor is not open: the poller has stopped then
+ * @param hangup the peer has closed or the connection has failed. Bytes may still be waiting; the next read or write
+ * tells the errno. Reported again and again until stop() or close()
+ */
+export type PollCallback = (error: number, readable: boolean, writable: boolean, hangup: boolean) => void
+
+/** For {@link Poller.start}. Without `HANGUP`, only a failed connection is reported as `hangup`. */
+export const READABLE = 1
+export const WRITABLE = 2
+export const HANGUP = 4
+
+/**
+ * Level-triggered readiness of one descriptor, on this thread's event loop. It changes neither the descriptor nor its
+ * blocking mode. Close the poller before the descriptor. One poller per descriptor and thread.
+ *
+ * It keeps itself (while started) and its callback (until close()) from being collected.
+ */
+export interface Poller {
+  /**
+   * @param mask of READABLE, WRITABLE, HANGUP; replaces the one before
+   * @returns 0; -EPERM for what cannot be polled, such as a regular file; -EEXIST if another poller of this thread has
+   * the descriptor; -EBADF if it is not open, or after close()
+   * @see epoll(7)
+   */
+  start(mask: number): number
+  /** No callback comes after it until the next start(). */
+  stop(): number
+  /** No callback comes after it, and the descriptor may be closed. Harmless when repeated. */
+  close(): number
+  /** While started, keep the process alive; this is how it begins. */
+  ref(): number
+  unref(): number
+}
+
+/** A native function's errno as Node's own errors show it: `code: 'EADDRINUSE'`, `errno: -98`, `syscall`. */
+export class SystemError extends Error implements NodeJS.ErrnoException {
+  readonly code: string
+  readonly errno: number
+  readonly syscall: string
+
+  constructor(errno: number, action: string) {
+    const [code, text] = describeErrno(errno)
+    super(`Cannot ${action}: ${text} (${code})`)
+    this.name = 'SystemError'
+    this.code = code
+    this.errno = errno
+    this.syscall = action.split(' ', 1)[0] ?? ''
+  }
+}
+
+/** `['EADDRINUSE', 'address already in use']` for -98. */
+function describeErrno(errno: number): [code: string, text: string] {
+  const known = getSystemErrorMap().get(errno)
+  if (known !== undefined) return known
+  const name = Object.entries(constants.errno).find(([, value]) => value === -errno)?.[0]
+  return [name ?? `errno ${-errno}`, 'system error']
+}
+
+/**
+ * Passes a native result on unless it is an errno.
+ * @param action what was tried, beginning with a verb: `listen on "/run/x"`. The verb becomes the error's `syscall`
+ * @throws SystemError `Cannot listen on "/run/x": address already in use (EADDRINUSE)`
+ */
+export function check(result: number, action: string): number
+export function check<T extends readonly unknown[]>(result: T | number, action: string): T
+export function check<T>(result: T | number, action: string): T | number {
+  if (typeof result === 'number' && result < 0) throw new SystemError(result, action)
+  return result
+}
+
+export interface SocketDescription {
+  readonly family: 'unix' | 'inet' | 'inet6' | 'other'
+  readonly type: 'stream' | 'datagram' | 'seqpacket' | 'other'
+  readonly listening: boolean
+}
+
+/** What a descriptor that the user handed in is; undefined if it is no socket, or not open. */
+export function describeSocket(fd: number): SocketDescription | undefined {
+  const kind = native.socketKind(fd)
+  if (typeof kind === 'number') return undefined
+  const [family, type, listening] = kind
+  return {
+    family: FAMILIES.get(family) ?? 'other',
+    type: TYPES.get(type) ?? 'other',
+    listening: listening === 1,
+  }
+}
+
+// Linux's AF_* and SOCK_* numbers, the same on every architecture Node runs on but MIPS.
+const FAMILIES = new Map<number, SocketDescription['family']>([
+  [1, 'unix'],
+  [2, 'inet'],
+  [10, 'inet6'],
+])
+const TYPES = new Map<number, SocketDescription['type']>([
+  [1, 'stream'],
+  [2, 'datagram'],
+  [5, 'seqpacket'],
+])
+
+/**
+ * Where the addon lies: what the environment variable SWTPM_NATIVE names, or native/build/Release/swtpm_native.node in
+ * the nearest folder above the running script.
+ * @throws Error naming the places tried and the command that builds it
+ */
+export function nativeAddonPath(): string {
+  const chosen = process.env.SWTPM_NATIVE
+  if (chosen !== undefined && chosen !== '') return chosen
+  return installedFile('native/build/Release/swtpm_native.node', 'npm run build:native')
+}
+
+function load(): Native {
+  const path = nativeAddonPath()
+  try {
+    return require(path) as Native
+  } catch (error) {
+    const reason = (error as Error).message.split('\n', 1)[0]
+    throw new Error(`Cannot load "${path}": ${reason}; run \`npm run build:native\``, { cause: error })
+  }
+}
+
+/** The addon, loaded once per thread. */
+export const native: Native = load()
