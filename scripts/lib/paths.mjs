@@ -1,0 +1,20 @@
+// Where things are: the project, and the per-user cache for what is too large or too slow to make twice.
+
+import os from 'node:os'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+/** The project's top directory. */
+export const projectRoot = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..')
+
+/** Kernels, initial file systems and what was found out about this machine. Safe to delete at any time. */
+export const vmCacheDir = path.join(
+  process.env.XDG_CACHE_HOME || path.join(os.homedir(), '.cache'),
+  'swtpm-vm',
+)
+
+/** @param {string} file absolute path @returns {string} relative to the project where that is shorter to read */
+export function displayPath(file) {
+  const relative = path.relative(projectRoot, file)
+  return relative.startsWith('..') ? file : relative || '.'
+}

@@ -1,0 +1,74 @@
+// Debian packages: what is installed, and how to install what is not.
+
+import { spawnSync } from 'node:child_process'
+import { run, succeeds, UserError } from '../lib/command.mjs'
+import { note } from '../lib/terminal.mjs'
+
+/**
+ * Brings apt's package lists up to date.
+ *
+ * @param {string} reason shown to the user: this takes a few seconds and changes the machine
+ */
+export async function updatePackageLists(reason) {
+  note(`apt-get update, ${reason}`)
+  await asRoot('apt-get', ['update', '-q'], {
+    hint: 'Is this machine online, and /etc/apt/sources.list right?',
+  })
+}
+
+/**
+ * @param {string[]} names
+ * @param {(line: string) => void} onLine
+ */
+export async function installPackages(names, onLine) {
+  if (!names.every((name) => succeeds('apt-cache', ['show', name]))) {
+    await updatePackageLists('because the package lists are missing or old')
+  }
+  const install = () =>
+    asRoot('apt-get', ['install', '-y', '-q', '--no-install-recommends', ...names], {
+      onLine,
+      hint: `Install these by hand and try again: ${names.join(' ')}`,
+    })
+  try {
+    await install()
+  } catch {
+    // The usual reason is a list that names versions the archive has replaced since.
+    await updatePackageLists('because the installation failed')
+    await install()
+  }
+}
+
+/** @param {string[]} names @returns {string[]} those that are not installed */
+export function missingPackages(names) {
+  const query = ['-W', '-f', '${Package} ${db:Status-Status}\n', ...names]
+  const result = spawnSync('dpkg-query', query, { encoding: 'utf8' })
+  if (result.error) {
+    throw new UserError('Cannot ask which packages are installed: there is no dpkg-query', {
+      hint: `The set-up knows Debian and its derivatives. Elsewhere, install what these packages hold: ${names.join(' ')}`,
+    })
+  }
+  const installed = new Set(
+    result.stdout
+      .split('\n')
+      .filter((line) => line.endsWith(' installed'))
+      .map((line) => line.split(' ')[0]),
+  )
+  return names.filter((name) => !installed.has(name))
+}
+
+/** @param {string} program @param {string[]} args @param {Parameters<typeof run>[2]} options */
+function asRoot(program, args, options) {
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
+  if (process.getuid?.() === 0) return run(program, args, { ...options, env })
+  if (!succeeds('sh', ['-c', 'command -v sudo'])) {
+    throw new UserError(
+      `Cannot run "${program} ${args.join(' ')}": it needs root, and sudo is not installed`,
+      {
+        hint: 'Run that command as root, then try again',
+      },
+    )
+  }
+  // sudo may want to ask for a password: leave it the terminal.
+  const sudo = ['DEBIAN_FRONTEND=noninteractive', program, ...args]
+  return run('sudo', sudo, { ...options, stdio: ['inherit', 'pipe', 'inherit'] })
+}

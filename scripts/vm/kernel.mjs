@@ -1,0 +1,137 @@
+// Fetches Debian's stock kernels and unpacks them into the cache. Nothing is installed on this machine.
+
+import { existsSync } from 'node:fs'
+import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { capture, run, succeeds, UserError } from '../lib/command.mjs'
+import { vmCacheDir } from '../lib/paths.mjs'
+import { updatePackageLists } from '../setup/apt.mjs'
+
+/** The kernels Debian 12 carries, each behind the metapackage that always depends on the newest build. */
+const METAPACKAGES = { 6.1: 'linux-image-amd64', 6.12: 'linux-image-6.12-amd64' }
+
+/** @type {string[]} */
+export const KERNEL_SERIES = Object.keys(METAPACKAGES)
+
+/**
+ * @typedef {object} Kernel
+ * @property {string} series "6.1"
+ * @property {string} release what `uname -r` says in the guest, "6.1.0-50-amd64"
+ * @property {string} image path of the bootable kernel
+ * @property {string} modules path of /lib/modules/RELEASE
+ * @property {string} directory the unpacked package; other files made for this kernel may be put here
+ */
+
+/**
+ * Makes a kernel available in the cache and returns where it is.
+ *
+ * @param {string} series "6.1" or "6.12"
+ * @param {(line: string) => void} [onProgress]
+ * @returns {Promise<Kernel>}
+ */
+export async function ensureKernel(series, onProgress = () => {}) {
+  const metapackage = METAPACKAGES[/** @type {keyof typeof METAPACKAGES} */ (series)]
+  if (!metapackage) {
+    throw new UserError(`Unknown kernel "${series}": choose one of ${KERNEL_SERIES.join(', ')}`)
+  }
+  const name = await concretePackage(series, metapackage)
+  const version = /^Version: (.*)$/m.exec(capture('apt-cache', ['show', '--no-all-versions', name]))?.[1]
+  const directory = path.join(vmCacheDir, `${name}_${version}`)
+  // The file is written last: a directory without it was left by an interrupted run.
+  const complete = path.join(directory, '.complete')
+  if (!existsSync(complete)) {
+    onProgress(`downloading ${name} ${version}`)
+    await unpackInto(directory, name)
+    await writeFile(complete, '')
+    await removeOlder(series, directory)
+  }
+  return describe(series, directory)
+}
+
+/**
+ * Whether a kernel of this series lies in the cache already; asks nobody.
+ *
+ * @param {string} series
+ * @returns {Promise<boolean>}
+ */
+export async function isKernelCached(series) {
+  return (await cachedDirectories(series)).some((directory) => existsSync(path.join(directory, '.complete')))
+}
+
+/** @param {string} series @param {string} metapackage @returns {Promise<string>} */
+async function concretePackage(series, metapackage) {
+  if (!succeeds('apt-cache', ['show', metapackage])) await updatePackageLists(`to find ${metapackage}`)
+  const hint =
+    'The virtual machine boots the kernels of Debian 12 (bookworm): check that its archive is in /etc/apt/sources.list'
+  const depends = capture('apt-cache', ['depends', metapackage], { hint })
+  const name = /Depends: (linux-image-\S+)/.exec(depends)?.[1]
+  if (!name?.startsWith(`linux-image-${series}.`)) {
+    throw new UserError(`Cannot find kernel ${series}: "${metapackage}" leads to ${name ?? 'nothing'}`, {
+      hint,
+    })
+  }
+  return name
+}
+
+/** @param {string} directory @param {string} name */
+async function unpackInto(directory, name) {
+  await mkdir(vmCacheDir, { recursive: true })
+  const scratch = await mkdtemp(path.join(vmCacheDir, 'download-'))
+  try {
+    await download(name, scratch)
+    const [archive] = (await readdir(scratch)).filter((entry) => entry.endsWith('.deb'))
+    const unpacked = path.join(scratch, 'unpacked')
+    await run('dpkg-deb', ['-x', path.join(scratch, archive), unpacked], {
+      hint: `Unpacking needs about 400 MB: is there room in ${vmCacheDir}?`,
+    })
+    await rm(directory, { recursive: true, force: true })
+    await rename(unpacked, directory)
+  } finally {
+    await rm(scratch, { recursive: true, force: true })
+  }
+}
+
+/** @param {string} name @param {string} cwd */
+async function download(name, cwd) {
+  // apt drops to a user of its own that cannot write into a home directory; here there is no need to.
+  const args = ['-o', 'APT::Sandbox::User=root', 'download', name]
+  const hint = 'Is this machine online? `apt-get update` refreshes package lists that have grown old'
+  try {
+    await run('apt-get', args, { cwd })
+  } catch {
+    // The usual reason is a list that names a build the archive has replaced since.
+    await updatePackageLists(`because ${name} could not be downloaded`)
+    await run('apt-get', args, { cwd, hint })
+  }
+}
+
+/** @param {string} series @returns {Promise<string[]>} */
+async function cachedDirectories(series) {
+  const entries = existsSync(vmCacheDir) ? await readdir(vmCacheDir) : []
+  return entries
+    .filter((entry) => entry.startsWith(`linux-image-${series}.`))
+    .map((entry) => path.join(vmCacheDir, entry))
+}
+
+/** @param {string} series @param {string} current */
+async function removeOlder(series, current) {
+  for (const directory of await cachedDirectories(series)) {
+    if (directory !== current) await rm(directory, { recursive: true, force: true })
+  }
+}
+
+/** @param {string} series @param {string} directory @returns {Promise<Kernel>} */
+async function describe(series, directory) {
+  const boot = await readdir(path.join(directory, 'boot'))
+  const image = boot.find((entry) => entry.startsWith('vmlinuz-'))
+  if (!image)
+    throw new UserError(`No kernel image in "${directory}"`, { hint: 'Delete that directory and try again' })
+  const release = image.slice('vmlinuz-'.length)
+  return {
+    series,
+    release,
+    image: path.join(directory, 'boot', image),
+    modules: path.join(directory, 'lib/modules', release),
+    directory,
+  }
+}
