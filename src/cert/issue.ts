@@ -1,0 +1,137 @@
+/** Issues the TCG's certificates: which extensions each kind has, in the order in which they have always been written. */
+import type { KeyObject } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import {
+  type Extension,
+  id_ce_subjectAltName,
+  id_ce_subjectDirectoryAttributes,
+  KeyUsageFlags,
+  Name,
+} from '@peculiar/asn1-x509'
+import { reasonOf, ToolFailure } from '../setup/common/failure.ts'
+import {
+  authorityKeyIdentifier,
+  basicConstraints,
+  extendedKeyUsage,
+  extension,
+  type Issuer,
+  keyUsage,
+  readIssuer,
+  signCertificate,
+} from './certificate.ts'
+import { parseDistinguishedName } from './distinguished-name.ts'
+import { OID } from './oids.ts'
+import type { CertificateRequest } from './request.ts'
+import { loadSigningKey, signerFor } from './signing-key.ts'
+import {
+  directoryAltName,
+  hardwareModuleAltName,
+  platformMakerName,
+  tpm12PlatformAltName,
+  tpmMakerName,
+  tpmSpecificationAttributes,
+} from './tcg-structures.ts'
+
+export interface Authority {
+  readonly signingKey: KeyObject
+  readonly issuer: Issuer
+}
+
+/** @throws ToolFailure when key or certificate cannot be loaded, or do not belong together */
+export function loadAuthority(keyPath: string, password: string | undefined, certPath: string): Authority {
+  const signingKey = loadSigningKey(keyPath, password)
+  let issuer: Issuer
+  try {
+    issuer = readIssuer(readFileSync(certPath))
+  } catch (error) {
+    throw new ToolFailure(`Cannot load issuer certificate "${certPath}": ${reasonOf(error)}`, {
+      cause: error,
+    })
+  }
+  if (!issuer.certificate.checkPrivateKey(signingKey)) {
+    throw new ToolFailure(
+      `Signing key "${keyPath}" does not belong to issuer certificate "${certPath}": nobody could verify what it signs`,
+    )
+  }
+  return { signingKey, issuer }
+}
+
+/** @returns the certificate in DER */
+export function issueCertificate(request: CertificateRequest, authority: Authority): Buffer {
+  return signCertificate(
+    {
+      serial: request.serial,
+      days: request.days,
+      issuer: authority.issuer.name,
+      // TPM 1.2 certificates have an empty subject.
+      subject:
+        request.subject !== undefined && request.tpm2 ? parseDistinguishedName(request.subject) : new Name(),
+      publicKey: request.publicKey,
+      extensions: extensionsOf(request, authority.issuer),
+    },
+    signerFor(authority.signingKey, { sha1: !request.tpm2 }),
+  )
+}
+
+function extensionsOf(request: CertificateRequest, issuer: Issuer): Extension[] {
+  const constraints = basicConstraints(false)
+  const issuerKey = authorityKeyIdentifier(issuer.keyIdentifier)
+  const usage = keyUsage(keyUsageOf(request))
+  const altName = (critical: boolean, value: ArrayBuffer): Extension =>
+    extension(id_ce_subjectAltName, critical, value)
+
+  switch (request.type) {
+    case 'ek':
+      return [
+        extendedKeyUsage(OID.ekCertificate),
+        altName(true, directoryAltName(tpmMakerName(request.tpm!))),
+        constraints,
+        extension(
+          id_ce_subjectDirectoryAttributes,
+          false,
+          tpmSpecificationAttributes(request.specification!),
+        ),
+        issuerKey,
+        usage,
+      ]
+    case 'platform':
+      return [
+        altName(
+          true,
+          request.tpm2
+            ? directoryAltName(platformMakerName(request.platform!, true))
+            : tpm12PlatformAltName(request.tpm!, request.platform!),
+        ),
+        constraints,
+        issuerKey,
+        usage,
+        extendedKeyUsage(OID.platformCertificate),
+      ]
+    case 'iak':
+    case 'idevid':
+      return [altName(false, hardwareModuleAltName(request.tpmSerialNumber!)), constraints, issuerKey, usage]
+  }
+}
+
+function keyUsageOf(request: CertificateRequest): KeyUsageFlags {
+  if (request.type === 'iak' || request.type === 'idevid') return KeyUsageFlags.digitalSignature
+  if (!request.tpm2) return KeyUsageFlags.keyEncipherment
+  const isEcc = request.publicKey.asymmetricKeyType === 'ec'
+  const decrypts = request.decryption || !request.allowSigning
+  return (
+    (request.allowSigning ? KeyUsageFlags.digitalSignature : 0) |
+    (decrypts ? (isEcc ? KeyUsageFlags.keyAgreement : KeyUsageFlags.keyEncipherment) : 0)
+  )
+}
+
+/** TCG_PCCLIENT_STORED_CERT before the certificate, as TPM 1.2 NVRAM wants it. */
+export function withStoredCertHeader(der: Buffer): Buffer {
+  const header = Buffer.alloc(STORED_CERT_HEADER_BYTES)
+  header.writeUInt16BE(0x1001, 0) // TCG_TAG_PCCLIENT_STORED_CERT
+  header.writeUInt8(0, 2) // a full certificate
+  header.writeUInt16BE(der.length + 2, 3) // the tag that follows counts
+  header.writeUInt16BE(0x1002, 5) // TCG_TAG_PCCLIENT_FULL_CERT
+  return Buffer.concat([header, der])
+}
+
+export const STORED_CERT_HEADER_BYTES = 7

@@ -1,0 +1,65 @@
+/** swtpm_cert: a certificate for a TPM's key, without that key's private half. */
+import { writeSync } from 'node:fs'
+import { writeFileAtomic } from '../setup/common/atomic-file.ts'
+import { reasonOf, ToolFailure } from '../setup/common/failure.ts'
+import { VERSION } from '../setup/common/version.ts'
+import { toPem } from './certificate.ts'
+import { issueCertificate, loadAuthority, withStoredCertHeader } from './issue.ts'
+import { readPassword } from './password.ts'
+import { type CertOptions, certificateRequest } from './request.ts'
+
+export const CERT_CAPABILITIES = {
+  type: 'swtpm_cert',
+  features: ['cmdarg-signkey-pwd', 'cmdarg-tpm-serial-num', 'supports-iak-idevid'],
+  version: VERSION,
+}
+
+export async function runCert(options: CertOptions): Promise<number> {
+  if (options.has('print-capabilities')) {
+    process.stdout.write(`${capabilitiesLine(CERT_CAPABILITIES)}\n`)
+    return 0
+  }
+  const request = certificateRequest(options)
+  const authority = loadAuthority(
+    need(options, 'signkey', "the CA's private key"),
+    signKeyPassword(options),
+    need(options, 'issuercert', "the CA's certificate"),
+  )
+  const der = issueCertificate(request, authority)
+  const bytes = options.has('pem') ? Buffer.from(toPem(der)) : der
+  writeCertificate(options.text('out-cert'), options.has('add-header') ? withStoredCertHeader(bytes) : bytes)
+  return 0
+}
+
+/** JSON with the blanks that scripts have grepped for since the first release. */
+export function capabilitiesLine(capabilities: Readonly<Record<string, string | readonly string[]>>): string {
+  const list = (items: readonly string[]): string =>
+    items.length === 0 ? '[]' : `[ ${items.map((item) => JSON.stringify(item)).join(', ')} ]`
+  const fields = Object.entries(capabilities).map(
+    ([name, value]) => `"${name}": ${typeof value === 'string' ? JSON.stringify(value) : list(value)}`,
+  )
+  return `{ ${fields.join(', ')} }`
+}
+
+export function writeCertificate(path: string | undefined, bytes: Buffer): void {
+  if (path === undefined) {
+    writeSync(1, bytes)
+    return
+  }
+  try {
+    writeFileAtomic(path, bytes, 0o600)
+  } catch (error) {
+    throw new ToolFailure(`Cannot write the certificate to "${path}": ${reasonOf(error)}`, { cause: error })
+  }
+}
+
+function need(options: CertOptions, name: 'signkey' | 'issuercert', what: string): string {
+  const value = options.text(name)
+  if (value === undefined) throw new ToolFailure(`Missing ${what}: pass --${name} FILE`)
+  return value
+}
+
+function signKeyPassword(options: CertOptions): string | undefined {
+  const source = options.text('signkey-pwd')
+  return source === undefined ? options.text('signkey-password') : readPassword(source)
+}

@@ -1,0 +1,81 @@
+/** The key a CA signs with: loading it, and which signature fits it. */
+import { createPrivateKey, type KeyObject, sign } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { AlgorithmIdentifier } from '@peculiar/asn1-x509'
+import { reasonOf, ToolFailure } from '../setup/common/failure.ts'
+import { OID } from './oids.ts'
+
+export interface Signer {
+  readonly algorithm: AlgorithmIdentifier
+  sign(data: Uint8Array): Buffer
+}
+
+/**
+ * Loads a PEM key; text before the key, which certtool writes, is skipped.
+ * @throws ToolFailure
+ */
+export function loadSigningKey(path: string, password: string | undefined): KeyObject {
+  if (/^(pkcs11|tpmkey):/.test(path)) {
+    throw new ToolFailure(
+      `Cannot use signing key "${path}": keys behind PKCS #11 or a TPM are not supported; use a PEM file`,
+    )
+  }
+  let pem: string
+  try {
+    pem = readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new ToolFailure(`Cannot read signing key "${path}": ${reasonOf(error)}`, { cause: error })
+  }
+  try {
+    return createPrivateKey(password === undefined ? pem : { key: pem, passphrase: password })
+  } catch (error) {
+    const encrypted = /ENCRYPTED/.test(pem)
+    const reason = !encrypted
+      ? `it holds no PEM private key (${reasonOf(error)})`
+      : password === undefined
+        ? 'it is encrypted and no password was given; pass --signkey-pwd'
+        : 'the password does not open it'
+    throw new ToolFailure(`Cannot load signing key "${path}": ${reason}`, { cause: error })
+  }
+}
+
+const DER_NULL = Uint8Array.of(5, 0).buffer
+
+/**
+ * The signature for a certificate. TPM 1.2 knows only SHA-1; an ECC key takes the hash of its own strength.
+ * @throws ToolFailure for a kind of key that signs no certificates here
+ */
+export function signerFor(key: KeyObject, options: { readonly sha1: boolean }): Signer {
+  const { sha1 } = options
+  switch (key.asymmetricKeyType) {
+    case 'rsa':
+      return hashSigner(key, sha1 ? 'sha1' : 'sha256', sha1 ? OID.sha1WithRsa : OID.sha256WithRsa, DER_NULL)
+    case 'ec': {
+      const curve = key.asymmetricKeyDetails?.namedCurve
+      if (sha1) return hashSigner(key, 'sha1', OID.ecdsaWithSha1)
+      if (curve === 'secp521r1') return hashSigner(key, 'sha512', OID.ecdsaWithSha512)
+      if (curve === 'secp384r1') return hashSigner(key, 'sha384', OID.ecdsaWithSha384)
+      return hashSigner(key, 'sha256', OID.ecdsaWithSha256)
+    }
+    case 'ed25519':
+      return hashSigner(key, undefined, OID.ed25519)
+    case 'ed448':
+      return hashSigner(key, undefined, OID.ed448)
+    default:
+      throw new ToolFailure(
+        `Cannot sign with a key of type ${key.asymmetricKeyType}: use an RSA, ECC, Ed25519 or Ed448 key`,
+      )
+  }
+}
+
+function hashSigner(
+  key: KeyObject,
+  hash: string | undefined,
+  algorithm: string,
+  parameters?: ArrayBuffer,
+): Signer {
+  return {
+    algorithm: new AlgorithmIdentifier({ algorithm, ...(parameters && { parameters }) }),
+    sign: (data) => sign(hash, data, key),
+  }
+}

@@ -1,0 +1,129 @@
+/** swtpm_localca: keeps a small CA on this machine, makes it when it is missing, and issues one certificate. */
+import { constants, existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { issueCertificate, loadAuthority, withStoredCertHeader } from '../cert/issue.ts'
+import { CERT_OPTIONS, CERT_STYLE, CERTIFICATE_TYPES, type CertificateType } from '../cert/options.ts'
+import { certificateRequest } from '../cert/request.ts'
+import { writeCertificate } from '../cert/run.ts'
+import { can, canRead, currentUserName } from '../setup/common/access.ts'
+import { ConfigFile } from '../setup/common/config-file.ts'
+import { ToolFailure } from '../setup/common/failure.ts'
+import { readCommandLine } from '../setup/common/getopt.ts'
+import type { GivenOptions } from '../setup/common/options.ts'
+import { ToolLog } from '../setup/common/tool-log.ts'
+import { createCa } from './create-ca.ts'
+import { withFileLock } from './file-lock.ts'
+import type { LOCALCA_OPTIONS } from './options.ts'
+import { splitOptions } from './options-file.ts'
+import { takeSerial } from './serial-number.ts'
+import { type CaSettings, caSettings, defaultConfigFile } from './settings.ts'
+
+type LocalcaOptions = GivenOptions<typeof LOCALCA_OPTIONS>
+
+export async function runLocalca(options: LocalcaOptions): Promise<number> {
+  const log = new ToolLog(options.text('logfile'))
+  try {
+    issue(options, log)
+    return 0
+  } catch (error) {
+    if (!(error instanceof ToolFailure)) throw error
+    log.error(error.message)
+    return error.exitCode
+  } finally {
+    log.close()
+  }
+}
+
+function issue(options: LocalcaOptions, log: ToolLog): void {
+  const optionsFile = options.text('optsfile') ?? defaultConfigFile('swtpm-localca.options')
+  const configFile = options.text('configfile') ?? defaultConfigFile('swtpm-localca.conf')
+  needReadable(optionsFile, 'options file')
+  needReadable(configFile, 'config file')
+  const type = certificateType(options.text('type') ?? '')
+  const settings = caSettings(ConfigFile.read(configFile), log)
+  const extraOptions = splitOptions(readFileSync(optionsFile, 'utf8'))
+
+  const der = withFileLock(settings.lockFile, () => {
+    createMissingCa(settings, log)
+    const request = certificateRequest(
+      readCommandLine(CERT_OPTIONS, certArguments(options, type, extraOptions, settings), CERT_STYLE),
+    )
+    const authority = loadAuthority(settings.signingKey, settings.signingKeyPassword, settings.issuerCert)
+    return issueCertificate(request, authority)
+  })
+  const path = join(options.text('dir') ?? '.', `${type}.cert`)
+  writeCertificate(path, options.has('tpm2') ? der : withStoredCertHeader(der))
+  log.info(`Successfully created ${type === 'ek' ? 'EK' : type} certificate locally.`)
+}
+
+/** The CA is made while its lock is held: of two first callers one makes it and the other finds it. */
+function createMissingCa(settings: CaSettings, log: ToolLog): void {
+  const { signingKey, issuerCert } = settings
+  for (const [path, what] of [
+    [signingKey, 'signing key'],
+    [issuerCert, 'issuer certificate'],
+  ] as const) {
+    if (existsSync(path)) needReadable(path, what)
+  }
+  if (canRead(signingKey) && canRead(issuerCert)) return
+  log.info("Creating root CA and a local CA's signing key and issuer cert.")
+  createCa({ ...settings, rootKeyPassword: process.env.SWTPM_ROOTCA_PASSWORD })
+}
+
+/** The command line that swtpm_cert would get: what the options file says, then what is known here. */
+function certArguments(
+  options: LocalcaOptions,
+  type: CertificateType,
+  extraOptions: readonly string[],
+  settings: CaSettings,
+): string[] {
+  const deviceKey = type === 'iak' || type === 'idevid'
+  const subject = `${deviceKey ? 'SERIALNUMBER' : 'CN'}=${subjectValue(options.text('vmid') ?? 'unknown')}`
+  const args = ['--subject', subject, ...extraOptions]
+  for (const name of [
+    'tpm2',
+    ...(type === 'ek' ? (['allow-signing', 'decryption'] as const) : []),
+  ] as const) {
+    if (options.has(name)) args.push(`--${name}`)
+  }
+  for (const name of [
+    'tpm-spec-family',
+    'tpm-spec-revision',
+    'tpm-spec-level',
+    'tpm-manufacturer',
+    'tpm-model',
+    'tpm-version',
+    'tpm-serial-num',
+  ] as const) {
+    const value = options.text(name)
+    if (value !== undefined) args.push(`--${name}=${value}`)
+  }
+  args.push('--type', type, ...keyArguments(options.text('ek') ?? ''))
+  return [...args, '--days', '-1', '--serial', String(takeSerial(settings.certSerial))]
+}
+
+function keyArguments(key: string): string[] {
+  const ecc = /x=([0-9A-Fa-f]+),y=([0-9A-Fa-f]+)(?:,id=([^,]+))?/.exec(key)
+  if (ecc === null) return ['--modulus', key]
+  const [, x = '', y = '', curve] = ecc
+  return ['--ecc-x', x, '--ecc-y', y, ...(curve === undefined ? [] : ['--ecc-curveid', curve])]
+}
+
+/** Commas and plus signs separate the parts of a name, so an ID gets underscores in their place. */
+export function subjectValue(vmid: string): string {
+  return vmid.replace(/,|(?<!\\)\+/g, '_')
+}
+
+function certificateType(text: string): CertificateType {
+  const type = CERTIFICATE_TYPES.find((name) => name === text)
+  if (type === undefined) {
+    throw new ToolFailure(`Unknown certificate type '${text}': pass --type ${CERTIFICATE_TYPES.join(', ')}`)
+  }
+  return type
+}
+
+function needReadable(path: string, what: string): void {
+  if (!can(path, constants.R_OK)) {
+    throw new ToolFailure(`Need read rights on ${what} ${path} for user ${currentUserName()}.`)
+  }
+}

@@ -1,0 +1,68 @@
+/** Where the CA keeps its things, from swtpm-localca.conf, with every folder made that is missing. */
+import { constants, mkdirSync, statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { can, canRead, currentUserName } from '../setup/common/access.ts'
+import { type ConfigFile, SYSTEM_CONFIG_DIR, userConfigDir } from '../setup/common/config-file.ts'
+import { reasonOf, ToolFailure } from '../setup/common/failure.ts'
+import type { ToolLog } from '../setup/common/tool-log.ts'
+
+export interface CaSettings {
+  readonly signingKey: string
+  readonly signingKeyPassword: string | undefined
+  readonly issuerCert: string
+  readonly certSerial: string
+  readonly lockFile: string
+}
+
+/** The user's own file when it is there, else the system's. */
+export function defaultConfigFile(name: string): string {
+  const own = join(userConfigDir(), name)
+  return canRead(own) ? own : join(SYSTEM_CONFIG_DIR, name)
+}
+
+export function caSettings(config: ConfigFile, log: ToolLog): CaSettings {
+  const stateDir = config.required('statedir')
+  makeFolder(stateDir, 'statedir', log)
+  needReadWrite(stateDir, 'statedir')
+  const lockFile = join(stateDir, '.lock.swtpm-localca')
+  if (statSync(lockFile, { throwIfNoEntry: false })) needReadWrite(lockFile, 'lockfile')
+
+  const signingKey = config.required('signingkey')
+  if (/^(pkcs11|tpmkey):/.test(signingKey)) {
+    throw new ToolFailure(
+      `Cannot use signingkey "${signingKey}" of ${config.path}: keys behind PKCS #11 or a TPM are not supported; ` +
+        'name a PEM file, which is made when it is missing',
+    )
+  }
+  makeFolder(dirname(signingKey), 'signkey', log)
+  const issuerCert = config.required('issuercert')
+  makeFolder(dirname(issuerCert), 'issuercert', log)
+  const certSerial = config.value('certserial') ?? join(stateDir, 'certserial')
+  makeFolder(dirname(certSerial), 'certserial', log)
+  return {
+    signingKey,
+    signingKeyPassword: config.value('signingkey_password'),
+    issuerCert,
+    certSerial,
+    lockFile,
+  }
+}
+
+/** Only the owner and the group may look into a CA's folder. */
+function makeFolder(path: string, purpose: string, log: ToolLog): void {
+  if (statSync(path, { throwIfNoEntry: false })) return
+  log.info(`Creating swtpm-localca dir '${path}'.`)
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o750 })
+  } catch (error) {
+    throw new ToolFailure(`Cannot create directory "${path}" for '${purpose}': ${reasonOf(error)}`, {
+      cause: error,
+    })
+  }
+}
+
+function needReadWrite(path: string, what: string): void {
+  if (!can(path, constants.R_OK | constants.W_OK)) {
+    throw new ToolFailure(`Need read/write rights on ${what} ${path} for user ${currentUserName()}.`)
+  }
+}
