@@ -8,11 +8,13 @@ const CODES = {
   SWTPM_ERR_ENGINE_GONE: 'the engine has ended, its TPM with it',
   SWTPM_ERR_ENGINE_PROTOCOL: 'the engine sent something that is not in the protocol',
   SWTPM_ERR_STATE_DIR: 'the state location cannot be used',
+  SWTPM_ERR_STATE_KEY: 'a key or passphrase cannot be used',
   SWTPM_ERR_STATE_LOCKED: 'another process holds the state',
   SWTPM_ERR_DEVICE: 'a device node could not be opened or made',
   SWTPM_ERR_SOCKET: 'a socket could not be opened, bound or connected',
   SWTPM_ERR_TPM_INIT: 'libtpms refused to start the TPM',
   SWTPM_ERR_PRIVILEGE: 'a change of user, root directory or privilege failed',
+  SWTPM_ERR_LOG: 'the log cannot be written',
 } as const
 
 export type SwtpmErrorCode = keyof typeof CODES

@@ -4,7 +4,12 @@
  * Everything is decided here that can be decided without touching the system: defaults, implications, environment
  * variables. Nothing is opened, looked up or read yet; file descriptors are numbers that nobody has checked.
  */
+import type { LogConfig } from '../../log.ts'
+import type { KeySource } from '../../state/state-key.ts'
 import type { Interface, Owner } from '../options/option.ts'
+
+export type { LogConfig } from '../../log.ts'
+export type { KeySource } from '../../state/state-key.ts'
 
 export type TpmVersion = '1.2' | '2'
 
@@ -31,20 +36,6 @@ export type StateLocation = {
       readonly kind: 'linear'
     }
 )
-
-/** Where key material comes from and how it becomes an AES key; `readStateKey()` reads it. */
-export interface KeySource {
-  readonly origin:
-    | { readonly kind: 'file'; readonly path: string }
-    | { readonly kind: 'fd'; readonly fd: number }
-  readonly material:
-    | { readonly kind: 'key'; readonly format: 'hex' | 'binary' }
-    | { readonly kind: 'passphrase'; readonly kdf: 'pbkdf2' | 'sha512' }
-  /** Size of the AES key: 128 or 256 bits. */
-  readonly keyBits: 128 | 256
-  /** Remove the file once it has been read. */
-  readonly remove: boolean
-}
 
 /** A listening Unix socket to be made. */
 export interface UnixEndpoint {
@@ -88,19 +79,6 @@ export type ControlServer = Endpoint & {
 
 export type StartupType = 'clear' | 'state' | 'deactivated' | 'none'
 export type SeccompAction = 'none' | 'log' | 'kill'
-
-export interface LogConfig {
-  readonly destination:
-    | { readonly kind: 'stderr' }
-    | { readonly kind: 'none' }
-    | { readonly kind: 'fd'; readonly fd: number }
-    | { readonly kind: 'file'; readonly path: string; readonly truncate: boolean }
-  /** 1 and up; from 5 on libtpms logs too, at `level - 4`. */
-  readonly level: number
-  /** In front of every line; may be empty. */
-  readonly prefix: string
-  readonly format: 'text' | 'json'
-}
 
 export type PidFile =
   | { readonly kind: 'file'; readonly path: string }

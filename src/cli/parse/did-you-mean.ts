@@ -1,7 +1,7 @@
 /** The candidate closest to a mistyped word, if one is close enough to be what was meant; only errors pay for this. */
 export function didYouMean(word: string, candidates: readonly string[]): string | undefined {
   let best: string | undefined
-  let bestDistance = Math.max(1, Math.floor(word.length / 3)) + 1
+  let bestDistance = Math.floor(word.length / 3) + 2
   for (const candidate of candidates) {
     const distance = editDistance(word, candidate)
     if (distance < bestDistance) {

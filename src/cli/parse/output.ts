@@ -1,13 +1,11 @@
 /** `--log`, `--pid` and `--pcap`: what swtpm writes besides its state. */
+import { DEFAULT_LOG_PREFIX } from '../../log.ts'
 import { logSchema, pcapSchema, pidSchema } from '../options/sub-options.ts'
 import { CommandLineError } from './command-line-error.ts'
 import type { LogConfig, PcapConfig, PidFile } from './config.ts'
 import type { GivenOptions } from './getopt.ts'
 import { subOptionsOf } from './given.ts'
 import { subOptionError } from './sub-options.ts'
-
-/** In front of the lines of a swtpm that was started without `--log`. */
-export const DEFAULT_LOG_PREFIX = 'swtpm: '
 
 const DEFAULT_PCAP_MODE = 0o640
 

@@ -1,0 +1,109 @@
+/** Where log lines go: opened once, written at once. */
+import { closeSync, constants, fstatSync, openSync, readFileSync, writeSync } from 'node:fs'
+import { getSystemErrorMap } from 'node:util'
+import { SwtpmError } from './errors.ts'
+import type { LogConfig } from './log.ts'
+
+const STDERR = 2
+const LOG_FILE_MODE = 0o600
+
+/** An open log; `fd` may be given to a child as its standard error. */
+export interface LogDestination {
+  readonly fd: number
+  /** Nothing is written at all. */
+  readonly silent: boolean
+  /** Opened here, so closed here; a descriptor that was handed in stays open. */
+  readonly owned: boolean
+}
+
+export const stderrDestination: LogDestination = { fd: STDERR, silent: false, owned: false }
+
+/**
+ * Opens the log. A file is appended to or emptied, made with mode 0600, and must not be a symbolic link: a log directory
+ * that others may write to is no way to make a privileged TPM write elsewhere. The descriptor is close-on-exec.
+ * @throws {SwtpmError} SWTPM_ERR_LOG
+ */
+export function openDestination(config: LogConfig['destination']): LogDestination {
+  switch (config.kind) {
+    case 'stderr':
+      return stderrDestination
+    case 'none':
+      return { fd: openSync('/dev/null', constants.O_WRONLY), silent: true, owned: true }
+    case 'fd':
+      checkWritable(config.fd)
+      return { fd: config.fd, silent: false, owned: false }
+    case 'file': {
+      const { O_WRONLY, O_CREAT, O_APPEND, O_TRUNC, O_NOFOLLOW } = constants
+      const flags = O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | (config.truncate ? O_TRUNC : 0)
+      try {
+        return { fd: openSync(config.path, flags, LOG_FILE_MODE), silent: false, owned: true }
+      } catch (error) {
+        const loop = (error as NodeJS.ErrnoException).code === 'ELOOP'
+        const reason = loop ? 'it must not be a symbolic link' : reasonOf(error)
+        throw new SwtpmError(
+          'SWTPM_ERR_LOG',
+          `Could not open logfile "${config.path}" for writing: ${reason}`,
+          {
+            cause: error,
+          },
+        )
+      }
+    }
+  }
+}
+
+/** A descriptor that is closed or read-only is found out now and not at the first line. */
+function checkWritable(fd: number): void {
+  let reason: string | undefined
+  try {
+    fstatSync(fd)
+    if (isReadOnly(fd)) reason = 'it is open for reading only'
+  } catch (error) {
+    reason = reasonOf(error)
+  }
+  if (reason !== undefined)
+    throw new SwtpmError('SWTPM_ERR_LOG', `Could not access logfile using fd ${fd}: ${reason}`)
+}
+
+/** @see proc(5) /proc/pid/fdinfo: flags in octal, the access mode in the last two bits */
+function isReadOnly(fd: number): boolean {
+  let info: string
+  try {
+    info = readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1')
+  } catch {
+    return false // no /proc: the first line will tell
+  }
+  const flags = /^flags:\s*([0-7]+)/m.exec(info)?.[1]
+  return flags !== undefined && (Number.parseInt(flags, 8) & 3) === constants.O_RDONLY
+}
+
+/**
+ * Writes a whole line. A log that cannot be written must not stop a TPM, so what the kernel does not take is dropped: the
+ * reader has gone (EPIPE), the disk is full, or a pipe that nobody empties stays full.
+ */
+export function writeLine(fd: number, text: string): void {
+  const bytes = Buffer.from(text)
+  let written = 0
+  for (let attempts = 0; written < bytes.length && attempts < 10; attempts++) {
+    try {
+      written += writeSync(fd, bytes, written)
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException
+      if (code !== 'EAGAIN' && code !== 'EINTR') return
+    }
+  }
+}
+
+export function closeDestination(destination: LogDestination): void {
+  if (!destination.owned) return
+  try {
+    closeSync(destination.fd)
+  } catch {
+    // Closed by somebody else already; nothing is lost.
+  }
+}
+
+function reasonOf(error: unknown): string {
+  const { errno } = error as NodeJS.ErrnoException
+  return (errno === undefined ? undefined : getSystemErrorMap().get(errno)?.[1]) ?? String(error)
+}
