@@ -8,7 +8,7 @@ import { EventEmitter } from 'node:events'
 import { SwtpmError } from '../errors.ts'
 import { DescriptorSocket } from '../io/descriptor-socket.ts'
 import { BIG } from '../protocol/struct.ts'
-import { controlCode, type Outcome, type Request, type Verb, VERBS, type VerbName } from '../ptm/commands.ts'
+import { controlCode, type Outcome, type Request, VERBS, type Verb, type VerbName } from '../ptm/commands.ts'
 import { type EngineOptions, type StartedEngine, startEngine } from './engine-process.ts'
 import {
   ATTACH_KIND,
@@ -107,7 +107,10 @@ export class EngineClient extends EventEmitter<EngineEvents> {
   }
 
   /** Executes one TPM command. @throws SwtpmError when the engine has ended */
-  async process(command: Buffer, locality = LOCALITY_CURRENT): Promise<{ tpmResult: number; response: Buffer }> {
+  async process(
+    command: Buffer,
+    locality = LOCALITY_CURRENT,
+  ): Promise<{ tpmResult: number; response: Buffer }> {
     const body = processReq.encode({ locality, pad: 0, pad2: 0, length: command.length, command }, BIG)
     const reply = await this.#request(ENGINE_PROCESS, body)
     const tpmResult = word.decode(reply, BIG).value

@@ -1,6 +1,7 @@
 /** Starts tpm-engine with the descriptors it inherits, and finds its executable. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { closeSync, existsSync } from 'node:fs'
+import { closeSync } from 'node:fs'
+import type { EngineInfo } from '../cli/capabilities.ts'
 import { SwtpmError } from '../errors.ts'
 import { check, native } from '../native.ts'
 import { installedFile } from '../paths.ts'
@@ -25,6 +26,8 @@ export interface EngineOptions {
   readonly logPrefix: string
   /** Where libtpms's debug output goes. */
   readonly logFd: number
+  /** Whom the engine runs as; ourselves when undefined. */
+  readonly user: { readonly uid: number; readonly gid: number } | undefined
 }
 
 export interface StartedEngine {
@@ -48,6 +51,12 @@ function engineArguments(options: EngineOptions): string[] {
   return args
 }
 
+/** The engine needs nothing of our environment but the way to a libtpms outside the system's folders. */
+function engineEnvironment(): NodeJS.ProcessEnv {
+  const path = process.env.LD_LIBRARY_PATH
+  return path === undefined ? {} : { LD_LIBRARY_PATH: path }
+}
+
 /** @throws SwtpmError SWTPM_ERR_ENGINE_START */
 export function startEngine(options: EngineOptions): StartedEngine {
   const pair = native.socketPair()
@@ -58,8 +67,9 @@ export function startEngine(options: EngineOptions): StartedEngine {
     const child = spawn(enginePath(), engineArguments(options), {
       stdio: ['ignore', 'ignore', options.logFd, theirs, options.stateFd],
       detached: true,
+      ...(options.user && { uid: options.user.uid, gid: options.user.gid }),
       cwd: '/',
-      env: {},
+      env: engineEnvironment(),
     })
     child.unref()
     return { child, channelFd: ours }
@@ -73,29 +83,19 @@ export function startEngine(options: EngineOptions): StartedEngine {
   }
 }
 
-/** What the engine and its libtpms can do. */
-export interface EngineInfo {
-  /** "0.9.2" */
-  readonly libtpms: string
-  readonly tpm12: boolean
-  readonly tpm2: boolean
-  /** TPMLIB_GetInfo's answer, parsed; null where libtpms gave none. */
-  readonly info: unknown
-  readonly profiles: unknown
-}
-
 /**
  * Asks an engine, without a TPM, what it and libtpms can do.
  * @param flags TPMLIB_GetInfo flags
  */
 export function engineInfo(flags: number, tpmVersion: TpmVersion): EngineInfo {
   const path = enginePath()
-  const result = spawnSync(path, ['--print-info', String(flags), '--tpm', tpmVersion], { encoding: 'utf8' })
+  const result = spawnSync(path, ['--print-info', String(flags), '--tpm', tpmVersion], {
+    encoding: 'utf8',
+    env: engineEnvironment(),
+  })
   if (result.status !== 0) {
     const why = result.error?.message ?? result.stderr.trim()
     throw new SwtpmError('SWTPM_ERR_ENGINE_START', `Cannot ask "${path}" what it supports: ${why}`)
   }
   return JSON.parse(result.stdout) as EngineInfo
 }
-
-export const engineIsBuilt = (): boolean => existsSync(enginePath())

@@ -45,7 +45,13 @@ const MAX_FRAME_BYTES = 4 << 20
 
 const UNBOUNDED = 0xffffffff
 export const attachReq = struct({ kind: u32, flags: u32 })
-export const processReq = struct({ locality: u8, pad: u8, pad2: u16, length: u32, command: trailing(UNBOUNDED) })
+export const processReq = struct({
+  locality: u8,
+  pad: u8,
+  pad2: u16,
+  length: u32,
+  command: trailing(UNBOUNDED),
+})
 export const processResp = struct({ tpmResult: u32, length: u32, response: trailing(UNBOUNDED) })
 export const setKeyReq = struct({ purpose: u32, length: u32, key: trailing(UNBOUNDED) })
 export const word = struct({ value: u32 })
@@ -64,7 +70,7 @@ export function encodeFrame(kind: number, id: number, code: number, body: Buffer
 
 /** Cuts a byte stream into frames; chunks may be split or glued in any way. */
 export class FrameDecoder {
-  #pending = Buffer.alloc(0)
+  #pending: Buffer = Buffer.alloc(0)
 
   /** @throws RangeError when a header announces more than any frame can hold. */
   push(chunk: Buffer): Frame[] {

@@ -72,7 +72,10 @@ export class DescriptorSocket extends EventEmitter<DescriptorSocketEvents> {
     const fds: number[] = []
     const n = native.receiveMessage(this.fd, this.#receiveBuffer, 0, READ_SIZE, fds)
     if (n === EAGAIN || n === EINTR) return
-    if (n <= 0) return this.#finish(-n)
+    if (n <= 0) {
+      this.#finish(-n)
+      return
+    }
     this.emit('data', Buffer.from(this.#receiveBuffer.subarray(0, n)), fds)
   }
 
@@ -83,7 +86,10 @@ export class DescriptorSocket extends EventEmitter<DescriptorSocketEvents> {
       const n = native.sendMessage(this.fd, head.bytes, 0, head.bytes.length, [...head.fds])
       if (n === EINTR) continue
       if (n === EAGAIN) break
-      if (n < 0) return this.#finish(-n)
+      if (n < 0) {
+        this.#finish(-n)
+        return
+      }
       head.fds = []
       if (n === head.bytes.length) this.#queue.shift()
       else head.bytes = head.bytes.subarray(n)

@@ -151,7 +151,8 @@ export class Struct<F extends Fields> {
       const data = values[this.#trailing] as Buffer
       const capacity = this.size - this.fixedSize
       if (layout.trailing === 'used') size = this.fixedSize + data.length
-      else if (data.length > capacity) throw new RangeError(`${data.length} bytes do not fit into ${capacity}`)
+      else if (data.length > capacity)
+        throw new RangeError(`${data.length} bytes do not fit into ${capacity}`)
     }
     const bytes = Buffer.alloc(size)
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)

@@ -19,8 +19,8 @@ import {
   ptmGetstateResp,
   ptmHdataReq,
   ptmInitReq,
-  ptmLocReq,
   ptmLockstorageReq,
+  ptmLocReq,
   ptmRes,
   ptmSetbuffersizeReq,
   ptmSetbuffersizeResp,
@@ -103,7 +103,14 @@ export const VERBS = {
     body: 'atLeast',
   }),
   STOP: verb({ nr: 13, req: nothing, resp: ptmRes, when: 'any', cap: 1 << 10, body: 'exact' }),
-  GET_CONFIG: verb({ nr: 14, req: nothing, resp: ptmGetconfigResp, when: 'any', cap: 1 << 11, body: 'exact' }),
+  GET_CONFIG: verb({
+    nr: 14,
+    req: nothing,
+    resp: ptmGetconfigResp,
+    when: 'any',
+    cap: 1 << 11,
+    body: 'exact',
+  }),
   SET_DATAFD: verb({
     nr: 15,
     req: nothing,
@@ -178,7 +185,9 @@ export const verbByControlCode: ReadonlyMap<number, VerbName> = new Map(
 )
 
 export const verbByIoctl: ReadonlyMap<number, VerbName> = new Map(
-  verbNames.filter((name) => (VERBS[name] as Verb).only !== 'control').map((name) => [ioctlNumber(name), name]),
+  verbNames
+    .filter((name) => (VERBS[name] as Verb).only !== 'control')
+    .map((name) => [ioctlNumber(name), name]),
 )
 
 /** The capability mask of a wire, from the rows that it has. */

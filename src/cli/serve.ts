@@ -1,0 +1,65 @@
+/** Serves one TPM in the order in which privileges, descriptors and the terminal are given up. */
+
+import { join } from 'node:path'
+import { serveCuse } from '../cuse/cuse-front-end.ts'
+import { SwtpmError } from '../errors.ts'
+import { type LogConfig, log } from '../log.ts'
+import { serveSocket } from '../socket/socket-front-end.ts'
+import { enterBackground } from '../supervisor/daemon.ts'
+import { becomeUser, changeRoot, type User } from '../supervisor/privileges.ts'
+import { runAsUser, Session } from '../supervisor/session.ts'
+import { serveChardev } from '../vtpm-proxy/chardev-front-end.ts'
+import { CommandLineError, type SwtpmConfig } from './parse.ts'
+
+/** @returns the exit code */
+export async function serveSwtpm(config: SwtpmConfig): Promise<number> {
+  if (config.interface === 'cuse' && process.geteuid?.() !== 0) {
+    throw new CommandLineError('setuid', 'Error: Unable to make a device: a CUSE TPM must be started as root')
+  }
+  if (config.daemonize) {
+    const code = await enterBackground()
+    if (code !== undefined) return code
+  }
+  const user = runAsUser(config)
+  const root = config.chroot ?? ''
+  log.configure(rebased(config.log, root))
+  // The engine's program is outside the new root, so it starts first, as the user it will be.
+  const session = Session.open(config, user, root)
+  // The device node of a CUSE TPM takes root to make; everything else is done as the user.
+  const late = config.interface === 'cuse'
+  try {
+    if (!late) dropPrivileges(config, user)
+    await session.loadKeys()
+    await serveFrontEnd(session, config)
+    if (late) dropPrivileges(config, user)
+    session.ready()
+  } catch (error) {
+    if (!(error instanceof SwtpmError)) throw error
+    log.error(error.message)
+    await session.end(1)
+  }
+  return session.ended
+}
+
+/** The log file of a TPM that will change its root directory is named as it will be seen from there. */
+function rebased(config: LogConfig, root: string): LogConfig {
+  const { destination } = config
+  if (root === '' || destination.kind !== 'file') return config
+  return { ...config, destination: { ...destination, path: join(root, destination.path) } }
+}
+
+function serveFrontEnd(session: Session, config: SwtpmConfig): Promise<void> {
+  switch (config.interface) {
+    case 'socket':
+      return serveSocket(session, config)
+    case 'chardev':
+      return serveChardev(session, config)
+    case 'cuse':
+      return serveCuse(session, config)
+  }
+}
+
+function dropPrivileges(config: SwtpmConfig, user: User | undefined): void {
+  if (config.chroot !== undefined) changeRoot(config.chroot)
+  if (user !== undefined) becomeUser(user)
+}

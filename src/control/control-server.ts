@@ -1,0 +1,176 @@
+/**
+ * The control channel: PTM verbs big-endian over a Unix or TCP socket, one client at a time.
+ *
+ * A client gets one answer per command, in order. On error the answer is the 4-byte result and nothing more. A command
+ * must arrive whole within 500 ms or the connection is closed; nobody else waits meanwhile.
+ * @see swtpm_ioctls(3)
+ */
+import { closeSync } from 'node:fs'
+import { SwtpmError } from '../errors.ts'
+import { DescriptorSocket } from '../io/descriptor-socket.ts'
+import { Listener } from '../io/listener.ts'
+import { log } from '../log.ts'
+import { BIG } from '../protocol/struct.ts'
+import { TPM_BAD_ORDINAL, TPM_BAD_PARAMETER, TPM_IOERROR, TPM_SUCCESS } from '../protocol/tpm-result.ts'
+import { capabilities, type Request, VERBS, type Verb, type VerbName } from '../ptm/commands.ts'
+import { ptmRes } from '../ptm/structs.ts'
+import { execute, type HandledVerb } from '../tpm/handlers.ts'
+import type { Tpm } from '../tpm/tpm.ts'
+import { type ControlCommand, parseControlCommand } from './control-framing.ts'
+
+const COMMAND_TIMEOUT_MS = 500
+
+export interface ControlServerOptions {
+  readonly tpm: Tpm
+  /** A socket that listens for clients, or the one client there will be. */
+  readonly socket: { readonly listenFd: number } | { readonly clientFd: number }
+  /** Takes over the data descriptor that a client sends. @returns a TPM result */
+  setDataFd(fd: number): Promise<number>
+  /** SHUTDOWN has been executed and answered. */
+  onShutdown(): void
+  /** The client has gone. */
+  onDisconnect(): void
+}
+
+export class ControlServer {
+  readonly #options: ControlServerOptions
+  readonly #listener: Listener | undefined
+  #client: ControlConnection | undefined
+
+  constructor(options: ControlServerOptions) {
+    this.#options = options
+    if ('listenFd' in options.socket) {
+      this.#listener = new Listener(options.socket.listenFd, (fd) => this.#serve(fd))
+      this.#listener.resume()
+    } else {
+      this.#serve(options.socket.clientFd)
+    }
+  }
+
+  close(): void {
+    this.#listener?.close()
+    this.#client?.close()
+  }
+
+  /** One client at a time: the next one waits in the backlog, as with every swtpm. */
+  #serve(fd: number): void {
+    this.#listener?.pause()
+    this.#client = new ControlConnection(fd, this.#options, () => {
+      this.#client = undefined
+      this.#listener?.resume()
+      this.#options.onDisconnect()
+    })
+  }
+}
+
+class ControlConnection {
+  readonly #socket: DescriptorSocket
+  readonly #options: ControlServerOptions
+  readonly #onClose: () => void
+  #pending: Buffer = Buffer.alloc(0)
+  #fds: number[] = []
+  #deadline: NodeJS.Timeout | undefined
+  #busy = false
+  #open = true
+
+  constructor(fd: number, options: ControlServerOptions, onClose: () => void) {
+    this.#options = options
+    this.#onClose = onClose
+    this.#socket = new DescriptorSocket(fd)
+    this.#socket.on('data', (chunk, fds) => {
+      this.#pending = Buffer.concat([this.#pending, chunk])
+      this.#fds.push(...fds)
+      // A verb is being executed: what arrives meanwhile is looked at when it has been answered.
+      if (!this.#busy) void this.#next()
+    })
+    this.#socket.on('close', () => this.close())
+  }
+
+  close(): void {
+    if (!this.#open) return
+    this.#open = false
+    clearTimeout(this.#deadline)
+    this.#deadline = undefined
+    this.#closeFds()
+    this.#socket.close()
+    this.#onClose()
+  }
+
+  async #next(): Promise<void> {
+    while (this.#open && this.#pending.length > 0) {
+      const command = parseControlCommand(this.#pending)
+      if (command.kind === 'incomplete') return this.#awaitRest(command.bulk)
+      clearTimeout(this.#deadline)
+      this.#deadline = undefined
+      this.#pending = Buffer.alloc(0)
+      if (command.kind === 'oversized') {
+        log.error(`Control command ${command.name} announces ${command.length} bytes: closing the connection`)
+        return this.close()
+      }
+      this.#busy = true
+      try {
+        const shutDown = await this.#answer(command)
+        if (shutDown) return this.#options.onShutdown()
+      } finally {
+        this.#busy = false
+        this.#closeFds()
+      }
+    }
+  }
+
+  /** 500 ms for a command; a long body may take longer as long as bytes keep coming. */
+  #awaitRest(bulk: boolean): void {
+    if (bulk) clearTimeout(this.#deadline)
+    else if (this.#deadline !== undefined) return
+    this.#deadline = setTimeout(() => this.close(), COMMAND_TIMEOUT_MS)
+  }
+
+  /** @returns true after a SHUTDOWN */
+  async #answer(command: Exclude<ControlCommand, { kind: 'incomplete' | 'oversized' }>): Promise<boolean> {
+    if (command.kind === 'unknown') {
+      log.error(`Error: Unknown command: 0x${command.code.toString(16).padStart(8, '0')}`)
+      this.#reply({ tpmResult: TPM_BAD_ORDINAL }, ptmRes)
+      return false
+    }
+    const { name } = command
+    const row: Verb = VERBS[name]
+    const resp = row.controlResp ?? row.resp
+    if (command.kind === 'malformed') {
+      const known = this.#options.tpm.allows(row.when)
+      this.#reply({ tpmResult: known ? TPM_BAD_PARAMETER : TPM_BAD_ORDINAL }, ptmRes)
+      return false
+    }
+    try {
+      this.#reply(await this.#execute(name, command.request), resp)
+    } catch (error) {
+      if (!(error instanceof SwtpmError)) throw error
+      log.error(error.message)
+      this.#reply({ tpmResult: TPM_IOERROR }, ptmRes)
+      return false
+    }
+    return name === 'SHUTDOWN'
+  }
+
+  async #execute(name: VerbName, request: Record<string, unknown>): Promise<Record<string, unknown>> {
+    const { tpm, setDataFd } = this.#options
+    switch (name) {
+      case 'GET_CAPABILITY':
+        return { tpmResult: TPM_SUCCESS, caps: capabilities('control', tpm.version === '2') }
+      case 'SET_DATAFD': {
+        const fd = this.#fds.shift()
+        return { tpmResult: fd === undefined ? TPM_IOERROR : await setDataFd(fd) }
+      }
+      default:
+        return execute(tpm, name, request as Request<HandledVerb>)
+    }
+  }
+
+  #reply(outcome: Record<string, unknown>, resp: Verb['resp']): void {
+    const failed = 'tpmResult' in outcome && outcome.tpmResult !== TPM_SUCCESS
+    this.#socket.write((failed ? ptmRes : resp).encode(outcome, BIG))
+  }
+
+  #closeFds(): void {
+    for (const fd of this.#fds.splice(0)) closeSync(fd)
+  }
+}

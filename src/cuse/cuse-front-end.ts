@@ -1,0 +1,23 @@
+/** `swtpm cuse`: a character device /dev/NAME whose commands the engine pumps and whose ioctls come here. */
+import type { CuseConfig } from '../cli/parse.ts'
+import { SwtpmError } from '../errors.ts'
+import { log } from '../log.ts'
+import { TPM_SUCCESS } from '../protocol/tpm-result.ts'
+import type { Session } from '../supervisor/session.ts'
+import { CuseDevice } from './cuse-device.ts'
+import { CuseServer } from './cuse-server.ts'
+
+/** Serves until the session ends. @throws SwtpmError */
+export async function serveCuse(session: Session, config: CuseConfig): Promise<void> {
+  const { tpm } = session
+  await session.powerOn()
+  const device = CuseDevice.create(config)
+  session.onEnd(() => device.close())
+  new CuseServer({ tpm, fd: device.fd, onShutdown: () => void session.end(0) })
+  const result = await tpm.engine.attach('cuse', device.fd)
+  if (result !== TPM_SUCCESS) {
+    throw new SwtpmError('SWTPM_ERR_DEVICE', `Cannot serve "${device.path}": the engine answered ${result}`)
+  }
+  session.writePidFile()
+  log.info(`Serving ${device.path}`)
+}

@@ -1,0 +1,123 @@
+/**
+ * The CUSE front end: answers the FUSE requests that the engine leaves to the supervisor, the ioctls and, while a state
+ * blob is being transferred, read() and write(). TPM commands never come here; the engine pumps them itself.
+ */
+import { constants } from 'node:os'
+import { SwtpmError } from '../errors.ts'
+import { log } from '../log.ts'
+import { HOST } from '../protocol/struct.ts'
+import { StateblobTransfer } from '../tpm/stateblob-transfer.ts'
+import type { Tpm } from '../tpm/tpm.ts'
+import {
+  FUSE_IOCTL,
+  FUSE_READ,
+  FUSE_WRITE,
+  fuseInHeader,
+  fuseIoctlIn,
+  fuseIoctlOut,
+  fuseReadIn,
+  fuseWriteIn,
+  fuseWriteOut,
+} from './fuse-protocol.ts'
+import { FuseReply } from './fuse-reply.ts'
+import { ptmIoctl } from './ptm-ioctls.ts'
+
+const { EINVAL, EIO, ENOSYS } = constants.errno
+
+export interface CuseServerOptions {
+  readonly tpm: Tpm
+  /** Our descriptor of the device, on which the answers are written. */
+  readonly fd: number
+  /** PTM_SHUTDOWN has been executed and answered. */
+  onShutdown(): void
+}
+
+export class CuseServer {
+  readonly #options: CuseServerOptions
+  readonly #transfer: StateblobTransfer
+  /** Verbs that are not urgent run one after the other. */
+  #tail: Promise<void> = Promise.resolve()
+
+  constructor(options: CuseServerOptions) {
+    this.#options = options
+    this.#transfer = new StateblobTransfer(options.tpm)
+    const { engine } = options.tpm
+    engine.on('fuseRequest', (request) => void this.#serve(request))
+    engine.on('clientClosed', () => this.#transfer.abandon())
+  }
+
+  async #serve(request: Buffer): Promise<void> {
+    const { opcode, unique } = fuseInHeader.decode(request, HOST)
+    const reply = new FuseReply(this.#options.fd, unique)
+    const body = request.subarray(fuseInHeader.size)
+    try {
+      switch (opcode) {
+        case FUSE_IOCTL:
+          await this.#ioctl(body, reply)
+          break
+        case FUSE_READ:
+          await this.#read(body, reply)
+          break
+        case FUSE_WRITE:
+          await this.#write(body, reply)
+          break
+        default:
+          reply.error(ENOSYS)
+      }
+    } catch (error) {
+      log.error(`Error: Could not serve a request on the device: ${(error as Error).message}`)
+      if (!reply.sent) reply.error(EIO)
+      // Our own faults must not pass as the client's.
+      if (!(error instanceof SwtpmError)) throw error
+    }
+  }
+
+  async #ioctl(body: Buffer, reply: FuseReply): Promise<void> {
+    const { cmd, inSize, outSize } = fuseIoctlIn.decode(body, HOST)
+    const argument = body.subarray(fuseIoctlIn.size, fuseIoctlIn.size + inSize)
+    const ioctl = ptmIoctl(cmd, argument, outSize)
+    if (ioctl === undefined) return reply.error(EINVAL)
+    const { tpm } = this.#options
+    const run = async (): Promise<void> => {
+      const answer = await ioctl.execute(tpm, this.#transfer)
+      if (ioctl.name === 'GET_STATEBLOB' || ioctl.name === 'SET_STATEBLOB') await this.#route()
+      reply.data(fuseIoctlOut.encode({ result: 0, flags: 0, inIovs: 0, outIovs: 0 }, HOST), answer)
+      if (ioctl.name === 'SHUTDOWN') this.#options.onShutdown()
+    }
+    if (ioctl.urgent) return run()
+    const turn = this.#tail.then(run)
+    this.#tail = turn.catch(() => {})
+    await turn
+  }
+
+  /** read() while a blob is transferred: bytes of an outgoing one; an error ends an incoming one. */
+  async #read(body: Buffer, reply: FuseReply): Promise<void> {
+    const { size } = fuseReadIn.decode(body, HOST)
+    if (this.#transfer.mode === 'get') {
+      const data = this.#transfer.read(size)
+      await this.#route()
+      return reply.data(data)
+    }
+    await this.#fail(reply)
+  }
+
+  async #write(body: Buffer, reply: FuseReply): Promise<void> {
+    const { size } = fuseWriteIn.decode(body, HOST)
+    const data = body.subarray(fuseWriteIn.size, fuseWriteIn.size + size)
+    if (this.#transfer.mode === 'set' && this.#transfer.write(data)) {
+      return reply.data(fuseWriteOut.encode({ size: data.length, padding: 0 }, HOST))
+    }
+    await this.#fail(reply)
+  }
+
+  async #fail(reply: FuseReply): Promise<void> {
+    this.#transfer.abandon()
+    await this.#route()
+    reply.error(EIO)
+  }
+
+  /** Where read() and write() go from now on: to us during a transfer, else straight to the TPM. */
+  async #route(): Promise<void> {
+    await this.#options.tpm.engine.setRoute(this.#transfer.mode === 'command' ? 'native' : 'supervisor')
+  }
+}

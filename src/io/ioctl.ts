@@ -1,0 +1,19 @@
+/**
+ * ioctl(2) by the `ioctl` package, loaded when it is first needed. The package asserts on a wrong number of arguments,
+ * so this is the one place that calls it.
+ */
+import { createRequire } from 'node:module'
+
+type IoctlFunction = (fd: number, request: number, argument: Buffer) => number
+
+let loaded: IoctlFunction | undefined
+
+/**
+ * Blocks until the driver has answered.
+ * @param argument what the request number says, read and written in place
+ * @throws an error with `code` (errno name) as Node's own
+ */
+export function ioctl(fd: number, request: number, argument: Buffer): number {
+  loaded ??= createRequire(__filename)('ioctl') as IoctlFunction
+  return loaded(fd, request, argument)
+}

@@ -1,0 +1,48 @@
+/** A listening socket that hands over connections one by one, and can be told to leave them in the backlog. */
+import { closeSync } from 'node:fs'
+import { native } from '../native.ts'
+
+const READABLE = 1
+
+export class Listener {
+  readonly fd: number
+  readonly #poller: InstanceType<typeof native.Poller>
+  readonly #onConnection: (fd: number) => void
+  #accepting = false
+  #open = true
+
+  /** Takes over `fd`. Accepts nothing until {@link resume}. Connections arrive non-blocking and close-on-exec. */
+  constructor(fd: number, onConnection: (fd: number) => void) {
+    this.fd = fd
+    this.#onConnection = onConnection
+    native.setNonBlocking(fd, true)
+    this.#poller = new native.Poller(fd, () => this.#accept())
+  }
+
+  resume(): void {
+    if (!this.#open || this.#accepting) return
+    this.#accepting = true
+    this.#poller.start(READABLE)
+  }
+
+  pause(): void {
+    if (!this.#accepting) return
+    this.#accepting = false
+    this.#poller.stop()
+  }
+
+  close(): void {
+    if (!this.#open) return
+    this.pause()
+    this.#open = false
+    this.#poller.close()
+    closeSync(this.fd)
+  }
+
+  #accept(): void {
+    if (!this.#accepting) return
+    const fd = native.accept(this.fd, true)
+    // Negative: the client was gone again before we got to it, or another process took it; there will be others.
+    if (fd >= 0) this.#onConnection(fd)
+  }
+}

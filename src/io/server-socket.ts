@@ -1,0 +1,71 @@
+/** Makes the listening sockets that the command line asks for. */
+import { chownSync, lstatSync, unlinkSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { SwtpmError } from '../errors.ts'
+import { check, native } from '../native.ts'
+
+export interface UnixAddress {
+  readonly kind: 'unix'
+  readonly path: string
+  /** Permission bits of the socket file. */
+  readonly mode: number
+  /** -1: as it is. */
+  readonly uid: number
+  readonly gid: number
+}
+
+export interface TcpAddress {
+  readonly kind: 'tcp'
+  readonly bindAddress: string
+  readonly port: number
+  /** Scope of an IPv6 link-local address, or ''. */
+  readonly interfaceName: string
+}
+
+export interface ServerSocket {
+  readonly fd: number
+  /** Removes the socket file, where there is one. */
+  remove(): void
+}
+
+const BACKLOG = 16
+
+/** @throws SwtpmError SWTPM_ERR_SOCKET */
+export function listenOn(address: UnixAddress | TcpAddress): ServerSocket {
+  try {
+    return address.kind === 'unix' ? listenOnPath(address) : listenOnPort(address)
+  } catch (error) {
+    throw new SwtpmError('SWTPM_ERR_SOCKET', (error as Error).message, { cause: error })
+  }
+}
+
+function listenOnPath({ path, mode, uid, gid }: UnixAddress): ServerSocket {
+  removeStaleSocket(path)
+  const fd = check(native.listenUnix(path, mode, BACKLOG), `listen on "${path}"`)
+  const absolute = resolve(path)
+  if (uid !== -1 || gid !== -1) chownSync(path, uid, gid)
+  return {
+    fd,
+    remove() {
+      try {
+        unlinkSync(absolute)
+      } catch {
+        // Someone else has removed it.
+      }
+    },
+  }
+}
+
+/** A socket file left behind by a process that was killed; nothing else is ever removed. */
+function removeStaleSocket(path: string): void {
+  const status = lstatSync(path, { throwIfNoEntry: false })
+  if (status?.isSocket()) unlinkSync(path)
+}
+
+function listenOnPort({ bindAddress, port, interfaceName }: TcpAddress): ServerSocket {
+  const fd = check(
+    native.listenTcp(bindAddress, port, interfaceName, BACKLOG),
+    `listen on ${bindAddress} port ${port}`,
+  )
+  return { fd, remove() {} }
+}

@@ -1,0 +1,32 @@
+/** `swtpm socket`: TPM commands over TCP or Unix sockets, pumped by the engine; verbs over the control channel. */
+import type { SocketConfig } from '../cli/parse.ts'
+import { ATTACH_FLAG_DISCONNECT } from '../engine-client/engine-wire.ts'
+import { SwtpmError } from '../errors.ts'
+import { native } from '../native.ts'
+import { TPM_SUCCESS } from '../protocol/tpm-result.ts'
+import { serveControl } from '../supervisor/control-endpoint.ts'
+import { openEndpoint } from '../supervisor/endpoint.ts'
+import type { Session } from '../supervisor/session.ts'
+
+/** Serves until the session ends. @throws SwtpmError */
+export async function serveSocket(session: Session, config: SocketConfig): Promise<void> {
+  const { engine } = session.tpm
+  if (config.terminate) engine.on('clientClosed', () => void session.end(0))
+
+  // Both sockets exist before the TPM is powered on: a management tool waits for the files, not for the TPM.
+  const data = config.server === undefined ? undefined : openEndpoint(config.server)
+  if (data !== undefined) session.onEnd(() => data.remove())
+  serveControl(session, config.control)
+  session.writePidFile()
+  await session.powerOn()
+
+  if (data !== undefined) {
+    // The engine waits in accept() and read().
+    native.setNonBlocking(data.fd, false)
+    const flags = config.server?.disconnect ? ATTACH_FLAG_DISCONNECT : 0
+    const result = await engine.attach(data.connected ? 'stream' : 'listener', data.fd, flags)
+    if (result !== TPM_SUCCESS) {
+      throw new SwtpmError('SWTPM_ERR_SOCKET', `Cannot serve TPM commands: the engine answered ${result}`)
+    }
+  }
+}

@@ -1,0 +1,57 @@
+/** Opens the place where a TPM keeps its state, for the engine, and knows how it is locked. */
+import { constants, mkdirSync, openSync } from 'node:fs'
+import { join } from 'node:path'
+import { SwtpmError } from '../errors.ts'
+import { StorageLock } from './storage-lock.ts'
+
+export interface StateLocation {
+  readonly kind: 'dir' | 'linear'
+  readonly path: string
+  /** Keep others off while the TPM runs. */
+  readonly lock: boolean
+}
+
+export interface OpenState {
+  /** The directory, or the linear file or block device. */
+  readonly fd: number
+  readonly lock: StorageLock
+}
+
+const DIRECTORY_MODE = 0o775
+const LINEAR_FILE_MODE = 0o640
+
+/**
+ * @param root directory that will be the root when paths are used later ('' without --chroot)
+ * @param createDirectory make a missing directory (its parent must exist), as the CUSE TPM always did
+ * @throws SwtpmError SWTPM_ERR_STATE_DIR
+ */
+export function openState(location: StateLocation, root: string, createDirectory: boolean): OpenState {
+  const path = root === '' ? location.path : join(root, location.path)
+  const fail = (error: unknown): never => {
+    const what = location.kind === 'dir' ? 'state directory' : 'state file'
+    const { message } = error as Error
+    throw new SwtpmError('SWTPM_ERR_STATE_DIR', `Cannot open ${what} "${path}": ${message}`, { cause: error })
+  }
+  if (location.kind === 'linear') {
+    try {
+      const { O_RDWR, O_CREAT, O_NONBLOCK } = constants
+      const fd = openSync(path, O_RDWR | O_CREAT | O_NONBLOCK, LINEAR_FILE_MODE)
+      return { fd, lock: location.lock ? StorageLock.ofFile(path, fd) : StorageLock.none() }
+    } catch (error) {
+      return fail(error)
+    }
+  }
+  if (createDirectory) {
+    try {
+      mkdirSync(path, { mode: DIRECTORY_MODE })
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') fail(error)
+    }
+  }
+  try {
+    const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY)
+    return { fd, lock: location.lock ? StorageLock.ofDirectory(location.path) : StorageLock.none() }
+  } catch (error) {
+    return fail(error)
+  }
+}

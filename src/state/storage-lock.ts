@@ -1,0 +1,107 @@
+/**
+ * The lock that keeps two TPMs off one state: an fcntl(2) write lock on `.lock` in the state directory, or on the linear
+ * state file itself, as every swtpm takes it.
+ *
+ * The supervisor holds it, not the engine, so that it outlives an engine that is replaced. It is a POSIX lock: closing
+ * any other descriptor of the same file in this process would drop it, so nothing else here ever opens `.lock`.
+ */
+import { closeSync, constants, fchmodSync, openSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { SwtpmError } from '../errors.ts'
+import { check, native } from '../native.ts'
+
+const LOCK_FILE = '.lock'
+const LOCK_FILE_MODE = 0o660
+const RETRY_DELAY_MS = 10
+const EACCES = -13
+const EAGAIN = -11
+
+export class StorageLock {
+  /** What is locked, for messages. */
+  readonly #what: string
+  readonly #open: () => number
+  readonly #close: (fd: number) => void
+  #fd: number | undefined
+
+  private constructor(what: string, open: () => number, close: (fd: number) => void) {
+    this.#what = what
+    this.#open = open
+    this.#close = close
+  }
+
+  static ofDirectory(path: string): StorageLock {
+    const file = join(path, LOCK_FILE)
+    const open = (): number => {
+      const { O_WRONLY, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants
+      const fd = openSync(file, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK, LOCK_FILE_MODE)
+      try {
+        // Another user of the group must be able to lock it too, whatever our umask; not ours, not our business.
+        fchmodSync(fd, LOCK_FILE_MODE)
+      } catch {}
+      return fd
+    }
+    return new StorageLock(`state directory "${path}"`, open, closeSync)
+  }
+
+  /** The linear backend locks the state file itself, through the descriptor that stays open for the engine. */
+  static ofFile(path: string, fd: number): StorageLock {
+    return new StorageLock(
+      `state file "${path}"`,
+      () => fd,
+      () => native.unlockFile(fd),
+    )
+  }
+
+  /** For `lock=false`: always had at once. */
+  static none(): StorageLock {
+    return new StorageLock(
+      'state',
+      () => -1,
+      () => {},
+    )
+  }
+
+  get held(): boolean {
+    return this.#fd !== undefined
+  }
+
+  /**
+   * Takes the lock, trying again `retries` times at intervals of 10 ms.
+   * @throws SwtpmError SWTPM_ERR_STATE_LOCKED naming the holder, SWTPM_ERR_STATE_DIR when it cannot be opened
+   */
+  async lock(retries = 0): Promise<void> {
+    if (this.#fd !== undefined) return
+    let fd: number
+    try {
+      fd = this.#open()
+    } catch (error) {
+      throw new SwtpmError('SWTPM_ERR_STATE_DIR', `Cannot lock ${this.#what}: ${(error as Error).message}`, {
+        cause: error,
+      })
+    }
+    for (let attempt = 0; fd >= 0; attempt++) {
+      const result = native.lockFile(fd)
+      if (result >= 0) break
+      const busy = result === EAGAIN || result === EACCES
+      if (busy && attempt < retries) {
+        await delay(RETRY_DELAY_MS)
+        continue
+      }
+      const holder = busy ? native.lockHolder(fd) : 0
+      this.#close(fd)
+      if (busy) {
+        const who = holder > 0 ? `process ${holder}` : 'another process'
+        throw new SwtpmError('SWTPM_ERR_STATE_LOCKED', `Cannot lock ${this.#what}: held by ${who}`)
+      }
+      check(result, `lock ${this.#what}`)
+    }
+    this.#fd = fd
+  }
+
+  unlock(): void {
+    if (this.#fd === undefined) return
+    this.#close(this.#fd)
+    this.#fd = undefined
+  }
+}

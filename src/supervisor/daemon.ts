@@ -1,0 +1,67 @@
+/**
+ * Going to the background: Node cannot fork, so the program starts itself again, detached, and waits until the copy says
+ * that it is ready or ends. The copy has the same arguments and inherits every descriptor that the user handed in.
+ */
+import { spawn } from 'node:child_process'
+import { closeSync, openSync, readSync, writeSync } from 'node:fs'
+import { check, native } from '../native.ts'
+
+/** Tells the copy on which descriptor to report; it is closed on exec in everything the copy starts. */
+const READY_FD = 'SWTPM_DAEMON_READY_FD'
+const READY = Buffer.from('R')
+
+/** Whether this process is the copy in the background. */
+const readyFd = (): number | undefined => {
+  const fd = process.env[READY_FD]
+  return fd === undefined ? undefined : Number(fd)
+}
+
+/**
+ * Starts the copy and waits for it.
+ * @returns the exit code for this process once the copy is ready or has failed; undefined in the copy itself
+ */
+export async function enterBackground(): Promise<number | undefined> {
+  const inherited = readyFd()
+  if (inherited !== undefined) {
+    delete process.env[READY_FD]
+    check(native.setCloseOnExec(inherited, true), 'make the ready descriptor close-on-exec')
+    copy = inherited
+    return undefined
+  }
+  const [ours, theirs] = check(native.socketPair(), 'make a socket pair for the background process')
+  check(native.setCloseOnExec(theirs, false), 'pass a descriptor to the background process')
+  check(native.setNonBlocking(ours, false), 'wait for the background process')
+  const child = spawn(process.execPath, [...process.execArgv, ...process.argv.slice(1)], {
+    argv0: process.argv0,
+    stdio: 'inherit',
+    detached: true,
+    env: { ...process.env, [READY_FD]: String(theirs) },
+  })
+  const exited = new Promise<number>((resolve) => {
+    child.on('error', (error) => {
+      process.stderr.write(`swtpm: Could not start the background process: ${error.message}\n`)
+      resolve(1)
+    })
+    child.on('exit', (code) => resolve(code ?? 1))
+  })
+  closeSync(theirs)
+  const answer = Buffer.alloc(1)
+  // Nothing else is to be done here: end of file means that the copy has ended without a word.
+  if (readSync(ours, answer) === 1) return 0
+  return exited
+}
+
+let copy: number | undefined
+
+/** In the copy: the TPM is ready. The parent ends, and the terminal is let go. */
+export function reportReady(): void {
+  if (copy === undefined) return
+  for (const fd of [0, 1, 2]) {
+    closeSync(fd)
+    // The lowest free number is the one just closed.
+    openSync('/dev/null', 'r+')
+  }
+  writeSync(copy, READY)
+  closeSync(copy)
+  copy = undefined
+}

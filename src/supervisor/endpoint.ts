@@ -1,0 +1,53 @@
+/** The sockets of the command line: made, or handed in by whoever started us. */
+import { fstatSync } from 'node:fs'
+import type { Endpoint } from '../cli/parse.ts'
+import { SwtpmError } from '../errors.ts'
+import { listenOn } from '../io/server-socket.ts'
+import { check, native } from '../native.ts'
+import { groupId, userId } from './privileges.ts'
+
+export interface OpenEndpoint {
+  readonly fd: number
+  /** It is a connection, not a socket that listens for some. */
+  readonly connected: boolean
+  remove(): void
+}
+
+/** @throws SwtpmError SWTPM_ERR_SOCKET, SWTPM_ERR_PRIVILEGE for an unknown owner */
+export function openEndpoint(endpoint: Endpoint): OpenEndpoint {
+  switch (endpoint.kind) {
+    case 'unix': {
+      const { path, mode, uid, gid } = endpoint
+      return {
+        connected: false,
+        ...listenOn({ kind: 'unix', path, mode, uid: userId(uid), gid: groupId(gid) }),
+      }
+    }
+    case 'tcp': {
+      const { bindAddress, port, interfaceName } = endpoint
+      return {
+        connected: false,
+        ...listenOn({ kind: 'tcp', bindAddress, port, interfaceName: interfaceName ?? '' }),
+      }
+    }
+    case 'fd':
+      return { fd: inherited(endpoint.fd), connected: endpoint.role === 'connection', remove() {} }
+  }
+}
+
+/** A descriptor that was handed in; from now on it is ours alone. @throws SwtpmError SWTPM_ERR_SOCKET */
+export function inherited(fd: number): number {
+  try {
+    fstatSync(fd)
+    check(native.setCloseOnExec(fd, true), `use descriptor ${fd}`)
+    return fd
+  } catch (error) {
+    throw new SwtpmError(
+      'SWTPM_ERR_SOCKET',
+      `Cannot use file descriptor ${fd}: ${(error as Error).message}`,
+      {
+        cause: error,
+      },
+    )
+  }
+}

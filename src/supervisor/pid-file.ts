@@ -1,0 +1,50 @@
+/** Writes our process id where the user wants it, and removes the file at the end. */
+import { closeSync, constants, openSync, readlinkSync, unlinkSync, writeSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { SwtpmError } from '../errors.ts'
+
+export type PidFileTarget =
+  | { readonly kind: 'file'; readonly path: string }
+  | { readonly kind: 'fd'; readonly fd: number }
+
+const PID_FILE_MODE = 0o644
+
+export class PidFile {
+  readonly #path: string
+
+  /** @throws SwtpmError SWTPM_ERR_STATE_DIR when the file cannot be written */
+  constructor(target: PidFileTarget) {
+    const name = target.kind === 'file' ? `"${target.path}"` : `on descriptor ${target.fd}`
+    try {
+      const fd = target.kind === 'file' ? openPidFile(target.path) : target.fd
+      // Absolute, or resolved by the kernel: we may have changed directory when it is to be removed.
+      this.#path = target.kind === 'file' ? resolve(target.path) : readlinkSync(`/proc/self/fd/${fd}`)
+      try {
+        writeSync(fd, String(process.pid))
+      } finally {
+        closeSync(fd)
+      }
+    } catch (error) {
+      throw new SwtpmError(
+        'SWTPM_ERR_STATE_DIR',
+        `Could not write pidfile ${name}: ${(error as Error).message}`,
+        {
+          cause: error,
+        },
+      )
+    }
+  }
+
+  remove(): void {
+    try {
+      unlinkSync(this.#path)
+    } catch {
+      // Removed by someone else, or its directory is no longer ours to change.
+    }
+  }
+}
+
+function openPidFile(path: string): number {
+  const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW } = constants
+  return openSync(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, PID_FILE_MODE)
+}

@@ -1,0 +1,165 @@
+/**
+ * One served TPM from start to end: state, engine, keys, pid file, and everything that has to be undone. What commands
+ * come in by is the front end's matter.
+ */
+import type { CommonConfig, SwtpmConfig } from '../cli/parse.ts'
+import { EngineClient } from '../engine-client/engine-client.ts'
+import { SwtpmError } from '../errors.ts'
+import { log } from '../log.ts'
+import { TPM_SUCCESS } from '../protocol/tpm-result.ts'
+import { readStateKey } from '../state/state-key.ts'
+import { openState } from '../state/state-location.ts'
+import { Tpm } from '../tpm/tpm.ts'
+import { reportReady } from './daemon.ts'
+import { PidFile } from './pid-file.ts'
+import { lookUpUser, type User } from './privileges.ts'
+
+/** Why a TPM ended, as an exit code. */
+export type ExitCode = number
+
+export class Session {
+  readonly tpm: Tpm
+  readonly #config: SwtpmConfig
+  readonly #cleanups: (() => void | Promise<void>)[] = []
+  #resolveEnded!: (code: ExitCode) => void
+  /** Settles when everything has been put away. */
+  readonly ended = new Promise<ExitCode>((resolve) => {
+    this.#resolveEnded = resolve
+  })
+  #ending = false
+
+  private constructor(config: SwtpmConfig, tpm: Tpm) {
+    this.#config = config
+    this.tpm = tpm
+  }
+
+  /**
+   * Starts the engine on the configured state. Nothing is served yet, and the TPM is powered on by {@link powerOn}.
+   * @param engineUser whom the engine runs as, when that is not us
+   * @param root what will be our root directory later: the state's path is below it
+   * @throws SwtpmError
+   */
+  static open(config: SwtpmConfig, engineUser: User | undefined, root: string): Session {
+    const { state, tpmVersion } = config
+    const opened = openState(state, root, config.interface === 'cuse')
+    const allowSetLocality =
+      config.locality.allowSetLocality ||
+      (config.interface === 'chardev' && config.device.kind === 'vtpm-proxy')
+    const engine = new EngineClient({
+      tpmVersion,
+      backend: state.kind,
+      stateFd: opened.fd,
+      mode: state.mode,
+      modeGiven: state.modeGiven,
+      sync: state.sync,
+      backup: state.backup,
+      allowSetLocality,
+      rejectLocality4: config.locality.rejectLocality4,
+      autoShutdown: !config.flags.disableAutoShutdown,
+      seccomp: config.seccomp,
+      logLevel: config.log.level,
+      logPrefix: config.log.prefix,
+      logFd: log.fd,
+      user: engineUser,
+    })
+    const tpm = new Tpm(engine, opened.lock, {
+      version: tpmVersion,
+      incomingMigration: config.migration.incoming,
+    })
+    const session = new Session(config, tpm)
+    engine.on('log', (level, text) => (level <= 1 ? log.error(text) : log.debug(level, text)))
+    engine.on('exit', (reason) => {
+      if (session.#ending) return
+      log.error(`Error: The engine has ended unexpectedly: ${reason}`)
+      void session.end(1)
+    })
+    session.onEnd(() => opened.lock.unlock())
+    session.onEnd(async () => {
+      await session.#settle(tpm.shutdown())
+      await engine.close()
+    })
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const)
+      process.on(signal, () => void session.end(0))
+    return session
+  }
+
+  /** Reads the keys and hands them to the engine. @throws SwtpmError */
+  async loadKeys(): Promise<void> {
+    const { fileKey, migrationKey } = this.#config
+    for (const [purpose, source] of [
+      ['file', fileKey],
+      ['migration', migrationKey],
+    ] as const) {
+      if (source === undefined) continue
+      const key = readStateKey(source, (warning) => log.warn(warning))
+      const result = await this.tpm.engine.setKey(purpose, key).finally(() => key.fill(0))
+      if (result !== TPM_SUCCESS) {
+        throw new SwtpmError(
+          'SWTPM_ERR_STATE_DIR',
+          `Error: The engine refused the ${purpose} key: result ${result}`,
+        )
+      }
+    }
+  }
+
+  /** Adds something to be undone at the end; the last added goes first. */
+  onEnd(cleanup: () => void | Promise<void>): void {
+    this.#cleanups.push(cleanup)
+  }
+
+  /** Writes the pid file, as soon as it may be believed. */
+  writePidFile(): void {
+    if (this.#config.pid === undefined) return
+    const file = new PidFile(this.#config.pid)
+    this.onEnd(() => file.remove())
+  }
+
+  /**
+   * PTM INIT and Startup, as far as the flags ask for them.
+   * @throws SwtpmError SWTPM_ERR_TPM_INIT
+   */
+  async powerOn(): Promise<void> {
+    const { needInit, startup } = this.#config.flags
+    if (needInit) return
+    const result = await this.tpm.init(0)
+    if (result !== TPM_SUCCESS) {
+      throw new SwtpmError(
+        'SWTPM_ERR_TPM_INIT',
+        `Error: The TPM did not start: result 0x${result.toString(16)}`,
+      )
+    }
+    if (startup !== 'none') await this.tpm.startup(startup)
+  }
+
+  /** Serving has begun: lets a waiting parent go. */
+  ready(): void {
+    reportReady()
+  }
+
+  /** Ends in order, once: no new clients, TPM off, state stored, engine gone, files removed. */
+  async end(code: ExitCode): Promise<void> {
+    if (this.#ending) return
+    this.#ending = true
+    for (const cleanup of this.#cleanups.splice(0).reverse()) {
+      try {
+        await cleanup()
+      } catch (error) {
+        log.error(`Error: ${(error as Error).message}`)
+      }
+    }
+    this.#resolveEnded(code)
+  }
+
+  /** An engine that has gone cannot be shut down any more; that was reported. */
+  async #settle(step: Promise<unknown>): Promise<void> {
+    try {
+      await step
+    } catch (error) {
+      if (!(error instanceof SwtpmError) || error.code !== 'SWTPM_ERR_ENGINE_GONE') throw error
+    }
+  }
+}
+
+/** Whom --runas names; undefined without it. */
+export const runAsUser = ({ runAs }: CommonConfig): User | undefined =>
+  runAs === undefined ? undefined : lookUpUser(runAs)

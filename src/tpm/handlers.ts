@@ -1,0 +1,87 @@
+/**
+ * What each verb does. A handler gets a decoded request and returns the response; a result other than TPM_SUCCESS stands
+ * alone. Which wire the request came over is not known here.
+ */
+import {
+  TPM_BAD_LOCALITY,
+  TPM_BAD_ORDINAL,
+  TPM_BAD_PARAMETER,
+  TPM_FAIL,
+  TPM_IOERROR,
+  TPM_SUCCESS,
+} from '../protocol/tpm-result.ts'
+import { type Outcome, type Request, VERBS, type Verb, type VerbName } from '../ptm/commands.ts'
+import { PTM_BLOB_TYPE_SAVESTATE, PTM_HASH_DATA_SIZE } from '../ptm/structs.ts'
+import type { Tpm } from './tpm.ts'
+
+const HIGHEST_LOCALITY = 4
+
+type Handler<V extends VerbName> = (tpm: Tpm, request: Request<V>) => Promise<Outcome<V>>
+
+const forward =
+  <V extends VerbName>(name: V): Handler<V> =>
+  (tpm, request) =>
+    tpm.forward(name, request)
+
+/**
+ * The verbs that both wires execute alike. Not here: GET_CAPABILITY, whose answer is a property of the wire, and
+ * SET_DATAFD, which exists on the control channel only.
+ */
+const HANDLERS: { [V in Exclude<VerbName, 'GET_CAPABILITY' | 'SET_DATAFD'>]: Handler<V> } = {
+  INIT: async (tpm, { initFlags }) => ({ tpmResult: await tpm.init(initFlags) }),
+  SHUTDOWN: async (tpm) => ({ tpmResult: await tpm.shutdown() }),
+  STOP: async (tpm) => ({ tpmResult: await tpm.stop() }),
+
+  SET_LOCALITY: forward('SET_LOCALITY'),
+  GET_TPMESTABLISHED: forward('GET_TPMESTABLISHED'),
+  RESET_TPMESTABLISHED: async (tpm, request) =>
+    request.loc > HIGHEST_LOCALITY
+      ? { tpmResult: TPM_BAD_LOCALITY }
+      : tpm.forward('RESET_TPMESTABLISHED', request),
+
+  HASH_START: forward('HASH_START'),
+  HASH_DATA: forward('HASH_DATA'),
+  HASH_END: forward('HASH_END'),
+  CANCEL_TPM_CMD: forward('CANCEL_TPM_CMD'),
+  STORE_VOLATILE: forward('STORE_VOLATILE'),
+  GET_CONFIG: forward('GET_CONFIG'),
+  GET_INFO: forward('GET_INFO'),
+
+  SET_BUFFERSIZE: async (tpm, request) =>
+    request.bufferSize !== 0 && tpm.running
+      ? { tpmResult: TPM_BAD_ORDINAL }
+      : tpm.forward('SET_BUFFERSIZE', request),
+
+  GET_STATEBLOB: async (tpm, request) => {
+    const outcome = await tpm.forward('GET_STATEBLOB', request)
+    if (request.type === PTM_BLOB_TYPE_SAVESTATE) await tpm.releaseStorageAfterMigration()
+    return outcome
+  },
+  SET_STATEBLOB: async (tpm, request) =>
+    (await tpm.ensureLockedStorage()) ? tpm.forward('SET_STATEBLOB', request) : { tpmResult: TPM_IOERROR },
+
+  LOCK_STORAGE: async (tpm, { retries }) => ({
+    tpmResult: (await tpm.lockStorage(retries)) ? TPM_SUCCESS : TPM_FAIL,
+  }),
+}
+
+export type HandledVerb = keyof typeof HANDLERS
+
+/** Executes a verb if the run state allows it. */
+export async function execute<V extends HandledVerb>(
+  tpm: Tpm,
+  name: V,
+  request: Request<V>,
+): Promise<Outcome<V>> {
+  const row: Verb = VERBS[name]
+  if (!tpm.allows(row.when)) return { tpmResult: TPM_BAD_ORDINAL }
+  if (
+    'length' in request &&
+    'data' in request &&
+    name === 'HASH_DATA' &&
+    request.length > request.data.length
+  ) {
+    return { tpmResult: request.length > PTM_HASH_DATA_SIZE ? TPM_FAIL : TPM_BAD_PARAMETER }
+  }
+  return (HANDLERS[name] as unknown as Handler<V>)(tpm, request)
+}

@@ -1,0 +1,145 @@
+/**
+ * One TPM as the front ends see it: its run state, its storage lock and its engine. Knows the rules of the verbs and
+ * nothing of sockets or devices.
+ *
+ * Run state: `off` until the first INIT, then `running`, and `stopped` after STOP. PTM INIT is power-on; Startup is a
+ * TPM command, which the user of the TPM sends unless the options say that we do.
+ */
+import type { EngineClient } from '../engine-client/engine-client.ts'
+import { SwtpmError } from '../errors.ts'
+import { log } from '../log.ts'
+import { responseCode, type StartupType, startupCommand, type TpmVersion } from '../protocol/tpm-header.ts'
+import {
+  TPM_BAD_ORDINAL,
+  TPM_FAIL,
+  TPM_INVALID_POSTINIT,
+  TPM_RC_INITIALIZE,
+  TPM_SUCCESS,
+} from '../protocol/tpm-result.ts'
+import type { Outcome, Request, VerbName } from '../ptm/commands.ts'
+import type { StorageLock } from '../state/storage-lock.ts'
+
+/** Retries of the storage lock, 10 ms apart, after it was released for a migration that then did not happen. */
+const DEFAULT_LOCKING_RETRIES = 300
+
+export interface TpmOptions {
+  readonly version: TpmVersion
+  /** The state comes in by migration: it is locked only when the first blob or command arrives. */
+  readonly incomingMigration: boolean
+}
+
+export class Tpm {
+  readonly version: TpmVersion
+  readonly engine: EngineClient
+  readonly #storage: StorageLock
+  #running = false
+  #incomingMigration: boolean
+  #lockingRetries = 0
+
+  constructor(engine: EngineClient, storage: StorageLock, options: TpmOptions) {
+    this.version = options.version
+    this.engine = engine
+    this.#storage = storage
+    this.#incomingMigration = options.incomingMigration
+    engine.on('storageNeeded', () => void this.#answerStorageNeeded())
+  }
+
+  get running(): boolean {
+    return this.#running
+  }
+
+  /** Whether the run state allows a verb with this `when`. */
+  allows(when: 'any' | 'running' | 'stopped'): boolean {
+    return when === 'any' || this.#running === (when === 'running')
+  }
+
+  /** Power on, after a clean power off where it runs. @returns a TPM result */
+  async init(initFlags: number): Promise<number> {
+    await this.#stop('STOP')
+    if (!this.#incomingMigration) {
+      try {
+        await this.#storage.lock(this.#lockingRetries)
+      } catch (error) {
+        if (!(error instanceof SwtpmError)) throw error
+        log.error(error.message)
+        return TPM_FAIL
+      }
+    }
+    await this.engine.setStorage(this.#storage.held)
+    const { tpmResult } = await this.engine.verb('INIT', { initFlags })
+    this.#running = tpmResult === TPM_SUCCESS
+    if (!this.#running)
+      log.error(`Error: Could not initialize the TPM: libtpms result 0x${tpmResult.toString(16)}`)
+    return tpmResult
+  }
+
+  stop(): Promise<number> {
+    return this.#stop('STOP')
+  }
+
+  /** Power off for good: a running command is cancelled, the state is stored. @returns a TPM result */
+  shutdown(): Promise<number> {
+    return this.#stop('SHUTDOWN')
+  }
+
+  /**
+   * Sends Startup on behalf of the user.
+   * @throws SwtpmError SWTPM_ERR_TPM_INIT when the TPM refuses
+   */
+  async startup(type: StartupType): Promise<void> {
+    const { tpmResult, response } = await this.engine.process(startupCommand(this.version, type))
+    const code = tpmResult === TPM_SUCCESS ? responseCode(response) : tpmResult
+    const startedBefore = this.version === '2' ? TPM_RC_INITIALIZE : TPM_INVALID_POSTINIT
+    if (code === TPM_SUCCESS || code === startedBefore) return
+    const hex = code === undefined ? 'no response' : `response code 0x${code.toString(16)}`
+    throw new SwtpmError('SWTPM_ERR_TPM_INIT', `Could not send Startup(${type}): ${hex}`)
+  }
+
+  /** Takes the storage lock if it is not held. @returns whether it is held now */
+  async ensureLockedStorage(): Promise<boolean> {
+    if (!this.#storage.held) {
+      try {
+        await this.#storage.lock(this.#lockingRetries)
+      } catch (error) {
+        if (!(error instanceof SwtpmError)) throw error
+        log.error(error.message)
+        return false
+      }
+      this.#lockingRetries = 0
+      this.#incomingMigration = false
+    }
+    await this.engine.setStorage(true)
+    return true
+  }
+
+  /** LOCK_STORAGE: as {@link ensureLockedStorage}, with a number of retries that is kept. */
+  lockStorage(retries: number): Promise<boolean> {
+    this.#lockingRetries = retries
+    return this.ensureLockedStorage()
+  }
+
+  /**
+   * The savestate blob, the last one of an outgoing migration, has been handed out: the destination may lock now. A
+   * command that comes here after all takes the lock back first.
+   */
+  async releaseStorageAfterMigration(): Promise<void> {
+    await this.engine.setStorage(false)
+    this.#storage.unlock()
+    this.#lockingRetries = DEFAULT_LOCKING_RETRIES
+  }
+
+  /** Executes a verb that needs nothing but the engine. */
+  forward<V extends VerbName>(name: V, request: Request<V>): Promise<Outcome<V>> {
+    return this.engine.verb(name, request)
+  }
+
+  async #stop(verb: 'STOP' | 'SHUTDOWN'): Promise<number> {
+    this.#running = false
+    const { tpmResult } = await this.engine.verb(verb, {})
+    return tpmResult === TPM_BAD_ORDINAL ? TPM_SUCCESS : tpmResult
+  }
+
+  async #answerStorageNeeded(): Promise<void> {
+    if (!(await this.ensureLockedStorage())) await this.engine.setStorage(false)
+  }
+}

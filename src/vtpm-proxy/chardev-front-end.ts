@@ -1,0 +1,64 @@
+/**
+ * `swtpm chardev`: TPM commands from a character device, which is the server end of a vTPM proxy that we ask the kernel
+ * for, or a descriptor or path that the user names.
+ */
+import { closeSync, openSync } from 'node:fs'
+import type { ChardevConfig } from '../cli/parse.ts'
+import { SwtpmError } from '../errors.ts'
+import { log } from '../log.ts'
+import { TPM_SUCCESS } from '../protocol/tpm-result.ts'
+import { serveControl } from '../supervisor/control-endpoint.ts'
+import { inherited } from '../supervisor/endpoint.ts'
+import type { Session } from '../supervisor/session.ts'
+import { type NewDevice, newProxyDevice, registered } from './new-device.ts'
+
+/** Serves until the session ends. @throws SwtpmError */
+export async function serveChardev(session: Session, config: ChardevConfig): Promise<void> {
+  const { tpm } = session
+  // The kernel has no more commands for us, or the peer has gone: nothing is left to serve.
+  tpm.engine.on('clientClosed', () => void session.end(0))
+
+  if (config.device.kind === 'vtpm-proxy') {
+    // The kernel talks to the TPM as soon as the device is there, so the TPM comes first.
+    await session.powerOn()
+    const device = newProxyDevice(tpm.version)
+    session.onEnd(() => closeSync(device.serverFd))
+    await attach(session, device.serverFd)
+    if (!(await registered(device))) {
+      throw new SwtpmError('SWTPM_ERR_DEVICE', `The kernel has not registered /dev/tpm${device.tpmNum}`)
+    }
+    announce(device)
+    serveControl(session, config.control)
+    session.writePidFile()
+  } else {
+    const fd = config.device.kind === 'fd' ? inherited(config.device.fd) : openDevice(config.device.path)
+    session.onEnd(() => closeSync(fd))
+    serveControl(session, config.control)
+    session.writePidFile()
+    await session.powerOn()
+    await attach(session, fd)
+  }
+}
+
+async function attach(session: Session, fd: number): Promise<void> {
+  const result = await session.tpm.engine.attach('chardev', fd)
+  if (result !== TPM_SUCCESS) {
+    throw new SwtpmError('SWTPM_ERR_DEVICE', `Cannot serve the device: the engine answered ${result}`)
+  }
+}
+
+/** Byte for byte the first line on stdout: LXD and Incus find their device by it. */
+function announce({ tpmNum, major, minor }: NewDevice): void {
+  process.stdout.write(`New TPM device: /dev/tpm${tpmNum} (major/minor = ${major}/${minor})\n`)
+  log.info(`Serving /dev/tpm${tpmNum}`)
+}
+
+function openDevice(path: string): number {
+  try {
+    return openSync(path, 'r+')
+  } catch (error) {
+    throw new SwtpmError('SWTPM_ERR_DEVICE', `Cannot open ${path}: ${(error as Error).message}`, {
+      cause: error,
+    })
+  }
+}

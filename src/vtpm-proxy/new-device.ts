@@ -1,0 +1,93 @@
+/**
+ * Asks the kernel for a /dev/tpmN whose other end is ours.
+ * @see linux/vtpm_proxy.h, Documentation/security/tpm/tpm_vtpm_proxy.rst
+ */
+import { closeSync, existsSync, openSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
+import { SwtpmError } from '../errors.ts'
+import { ioctl } from '../io/ioctl.ts'
+import { check, native } from '../native.ts'
+import { HOST, struct, u32 } from '../protocol/struct.ts'
+import type { TpmVersion } from '../protocol/tpm-header.ts'
+
+const VTPMX = '/dev/vtpmx'
+/** _IOWR(0xa1, 0x00, struct vtpm_proxy_new_dev) */
+const VTPM_PROXY_IOC_NEW_DEV = 0xc014a100
+const VTPM_PROXY_FLAG_TPM2 = 1
+
+const vtpmProxyNewDev = struct({ flags: u32, tpmNum: u32, fd: u32, major: u32, minor: u32 })
+
+export interface NewDevice {
+  /** N of /dev/tpmN. */
+  readonly tpmNum: number
+  readonly major: number
+  readonly minor: number
+  /** Our end: commands are read from it, responses written to it. The device exists as long as it is open. */
+  readonly serverFd: number
+}
+
+/**
+ * The kernel starts talking to the TPM before this returns to anyone who opens the device: the TPM must be ready.
+ * @throws SwtpmError SWTPM_ERR_DEVICE
+ */
+export function newProxyDevice(version: TpmVersion): NewDevice {
+  const control = openControl()
+  try {
+    const flags = version === '2' ? VTPM_PROXY_FLAG_TPM2 : 0
+    const argument = vtpmProxyNewDev.encode({ flags, tpmNum: 0, fd: 0, major: 0, minor: 0 }, HOST)
+    ioctl(control, VTPM_PROXY_IOC_NEW_DEV, argument)
+    const { tpmNum, fd, major, minor } = vtpmProxyNewDev.decode(argument, HOST)
+    // The kernel hands it over inheritable; leaked into a child, it would keep the device alive after us.
+    check(native.setCloseOnExec(fd, true), `make descriptor ${fd} close-on-exec`)
+    return { tpmNum, major, minor, serverFd: fd }
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    const hint = code === 'EPERM' ? '; this needs the capability CAP_SYS_ADMIN' : ''
+    throw new SwtpmError(
+      'SWTPM_ERR_DEVICE',
+      `Error: Could not create a vTPM proxy device: ${message}${hint}`,
+      {
+        cause: error,
+      },
+    )
+  } finally {
+    closeSync(control)
+  }
+}
+
+function openControl(): number {
+  try {
+    return openSync(VTPMX, 'r+')
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    const hint =
+      code === 'ENOENT' || code === 'ENODEV'
+        ? '; load the kernel module with `modprobe tpm_vtpm_proxy`'
+        : code === 'EACCES' || code === 'EPERM'
+          ? '; this needs root rights'
+          : ''
+    throw new SwtpmError('SWTPM_ERR_DEVICE', `Error: Could not open "${VTPMX}": ${message}${hint}`, {
+      cause: error,
+    })
+  }
+}
+
+const POLL_INTERVAL_MS = 5
+/** The kernel gives up on a TPM that does not answer long before. */
+const REGISTRATION_TIMEOUT_MS = 20_000
+
+/**
+ * Waits until the kernel has asked the TPM what it must know and shows the device.
+ * @returns false when it does not within 20 s
+ */
+export async function registered({ tpmNum }: NewDevice): Promise<boolean> {
+  // Without sysfs (a bare container) there is nothing to wait for: users find out by opening the device.
+  if (!existsSync('/sys/class')) return true
+  const entry = `/sys/class/tpm/tpm${tpmNum}/dev`
+  const deadline = Date.now() + REGISTRATION_TIMEOUT_MS
+  while (!existsSync(entry)) {
+    if (Date.now() > deadline) return false
+    await delay(POLL_INTERVAL_MS)
+  }
+  return true
+}
