@@ -110,6 +110,68 @@ export interface Native {
    */
   lockHolder(fd: number): number
 
+  // ---- privileges: addon/process.cc. "Process": concerns all threads. "Thread": the calling one and the children it
+  // spawns; call these on the main thread, early.
+
+  /**
+   * Looks a user up; a decimal number stands for that uid and, as in the C swtpm, the same gid. May wait for a
+   * directory service. Call it before {@link chroot}.
+   * @returns the ids, and all group ids of the user for {@link switchUser}; -ENOENT for no such user; -ERANGE for a
+   * number that is no id
+   * @see getpwnam(3), getgrouplist(3)
+   */
+  userByName(name: string): [uid: number, gid: number, groups: number[]] | number
+  /** @returns the group id, decimal numbers standing for themselves; -ENOENT, -ERANGE as above. @see getgrnam(3) */
+  groupByName(name: string): number
+  /**
+   * Process, for good: real, effective and saved ids; from root to another user the capabilities go as well. The
+   * process becomes undumpable and loses its parent-death signal. After an error it may be half changed: end it.
+   * @returns 0; -EPERM; -EINVAL for ids out of range
+   * @see setgroups(2), setresgid(2), setresuid(2)
+   */
+  switchUser(uid: number, gid: number, groups: readonly number[]): number
+  /**
+   * Process: makes `path` the root and the working directory. Open descriptors stay as they are.
+   * @returns 0; -EPERM (the working directory has changed already), -ENOENT, -ENOTDIR
+   * @see chroot(2)
+   */
+  chroot(path: string): number
+  /**
+   * Thread: empties the effective, permitted, inheritable and ambient sets, and the bounding set if allowed.
+   * @returns 0; 1 if the bounding set had to stay, so that {@link setNoNewPrivileges} is called for
+   * @see capabilities(7)
+   */
+  dropCapabilities(): number
+  /** Thread, for good: set-uid and set-capability programs give nothing. @see prctl(2) PR_SET_NO_NEW_PRIVS */
+  setNoNewPrivileges(): number
+  /**
+   * Process: `false` means no core dump and no /proc/PID/mem or debugger for others of the same user. Children start
+   * dumpable again.
+   * @see prctl(2) PR_SET_DUMPABLE
+   */
+  setDumpable(on: boolean): number
+  /** Process and children, for good: no core files. Cores piped to a program go on. @see setrlimit(2), core(5) */
+  disableCoreDumps(): number
+  /**
+   * Process: get `signal` (0: none) when the thread that spawned this process ends; not if it already has: compare
+   * process.ppid afterwards.
+   * @see prctl(2) PR_SET_PDEATHSIG
+   */
+  setParentDeathSignal(signal: number): number
+
+  // ---- keys in memory: addon/memory.cc
+
+  /** Overwrites with zeros. Copies elsewhere, above all strings made from `bytes`, stay. @see explicit_bzero(3) */
+  wipe(bytes: Uint8Array): number
+  /**
+   * Keeps the pages of `bytes` out of swap and core dumps. Best effort: whole pages, with what else lies there, and for
+   * as long as the process lives. Use Buffer.allocUnsafeSlow(), which shares no pool, and call it before the key is
+   * written into it.
+   * @returns 0; -ENOMEM or -EPERM beyond RLIMIT_MEMLOCK (the pages are still kept out of dumps)
+   * @see mlock(2), madvise(2) MADV_DONTDUMP
+   */
+  lockPages(bytes: Uint8Array): number
+
   // ---- readiness: addon/poller.cc
 
   readonly Poller: new (

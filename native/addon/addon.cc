@@ -7,7 +7,9 @@
 #include <napi.h>
 
 #include "addon/file_lock.h"
+#include "addon/memory.h"
 #include "addon/poller.h"
+#include "addon/process.h"
 #include "addon/sockets.h"
 #include "addon/unix_fds.h"
 
@@ -18,6 +20,8 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
   RegisterUnixFds(env, exports);
   RegisterSockets(env, exports);
   RegisterFileLock(env, exports);
+  RegisterProcess(env, exports);
+  RegisterMemory(env, exports);
   Poller::Register(env, exports);
   return exports;
 }

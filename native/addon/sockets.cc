@@ -13,7 +13,7 @@
 #include <cstring>
 
 #include "addon/arguments.h"
-#include "addon/unique_fd.h"
+#include "common/unique_fd.h"
 
 namespace swtpm::addon {
 namespace {
@@ -45,7 +45,7 @@ Napi::Value ListenUnix(const Napi::CallbackInfo& info) {
   memcpy(unix_address->sun_path, path->c_str(), path->size() + 1);
 
   UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!fd.valid()) return SystemResult(info, -1);
+  if (!fd) return SystemResult(info, -1);
   // Linux creates the file with the mode of the socket's own inode less the umask. So it is never more open
   // than asked for, and the umask, which all threads share, stays as it is.
   if (mode >= 0 && fchmod(fd.get(), static_cast<mode_t>(mode)) < 0) return SystemResult(info, -1);
@@ -58,7 +58,7 @@ Napi::Value ListenUnix(const Napi::CallbackInfo& info) {
     unlink(path->c_str());
     return Result(info, -error);
   }
-  return Result(info, fd.Release());
+  return Result(info, fd.release());
 }
 
 // listenTcp(address, port, interface, backlog) -> fd (close-on-exec, non-blocking) or -errno. The address is
@@ -94,7 +94,7 @@ Napi::Value ListenTcp(const Napi::CallbackInfo& info) {
 
   const int family = address.storage.ss_family;
   UniqueFd fd(socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!fd.valid()) return SystemResult(info, -1);
+  if (!fd) return SystemResult(info, -1);
   const int on = 1;
   const int off = 0;
   if (setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
@@ -102,7 +102,7 @@ Napi::Value ListenTcp(const Napi::CallbackInfo& info) {
       bind(fd.get(), address.get(), address.length) < 0 || listen(fd.get(), IntArgument(info, 3, 1)) < 0) {
     return SystemResult(info, -1);
   }
-  return Result(info, fd.Release());
+  return Result(info, fd.release());
 }
 
 // accept(fd, nonBlocking) -> the connection (close-on-exec, and non-blocking if asked for) or -errno; -EAGAIN

@@ -9,7 +9,7 @@
 #include <cstring>
 
 #include "addon/arguments.h"
-#include "addon/unique_fd.h"
+#include "common/unique_fd.h"
 
 namespace swtpm::addon {
 namespace {
@@ -27,8 +27,8 @@ Napi::Value SocketPair(const Napi::CallbackInfo& info) {
   // O_NONBLOCK belongs to the open file description, so each end has its own.
   if (fcntl(ours.get(), F_SETFL, O_RDWR | O_NONBLOCK) < 0) return SystemResult(info, -1);
   auto pair = Napi::Array::New(info.Env(), 2);
-  pair.Set(0U, Napi::Number::New(info.Env(), ours.Release()));
-  pair.Set(1U, Napi::Number::New(info.Env(), theirs.Release()));
+  pair.Set(0U, Napi::Number::New(info.Env(), ours.release()));
+  pair.Set(1U, Napi::Number::New(info.Env(), theirs.release()));
   return pair;
 }
 
@@ -110,7 +110,7 @@ Napi::Value ReceiveMessage(const Napi::CallbackInfo& info) {
       memcpy(&number, CMSG_DATA(header) + i * sizeof(int), sizeof(int));
       UniqueFd passed(number);
       if (delivered < kMaxFdsPerMessage && hand_on(number)) {
-        passed.Release();
+        passed.release();
       } else {
         lost = true;
       }

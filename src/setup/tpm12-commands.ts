@@ -1,0 +1,168 @@
+/** The TPM 1.2 commands of a setup, as bytes, and what matters of their responses. @see TPM Main Part 3 */
+import { constants, createHash, createHmac, createPublicKey, publicEncrypt, randomBytes } from 'node:crypto'
+import { ByteReader, concat, sized32, u8, u16, u32 } from './bytes.ts'
+
+const TAG_RQU_COMMAND = 0x00c1
+const TAG_RQU_AUTH1_COMMAND = 0x00c2
+
+const ORD = {
+  OIAP: 0x0a,
+  TakeOwnership: 0x0d,
+  PhysicalEnable: 0x6f,
+  PhysicalSetDeactivated: 0x72,
+  CreateEndorsementKeyPair: 0x78,
+  NV_DefineSpace: 0xcc,
+  NV_WriteValue: 0xcd,
+  TSC_PhysicalPresence: 0x4000000a,
+} as const
+
+const HEADER_BYTES = 10
+const DIGEST_BYTES = 20
+
+function command(ordinal: number, body: Buffer = Buffer.alloc(0), tag = TAG_RQU_COMMAND): Buffer {
+  return concat(u16(tag), u32(HEADER_BYTES + body.length), u32(ordinal), body)
+}
+
+const parametersOf = (response: Buffer): ByteReader => new ByteReader(response.subarray(HEADER_BYTES))
+
+export const PHYSICAL_PRESENCE_CMD_ENABLE = 0x0020
+export const PHYSICAL_PRESENCE_PRESENT = 0x0008
+
+export const physicalPresence = (flags: number): Buffer => command(ORD.TSC_PhysicalPresence, u16(flags))
+
+export const physicalEnable = (): Buffer => command(ORD.PhysicalEnable)
+
+export const activate = (): Buffer => command(ORD.PhysicalSetDeactivated, u8(0))
+
+const ALG_RSA = 1
+const ES_RSAESOAEP_SHA1_MGF1 = 3
+const SS_NONE = 1
+const EK_BITS = 2048
+
+/** TPM_KEY_PARMS of an RSA key that enciphers: two primes, the default exponent. */
+const KEY_PARMS = concat(
+  u32(ALG_RSA),
+  u16(ES_RSAESOAEP_SHA1_MGF1),
+  u16(SS_NONE),
+  sized32(u32(EK_BITS), u32(2), u32(0)),
+)
+
+export const createEndorsementKeyPair = (antiReplay: Buffer = randomBytes(DIGEST_BYTES)): Buffer =>
+  command(ORD.CreateEndorsementKeyPair, concat(antiReplay, KEY_PARMS))
+
+/** The modulus of the new endorsement key. */
+export function endorsementModulus(response: Buffer): Buffer {
+  const reader = parametersOf(response)
+  reader.bytes(4 + 2 + 2) // algorithm, encryption and signature scheme
+  reader.sized32() // parameters
+  return reader.sized32()
+}
+
+export const oiap = (): Buffer => command(ORD.OIAP)
+
+export interface AuthSession {
+  readonly handle: number
+  readonly nonceEven: Buffer
+}
+
+export function authSession(response: Buffer): AuthSession {
+  const reader = parametersOf(response)
+  return { handle: reader.u32(), nonceEven: reader.bytes(DIGEST_BYTES) }
+}
+
+const PID_OWNER = 5
+const TAG_KEY12 = 0x0028
+const KEY_STORAGE = 0x0011
+const AUTH_ALWAYS = 1
+
+/** The storage root key to make: a TPM_KEY12 without PCRs, public key or private part. */
+const SRK = concat(
+  u16(TAG_KEY12),
+  u16(0),
+  u16(KEY_STORAGE),
+  u32(0),
+  u8(AUTH_ALWAYS),
+  KEY_PARMS,
+  u32(0),
+  u32(0),
+  u32(0),
+)
+
+export interface Ownership {
+  readonly endorsementModulus: Buffer
+  readonly ownerAuth: Buffer
+  readonly srkAuth: Buffer
+  readonly session: AuthSession
+  readonly nonceOdd?: Buffer
+}
+
+export function takeOwnership(ownership: Ownership): Buffer {
+  const { endorsementModulus: modulus, ownerAuth, srkAuth, session } = ownership
+  const parameters = concat(
+    u16(PID_OWNER),
+    sized32(encryptForTpm(modulus, ownerAuth)),
+    sized32(encryptForTpm(modulus, srkAuth)),
+    SRK,
+  )
+  const inDigest = sha1(concat(u32(ORD.TakeOwnership), parameters))
+  const nonceOdd = ownership.nonceOdd ?? randomBytes(DIGEST_BYTES)
+  const endSession = u8(0)
+  const authData = createHmac('sha1', ownerAuth)
+    .update(concat(inDigest, session.nonceEven, nonceOdd, endSession))
+    .digest()
+  return command(
+    ORD.TakeOwnership,
+    concat(parameters, u32(session.handle), nonceOdd, endSession, authData),
+    TAG_RQU_AUTH1_COMMAND,
+  )
+}
+
+/** TPM 1.2's RSA-OAEP: SHA-1 and the label "TCPA". */
+function encryptForTpm(modulus: Buffer, secret: Buffer): Buffer {
+  const key = createPublicKey({
+    key: { kty: 'RSA', n: modulus.toString('base64url'), e: 'AQAB' },
+    format: 'jwk',
+  })
+  return publicEncrypt(
+    { key, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha1', oaepLabel: Buffer.from('TCPA') },
+    secret,
+  )
+}
+
+const TAG_NV_ATTRIBUTES = 0x0017
+const TAG_NV_DATA_PUBLIC = 0x0018
+const NV_PER_OWNERREAD = 0x00020000
+const NV_PER_OWNERWRITE = 0x00000002
+const LOCALITY_ALL = 0x1f
+/** The D bit makes an index permanent. */
+const NV_D_BIT = 0x10000000
+export const NV_INDEX_EK_CERT = NV_D_BIT | 0xf000
+export const NV_INDEX_PLATFORM_CERT = NV_D_BIT | 0xf002
+const NV_INDEX_LOCK = 0xffffffff
+
+function nvDefineSpace(index: number, permissions: number, size: number): Buffer {
+  const anyPcrs = concat(u16(3), Buffer.alloc(3), u8(LOCALITY_ALL), Buffer.alloc(DIGEST_BYTES))
+  const flags = Buffer.alloc(3) // read and write locks, write once: none
+  const publicInfo = concat(
+    u16(TAG_NV_DATA_PUBLIC),
+    u32(index),
+    anyPcrs,
+    anyPcrs,
+    u16(TAG_NV_ATTRIBUTES),
+    u32(permissions),
+    flags,
+    u32(size),
+  )
+  return command(ORD.NV_DefineSpace, concat(publicInfo, Buffer.alloc(DIGEST_BYTES)))
+}
+
+export const nvDefineCert = (index: number, size: number): Buffer =>
+  nvDefineSpace(index, NV_PER_OWNERREAD | NV_PER_OWNERWRITE, size)
+
+export const nvWriteValue = (index: number, data: Buffer): Buffer =>
+  command(ORD.NV_WriteValue, concat(u32(index), u32(0), sized32(data)))
+
+/** Defining the lock index turns the checks of NV permissions on, for good. */
+export const nvLock = (): Buffer => nvDefineSpace(NV_INDEX_LOCK, 0, 0)
+
+export const sha1 = (data: Uint8Array | string): Buffer => createHash('sha1').update(data).digest()
