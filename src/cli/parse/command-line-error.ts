@@ -1,5 +1,6 @@
 /** A command line that cannot be obeyed, and how swtpm then exits. */
 import type { Interface } from '../options/option.ts'
+import type { OptionName } from '../options/table.ts'
 
 /**
  * Exit codes of the reference for a bad command line. Its cuse interface returns small negative numbers from main(),
@@ -31,11 +32,14 @@ export type ExitReason = keyof typeof exitCodes
 export class CommandLineError extends Error {
   readonly code = 'SWTPM_ERR_COMMAND_LINE'
   readonly reason: ExitReason
+  /** The option that is at fault, for a hint at how it is written. */
+  readonly option: OptionName | undefined
 
-  constructor(reason: ExitReason, message: string) {
+  constructor(reason: ExitReason, message: string, option?: OptionName) {
     super(message)
     this.name = 'CommandLineError'
     this.reason = reason
+    this.option = option
   }
 
   /** What the process exits with when it was started for this interface. */

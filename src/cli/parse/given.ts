@@ -36,7 +36,7 @@ export function cNumberOf(
   if (text === undefined) return undefined
   const number = readCNumber(text)
   if (number === undefined || number > max) {
-    throw new CommandLineError(reason, `--${name}: "${text}" is not a number from 0 to ${max}`)
+    throw new CommandLineError(reason, `--${name}: "${text}" is not a number from 0 to ${max}`, name)
   }
   return number
 }

@@ -5,16 +5,17 @@
  * commas. Every error names the option, the sub-option, the value and what is allowed.
  */
 import type { Owner, SubOption, SubOptionSchema, SubOptionValues } from '../options/option.ts'
+import type { OptionName } from '../options/table.ts'
 import { CommandLineError, type ExitReason } from './command-line-error.ts'
 import { didYouMean } from './did-you-mean.ts'
 
 /** A list of sub-options that cannot be understood. The reason decides the exit code. */
 export function subOptionError(
-  option: string,
+  option: OptionName,
   text: string,
   reason: ExitReason = 'badOption',
 ): CommandLineError {
-  return new CommandLineError(reason, `--${option}: ${text}`)
+  return new CommandLineError(reason, `--${option}: ${text}`, option)
 }
 
 /**
@@ -22,7 +23,7 @@ export function subOptionError(
  * @throws {CommandLineError} for an unknown or repeated sub-option, a missing or a wrong value.
  */
 export function parseSubOptions<S extends SubOptionSchema>(
-  option: string,
+  option: OptionName,
   text: string,
   schema: S,
   reason: ExitReason = 'badOption',

@@ -1,0 +1,22 @@
+/** What `swtpm` says when no interface is named: short, and without loading anything. */
+
+/** `swtpm --help`, and after an error about the interface. */
+export function programHelp(program = 'swtpm'): string {
+  return `TPM emulator with choice of interface.
+
+Usage: ${program} socket|chardev|cuse [options]
+       ${program} -v|--version
+
+  socket   TPM commands on a TCP or Unix socket: for QEMU, libvirt, TSS libraries
+  chardev  a TPM device of the kernel, /dev/tpmN (--vtpm-proxy), or a device that exists
+  cuse     a TPM device in user space, /dev/NAME, controlled by ioctls
+
+Use the --help option to see the help screen for each interface type.
+Use the --version options to see version information.
+`
+}
+
+/** The error for a missing or unknown first word; the exit code is 1. */
+export function interfaceError(word: string | undefined): string {
+  return word === undefined ? 'Missing TPM interface type.' : `Unsupported TPM interface type '${word}'.`
+}
