@@ -1,0 +1,76 @@
+#include "engine/attachment.h"
+
+#include <fcntl.h>
+
+#include "engine/stream_loop.h"
+
+namespace swtpm {
+namespace {
+
+// The descriptor may come from an event loop that set it non-blocking; that flag is shared by all its
+// duplicates.
+void make_blocking(int fd) {
+  int flags = ::fcntl(fd, F_GETFL);
+  if (flags >= 0 && (flags & O_NONBLOCK)) ::fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+}
+
+}  // namespace
+
+TpmResult Attachment::attach(uint32_t kind, uint32_t flags, UniqueFd fd) {
+  if (!fd) return kTpmIoError;
+  std::lock_guard lock(mutex_);
+  if (loop_) return kTpmIoError;
+  make_blocking(fd.get());
+
+  std::shared_ptr<Loop> loop;
+  switch (static_cast<wire::AttachKind>(kind)) {
+    case wire::AttachKind::kStream:
+    case wire::AttachKind::kListener:
+    case wire::AttachKind::kChardev:
+      loop = std::make_shared<StreamLoop>(static_cast<wire::AttachKind>(kind), flags, std::move(fd), channel_,
+                                          path_);
+      break;
+    default:
+      return kTpmBadParameter;
+  }
+  loop->set_route(route_);
+  loop_ = loop;
+  threads_left_ = loop->thread_count();
+  threads_.start(loop->thread_count(), [this, loop](size_t) { serve(loop); });
+  return kTpmSuccess;
+}
+
+void Attachment::serve(const std::shared_ptr<Loop>& loop) {
+  loop->run();
+  std::shared_ptr<Loop> ended;
+  {
+    std::lock_guard lock(mutex_);
+    if (--threads_left_ > 0 || loop_ != loop || loop->stopping()) return;
+    ended = std::move(loop_);
+  }
+  // The place is free before the supervisor hears of it, so that it can attach the next client at once.
+  channel_.event(wire::Event::kClientClosed, static_cast<uint32_t>(ended->end_errno()));
+}
+
+TpmResult Attachment::detach() {
+  std::shared_ptr<Loop> loop;
+  {
+    std::lock_guard lock(mutex_);
+    if (!loop_) return kTpmSuccess;
+    loop = loop_;
+    loop->request_stop();
+  }
+  gate_.turn_away();
+  threads_.interrupt_until_idle();
+  std::lock_guard lock(mutex_);
+  loop_.reset();
+  return kTpmSuccess;
+}
+
+void Attachment::set_route(wire::Route route) {
+  std::lock_guard lock(mutex_);
+  route_ = route;
+  if (loop_) loop_->set_route(route);
+}
+
+}  // namespace swtpm

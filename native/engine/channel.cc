@@ -1,0 +1,93 @@
+#include "engine/channel.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+namespace swtpm {
+
+bool Channel::receive(uint8_t* data, size_t size, UniqueFd* fd) {
+  size_t have = 0;
+  while (have < size) {
+    iovec iov{data + have, size - have};
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+    msghdr message{};
+    message.msg_iov = &iov;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof(control);
+    ssize_t n = ::recvmsg(fd_, &message, MSG_CMSG_CLOEXEC);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return false;
+    have += static_cast<size_t>(n);
+    for (cmsghdr* header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header)) {
+      if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
+      int received;
+      memcpy(&received, CMSG_DATA(header), sizeof(received));
+      UniqueFd owned(received);  // closed here unless somebody wants it
+      if (fd) *fd = std::move(owned);
+    }
+  }
+  return true;
+}
+
+bool Channel::read(Frame& frame) {
+  uint8_t header[wire::kFrameHeaderSizeBytes];
+  frame.fd.reset();
+  if (!receive(header, sizeof(header), &frame.fd)) return false;
+  uint32_t length = load_be32(header);
+  frame.kind = static_cast<wire::FrameKind>(load_be32(header + 4));
+  frame.id = load_be32(header + 8);
+  if (length > wire::kMaxBodySizeBytes) {
+    log(LogLevel::kError, "Cannot read the control channel: a frame of %u bytes is too long", length);
+    return false;
+  }
+  frame.body.resize(length);
+  return receive(frame.body.data(), length, nullptr);
+}
+
+void Channel::send(wire::FrameKind kind, uint32_t id, ByteView head, ByteView body) {
+  uint8_t header[wire::kFrameHeaderSizeBytes];
+  store_be32(header, static_cast<uint32_t>(head.size() + body.size()));
+  store_be32(header + 4, static_cast<uint32_t>(kind));
+  store_be32(header + 8, id);
+  iovec iov[] = {{header, sizeof(header)},
+                 {const_cast<uint8_t*>(head.data()), head.size()},
+                 {const_cast<uint8_t*>(body.data()), body.size()}};
+  iovec* next = iov;
+  iovec* end = iov + 3;
+
+  std::lock_guard lock(write_mutex_);
+  while (next != end) {
+    ssize_t n = ::writev(fd_, next, static_cast<int>(end - next));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return;
+    size_t written = static_cast<size_t>(n);
+    while (next != end && written >= next->iov_len) written -= next++->iov_len;
+    if (next != end) {
+      next->iov_base = static_cast<uint8_t*>(next->iov_base) + written;
+      next->iov_len -= written;
+    }
+  }
+}
+
+void Channel::event(wire::Event type, ByteView payload) {
+  uint8_t head[4];
+  store_be32(head, static_cast<uint32_t>(type));
+  send(wire::FrameKind::kEvent, 0, head, payload);
+}
+
+void Channel::event(wire::Event type, uint32_t value) {
+  uint8_t payload[4];
+  store_be32(payload, value);
+  event(type, ByteView(payload));
+}
+
+void Channel::log_event(LogLevel level, std::string_view text) {
+  uint8_t head[8];
+  store_be32(head, static_cast<uint32_t>(wire::Event::kLog));
+  store_be32(head + 4, static_cast<uint32_t>(level));
+  send(wire::FrameKind::kEvent, 0, head, {reinterpret_cast<const uint8_t*>(text.data()), text.size()});
+}
+
+}  // namespace swtpm

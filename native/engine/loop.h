@@ -1,0 +1,37 @@
+// What serves an attached descriptor, whatever its kind. The attachment runs it on the pump threads.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "engine/wire.h"
+
+namespace swtpm {
+
+class Loop {
+ public:
+  virtual ~Loop() = default;
+
+  virtual size_t thread_count() const { return 1; }
+
+  // Serves until the other side is gone for good, or until stopping() and an interrupted call. Called once
+  // per thread.
+  virtual void run() = 0;
+
+  // How run() came to its end by itself: 0 for end of file.
+  int end_errno() const { return end_errno_; }
+
+  virtual void set_route(wire::Route) {}
+
+  void request_stop() { stop_.store(true, std::memory_order_release); }
+  bool stopping() const { return stop_.load(std::memory_order_acquire); }
+
+ protected:
+  std::atomic<int> end_errno_{0};
+
+ private:
+  std::atomic<bool> stop_{false};
+};
+
+}  // namespace swtpm

@@ -1,0 +1,119 @@
+// tpm-engine: one TPM as a process of its own, run by the swtpm supervisor. This file puts the parts together
+// and owns the order of start and end; docs/design/0001-engine-wire.md says what the parts owe the
+// supervisor.
+//
+// Start: hygiene (descriptors, dumps, signals) before anything touches a secret; then everything that needs
+// system calls the sandbox denies (threads, OpenSSL's configuration); then READY.
+#include <fcntl.h>
+#include <malloc.h>
+#include <openssl/crypto.h>
+#include <openssl/rand.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <memory>
+
+#include "common/log.h"
+#include "engine/attachment.h"
+#include "engine/channel.h"
+#include "engine/control.h"
+#include "engine/data_path.h"
+#include "engine/options.h"
+#include "engine/storage_gate.h"
+#include "engine/tpm.h"
+#include "state/dir_store.h"
+#include "state/nv_state.h"
+
+namespace swtpm {
+namespace {
+
+constexpr int kExitUsage = 2;
+
+Channel* g_channel = nullptr;
+
+void protect_process() {
+  close_range(wire::kFirstStrayFd, ~0U, 0);
+  // Keys and the TPM's secrets lie in our memory: no core dumps, no ptrace by others of the same user.
+  prctl(PR_SET_DUMPABLE, 0);
+  rlimit no_core{0, 0};
+  setrlimit(RLIMIT_CORE, &no_core);
+  prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+
+  struct sigaction action {};
+  action.sa_handler = SIG_DFL;
+  for (int signal = 1; signal < NSIG; signal++) sigaction(signal, &action, nullptr);
+  // The supervisor decides about the end; it tells us by closing the channel.
+  action.sa_handler = SIG_IGN;
+  for (int signal : {SIGPIPE, SIGTERM, SIGINT, SIGHUP}) sigaction(signal, &action, nullptr);
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
+}
+
+// What glibc and OpenSSL would otherwise do at first use, with system calls that are not available later.
+void warm_up_libraries() {
+  // One heap for the few threads: less memory, and no look at the number of CPUs later.
+  mallopt(M_ARENA_MAX, 1);
+  OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG | OPENSSL_INIT_ADD_ALL_CIPHERS | OPENSSL_INIT_ADD_ALL_DIGESTS,
+                      nullptr);
+  uint8_t random[16];
+  RAND_bytes(random, sizeof(random));
+}
+
+std::unique_ptr<Store> open_store(const Options& options) {
+  bool tpm2 = options.version == TpmVersion::k20;
+  return std::make_unique<DirStore>(wire::kStateFd, DirStore::Options{tpm2, options.mode, options.mode_given,
+                                                                      options.sync, options.backup});
+}
+
+int run(const Options& options) {
+  // The user's mode is meant literally.
+  if (options.mode_given) umask(0);
+
+  Channel channel(wire::kChannelFd);
+  g_channel = &channel;
+  g_log_sink = [](LogLevel level, std::string_view text) { g_channel->log_event(level, text); };
+
+  std::unique_ptr<Store> store = open_store(options);
+  if (!store) return 1;
+  NvState state(std::move(store));
+  Tpm tpm(state, {options.version,
+                  {options.allow_set_locality, options.reject_locality_4},
+                  options.auto_shutdown,
+                  options.log_level >= 5 ? options.log_level - 4 : 0,
+                  options.log_prefix + "    "});
+  StorageGate gate([&channel] { channel.event(wire::Event::kStorageNeeded); });
+  DataPath path(tpm, gate);
+  Attachment attachment(channel, path, gate);
+  Control control(channel, tpm, state, gate, attachment);
+
+  channel.event(wire::Event::kReady, Tpm::library_version());
+  control.run();
+
+  tpm.stop_at_exit();
+  // Pump threads may still block on a client; they own nothing that would have to be put in order.
+  _exit(0);
+}
+
+}  // namespace
+}  // namespace swtpm
+
+int main(int argc, char** argv) {
+  auto options = swtpm::parse_options(argc, argv);
+  if (!options) return swtpm::kExitUsage;
+  if (options->print_info) {
+    printf("%s\n", swtpm::Tpm::print_info(*options->print_info, options->version).c_str());
+    return 0;
+  }
+  swtpm::protect_process();
+  if (fcntl(swtpm::wire::kChannelFd, F_GETFD) < 0 || fcntl(swtpm::wire::kStateFd, F_GETFD) < 0) {
+    fprintf(stderr, "tpm-engine: Descriptors 3 and 4 must be given; swtpm starts this program\n");
+    return swtpm::kExitUsage;
+  }
+  swtpm::warm_up_libraries();
+  return swtpm::run(*options);
+}

@@ -1,0 +1,66 @@
+// TPM messages as bytes: the header that commands and responses share, the responses that the engine makes
+// itself, and the buffer that a response lies in.
+#pragma once
+
+#include <cstdlib>
+
+#include "common/bytes.h"
+#include "common/tpm_result.h"
+
+namespace swtpm {
+
+enum class TpmVersion { k12, k20 };
+
+// u16 tag, u32 size of the whole message, u32 command code / ordinal / response code.
+inline constexpr size_t kTpmHeaderSizeBytes = 10;
+// The largest command or response that the kernel's drivers and libtpms exchange.
+inline constexpr size_t kTpmBufferSizeBytes = 4096;
+
+inline uint32_t message_size(const uint8_t* message) {
+  return load_be32(message + 2);
+}
+inline uint32_t message_code(const uint8_t* message) {
+  return load_be32(message + 6);
+}
+
+// Holds one response. The memory is libtpms's to grow, hence malloc; each pump has its own buffer, so that a
+// response is written to the client without holding up the TPM.
+class ResponseBuffer {
+ public:
+  ResponseBuffer() : capacity_(kTpmBufferSizeBytes), data_(static_cast<uint8_t*>(malloc(capacity_))) {}
+  ~ResponseBuffer() { free(data_); }
+  ResponseBuffer(const ResponseBuffer&) = delete;
+  ResponseBuffer& operator=(const ResponseBuffer&) = delete;
+
+  // A response without parameters: success or an error.
+  ByteView set(TpmVersion version, TpmResult code) {
+    store_be16(data_, version == TpmVersion::k20 ? 0x8001 : 0x00c4);
+    store_be32(data_ + 2, kTpmHeaderSizeBytes);
+    store_be32(data_ + 6, code);
+    size_ = kTpmHeaderSizeBytes;
+    return view();
+  }
+  ByteView view() const { return {data_, size_}; }
+
+ private:
+  friend class Tpm;  // lends the memory to libtpms
+  uint32_t capacity_;
+  uint32_t size_ = 0;
+  uint8_t* data_;
+};
+
+// The codes differ by version for the same fault.
+inline TpmResult failure_code(TpmVersion v) {
+  return v == TpmVersion::k20 ? kTpmRcFailure : kTpmFail;
+}
+inline TpmResult locality_code(TpmVersion v) {
+  return v == TpmVersion::k20 ? kTpmRcLocality : kTpmBadLocality;
+}
+inline TpmResult insufficient_code(TpmVersion v) {
+  return v == TpmVersion::k20 ? kTpmRcInsufficient : kTpmBadParamSize;
+}
+inline TpmResult command_size_code(TpmVersion v) {
+  return v == TpmVersion::k20 ? kTpmRcCommandSize : kTpmBadParamSize;
+}
+
+}  // namespace swtpm

@@ -1,0 +1,212 @@
+#include "engine/stream_loop.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "common/log.h"
+
+namespace swtpm {
+namespace {
+
+constexpr auto kRestOfMessagePatience = std::chrono::milliseconds(500);
+constexpr uint32_t kPrefixCommand = 8;
+constexpr uint16_t kTagNoSessions = 0x8001;
+constexpr uint16_t kTagSessions = 0x8002;
+
+}  // namespace
+
+StreamLoop::StreamLoop(wire::AttachKind kind, uint32_t flags, UniqueFd fd, Channel& channel, DataPath& path)
+    : kind_(kind),
+      disconnect_(flags & wire::kAttachDisconnect),
+      fd_(std::move(fd)),
+      channel_(channel),
+      path_(path) {}
+
+void StreamLoop::run() {
+  if (kind_ != wire::AttachKind::kListener) {
+    end_errno_ = serve_client(fd_.get());
+    fd_.reset();  // before anybody is told that it is over
+    return;
+  }
+  while (!stopping()) {
+    UniqueFd client(::accept4(fd_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    if (!client) {
+      // A client that gave up while waiting, or a passing shortage, is no reason to stop listening.
+      if (errno == EINTR || errno == ECONNABORTED) continue;
+      if (errno == EAGAIN) {
+        pollfd wait{fd_.get(), POLLIN, 0};
+        ::poll(&wait, 1, -1);
+        continue;
+      }
+      if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+        ::poll(nullptr, 0, 100);
+        continue;
+      }
+      end_errno_ = errno;
+      fd_.reset();
+      return;
+    }
+    channel_.event(wire::Event::kClientOpened);
+    int error = serve_client(client.get());
+    client.reset();
+    if (!stopping()) channel_.event(wire::Event::kClientClosed, static_cast<uint32_t>(error));
+  }
+}
+
+// Returns the errno that ended the connection, 0 for end of file.
+int StreamLoop::serve_client(int fd) {
+  while (!stopping()) {
+    if (read_message(fd) == Outcome::kEnd) return error_;
+    ByteView response = handle_message();
+    if (!respond(fd, response)) return error_;
+    if (disconnect_) return 0;
+  }
+  return 0;
+}
+
+// At most `limit` bytes behind those we have. 0: end of file. -1: error_, which is 0 if we are to stop.
+ssize_t StreamLoop::read_some(int fd, size_t limit) {
+  while (true) {
+    ssize_t n = ::read(fd, message_.data() + have_, limit);
+    if (n > 0) have_ += static_cast<size_t>(n);
+    if (n >= 0) return n;
+    error_ = stopping() ? 0 : errno;
+    if (stopping()) return -1;
+    if (errno == EINTR) continue;
+    if (errno != EAGAIN) return -1;
+    pollfd wait{fd, POLLIN, 0};
+    ::poll(&wait, 1, -1);
+  }
+}
+
+bool StreamLoop::wait_readable(int fd, std::chrono::steady_clock::time_point deadline) {
+  while (!stopping()) {
+    auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    if (left.count() <= 0) return false;
+    pollfd wait{fd, POLLIN, 0};
+    int ready = ::poll(&wait, 1, static_cast<int>(left.count()));
+    if (ready > 0) return true;
+    if (ready == 0 || errno != EINTR) return false;
+  }
+  return false;
+}
+
+bool StreamLoop::has_prefix() const {
+  if (path_.version() != TpmVersion::k20 || have_ < 4 || load_be32(message_.data()) != kPrefixCommand)
+    return false;
+  return true;  // a plain TPM 2.0 command begins with 0x80
+}
+
+// How many bytes the message must have, as far as can be told from those we have.
+size_t StreamLoop::wanted_bytes() const {
+  size_t start = has_prefix() ? kPrefixSizeBytes : 0;
+  if (have_ < start + kTpmHeaderSizeBytes) return start + kTpmHeaderSizeBytes;
+  return start + message_size(message_.data() + start);
+}
+
+StreamLoop::Outcome StreamLoop::read_message(int fd) {
+  have_ = 0;
+  error_ = 0;
+  if (read_some(fd, message_.size()) <= 0) return Outcome::kEnd;
+  if (have_ == message_.size() || wanted_bytes() > message_.size()) {
+    // Longer than any command: the answer is an error at once, and what is left of it is no further message.
+    drain(fd);
+    return Outcome::kMessage;
+  }
+  auto deadline = std::chrono::steady_clock::now() + kRestOfMessagePatience;
+  while (have_ < wanted_bytes() && wanted_bytes() <= message_.size()) {
+    if (!wait_readable(fd, deadline)) break;
+    // Only the rest of this message: what follows it is the next one.
+    ssize_t n = read_some(fd, wanted_bytes() - have_);
+    if (n < 0) return Outcome::kEnd;
+    if (n == 0) break;  // the client may have shut down its side only and still wait for the answer
+  }
+  return stopping() ? Outcome::kEnd : Outcome::kMessage;
+}
+
+void StreamLoop::drain(int fd) {
+  uint8_t waste[4096];
+  iovec iov{waste, sizeof(waste)};
+  msghdr message{};
+  message.msg_iov = &iov;
+  message.msg_iovlen = 1;
+  while (::recvmsg(fd, &message, MSG_DONTWAIT) > 0) {
+  }
+}
+
+ByteView StreamLoop::handle_message() {
+  size_t start = has_prefix() ? kPrefixSizeBytes : 0;
+  if (start > have_) start = have_;
+  if (start == kPrefixSizeBytes) {
+    // The prefix changes the locality for good, as SET_LOCALITY does.
+    if (path_.set_locality(message_[4]) != kTpmSuccess)
+      return buffer_.set(path_.version(), locality_code(path_.version()));
+  }
+  return path_.run({message_.data() + start, have_ - start}, buffer_, command_size_code(path_.version()));
+}
+
+bool StreamLoop::respond(int fd, ByteView response) {
+  if (kind_ == wire::AttachKind::kChardev) return respond_in_one_write(fd, response);
+
+  uint8_t prefix[4];
+  uint8_t acknowledgement[4] = {};
+  store_be32(prefix, static_cast<uint32_t>(response.size()));
+  iovec iov[] = {{prefix, sizeof(prefix)},
+                 {const_cast<uint8_t*>(response.data()), response.size()},
+                 {acknowledgement, sizeof(acknowledgement)}};
+  iovec* next = has_prefix() ? iov : iov + 1;
+  iovec* end = has_prefix() ? iov + 3 : iov + 2;
+  while (next != end) {
+    ssize_t n = ::writev(fd, next, static_cast<int>(end - next));
+    if (n < 0) {
+      error_ = stopping() ? 0 : errno;
+      if (stopping()) return false;
+      if (errno == EINTR) continue;
+      if (errno != EAGAIN) return false;
+      pollfd wait{fd, POLLOUT, 0};
+      ::poll(&wait, 1, -1);
+      continue;
+    }
+    size_t written = static_cast<size_t>(n);
+    while (next != end && written >= next->iov_len) written -= next++->iov_len;
+    if (next != end) {
+      next->iov_base = static_cast<uint8_t*>(next->iov_base) + written;
+      next->iov_len -= written;
+    }
+  }
+  return true;
+}
+
+// The vTPM proxy takes every write(), and every segment of a writev(), for a response of its own.
+bool StreamLoop::respond_in_one_write(int fd, ByteView response) {
+  if (has_prefix()) {
+    framed_.resize(4);
+    store_be32(framed_.data(), static_cast<uint32_t>(response.size()));
+    framed_.insert(framed_.end(), response.begin(), response.end());
+    framed_.insert(framed_.end(), 4, 0);
+    response = framed_;
+  }
+  while (true) {
+    ssize_t n = ::write(fd, response.data(), response.size());
+    if (n >= 0) return true;
+    error_ = stopping() ? 0 : errno;
+    if (stopping()) return false;
+    if (errno == EINTR) continue;
+    if (errno == EAGAIN) {
+      pollfd wait{fd, POLLOUT, 0};
+      ::poll(&wait, 1, -1);
+      continue;
+    }
+    // The kernel has given up waiting for this response; the device lives on, and if not, read() will say so.
+    if (errno == EIO || errno == EPIPE || errno == ETIME) {
+      log(LogLevel::kDebug, "A response of %zu bytes came too late and was dropped", response.size());
+      return true;
+    }
+    return false;
+  }
+}
+
+}  // namespace swtpm

@@ -1,0 +1,372 @@
+#include "engine/tpm.h"
+
+#include <libtpms/tpm_error.h>
+#include <libtpms/tpm_library.h>
+#include <libtpms/tpm_nvfilename.h>
+#include <libtpms/tpm_tis.h>
+#include <openssl/evp.h>
+#include <poll.h>
+#include <time.h>
+
+#include <chrono>
+#include <memory>
+
+#include "common/log.h"
+
+// Entry points of newer versions of libtpms; null with older ones.
+extern "C" {
+[[gnu::weak]] TPM_RESULT TPMLIB_SetProfile(const char* profile);
+[[gnu::weak]] TPM_BOOL TPMLIB_WasManufactured(void);
+}
+
+namespace swtpm {
+namespace {
+
+using Lock = std::unique_lock<std::timed_mutex>;
+
+constexpr uint32_t kTpm2CcShutdown = 0x145;
+constexpr uint16_t kTpm2SuClear = 0;
+constexpr uint16_t kTpm2SuState = 1;
+constexpr int kInfoAvailableProfiles = 64;
+constexpr int64_t kCancelWindowMs = 10;
+constexpr auto kExitPatience = std::chrono::seconds(3);
+
+struct FreeDeleter {
+  void operator()(void* p) const { free(p); }
+};
+template <typename T>
+using Malloced = std::unique_ptr<T, FreeDeleter>;
+
+// libtpms's callbacks carry no context; there is one TPM per process.
+Tpm* g_tpm = nullptr;
+NvState* g_state = nullptr;
+
+int64_t now_ms() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1000000;
+}
+
+TPMLIB_TPMVersion library_choice(TpmVersion version) {
+  return version == TpmVersion::k20 ? TPMLIB_TPM_VERSION_2 : TPMLIB_TPM_VERSION_1_2;
+}
+
+TPMLIB_StateType state_type(BlobType type) {
+  switch (type) {
+    case BlobType::kPermanent:
+      return TPMLIB_STATE_PERMANENT;
+    case BlobType::kVolatile:
+      return TPMLIB_STATE_VOLATILE;
+    case BlobType::kSavestate:
+      break;
+  }
+  return TPMLIB_STATE_SAVE_STATE;
+}
+
+// A host in FIPS mode denies algorithms that the TPM specification asks for (SHA-1, small keys); they are the
+// guest's business here, so the mode is left for this process.
+void leave_fips_mode() {
+  if (EVP_default_properties_is_fips_enabled(nullptr)) EVP_default_properties_enable_fips(nullptr, 0);
+}
+
+std::string library_info(uint64_t flags) {
+  Malloced<char> text(TPMLIB_GetInfo(static_cast<TPMLIB_InfoFlags>(flags)));
+  return text ? text.get() : "";
+}
+
+}  // namespace
+
+struct Callbacks {
+  static TPM_RESULT nvram_init() { return TPM_SUCCESS; }
+
+  static TPM_RESULT load(unsigned char** data, uint32_t* length, uint32_t, const char* name) {
+    *data = nullptr;
+    *length = 0;
+    auto type = blob_type(std::string_view(name));
+    Bytes plain;
+    if (!type) return TPM_FAIL;
+    if (TpmResult result = g_state->load(*type, plain)) return result;
+    // libtpms frees it; malloc(0) may be null, which libtpms would take for "no state".
+    *data = static_cast<unsigned char*>(malloc(plain.size() + 1));
+    if (!*data) return TPM_FAIL;
+    memcpy(*data, plain.data(), plain.size());
+    *length = static_cast<uint32_t>(plain.size());
+    return TPM_SUCCESS;
+  }
+
+  static TPM_RESULT store(const unsigned char* data, uint32_t length, uint32_t, const char* name) {
+    auto type = blob_type(std::string_view(name));
+    return type ? g_state->store(*type, {data, length}) : TPM_FAIL;
+  }
+
+  static TPM_RESULT erase(uint32_t, const char* name, TPM_BOOL must_exist) {
+    auto type = blob_type(std::string_view(name));
+    return type ? g_state->erase(*type, must_exist) : TPM_FAIL;
+  }
+
+  static TPM_RESULT get_locality(TPM_MODIFIER_INDICATOR* locality, uint32_t) {
+    *locality = g_tpm->locality_override_.value_or(g_tpm->locality_.load(std::memory_order_relaxed));
+    return TPM_SUCCESS;
+  }
+};
+
+Tpm::Tpm(NvState& state, const Options& options) : state_(state), options_(options) {
+  g_tpm = this;
+  g_state = &state_;
+  if (options_.debug_level > 0) {
+    TPMLIB_SetDebugFD(2);
+    TPMLIB_SetDebugLevel(options_.debug_level);
+    if (!options_.debug_prefix.empty()) TPMLIB_SetDebugPrefix(options_.debug_prefix.c_str());
+  }
+  libtpms_callbacks callbacks{};
+  callbacks.sizeOfStruct = sizeof(callbacks);
+  callbacks.tpm_nvram_init = Callbacks::nvram_init;
+  callbacks.tpm_nvram_loaddata = Callbacks::load;
+  callbacks.tpm_nvram_storedata = Callbacks::store;
+  callbacks.tpm_nvram_deletename = Callbacks::erase;
+  callbacks.tpm_io_getlocality = Callbacks::get_locality;
+  TPMLIB_RegisterCallbacks(&callbacks);
+  leave_fips_mode();
+  // Chosen before the first INIT, too: state blobs may be set, and sizes asked for, before that.
+  if (TPMLIB_ChooseTPMVersion(library_choice(options_.version)) != TPM_SUCCESS)
+    log(LogLevel::kError, "Cannot use this TPM version: libtpms was built without it");
+}
+
+TpmResult Tpm::init(uint32_t flags) {
+  constexpr uint32_t kDeleteVolatile = 1;
+  Lock lock(mutex_);
+  power_off();
+  if (TpmResult result = TPMLIB_ChooseTPMVersion(library_choice(options_.version))) return result;
+
+  TpmResult result = TPMLIB_MainInit();
+  if (result != TPM_SUCCESS && state_.swap_backup() == kTpmSuccess) {
+    log(LogLevel::kWarning, "The TPM did not start with its state; trying the backup");
+    TPMLIB_Terminate();
+    TPMLIB_ChooseTPMVersion(library_choice(options_.version));
+    result = TPMLIB_MainInit();
+    if (result != TPM_SUCCESS) state_.swap_backup();  // the backup is no better: put it back
+  }
+  // The volatile state goes only after libtpms has read it.
+  if (result == TPM_SUCCESS && (flags & kDeleteVolatile)) result = state_.erase(BlobType::kVolatile, false);
+
+  if (result != TPM_SUCCESS) {
+    log(LogLevel::kError, "Cannot start the TPM: libtpms returned 0x%x", result);
+    TPMLIB_Terminate();
+    return result;
+  }
+  running_.store(true, std::memory_order_release);
+  return kTpmSuccess;
+}
+
+TpmResult Tpm::stop() {
+  Lock lock(mutex_);
+  power_off();
+  return kTpmSuccess;
+}
+
+void Tpm::stop_at_exit() {
+  Lock lock(mutex_, std::defer_lock);
+  auto deadline = std::chrono::steady_clock::now() + kExitPatience;
+  // Repeated, because the command after the cancelled one may have started already.
+  while (!lock.try_lock_for(std::chrono::milliseconds(10))) {
+    if (std::chrono::steady_clock::now() > deadline) return;
+    cancel();
+  }
+  power_off();
+}
+
+// Called with the mutex held.
+void Tpm::power_off() {
+  if (running() && options_.auto_shutdown) send_shutdown_if_due();
+  running_.store(false, std::memory_order_release);
+  TPMLIB_Terminate();
+  shutdown_due_ = false;
+  state_.forget_held_back();
+}
+
+void Tpm::send_shutdown_if_due() {
+  if (options_.version != TpmVersion::k20 || !shutdown_due_) return;
+  ResponseBuffer buffer;
+  // STATE keeps more, and does no harm if the next Startup is CLEAR; it can fail where CLEAR does not.
+  for (uint16_t type : {kTpm2SuState, kTpm2SuClear}) {
+    Bytes command = ByteWriter().u16(0x8001).u32(12).u32(kTpm2CcShutdown).u16(type).take();
+    ByteView response = run(command, buffer);
+    TpmResult code = message_code(response.data());
+    // INITIALIZE: there was no Startup, so there is nothing to shut down.
+    if (code == kTpmSuccess || code == kTpmRcInitialize) return;
+  }
+}
+
+ByteView Tpm::run(std::span<uint8_t> command, ResponseBuffer& buffer) {
+  running_since_ms_.store(now_ms(), std::memory_order_relaxed);
+  running_command_.store(++last_command_, std::memory_order_release);
+  buffer.size_ = 0;
+  TPM_RESULT result = TPMLIB_Process(&buffer.data_, &buffer.size_, &buffer.capacity_, command.data(),
+                                     static_cast<uint32_t>(command.size()));
+  running_command_.store(0, std::memory_order_release);
+  // Whatever happened, the client gets a well-formed answer.
+  if (result != TPM_SUCCESS || buffer.size_ < kTpmHeaderSizeBytes)
+    return buffer.set(options_.version, failure_code(options_.version));
+  return buffer.view();
+}
+
+void Tpm::track(ByteView command, ByteView response) {
+  bool shut_down =
+      message_code(command.data()) == kTpm2CcShutdown && message_code(response.data()) == kTpmSuccess;
+  shutdown_due_ = !shut_down;
+}
+
+ByteView Tpm::process(std::span<uint8_t> command, ResponseBuffer& buffer, TpmResult short_code,
+                      std::optional<uint8_t> locality) {
+  Lock lock(mutex_);
+  TpmVersion version = options_.version;
+  if (!running()) return buffer.set(version, failure_code(version));
+  if (command.size() < kTpmHeaderSizeBytes) return buffer.set(version, short_code);
+  if (is_set_locality(command)) {
+    uint8_t wanted = 0;
+    TpmResult code = judge_set_locality(command, version, options_.locality_policy, wanted);
+    if (code == kTpmSuccess) locality_.store(wanted, std::memory_order_relaxed);
+    return buffer.set(version, code);
+  }
+  locality_override_ = locality;
+  ByteView response = run(command, buffer);
+  locality_override_.reset();
+  track(command, response);
+  return response;
+}
+
+// libtpms forgets a cancel request when a command begins, so one cannot hit the next command by accident; but
+// one that comes just as the command begins is lost. Within the first moments it is therefore repeated while
+// that command runs.
+TpmResult Tpm::cancel() {
+  if (options_.version == TpmVersion::k12) return TPMLIB_CancelCommand();  // says "not supported"
+  uint64_t target = running_command_.load(std::memory_order_acquire);
+  while (target != 0 && running_command_.load(std::memory_order_acquire) == target) {
+    TPMLIB_CancelCommand();
+    if (now_ms() - running_since_ms_.load(std::memory_order_relaxed) > kCancelWindowMs) break;
+    ::poll(nullptr, 0, 1);
+  }
+  return kTpmSuccess;
+}
+
+TpmResult Tpm::set_locality(uint8_t locality) {
+  if (!options_.locality_policy.permits(locality)) return kTpmBadLocality;
+  locality_.store(locality, std::memory_order_relaxed);
+  return kTpmSuccess;
+}
+
+TpmResult Tpm::get_established(uint8_t& bit) {
+  Lock lock(mutex_);
+  if (!running()) return kTpmBadOrdinal;
+  TPM_BOOL established = 0;
+  TpmResult result = TPM_IO_TpmEstablished_Get(&established);
+  bit = established;
+  return result;
+}
+
+TpmResult Tpm::reset_established(uint8_t locality) {
+  Lock lock(mutex_);
+  if (!running()) return kTpmBadOrdinal;
+  if (locality > 4) return kTpmBadLocality;
+  locality_override_ = locality;
+  TpmResult result = TPM_IO_TpmEstablished_Reset();
+  locality_override_.reset();
+  return result;
+}
+
+TpmResult Tpm::hash_start() {
+  Lock lock(mutex_);
+  return running() ? TPM_IO_Hash_Start() : kTpmBadOrdinal;
+}
+
+TpmResult Tpm::hash_data(ByteView data) {
+  Lock lock(mutex_);
+  return running() ? TPM_IO_Hash_Data(data.data(), static_cast<uint32_t>(data.size())) : kTpmBadOrdinal;
+}
+
+TpmResult Tpm::hash_end() {
+  Lock lock(mutex_);
+  return running() ? TPM_IO_Hash_End() : kTpmBadOrdinal;
+}
+
+TpmResult Tpm::store_volatile() {
+  Lock lock(mutex_);
+  if (!running()) return kTpmBadOrdinal;
+  unsigned char* raw = nullptr;
+  uint32_t length = 0;
+  TpmResult result = TPMLIB_VolatileAll_Store(&raw, &length);
+  Malloced<unsigned char> buffer(raw);
+  return result ? result : state_.store(BlobType::kVolatile, {raw, length});
+}
+
+TpmResult Tpm::get_state_blob(uint32_t number, bool decrypted, Bytes& out, bool& is_encrypted) {
+  Lock lock(mutex_);
+  if (!running()) return kTpmBadOrdinal;
+  auto type = blob_type(number);
+  if (!type) return kTpmRetry;  // as for a blob that does not exist; QEMU takes it for "nothing to transfer"
+  Bytes plain;
+  if (*type == BlobType::kVolatile) {
+    // Straight from the TPM: it need not pass through a file. A file from before would be outdated, so it
+    // goes.
+    unsigned char* raw = nullptr;
+    uint32_t length = 0;
+    TpmResult result = TPMLIB_VolatileAll_Store(&raw, &length);
+    Malloced<unsigned char> buffer(raw);
+    if (result) return result;
+    plain.assign(raw, raw + length);
+    state_.erase(BlobType::kVolatile, false);
+  } else if (TpmResult result = state_.load(*type, plain)) {
+    return result;
+  }
+  return state_.wrap_state_blob(plain, decrypted, out, is_encrypted);
+}
+
+TpmResult Tpm::set_state_blob(uint32_t number, bool marked_encrypted, ByteView blob) {
+  Lock lock(mutex_);
+  if (running()) return kTpmBadOrdinal;
+  auto type = blob_type(number);
+  if (!type) return kTpmBadParameter;
+  Bytes plain;
+  if (TpmResult result = state_.unwrap_state_blob(blob, blob_name(*type), marked_encrypted, plain))
+    return result;
+  // Kept by libtpms until the next INIT. Null clears it.
+  return TPMLIB_SetState(state_type(*type), plain.empty() ? nullptr : plain.data(),
+                         static_cast<uint32_t>(plain.size()));
+}
+
+TpmResult Tpm::set_buffer_size(uint32_t wanted, BufferSizes& sizes) {
+  // Asking is answered without waiting for a running command: the sizes only change while none runs.
+  Lock lock(mutex_, std::defer_lock);
+  if (wanted > 0) {
+    lock.lock();
+    if (running()) return kTpmBadOrdinal;
+  }
+  sizes.current = TPMLIB_SetBufferSize(wanted, &sizes.min, &sizes.max);
+  return kTpmSuccess;
+}
+
+std::string Tpm::info(uint64_t flags) {
+  Lock lock(mutex_);
+  return library_info(flags);
+}
+
+uint32_t Tpm::library_version() {
+  return TPMLIB_GetVersion();
+}
+
+std::string Tpm::print_info(uint64_t flags, TpmVersion version) {
+  auto supports = [](TPMLIB_TPMVersion v) { return TPMLIB_ChooseTPMVersion(v) == TPM_SUCCESS; };
+  bool tpm12 = supports(TPMLIB_TPM_VERSION_1_2);
+  bool tpm2 = supports(TPMLIB_TPM_VERSION_2);
+  // TPM 2.0 is the choice now, and only it has profiles.
+  std::string profiles = TPMLIB_SetProfile && tpm2 ? library_info(kInfoAvailableProfiles) : "";
+  TPMLIB_ChooseTPMVersion(library_choice(version));
+  std::string info = library_info(flags);
+  uint32_t v = library_version();
+  return "{\"libtpms\":\"" + std::to_string(v >> 16) + "." + std::to_string(v >> 8 & 0xff) + "." +
+         std::to_string(v & 0xff) + "\",\"tpm12\":" + (tpm12 ? "true" : "false") +
+         ",\"tpm2\":" + (tpm2 ? "true" : "false") + ",\"info\":" + (info.empty() ? "null" : info) +
+         ",\"profiles\":" + (profiles.empty() ? "null" : profiles) + "}";
+}
+
+}  // namespace swtpm

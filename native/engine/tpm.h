@@ -1,0 +1,101 @@
+// The TPM: the only part that talks to libtpms, whose state is global to the process. It powers the TPM on
+// and off, runs commands and verbs one at a time, and serves libtpms's callbacks from the NvState.
+//
+// Every method may be called from any thread. Those that touch the TPM wait until a running command has
+// ended; cancel() and the locality setter do not.
+#pragma once
+
+#include <atomic>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "engine/response.h"
+#include "engine/set_locality.h"
+#include "state/nv_state.h"
+
+namespace swtpm {
+
+class Tpm {
+ public:
+  struct Options {
+    TpmVersion version = TpmVersion::k12;
+    LocalityPolicy locality_policy;
+    bool auto_shutdown = true;  // TPM2_Shutdown before power-off, if the client sent none
+    unsigned debug_level = 0;   // libtpms debug output to fd 2
+    std::string debug_prefix;
+  };
+
+  // One per process.
+  Tpm(NvState& state, const Options& options);
+  Tpm(const Tpm&) = delete;
+  Tpm& operator=(const Tpm&) = delete;
+
+  TpmVersion version() const { return options_.version; }
+  bool running() const { return running_.load(std::memory_order_acquire); }
+
+  TpmResult init(uint32_t flags);
+  TpmResult stop();
+
+  // For the end of the process: cancels what runs until the TPM is free, then stops it. Gives up after a few
+  // seconds on a command that cannot be cancelled; the stored state is consistent at any time.
+  void stop_at_exit();
+
+  // Runs one command and returns the response, which lies in `buffer`. `command` may be anything a client
+  // sent; of less than a header `short_code` is the response code. Localities other than the current one are
+  // for this command alone.
+  ByteView process(std::span<uint8_t> command, ResponseBuffer& buffer, TpmResult short_code,
+                   std::optional<uint8_t> locality = std::nullopt);
+
+  // Cancels the running command, if any. Does not wait for its end.
+  TpmResult cancel();
+
+  TpmResult set_locality(uint8_t locality);
+
+  TpmResult get_established(uint8_t& bit);
+  TpmResult reset_established(uint8_t locality);
+  TpmResult hash_start();
+  TpmResult hash_data(ByteView data);
+  TpmResult hash_end();
+
+  TpmResult store_volatile();
+  TpmResult get_state_blob(uint32_t type, bool decrypted, Bytes& out, bool& is_encrypted);
+  TpmResult set_state_blob(uint32_t type, bool marked_encrypted, ByteView blob);
+
+  struct BufferSizes {
+    uint32_t current, min, max;
+  };
+  // 0: only ask. kTpmBadOrdinal: not while running.
+  TpmResult set_buffer_size(uint32_t wanted, BufferSizes& sizes);
+
+  // A JSON text.
+  std::string info(uint64_t flags);
+
+  static uint32_t library_version();
+  // What --print-info prints; needs no Tpm.
+  static std::string print_info(uint64_t flags, TpmVersion version);
+
+ private:
+  friend struct Callbacks;  // serve libtpms in tpm.cc
+
+  void power_off();
+  void send_shutdown_if_due();
+  void track(ByteView command, ByteView response);
+  ByteView run(std::span<uint8_t> command, ResponseBuffer& buffer);
+
+  NvState& state_;
+  Options options_;
+
+  std::timed_mutex mutex_;  // held while libtpms is at work, except by cancel
+  std::atomic<bool> running_{false};
+  bool shutdown_due_ = false;
+  std::optional<uint8_t> locality_override_;
+  std::atomic<uint8_t> locality_{0};
+
+  // 0: none runs. Otherwise a number that tells one command from the next.
+  std::atomic<uint64_t> running_command_{0};
+  std::atomic<int64_t> running_since_ms_{0};
+  uint64_t last_command_ = 0;
+};
+
+}  // namespace swtpm

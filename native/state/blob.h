@@ -1,0 +1,60 @@
+// The container format of state blobs: a 10-byte header and tag-length-value fields, big-endian, as swtpm
+// writes them.
+//
+//   0         1             2             4       6              10
+//   +---------+-------------+-------------+-------+--------------+----------------------------+
+//   | version | min version | header size | flags | total length | version 2: TLV fields …    |
+//   |    2    |      1      |     10      |       |  with header | version 1: the bare payload |
+//   +---------+-------------+-------------+-------+--------------+----------------------------+
+//
+// Layout only: what is encrypted with which key is decided in blob_crypto and nv_state.
+#pragma once
+
+#include <optional>
+
+#include "common/bytes.h"
+#include "common/tpm_result.h"
+
+namespace swtpm {
+
+inline constexpr size_t kBlobHeaderSizeBytes = 10;
+inline constexpr uint8_t kBlobVersion = 2;
+
+enum BlobFlags : uint16_t {
+  kBlobEncrypted = 0x01,           // with the file key
+  kBlobMigrationEncrypted = 0x02,  // with the migration key
+  kBlobMigrationData = 0x04,       // the payload is a migration field wrapping the inner fields
+  kBlobFileKey256 = 0x08,
+  kBlobMigrationKey256 = 0x10,
+};
+
+enum class BlobTag : uint16_t {
+  kData = 1,
+  kEncryptedData = 2,
+  kHmac = 3,
+  kMigrationData = 4,
+  kEncryptedMigrationData = 5,
+  kIvEncryptedData = 6,
+  kIvEncryptedMigrationData = 7,
+};
+
+struct BlobHeader {
+  uint8_t version = 0;
+  uint16_t flags = 0;
+};
+
+// Checks every field of the header. `what` names the blob in the log.
+// kTpmBadParameter: too short or wrong total length; kTpmBadVersion; kTpmBadDataSize: wrong header size;
+// kTpmFail: flags that contradict each other.
+TpmResult parse_blob_header(ByteView blob, const char* what, BlobHeader& out);
+
+// Header in front of payload.
+Bytes make_blob(uint16_t flags, ByteView payload);
+
+// The value of the field with this tag. Nothing if there is none, or if the fields do not end where the
+// payload ends.
+std::optional<ByteView> find_field(ByteView payload, BlobTag tag);
+
+void append_field(Bytes& payload, BlobTag tag, ByteView value);
+
+}  // namespace swtpm

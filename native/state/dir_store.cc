@@ -1,0 +1,215 @@
+// Order of a store: write TMP file, fsync it, keep the backup, rename, fsync the directory. A power cut at
+// any point leaves the old or the new content, and what was acknowledged stays: that is why the directory is
+// synced after the rename and not before.
+#include "state/dir_store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/log.h"
+
+namespace swtpm {
+namespace {
+
+bool write_all(int fd, ByteView data) {
+  while (!data.empty()) {
+    ssize_t n = ::write(fd, data.data(), data.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return false;
+    data = data.subspan(static_cast<size_t>(n));
+  }
+  return true;
+}
+
+}  // namespace
+
+DirStore::Name DirStore::file_name(BlobType type, const char* suffix) const {
+  Name name;
+  snprintf(name.text, sizeof(name.text), "tpm%s-00.%s%s", options_.tpm2 ? "2" : "", blob_name(type), suffix);
+  return name;
+}
+
+DirStore::Name DirStore::temp_name(BlobType type, const char* suffix) const {
+  Name name;
+  snprintf(name.text, sizeof(name.text), "TMP%s-00.%s%s", options_.tpm2 ? "2" : "", blob_name(type), suffix);
+  return name;
+}
+
+TpmResult DirStore::read_file(const Name& name, Bytes& out) const {
+  // O_NONBLOCK: a FIFO under this name must not hang the TPM. O_NOFOLLOW: nor may a link make us read, or
+  // chmod, something outside the directory.
+  UniqueFd fd(::openat(dir_fd_, name.text, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  if (!fd) {
+    if (errno == ENOENT) return kTpmRetry;
+    log(LogLevel::kError, "Cannot open state file \"%s\": %s", name.text,
+        errno == ELOOP ? "it is a symbolic link" : strerror(errno));
+    return kTpmFail;
+  }
+  struct stat st;
+  if (::fstat(fd.get(), &st) < 0 || !S_ISREG(st.st_mode)) {
+    log(LogLevel::kError, "Cannot read state file \"%s\": it is not a regular file", name.text);
+    return kTpmFail;
+  }
+  if (st.st_size > kMaxBlobSizeBytes) {
+    log(LogLevel::kError, "Cannot read state file \"%s\": its %lld bytes are more than any TPM state",
+        name.text, static_cast<long long>(st.st_size));
+    return kTpmFail;
+  }
+  out.resize(static_cast<size_t>(st.st_size));
+  size_t have = 0;
+  while (have < out.size()) {
+    ssize_t n = ::read(fd.get(), out.data() + have, out.size() - have);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) {
+      log(LogLevel::kError, "Cannot read state file \"%s\": %s", name.text,
+          n < 0 ? strerror(errno) : "it shrank while being read");
+      return kTpmFail;
+    }
+    have += static_cast<size_t>(n);
+  }
+  // The state may lie on a file system without modes (FAT), or belong to somebody else: reading worked, so go
+  // on.
+  if (options_.mode_given && (st.st_mode & 07777) != options_.mode && ::fchmod(fd.get(), options_.mode) < 0)
+    log(LogLevel::kDebug, "Cannot change the mode of state file \"%s\": %s", name.text, strerror(errno));
+  return kTpmSuccess;
+}
+
+TpmResult DirStore::load(BlobType type, Bytes& out) {
+  TpmResult result = read_file(file_name(type), out);
+  if (result == kTpmRetry && type == BlobType::kPermanent && restore_missing_from_backup())
+    result = read_file(file_name(type), out);
+  return result;
+}
+
+UniqueFd DirStore::create(const Name& name) const {
+  // O_EXCL, because a leftover may be a link to a live file; what is in the way was left by a crash and can
+  // go.
+  for (int attempt = 0; attempt < 2; attempt++) {
+    UniqueFd fd(
+        ::openat(dir_fd_, name.text, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, options_.mode));
+    if (fd || errno != EEXIST) return fd;
+    if (::unlinkat(dir_fd_, name.text, 0) < 0) return UniqueFd();
+  }
+  return UniqueFd();
+}
+
+bool DirStore::write_file(const Name& name, ByteView data) const {
+  UniqueFd fd = create(name);
+  if (!fd) {
+    log(LogLevel::kError, "Cannot create state file \"%s\": %s", name.text, strerror(errno));
+    return false;
+  }
+  bool written = write_all(fd.get(), data) && (!options_.sync || ::fsync(fd.get()) == 0);
+  int saved_errno = errno;
+  // Some file systems (NFS) report a failed write only here.
+  if (::close(fd.release()) < 0 && written) {
+    written = false;
+    saved_errno = errno;
+  }
+  if (!written) {
+    log(LogLevel::kError, "Cannot write %zu bytes to state file \"%s\": %s", data.size(), name.text,
+        strerror(saved_errno));
+    ::unlinkat(dir_fd_, name.text, 0);
+  }
+  return written;
+}
+
+bool DirStore::sync_directory() const {
+  if (!options_.sync || ::fsync(dir_fd_) == 0) return true;
+  // A file system that cannot sync a directory says EINVAL; there is nothing more to be had from it.
+  if (errno == EINVAL || errno == EROFS) return true;
+  log(LogLevel::kError, "Cannot sync the state directory: %s", strerror(errno));
+  return false;
+}
+
+// A second name for the current file, renamed over the old backup: at no moment is either name missing or
+// half written.
+bool DirStore::keep_backup() const {
+  Name current = file_name(BlobType::kPermanent);
+  Name backup = file_name(BlobType::kPermanent, ".bak");
+  Name temp = temp_name(BlobType::kPermanent, ".bak");
+  ::unlinkat(dir_fd_, temp.text, 0);
+  if (::linkat(dir_fd_, current.text, dir_fd_, temp.text, 0) < 0) {
+    if (errno == ENOENT) return true;  // the very first store
+    // No hard links here (FAT): copy.
+    Bytes content;
+    if (read_file(current, content) != kTpmSuccess || !write_file(temp, content)) return false;
+  }
+  if (::renameat(dir_fd_, temp.text, dir_fd_, backup.text) < 0) {
+    log(LogLevel::kError, "Cannot rename \"%s\" to \"%s\": %s", temp.text, backup.text, strerror(errno));
+    ::unlinkat(dir_fd_, temp.text, 0);
+    return false;
+  }
+  // rename() of two names of the same file does nothing, which is the case after a crash between this and the
+  // store.
+  ::unlinkat(dir_fd_, temp.text, 0);
+  return true;
+}
+
+// Other versions move the file away before they write the new one; after a crash in between only the backup
+// is left, and starting without it would manufacture a new TPM.
+bool DirStore::restore_missing_from_backup() const {
+  if (!options_.backup) return false;
+  Name current = file_name(BlobType::kPermanent);
+  Name backup = file_name(BlobType::kPermanent, ".bak");
+  if (::renameat(dir_fd_, backup.text, dir_fd_, current.text) < 0) return false;
+  log(LogLevel::kWarning, "State file \"%s\" was missing and has been restored from \"%s\"", current.text,
+      backup.text);
+  return sync_directory();
+}
+
+TpmResult DirStore::swap_backup() {
+  if (!options_.backup) return kTpmRetry;
+  Name current = file_name(BlobType::kPermanent);
+  Name backup = file_name(BlobType::kPermanent, ".bak");
+  Name temp = temp_name(BlobType::kPermanent, ".bak");
+  ::unlinkat(dir_fd_, temp.text, 0);
+  // A crash in between leaves the one content under its final name and the other under the temporary one.
+  if (::linkat(dir_fd_, current.text, dir_fd_, temp.text, 0) < 0) return kTpmRetry;
+  if (::renameat(dir_fd_, backup.text, dir_fd_, current.text) < 0 ||
+      ::renameat(dir_fd_, temp.text, dir_fd_, backup.text) < 0) {
+    ::unlinkat(dir_fd_, temp.text, 0);
+    return kTpmRetry;
+  }
+  return sync_directory() ? kTpmSuccess : kTpmFail;
+}
+
+TpmResult DirStore::store(BlobType type, ByteView data) {
+  Name name = file_name(type);
+  Name temp = temp_name(type);
+  if (!write_file(temp, data)) return kTpmFail;
+  if (options_.backup && type == BlobType::kPermanent && !keep_backup()) {
+    ::unlinkat(dir_fd_, temp.text, 0);
+    return kTpmFail;
+  }
+  if (::renameat(dir_fd_, temp.text, dir_fd_, name.text) < 0) {
+    log(LogLevel::kError, "Cannot rename \"%s\" to \"%s\": %s", temp.text, name.text, strerror(errno));
+    ::unlinkat(dir_fd_, temp.text, 0);
+    return kTpmFail;
+  }
+  return sync_directory() ? kTpmSuccess : kTpmFail;
+}
+
+TpmResult DirStore::erase(BlobType type, bool must_exist) {
+  Name name = file_name(type);
+  if (::unlinkat(dir_fd_, name.text, 0) == 0) return sync_directory() ? kTpmSuccess : kTpmFail;
+  if (errno == ENOENT && !must_exist) return kTpmSuccess;
+  log(LogLevel::kError, "Cannot remove state file \"%s\": %s", name.text, strerror(errno));
+  return kTpmFail;
+}
+
+TpmResult DirStore::peek(BlobType type, uint32_t& size_bytes) {
+  Name name = file_name(type);
+  struct stat st;
+  if (::fstatat(dir_fd_, name.text, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    return errno == ENOENT ? kTpmRetry : kTpmFail;
+  if (!S_ISREG(st.st_mode) || st.st_size > kMaxBlobSizeBytes) return kTpmFail;
+  size_bytes = static_cast<uint32_t>(st.st_size);
+  return kTpmSuccess;
+}
+
+}  // namespace swtpm

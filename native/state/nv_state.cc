@@ -1,0 +1,171 @@
+#include "state/nv_state.h"
+
+#include "common/log.h"
+#include "state/blob.h"
+
+namespace swtpm {
+
+TpmResult NvState::set_key(KeySlot slot, ByteView key) {
+  std::lock_guard lock(mutex_);
+  Key& target = slot == KeySlot::kFile ? keys_.file() : keys_.migration();
+  return target.set(key) ? kTpmSuccess : kTpmBadKeyProperty;
+}
+
+bool NvState::has_key(KeySlot slot) const {
+  std::lock_guard lock(mutex_);
+  return slot == KeySlot::kFile ? keys_.file().present() : keys_.migration().present();
+}
+
+TpmResult NvState::load_from_store(BlobType type, Bytes& plain) {
+  Bytes blob;
+  if (TpmResult result = store_->load(type, blob)) return result;
+  std::string name = store_->describe(type);
+  const char* what = name.c_str();
+  BlobHeader header;
+  if (TpmResult result = parse_blob_header(blob, what, header)) return result;
+  ByteView payload = ByteView(blob).subspan(kBlobHeaderSizeBytes);
+
+  if (header.flags & ~(kBlobEncrypted | kBlobFileKey256)) {
+    log(LogLevel::kError, "Cannot use state \"%s\": its flags 0x%x are not those of a stored state", what,
+        header.flags);
+    return kTpmFail;
+  }
+  const Key& key = keys_.file();
+  // Version 1 had no such flag in stored state: there the key alone decides.
+  bool encrypted = header.version == 1 ? key.present() : (header.flags & kBlobEncrypted) != 0;
+  if (encrypted && !key.present()) {
+    log(LogLevel::kError, "Cannot use state \"%s\": it is encrypted, and no key was given", what);
+    return kTpmFail;
+  }
+  if (!encrypted && key.present()) {
+    log(LogLevel::kError, "Cannot use state \"%s\": a key was given, but the state is not encrypted", what);
+    return kTpmFail;
+  }
+  if (!encrypted) return read_plain(payload, header.version, BlobTag::kData, what, plain);
+  return decrypt(key, payload, header, Envelope::file(), what, plain);
+}
+
+TpmResult NvState::store_in_store(BlobType type, ByteView plain) {
+  Bytes payload;
+  uint16_t flags = 0;
+  if (keys_.file().present()) {
+    if (TpmResult result = encrypt(keys_.file(), plain, Envelope::file(), payload, flags)) return result;
+  } else {
+    append_field(payload, BlobTag::kData, plain);
+  }
+  return store_->store(type, make_blob(flags, payload));
+}
+
+TpmResult NvState::load(BlobType type, Bytes& plain) {
+  std::lock_guard lock(mutex_);
+  if (auto held = held_back_.find(type); held != held_back_.end()) {
+    if (!held->second) return kTpmRetry;
+    plain = *held->second;
+    return kTpmSuccess;
+  }
+  return load_from_store(type, plain);
+}
+
+TpmResult NvState::store(BlobType type, ByteView plain) {
+  std::lock_guard lock(mutex_);
+  if (!locked_) {
+    held_back_[type] = Bytes(plain.begin(), plain.end());
+    return kTpmSuccess;
+  }
+  return store_in_store(type, plain);
+}
+
+TpmResult NvState::erase(BlobType type, bool must_exist) {
+  std::lock_guard lock(mutex_);
+  if (!locked_) {
+    held_back_[type] = std::nullopt;
+    return kTpmSuccess;
+  }
+  return store_->erase(type, must_exist);
+}
+
+TpmResult NvState::peek(BlobType type, uint32_t& size_bytes) {
+  std::lock_guard lock(mutex_);
+  return store_->peek(type, size_bytes);
+}
+
+TpmResult NvState::set_locked(bool locked) {
+  std::lock_guard lock(mutex_);
+  if (locked && !locked_) {
+    while (!held_back_.empty()) {
+      auto held = held_back_.begin();
+      TpmResult result =
+          held->second ? store_in_store(held->first, *held->second) : store_->erase(held->first, false);
+      if (result) return result;
+      held_back_.erase(held);
+    }
+  }
+  locked_ = locked;
+  return kTpmSuccess;
+}
+
+void NvState::forget_held_back() {
+  std::lock_guard lock(mutex_);
+  held_back_.clear();
+}
+
+TpmResult NvState::swap_backup() {
+  std::lock_guard lock(mutex_);
+  return locked_ ? store_->swap_backup() : kTpmRetry;
+}
+
+TpmResult NvState::wrap_state_blob(ByteView plain, bool decrypted, Bytes& out, bool& is_encrypted) {
+  std::lock_guard lock(mutex_);
+  Bytes inner;
+  uint16_t flags = kBlobMigrationData;
+  is_encrypted = !decrypted && keys_.file().present();
+  if (is_encrypted) {
+    if (TpmResult result = encrypt(keys_.file(), plain, Envelope::file(), inner, flags)) return result;
+  } else {
+    append_field(inner, BlobTag::kData, plain);
+  }
+  Bytes outer;
+  if (keys_.migration().present()) {
+    if (TpmResult result = encrypt(keys_.migration(), inner, Envelope::migration(), outer, flags))
+      return result;
+  } else {
+    append_field(outer, BlobTag::kMigrationData, inner);
+  }
+  out = make_blob(flags, outer);
+  return kTpmSuccess;
+}
+
+TpmResult NvState::unwrap_state_blob(ByteView blob, const char* what, bool marked_encrypted, Bytes& plain) {
+  std::lock_guard lock(mutex_);
+  plain.clear();
+  if (blob.empty()) return kTpmSuccess;
+  BlobHeader header;
+  if (TpmResult result = parse_blob_header(blob, what, header)) return result;
+  ByteView payload = blob.subspan(kBlobHeaderSizeBytes);
+  if (payload.empty()) return kTpmSuccess;
+
+  // A blob that no migration key protects is accepted although we have one: this is how a setup is upgraded
+  // to keys.
+  Bytes inner;
+  TpmResult result;
+  if (header.flags & kBlobMigrationEncrypted) {
+    if (!keys_.migration().present()) {
+      log(LogLevel::kError, "Cannot decrypt state \"%s\": no migration key was given", what);
+      return kTpmKeyNotFound;
+    }
+    result = decrypt(keys_.migration(), payload, header, Envelope::migration(), what, inner);
+  } else {
+    result = read_plain(payload, header.version, BlobTag::kMigrationData, what, inner);
+  }
+  if (result) return result;
+
+  if (!marked_encrypted && !(header.flags & kBlobEncrypted))
+    return read_plain(inner, header.version, BlobTag::kData, what, plain);
+  if (!keys_.file().present()) {
+    log(LogLevel::kError, "Cannot decrypt state \"%s\": no state key was given", what);
+    return kTpmKeyNotFound;
+  }
+  return decrypt(keys_.file(), inner, header, Envelope::file(), what, plain);
+}
+
+}  // namespace swtpm

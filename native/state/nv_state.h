@@ -1,0 +1,66 @@
+// The TPM's non-volatile state: joins a store with the keys and the container format. It answers libtpms's
+// callbacks and the state blob verbs; it does not know libtpms.
+//
+// Every method may be called from any thread.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+
+#include "common/bytes.h"
+#include "common/tpm_result.h"
+#include "state/blob_crypto.h"
+#include "state/store.h"
+
+namespace swtpm {
+
+class NvState {
+ public:
+  explicit NvState(std::unique_ptr<Store> store) : store_(std::move(store)) {}
+
+  enum class KeySlot { kFile = 0, kMigration = 1 };
+
+  // kTpmBadKeyProperty: not 16 or 32 bytes.
+  TpmResult set_key(KeySlot slot, ByteView key);
+  bool has_key(KeySlot slot) const;
+
+  // The plain content of a blob. kTpmRetry: there is none. Any other error: it exists but cannot be used
+  // (logged).
+  TpmResult load(BlobType type, Bytes& plain);
+  TpmResult store(BlobType type, ByteView plain);
+  TpmResult erase(BlobType type, bool must_exist);
+  TpmResult peek(BlobType type, uint32_t& size_bytes);
+
+  // Wraps plain state for GET_STATEBLOB: encrypted with the file key unless `decrypted` is asked for, then
+  // with the migration key if there is one.
+  TpmResult wrap_state_blob(ByteView plain, bool decrypted, Bytes& out, bool& is_encrypted);
+
+  // The reverse, for SET_STATEBLOB. An empty result means: clear this state. kTpmKeyNotFound: a needed key is
+  // missing.
+  TpmResult unwrap_state_blob(ByteView blob, const char* what, bool marked_encrypted, Bytes& plain);
+
+  // Unlocked, nothing reaches the store: another process may own it. What the TPM stores meanwhile is held
+  // back, is seen by load(), and is written on locking again. kTpmFail: writing it failed; it is still held
+  // back.
+  TpmResult set_locked(bool locked);
+
+  // The TPM has been powered off: what it wanted to store while the storage was not ours is void.
+  void forget_held_back();
+
+  // Exchanges the permanent blob and its backup; see Store.
+  TpmResult swap_backup();
+
+ private:
+  TpmResult load_from_store(BlobType type, Bytes& plain);
+  TpmResult store_in_store(BlobType type, ByteView plain);
+
+  mutable std::mutex mutex_;
+  std::unique_ptr<Store> store_;
+  Keys keys_;
+  bool locked_ = true;
+  std::map<BlobType, std::optional<Bytes>> held_back_;  // no value: erased
+};
+
+}  // namespace swtpm
