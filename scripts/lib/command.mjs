@@ -40,6 +40,21 @@ export function capture(program, args, { hint, ...options } = {}) {
   return result.stdout ?? ''
 }
 
+/**
+ * The same for a program that prints something else than text.
+ *
+ * @param {string} program
+ * @param {string[]} args
+ * @param {{ input?: Buffer }} [options]
+ * @returns {Buffer}
+ */
+export function captureBytes(program, args, options = {}) {
+  const result = spawnSync(program, args, { maxBuffer: 512 << 20, ...options })
+  if (result.error) throw cannotStart(program, result.error)
+  if (result.status !== 0) throw failed(program, args, result.signal ?? result.status, String(result.stderr))
+  return result.stdout
+}
+
 /** @param {string} program @param {string[]} args @returns {boolean} whether it ended with status 0 */
 export function succeeds(program, args) {
   return spawnSync(program, args, { stdio: 'ignore' }).status === 0

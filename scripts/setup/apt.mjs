@@ -40,6 +40,7 @@ export async function installPackages(names, onLine) {
 
 /** @param {string[]} names @returns {string[]} those that are not installed */
 export function missingPackages(names) {
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's own notation
   const query = ['-W', '-f', '${Package} ${db:Status-Status}\n', ...names]
   const result = spawnSync('dpkg-query', query, { encoding: 'utf8' })
   if (result.error) {

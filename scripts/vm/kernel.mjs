@@ -1,14 +1,18 @@
 // Fetches Debian's stock kernels and unpacks them into the cache. Nothing is installed on this machine.
 
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { capture, run, succeeds, UserError } from '../lib/command.mjs'
 import { vmCacheDir } from '../lib/paths.mjs'
 import { updatePackageLists } from '../setup/apt.mjs'
+import { unpackKernel } from './vmlinux.mjs'
 
 /** The kernels Debian 12 carries, each behind the metapackage that always depends on the newest build. */
 const METAPACKAGES = { 6.1: 'linux-image-amd64', 6.12: 'linux-image-6.12-amd64' }
+
+/** The kernel in a form that boots quicker, where there was one to make. */
+const VMLINUX = 'vmlinux'
 
 /** @type {string[]} */
 export const KERNEL_SERIES = Object.keys(METAPACKAGES)
@@ -34,6 +38,9 @@ export async function ensureKernel(series, onProgress = () => {}) {
   if (!metapackage) {
     throw new UserError(`Unknown kernel "${series}": choose one of ${KERNEL_SERIES.join(', ')}`)
   }
+  const known = await remembered(series)
+  if (known) return describe(series, known)
+
   const name = await concretePackage(series, metapackage)
   const version = /^Version: (.*)$/m.exec(capture('apt-cache', ['show', '--no-all-versions', name]))?.[1]
   const directory = path.join(vmCacheDir, `${name}_${version}`)
@@ -42,9 +49,12 @@ export async function ensureKernel(series, onProgress = () => {}) {
   if (!existsSync(complete)) {
     onProgress(`downloading ${name} ${version}`)
     await unpackInto(directory, name)
+    const { image } = await describe(series, directory)
+    await unpackKernel(image, path.join(directory, VMLINUX))
     await writeFile(complete, '')
     await removeOlder(series, directory)
   }
+  await remember(series, directory)
   return describe(series, directory)
 }
 
@@ -56,6 +66,28 @@ export async function ensureKernel(series, onProgress = () => {}) {
  */
 export async function isKernelCached(series) {
   return (await cachedDirectories(series)).some((directory) => existsSync(path.join(directory, '.complete')))
+}
+
+// Asking apt takes over a second, and its answer changes only when its lists do: their time stamp is kept with it.
+
+/** @param {string} series @returns {Promise<string | undefined>} the directory, unless apt has to be asked again */
+async function remembered(series) {
+  if (!existsSync(memory(series))) return undefined
+  const { directory, listsMtimeMs } = JSON.parse(await readFile(memory(series), 'utf8'))
+  const valid = listsMtimeMs === (await aptListsMtimeMs()) && existsSync(path.join(directory, '.complete'))
+  return valid ? directory : undefined
+}
+
+/** @param {string} series @param {string} directory */
+async function remember(series, directory) {
+  await writeFile(memory(series), JSON.stringify({ directory, listsMtimeMs: await aptListsMtimeMs() }))
+}
+
+/** @param {string} series */
+const memory = (series) => path.join(vmCacheDir, `kernel-${series}.json`)
+
+async function aptListsMtimeMs() {
+  return (await stat('/var/lib/apt/lists')).mtimeMs
 }
 
 /** @param {string} series @param {string} metapackage @returns {Promise<string>} */
@@ -127,10 +159,11 @@ async function describe(series, directory) {
   if (!image)
     throw new UserError(`No kernel image in "${directory}"`, { hint: 'Delete that directory and try again' })
   const release = image.slice('vmlinuz-'.length)
+  const vmlinux = path.join(directory, VMLINUX)
   return {
     series,
     release,
-    image: path.join(directory, 'boot', image),
+    image: existsSync(vmlinux) ? vmlinux : path.join(directory, 'boot', image),
     modules: path.join(directory, 'lib/modules', release),
     directory,
   }

@@ -19,7 +19,7 @@ import path from 'node:path'
 import { UserError } from '../lib/command.mjs'
 import { projectRoot } from '../lib/paths.mjs'
 import { lastLines } from '../lib/terminal.mjs'
-import { chooseAccelerator } from './accelerator.mjs'
+import { acceleratorArguments } from './accelerator.mjs'
 import { ensureInitramfs, guestScript } from './initramfs.mjs'
 import { cutAtToken } from './token-stream.mjs'
 
@@ -239,7 +239,7 @@ async function qemuArguments({ kernel, interactive, shares = [], cpus = 2 }, dir
     `virtserialport,chardev=${name},name=${name}`,
   ]
   return [
-    ...['-M', 'q35', ...(await chooseAccelerator(kernel)), '-smp', String(cpus), '-m', '2048'],
+    ...['-M', 'q35', ...(await acceleratorArguments(kernel)), '-smp', String(cpus), '-m', '2048'],
     ...['-nodefaults', '-no-user-config', '-display', 'none', '-nic', 'none', '-no-reboot'],
     ...['-kernel', kernel.image, '-initrd', initramfs],
     // quiet: every character on the emulated serial port costs time; warnings still come through.

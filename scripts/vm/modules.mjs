@@ -5,7 +5,7 @@
 
 import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
-import { capture, UserError } from '../lib/command.mjs'
+import { captureBytes, UserError } from '../lib/command.mjs'
 
 /** @typedef {{ name: string, data: Buffer }} Module */
 
@@ -59,9 +59,7 @@ function moduleName(file) {
 /** @param {string} file @returns {Buffer} */
 function readModule(file) {
   if (!file.endsWith('.xz')) return readFileSync(file)
-  return /** @type {Buffer} */ (
-    /** @type {unknown} */ (capture('busybox', ['xz', '-dc', file], { encoding: 'buffer' }))
-  )
+  return captureBytes('xz', ['-dc', file])
 }
 
 /** @param {Buffer} data @returns {string[]} */

@@ -11,6 +11,14 @@ fail() {
 
 mount -t devtmpfs devtmpfs /dev && mount -t proc proc /proc && mount -t sysfs sysfs /sys || fail 'no /dev, /proc or /sys'
 
+# accelerator.mjs asks only whether a guest gets this far.
+read -r parameters </proc/cmdline
+case "$parameters " in *' probe '*)
+  echo 'guest: probe passed'
+  reboot -f
+  ;;
+esac
+
 while read -r module; do
   insmod "/modules/$module.ko" || fail "cannot load kernel module $module"
 done </modules/order
