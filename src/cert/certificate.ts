@@ -137,3 +137,12 @@ export function readIssuer(pemOrDer: Buffer): Issuer {
     certificate,
   }
 }
+
+/** The authority key identifier that a certificate states. */
+export function statedAuthorityKey(der: Buffer): Buffer | undefined {
+  const { tbsCertificate } = AsnConvert.parse(der, Certificate)
+  const found = tbsCertificate.extensions?.find(({ extnID }) => extnID === id_ce_authorityKeyIdentifier)
+  if (found === undefined) return undefined
+  const { keyIdentifier } = AsnConvert.parse(found.extnValue.buffer, AuthorityKeyIdentifier)
+  return keyIdentifier && Buffer.from(keyIdentifier.buffer)
+}

@@ -1,6 +1,7 @@
 /** swtpm_cert: a certificate for a TPM's key, without that key's private half. */
 import { writeSync } from 'node:fs'
 import { writeFileAtomic } from '../setup/common/atomic-file.ts'
+import { capabilitiesLine } from '../setup/common/capabilities-line.ts'
 import { reasonOf, ToolFailure } from '../setup/common/failure.ts'
 import { VERSION } from '../setup/common/version.ts'
 import { toPem } from './certificate.ts'
@@ -29,16 +30,6 @@ export async function runCert(options: CertOptions): Promise<number> {
   const bytes = options.has('pem') ? Buffer.from(toPem(der)) : der
   writeCertificate(options.text('out-cert'), options.has('add-header') ? withStoredCertHeader(bytes) : bytes)
   return 0
-}
-
-/** JSON with the blanks that scripts have grepped for since the first release. */
-export function capabilitiesLine(capabilities: Readonly<Record<string, string | readonly string[]>>): string {
-  const list = (items: readonly string[]): string =>
-    items.length === 0 ? '[]' : `[ ${items.map((item) => JSON.stringify(item)).join(', ')} ]`
-  const fields = Object.entries(capabilities).map(
-    ([name, value]) => `"${name}": ${typeof value === 'string' ? JSON.stringify(value) : list(value)}`,
-  )
-  return `{ ${fields.join(', ')} }`
 }
 
 export function writeCertificate(path: string | undefined, bytes: Buffer): void {

@@ -1,5 +1,5 @@
 /** swtpm_setup --print-capabilities: what libvirt asks before it uses an option. */
-import { capabilitiesLine } from '../cert/run.ts'
+import { capabilitiesLine } from './common/capabilities-line.ts'
 import { VERSION } from './common/version.ts'
 import type { TpmCommandLine } from './tpm-command-line.ts'
 import { TpmFeatures } from './tpm-features.ts'

@@ -1,32 +1,32 @@
 /** --runas: this process, and all it starts, as another user. */
-import { readFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
 import { reasonOf, ToolFailure } from './common/failure.ts'
 
-/** A user by name, with the groups of that user, or a bare uid, which is then the gid too. */
+/** Node has it; its type declarations do not. */
+interface InitGroups {
+  initgroups(user: string, extraGroup: number): void
+}
+
+/**
+ * A user by name, with the groups of that user, or a bare uid, which is then the gid too.
+ * @throws ToolFailure
+ */
 export function becomeUser(user: string): void {
+  const isNumber = /^\d+$/.test(user)
+  if (isNumber && Number(user) > 0xffffffff) throw new ToolFailure(`Error: uid ${user} outside valid range.`)
+  const gid = isNumber ? Number(user) : primaryGroup(user)
   try {
-    if (/^\d+$/.test(user)) {
-      const id = Number(user)
-      if (id > 0xffffffff) throw new ToolFailure(`Error: uid ${user} outside valid range.`)
-      process.setgid?.(id)
-      process.setuid?.(id)
-      return
-    }
-    const gid = primaryGroup(user)
-    process.initgroups?.(user, gid)
+    if (!isNumber) (process as unknown as InitGroups).initgroups(user, gid)
     process.setgid?.(gid)
-    process.setuid?.(user)
+    process.setuid?.(isNumber ? Number(user) : user)
   } catch (error) {
-    if (error instanceof ToolFailure) throw error
     throw new ToolFailure(`Error: cannot run as user '${user}': ${reasonOf(error)}`, { cause: error })
   }
 }
 
+/** id(1) asks every user database that is configured, not only /etc/passwd. */
 function primaryGroup(user: string): number {
-  const entry = readFileSync('/etc/passwd', 'utf8')
-    .split('\n')
-    .map((line) => line.split(':'))
-    .find(([name]) => name === user)
-  if (entry === undefined) throw new ToolFailure(`Error: User '${user}' does not exist.`)
-  return Number(entry[3])
+  const { status, stdout } = spawnSync('id', ['-g', '--', user], { encoding: 'utf8' })
+  if (status !== 0) throw new ToolFailure(`Error: User '${user}' does not exist.`)
+  return Number(stdout.trim())
 }

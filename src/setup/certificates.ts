@@ -1,0 +1,150 @@
+/**
+ * Has the configured tool make certificates: it is called for one certificate at a time and leaves it as TYPE.cert in a
+ * private folder that lives as long as the setup.
+ */
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
+import type { CertificateType } from '../cert/options.ts'
+import { installedFile } from '../paths.ts'
+import { findProgram } from './common/access.ts'
+import { writeFileAtomic } from './common/atomic-file.ts'
+import type { ConfigFile } from './common/config-file.ts'
+import { reasonOf, ToolFailure } from './common/failure.ts'
+import type { ToolLog } from './common/tool-log.ts'
+import type { EkUse } from './key-templates.ts'
+import type { PublicPart } from './tpm2-commands.ts'
+
+/** TCG_PCCLIENT_STORED_CERT and its tag, before a TPM 1.2 certificate. */
+const STORED_CERT_HEADER_BYTES = 7
+
+export interface CertificateJob {
+  readonly type: CertificateType
+  readonly key: string
+  readonly tpmSerialNumber?: string
+}
+
+export class CertificateMaker {
+  readonly #folder = mkdtempSync(join(tmpdir(), 'swtpm_setup.certs.'))
+  readonly #tool: string
+  readonly #commonArgs: readonly string[]
+  readonly #log: ToolLog
+
+  /** @param specArgs what the TPM says about itself, as options of the tool */
+  constructor(
+    config: ConfigFile,
+    task: { readonly tpm2: boolean; readonly vmid: string | undefined; readonly ekUse: EkUse },
+    specArgs: readonly string[],
+    log: ToolLog,
+  ) {
+    this.#log = log
+    this.#tool = certificateTool(config)
+    const args = ['--dir', this.#folder]
+    if (log.file !== undefined) args.push('--logfile', log.file)
+    if (task.vmid !== undefined) args.push('--vmid', task.vmid)
+    args.push(...specArgs)
+    if (task.tpm2) args.push('--tpm2')
+    if (task.ekUse.allowSigning) {
+      args.push('--allow-signing')
+      if (task.ekUse.decryption) args.push('--decryption')
+    }
+    for (const [entry, option] of [
+      ['create_certs_tool_config', '--configfile'],
+      ['create_certs_tool_options', '--optsfile'],
+    ] as const) {
+      const value = config.value(entry)
+      if (value !== undefined) args.push(option, value)
+    }
+    this.#commonArgs = args
+  }
+
+  /** @returns the certificate as it shall be written to NVRAM */
+  make(job: CertificateJob): Buffer {
+    const args = ['--type', job.type, '--ek', job.key, ...this.#commonArgs]
+    if (job.tpmSerialNumber !== undefined) args.push('--tpm-serial-num', job.tpmSerialNumber)
+    const name = basename(this.#tool)
+    this.#log.info(`  Invoking ${[this.#tool, ...args].join(' ')}`)
+    const { status, signal, stdout, stderr, error } = spawnSync(this.#tool, args, {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    if (error !== undefined)
+      throw new ToolFailure(`An error occurred running ${this.#tool}: ${reasonOf(error)}`)
+    for (const line of stdout.split('\n')) if (line !== '') this.#log.info(`${name}: ${line}`)
+    if (status !== 0) {
+      throw new ToolFailure(
+        `${name} exit with ${status === null ? signal : `status ${status}`}: ${stderr.trim()}`,
+      )
+    }
+    const path = join(this.#folder, `${job.type}.cert`)
+    try {
+      return readFileSync(path)
+    } catch (cause) {
+      throw new ToolFailure(`${name} left no certificate at ${path}: ${reasonOf(cause)}`, { cause })
+    }
+  }
+
+  close(): void {
+    rmSync(this.#folder, { recursive: true, force: true })
+  }
+}
+
+function certificateTool(config: ConfigFile): string {
+  const configured = config.value('create_certs_tool')
+  if (configured === undefined) return installedFile('bin/swtpm_localca', 'npm run build')
+  const found = findProgram(configured)
+  if (found === undefined) {
+    throw new ToolFailure(`Could not find ${configured} in PATH; it is create_certs_tool in ${config.path}.`)
+  }
+  return found
+}
+
+/** A copy of a certificate for the user: `ek-rsa2048.crt`, always bare DER. */
+export function writeCertificateFile(
+  folder: string,
+  name: string,
+  certificate: Buffer,
+  hasStoredCertHeader: boolean,
+): void {
+  const path = join(folder, `${name}.crt`)
+  try {
+    const der = hasStoredCertHeader ? certificate.subarray(STORED_CERT_HEADER_BYTES) : certificate
+    writeFileAtomic(path, der, 0o640)
+  } catch (error) {
+    throw new ToolFailure(`Cannot write certificate file "${path}": ${reasonOf(error)}`, { cause: error })
+  }
+}
+
+/** A public key the way the certificate tools take it. */
+export function keyParameter(key: PublicPart, algorithm: string): string {
+  if ('modulus' in key) return key.modulus.toString('hex')
+  return `x=${key.x.toString('hex')},y=${key.y.toString('hex')},id=${algorithm}`
+}
+
+/** Where each option of the certificate tools is in swtpm's description of its TPM. */
+const SPEC_OPTIONS = [
+  ['TPMSpecification', 'family', '--tpm-spec-family'],
+  ['TPMSpecification', 'level', '--tpm-spec-level'],
+  ['TPMSpecification', 'revision', '--tpm-spec-revision'],
+  ['TPMAttributes', 'manufacturer', '--tpm-manufacturer'],
+  ['TPMAttributes', 'model', '--tpm-model'],
+  ['TPMAttributes', 'version', '--tpm-version'],
+] as const
+
+/** @throws ToolFailure when swtpm's JSON lacks one of them */
+export function specificationArguments(json: string): string[] {
+  let info: Record<string, Record<string, unknown> | undefined>
+  try {
+    info = JSON.parse(json)
+  } catch (error) {
+    throw new ToolFailure(`Could not get the TPM spec and attribute parameters from '${json}'`, {
+      cause: error,
+    })
+  }
+  return SPEC_OPTIONS.flatMap(([group, name, option]) => {
+    const value = info[group]?.[name]
+    if (value === undefined) throw new ToolFailure(`Could not find [${group}][${name}] in '${json}'`)
+    return [option, String(value)]
+  })
+}

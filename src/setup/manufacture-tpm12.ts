@@ -1,0 +1,90 @@
+/** Makes a TPM 1.2 what it is when it leaves a factory, and on request its owner's. */
+import type { CertificateType } from '../cert/options.ts'
+import { CertificateMaker, specificationArguments, writeCertificateFile } from './certificates.ts'
+import type { Workshop } from './manufacture-tpm2.ts'
+import {
+  activate,
+  authSession,
+  createEndorsementKeyPair,
+  endorsementModulus,
+  NV_INDEX_EK_CERT,
+  NV_INDEX_PLATFORM_CERT,
+  nvDefineCert,
+  nvLock,
+  nvWriteValue,
+  oiap,
+  PHYSICAL_PRESENCE_CMD_ENABLE,
+  PHYSICAL_PRESENCE_PRESENT,
+  physicalEnable,
+  physicalPresence,
+  sha1,
+  takeOwnership,
+} from './tpm12-commands.ts'
+
+export async function manufactureTpm12(workshop: Workshop): Promise<void> {
+  const { tpm, task, log } = workshop
+  await tpm.transmit('TSC_PhysicalPresence', physicalPresence(PHYSICAL_PRESENCE_CMD_ENABLE))
+  await tpm.transmit('TSC_PhysicalPresence', physicalPresence(PHYSICAL_PRESENCE_PRESENT))
+  await tpm.transmit('TPM_PhysicalEnable', physicalEnable())
+  await tpm.transmit('TPM_PhysicalSetDeactivated', activate())
+
+  if (task.createEk) {
+    const modulus = endorsementModulus(
+      await tpm.transmit('TPM_CreateEndorsementKeyPair', createEndorsementKeyPair()),
+    )
+    log.info('Successfully created EK.')
+    if (task.ownership !== undefined) await takeOwnershipOf(workshop, modulus)
+    if (task.ekCert || task.platformCert) await createCertificates(workshop, modulus)
+  }
+  if (task.lockNvram) {
+    await tpm.transmit('TPM_NV_DefineSpace', nvLock())
+    log.info('Successfully locked NVRAM access.')
+  }
+}
+
+async function takeOwnershipOf({ tpm, task, log }: Workshop, modulus: Buffer): Promise<void> {
+  const { ownerPassword, srkPassword } = task.ownership!
+  await tpm.transmit(
+    'TPM_TakeOwnership',
+    takeOwnership({
+      endorsementModulus: modulus,
+      ownerAuth: authOf(ownerPassword),
+      srkAuth: authOf(srkPassword),
+      session: authSession(await tpm.transmit('TPM_OIAP', oiap())),
+    }),
+  )
+  log.info('Successfully took ownership of the TPM.')
+}
+
+/** The authorisation that a password gives; the well-known password is twenty zero bytes, hashed like any other. */
+const authOf = (password: string | undefined): Buffer => sha1(password ?? Buffer.alloc(20))
+
+async function createCertificates(workshop: Workshop, modulus: Buffer): Promise<void> {
+  const { tpm, task, config, log } = workshop
+  const specArgs = specificationArguments(await tpm.specificationAndAttributes())
+  const certificates = new CertificateMaker(config, task, specArgs, log)
+  try {
+    const key = modulus.toString('hex')
+    const make = (type: CertificateType): Buffer => certificates.make({ type, key })
+    const ek = task.ekCert ? make('ek') : undefined
+    const platform = task.platformCert ? make('platform') : undefined
+    if (ek !== undefined) {
+      await store(workshop, NV_INDEX_EK_CERT, 'EK', ek)
+      if (task.ekCertDir !== undefined) writeCertificateFile(task.ekCertDir, 'ek-rsa2048', ek, true)
+    }
+    if (platform !== undefined) await store(workshop, NV_INDEX_PLATFORM_CERT, 'Platform', platform)
+  } finally {
+    certificates.close()
+  }
+}
+
+async function store(
+  { tpm, log }: Workshop,
+  index: number,
+  what: string,
+  certificate: Buffer,
+): Promise<void> {
+  await tpm.transmit('TPM_NV_DefineSpace', nvDefineCert(index, certificate.length))
+  await tpm.transmit('TPM_NV_WriteValue', nvWriteValue(index, certificate))
+  log.info(`Successfully created NVRAM area for ${what} certificate.`)
+}

@@ -1,0 +1,234 @@
+/** Makes a TPM 2 what it is when it leaves a factory: keys, certificates in NVRAM, PCR banks. */
+import { X509Certificate } from 'node:crypto'
+import type { CertificateType } from '../cert/options.ts'
+import {
+  CertificateMaker,
+  keyParameter,
+  specificationArguments,
+  writeCertificateFile,
+} from './certificates.ts'
+import type { ConfigFile } from './common/config-file.ts'
+import { ToolFailure } from './common/failure.ts'
+import type { ToolLog } from './common/tool-log.ts'
+import {
+  ekPlace,
+  ekTemplate,
+  IAK_CERT_INDEX,
+  IAK_HANDLE,
+  IDEVID_CERT_INDEX,
+  IDEVID_HANDLE,
+  iakTemplate,
+  idevidTemplate,
+  type KeyAlgorithm,
+  keyLabel,
+  PLATFORM_CERT_INDEX,
+  SPK_HANDLE,
+  spkTemplate,
+} from './key-templates.ts'
+import { activatePcrBanks, bankName } from './pcr-banks.ts'
+import type { Choices, Task } from './settings.ts'
+import { INFO_ACTIVE_PROFILE, type TpmProcess } from './tpm-process.ts'
+import {
+  createdKey,
+  createPrimary,
+  evictControl,
+  flushContext,
+  getHandles,
+  getManufacturer,
+  getPcrs,
+  type Hierarchy,
+  handles,
+  manufacturer,
+  nvDefineSpace,
+  nvWriteLock,
+  nvWrites,
+  type PublicPart,
+  pcrBanks,
+  shutdown,
+} from './tpm2-commands.ts'
+
+export interface Workshop {
+  readonly tpm: TpmProcess
+  readonly task: Task
+  readonly choices: Choices
+  readonly config: ConfigFile
+  readonly log: ToolLog
+}
+
+export async function manufactureTpm2(workshop: Workshop): Promise<void> {
+  const { tpm, task, choices, log } = workshop
+  if (choices.profile !== undefined) await logProfile(workshop)
+  if (!task.reconfigure) {
+    if (task.createSpk) await createStorageKey(workshop)
+    if (task.createEk) await createEndorsementKeys(workshop)
+  }
+  await activatePcrBanks(tpm, choices.pcrBanks, log)
+  if (task.display) await display(workshop)
+  await tpm.transmit('TPM2_Shutdown', shutdown())
+}
+
+async function logProfile({ tpm, log }: Workshop): Promise<void> {
+  const { ActiveProfile: active } = JSON.parse(await tpm.info(INFO_ACTIVE_PROFILE)) as {
+    ActiveProfile?: unknown
+  }
+  log.info(`Active profile: ${JSON.stringify(active)}`)
+}
+
+/** Creates a primary key and makes it permanent; only its handle and its public part stay. */
+async function persistKey(
+  tpm: TpmProcess,
+  hierarchy: Hierarchy,
+  kind: string,
+  template: Buffer,
+  handle: number,
+): Promise<PublicPart> {
+  const key = createdKey(
+    await tpm.transmit(`TPM2_CreatePrimary(${kind})`, createPrimary(hierarchy, template)),
+  )
+  await tpm.transmit('TPM2_EvictControl', evictControl(key.handle, handle))
+  await tpm.transmit('TPM2_FlushContext', flushContext(key.handle))
+  return key.public
+}
+
+async function createStorageKey({ tpm, task, choices, log }: Workshop): Promise<void> {
+  const rsa = choices.ekAlgorithms.find((algorithm) => algorithm.startsWith('rsa'))
+  const algorithm = task.eccSpk ? 'secp384r1' : (rsa ?? 'rsa2048')
+  await persistKey(tpm, 'owner', keyLabel(algorithm), spkTemplate(algorithm), SPK_HANDLE)
+  log.info(`Successfully created storage primary key with handle ${hex(SPK_HANDLE)}.`)
+}
+
+async function createEndorsementKeys(workshop: Workshop): Promise<void> {
+  const { tpm, task, choices, config, log } = workshop
+  const certificates =
+    task.ekCert || task.platformCert
+      ? new CertificateMaker(
+          config,
+          task,
+          specificationArguments(await tpm.specificationAndAttributes()),
+          log,
+        )
+      : undefined
+  try {
+    let firstCertificate: Buffer | undefined
+    for (const [position, algorithm] of choices.ekAlgorithms.entries()) {
+      const key = await createEndorsementKey(workshop, algorithm)
+      // The platform has one certificate, and it refers to the first EK.
+      const types: CertificateType[] = [
+        ...(task.ekCert ? (['ek'] as const) : []),
+        ...(task.platformCert && position === 0 ? (['platform'] as const) : []),
+      ]
+      const made = types.map((type) => ({
+        type,
+        certificate: certificates!.make({ type, key: keyParameter(key, algorithm) }),
+      }))
+      for (const { type, certificate } of made) {
+        if (type === 'ek') {
+          firstCertificate ??= certificate
+          await storeEkCertificate(workshop, algorithm, certificate)
+        } else {
+          await storeCertificate(workshop, PLATFORM_CERT_INDEX, 'platform certificate', certificate)
+        }
+      }
+    }
+    if (firstCertificate !== undefined) await createDeviceKeys(workshop, certificates!, firstCertificate)
+  } finally {
+    certificates?.close()
+  }
+}
+
+async function createEndorsementKey(workshop: Workshop, algorithm: KeyAlgorithm): Promise<PublicPart> {
+  const { tpm, task, log } = workshop
+  const { label, handle, templateIndex } = ekPlace(algorithm)
+  const template = ekTemplate(algorithm, task.ekUse)
+  const key = await persistKey(tpm, 'endorsement', label, template, handle)
+  log.info(`Successfully created ${label} EK with handle ${hex(handle)}.`)
+  if (task.ekUse.allowSigning) {
+    await writeNvram(workshop, templateIndex, 'EK template', template)
+    log.info(`Successfully created NVRAM area ${hex(templateIndex)} for ${label} EK template.`)
+  }
+  return key
+}
+
+async function storeEkCertificate(
+  workshop: Workshop,
+  algorithm: KeyAlgorithm,
+  certificate: Buffer,
+): Promise<void> {
+  const { label, certIndex } = ekPlace(algorithm)
+  await storeCertificate(workshop, certIndex, `${label} EK certificate`, certificate)
+  copyForUser(workshop, `ek-${algorithm}`, certificate)
+}
+
+/** The IAK and the IDevID: their certificates name the TPM by the certificate of its EK. */
+async function createDeviceKeys(
+  workshop: Workshop,
+  certificates: CertificateMaker,
+  ekCertificate: Buffer,
+): Promise<void> {
+  const { tpm, choices, log } = workshop
+  const rows = [
+    ['iak', 'IAK', choices.iakAlgorithm, iakTemplate, IAK_HANDLE, IAK_CERT_INDEX],
+    ['idevid', 'IDevID', choices.idevidAlgorithm, idevidTemplate, IDEVID_HANDLE, IDEVID_CERT_INDEX],
+  ] as const
+  if (rows.every(([, , algorithm]) => algorithm === undefined)) return
+  const tpmSerialNumber = await serialNumberOf(tpm, ekCertificate)
+  for (const [type, name, algorithm, template, handle, certIndex] of rows) {
+    if (algorithm === undefined) continue
+    const key = await persistKey(tpm, 'endorsement', name, template(algorithm), handle)
+    log.info(`Successfully created ${keyLabel(algorithm)} ${name} with handle ${hex(handle)}.`)
+    const certificate = certificates.make({ type, key: keyParameter(key, algorithm), tpmSerialNumber })
+    await storeCertificate(workshop, certIndex, `${name} certificate`, certificate)
+    copyForUser(workshop, `${type}-${algorithm}`, certificate)
+  }
+}
+
+/** Manufacturer, CA key and EK certificate number: what makes a TPM unique. */
+async function serialNumberOf(tpm: TpmProcess, ekCertificate: Buffer): Promise<string> {
+  const { statedAuthorityKey } = await import('../cert/certificate.ts')
+  const authority = statedAuthorityKey(ekCertificate)
+  if (authority === undefined)
+    throw new ToolFailure('The EK certificate does not say which CA key signed it.')
+  const code = manufacturer(await tpm.transmit('TPM2_GetCapability', getManufacturer()))
+  const serial = new X509Certificate(ekCertificate).serialNumber.toLowerCase()
+  return `${code}:${authority.toString('hex')}:${serial}`
+}
+
+async function storeCertificate(
+  workshop: Workshop,
+  index: number,
+  what: string,
+  certificate: Buffer,
+): Promise<void> {
+  await writeNvram(workshop, index, what, certificate)
+  workshop.log.info(`Successfully created NVRAM area ${hex(index)} for ${what}.`)
+}
+
+async function writeNvram({ tpm, task }: Workshop, index: number, what: string, data: Buffer): Promise<void> {
+  try {
+    await tpm.transmit('TPM2_NV_DefineSpace', nvDefineSpace(index, data.length))
+    for (const command of nvWrites(index, data)) await tpm.transmit('TPM2_NV_Write', command)
+    if (task.lockNvram) await tpm.transmit('TPM2_NV_WriteLock', nvWriteLock(index))
+  } catch (error) {
+    if (!(error instanceof ToolFailure)) throw error
+    throw new ToolFailure(`Could not write ${what} into NVRAM area ${hex(index)}: ${error.message}`, {
+      cause: error,
+    })
+  }
+}
+
+function copyForUser({ task }: Workshop, name: string, certificate: Buffer): void {
+  if (task.ekCertDir !== undefined) writeCertificateFile(task.ekCertDir, name, certificate, false)
+}
+
+async function display({ tpm, log }: Workshop): Promise<void> {
+  const ask = async (command: Buffer): Promise<Buffer> => await tpm.transmit('TPM2_GetCapability', command)
+  const banks = pcrBanks(await ask(getPcrs())).filter(({ active }) => active)
+  const list = (items: readonly number[]): string => items.map(hex).join(' ') || 'none'
+  log.info(
+    `PCR banks in use until the restart: ${banks.map(({ algorithm }) => bankName(algorithm)).join(',')}`,
+  )
+  log.info(`Persistent keys: ${list(handles(await ask(getHandles('persistent'))))}`)
+  log.info(`NVRAM areas: ${list(handles(await ask(getHandles('nv'))))}`)
+}
+
+const hex = (value: number): string => `0x${value.toString(16)}`
