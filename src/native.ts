@@ -28,9 +28,10 @@ export interface Native {
   sendMessage(fd: number, bytes: Uint8Array, offset: number, length: number, fds: readonly number[]): number
   /**
    * Receives up to `length` bytes at `offset`; sockets only. Descriptors that come along are appended to
-   * `receivedFds`, close-on-exec and the caller's to close, also when the bytes make no sense. They belong to bytes of
-   * this call: the kernel does not mix bytes from before them into it. A last -1 stands for descriptors that were
-   * lost: more than 4, or no free number in this process.
+   * `receivedFds`, close-on-exec and the caller's to close, also when the bytes make no sense. They are those of one
+   * message at most, and nothing sent after it is in the same call, but bytes sent before it may be: hand descriptors
+   * to the frames that want one in the order they came. A last -1 stands for descriptors that were lost: more than 4,
+   * or no free number in this process.
    * @returns bytes received, 0 at end of file; -EAGAIN when there is nothing; -ENOTSOCK
    * @see recvmsg(2)
    */

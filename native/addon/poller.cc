@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 
+#include <array>
 #include <cerrno>
 
 #include "addon/arguments.h"
@@ -146,21 +147,29 @@ void Poller::OnPoll(uv_poll_t* poll, int status, int events) {
 
 // Calls JavaScript, then runs its microtasks and process.nextTick(). Environment's thread. The callback may
 // have closed the Poller, or ended the environment, by the time it returns.
+//
+// A worker that ends lets the loop turn once more before the clean-up hooks run, so events come that no
+// JavaScript can be told. Hence the plain C interface: the C++ one aborts the process when a call fails then.
 void Poller::Deliver(int error, int events) {
   const Napi::Env env = Env();
   const Napi::HandleScope scope(env);
-  const Napi::Object receiver = Value();
-  const Napi::Function callback = callback_.Value();
+  const napi_value receiver = Value();
+  const napi_value callback = callback_.Value();
+  const std::array<napi_value, 4> arguments{Napi::Number::New(env, error),
+                                            Napi::Boolean::New(env, (events & UV_READABLE) != 0),
+                                            Napi::Boolean::New(env, (events & UV_WRITABLE) != 0),
+                                            Napi::Boolean::New(env, (events & UV_DISCONNECT) != 0)};
   if (error < 0) Pause();
-  callback.MakeCallback(receiver,
-                        {Napi::Number::New(env, error), Napi::Boolean::New(env, (events & UV_READABLE) != 0),
-                         Napi::Boolean::New(env, (events & UV_WRITABLE) != 0),
-                         Napi::Boolean::New(env, (events & UV_DISCONNECT) != 0)},
-                        *context_);
-  // There is no JavaScript to catch it here: the environment's 'uncaughtException' is where it belongs.
-  if (env.IsExceptionPending()) {
-    napi_value exception;
-    if (napi_get_and_clear_last_exception(env, &exception) == napi_ok) napi_fatal_exception(env, exception);
+  const napi_status status =
+      napi_make_callback(env, *context_, receiver, callback, arguments.size(), arguments.data(), nullptr);
+  if (status == napi_ok) return;
+  bool thrown = false;
+  napi_value exception;
+  if (napi_is_exception_pending(env, &thrown) != napi_ok || !thrown) {
+    Pause();
+  } else if (napi_get_and_clear_last_exception(env, &exception) == napi_ok) {
+    // No JavaScript is on the stack that could catch it: it is for the environment's 'uncaughtException'.
+    napi_fatal_exception(env, exception);
   }
 }
 

@@ -74,8 +74,9 @@ Napi::Value SendMessage(const Napi::CallbackInfo& info) {
 
 // receiveMessage(fd, bytes, offset, length, receivedFds) -> bytes received, 0 at end of file, or -errno.
 // Descriptors that came along are close-on-exec, appended to the array receivedFds and the caller's to close.
-// The kernel ends a read where descriptors were attached, so they belong to bytes of this call. Where some
-// could not be delivered (more than four, or no free number in this process) a -1 follows the others.
+// They are those of one message at most, and nothing sent after it is in the same call, but bytes sent before
+// it may be: hand descriptors to the frames that want one in the order they came. Where some could not be
+// delivered (more than four, or no free number in this process) a -1 follows the others.
 Napi::Value ReceiveMessage(const Napi::CallbackInfo& info) {
   const auto bytes = RangeArgument(info, 1);
   if (!bytes) return Result(info, -EINVAL);
