@@ -1,26 +1,25 @@
-/** `swtpm`: reads the command line and runs the front end it names. */
+/** `swtpm`: reads the command line and does what it asks for. */
 import { SwtpmError } from '../errors.ts'
-import { type CommandLine, CommandLineError, isInterface, parseCommandLine } from './parse.ts'
-import { print } from './print.ts'
+import { CommandLineError, isInterface, parseCommandLine } from './parse.ts'
 import { serveSwtpm } from './serve.ts'
 
 async function main(argv: readonly string[]): Promise<number> {
   const [word, ...rest] = argv
   if (!isInterface(word)) {
-    const { topLevel } = await import('./top-level.ts')
-    return topLevel(word)
-  }
-  let commandLine: CommandLine
-  try {
-    commandLine = parseCommandLine(rest, process.env, word)
-  } catch (error) {
-    if (!(error instanceof CommandLineError)) throw error
-    process.stderr.write(`swtpm: ${error.message}\n`)
-    return error.exitCode(word)
+    const { withoutInterface } = await import('./without-interface.ts')
+    return withoutInterface(argv)
   }
   try {
-    return commandLine.action === 'run' ? await serveSwtpm(commandLine) : await print(commandLine)
+    const commandLine = parseCommandLine(rest, process.env, word)
+    if (commandLine.action === 'run') return await serveSwtpm(commandLine)
+    const { print } = await import('./print.ts')
+    return await print(commandLine)
   } catch (error) {
+    if (error instanceof CommandLineError) {
+      const { commandLineErrorText } = await import('./help/error-hint.ts')
+      process.stderr.write(commandLineErrorText(error, word))
+      return error.exitCode(word)
+    }
     if (!(error instanceof SwtpmError)) throw error
     process.stderr.write(`swtpm: ${error.message}\n`)
     return 1

@@ -16,6 +16,7 @@ import {
   attachReq,
   ENGINE_ATTACH,
   ENGINE_DETACH,
+  ENGINE_PEEK_STATE,
   ENGINE_PROCESS,
   ENGINE_SET_KEY,
   ENGINE_SET_ROUTE,
@@ -35,6 +36,7 @@ import {
   KEY_PURPOSE,
   type KeyPurpose,
   LOCALITY_CURRENT,
+  peekStateResp,
   processReq,
   processResp,
   ROUTE,
@@ -131,6 +133,17 @@ export class EngineClient extends EventEmitter<EngineEvents> {
   /** Says whether the state may be written: whether the storage lock is held. */
   setStorage(locked: boolean): Promise<number> {
     return this.#result(ENGINE_SET_STORAGE, word.encode({ value: locked ? 1 : 0 }, BIG))
+  }
+
+  /**
+   * Asks whether the state has a blob, without loading it.
+   * @param type PTM_BLOB_TYPE_*
+   * @returns TPM_RETRY where there is none; `size` in bytes as stored
+   */
+  async peekState(type: number): Promise<{ tpmResult: number; size: number }> {
+    const reply = await this.#request(ENGINE_PEEK_STATE, word.encode({ value: type }, BIG))
+    const tpmResult = word.decode(reply, BIG).value
+    return tpmResult === 0 ? peekStateResp.decode(reply, BIG) : { tpmResult, size: 0 }
   }
 
   /** Closes the channel: the engine shuts its TPM down in order and ends; resolves when it has. */

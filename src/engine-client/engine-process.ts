@@ -71,7 +71,6 @@ export function startEngine(options: EngineOptions): StartedEngine {
       cwd: '/',
       env: engineEnvironment(),
     })
-    child.unref()
     return { child, channelFd: ours }
   } catch (error) {
     closeSync(ours)

@@ -17,6 +17,7 @@ export const ENGINE_PROCESS = 0x1003
 export const ENGINE_SET_ROUTE = 0x1004
 export const ENGINE_SET_KEY = 0x1005
 export const ENGINE_SET_STORAGE = 0x1006
+export const ENGINE_PEEK_STATE = 0x1007
 
 /** What an attached descriptor is, and so how the engine reads commands from it. */
 export const ATTACH_KIND = { stream: 1, listener: 2, chardev: 3, cuse: 4 } as const
@@ -54,6 +55,7 @@ export const processReq = struct({
 })
 export const processResp = struct({ tpmResult: u32, length: u32, response: trailing(UNBOUNDED) })
 export const setKeyReq = struct({ purpose: u32, length: u32, key: trailing(UNBOUNDED) })
+export const peekStateResp = struct({ tpmResult: u32, size: u32 })
 export const word = struct({ value: u32 })
 
 export interface Frame {

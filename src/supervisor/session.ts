@@ -11,6 +11,7 @@ import { readStateKey } from '../state/state-key.ts'
 import { openState } from '../state/state-location.ts'
 import { Tpm } from '../tpm/tpm.ts'
 import { reportReady } from './daemon.ts'
+import { engineOptions } from './engine-options.ts'
 import { PidFile } from './pid-file.ts'
 import { lookUpUser, type User } from './privileges.ts'
 
@@ -42,26 +43,7 @@ export class Session {
   static open(config: SwtpmConfig, engineUser: User | undefined, root: string): Session {
     const { state, tpmVersion } = config
     const opened = openState(state, root, config.interface === 'cuse')
-    const allowSetLocality =
-      config.locality.allowSetLocality ||
-      (config.interface === 'chardev' && config.device.kind === 'vtpm-proxy')
-    const engine = new EngineClient({
-      tpmVersion,
-      backend: state.kind,
-      stateFd: opened.fd,
-      mode: state.mode,
-      modeGiven: state.modeGiven,
-      sync: state.sync,
-      backup: state.backup,
-      allowSetLocality,
-      rejectLocality4: config.locality.rejectLocality4,
-      autoShutdown: !config.flags.disableAutoShutdown,
-      seccomp: config.seccomp,
-      logLevel: config.log.level,
-      logPrefix: config.log.prefix,
-      logFd: log.fd,
-      user: engineUser,
-    })
+    const engine = new EngineClient(engineOptions(config, opened.fd, allowsSetLocality(config), engineUser))
     const tpm = new Tpm(engine, opened.lock, {
       version: tpmVersion,
       incomingMigration: config.migration.incoming,
@@ -159,6 +141,10 @@ export class Session {
     }
   }
 }
+
+/** The kernel's vTPM proxy driver speaks through SetLocality; others only where the user says so. */
+const allowsSetLocality = (config: SwtpmConfig): boolean =>
+  config.locality.allowSetLocality || (config.interface === 'chardev' && config.device.kind === 'vtpm-proxy')
 
 /** Whom --runas names; undefined without it. */
 export const runAsUser = ({ runAs }: CommonConfig): User | undefined =>

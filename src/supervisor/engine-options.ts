@@ -1,0 +1,31 @@
+/** What an engine must know of the command line. */
+import type { CommonConfig, StateLocation } from '../cli/parse.ts'
+import type { EngineOptions } from '../engine-client/engine-process.ts'
+import { log } from '../log.ts'
+import type { User } from './privileges.ts'
+
+export function engineOptions(
+  config: CommonConfig & { readonly state: StateLocation },
+  stateFd: number,
+  allowSetLocality: boolean,
+  user: User | undefined,
+): EngineOptions {
+  const { state } = config
+  return {
+    tpmVersion: config.tpmVersion,
+    backend: state.kind,
+    stateFd,
+    mode: state.mode,
+    modeGiven: state.modeGiven,
+    sync: state.sync,
+    backup: state.backup,
+    allowSetLocality,
+    rejectLocality4: config.locality.rejectLocality4,
+    autoShutdown: !config.flags.disableAutoShutdown,
+    seccomp: config.seccomp,
+    logLevel: config.log.level,
+    logPrefix: config.log.prefix,
+    logFd: log.fd,
+    user,
+  }
+}
