@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 
+#include "engine/cuse_loop.h"
 #include "engine/stream_loop.h"
 
 namespace swtpm {
@@ -30,10 +31,12 @@ TpmResult Attachment::attach(uint32_t kind, uint32_t flags, UniqueFd fd) {
       loop = std::make_shared<StreamLoop>(static_cast<wire::AttachKind>(kind), flags, std::move(fd), channel_,
                                           path_);
       break;
+    case wire::AttachKind::kCuse:
+      loop = std::make_shared<CuseLoop>(flags, std::move(fd), channel_, path_);
+      break;
     default:
       return kTpmBadParameter;
   }
-  loop->set_route(route_);
   loop_ = loop;
   threads_left_ = loop->thread_count();
   threads_.start(loop->thread_count(), [this, loop](size_t) { serve(loop); });
@@ -46,6 +49,7 @@ void Attachment::serve(const std::shared_ptr<Loop>& loop) {
   {
     std::lock_guard lock(mutex_);
     if (--threads_left_ > 0 || loop_ != loop || loop->stopping()) return;
+    loop->close();
     ended = std::move(loop_);
   }
   // The place is free before the supervisor hears of it, so that it can attach the next client at once.
@@ -63,13 +67,13 @@ TpmResult Attachment::detach() {
   gate_.turn_away();
   threads_.interrupt_until_idle();
   std::lock_guard lock(mutex_);
+  loop->close();
   loop_.reset();
   return kTpmSuccess;
 }
 
 void Attachment::set_route(wire::Route route) {
   std::lock_guard lock(mutex_);
-  route_ = route;
   if (loop_) loop_->set_route(route);
 }
 

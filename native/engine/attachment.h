@@ -25,6 +25,7 @@ class Attachment {
   // Returns when nothing serves the descriptor any more and our copy is closed. Nothing attached is no error.
   TpmResult detach();
 
+  // Of what is attached; every attached descriptor begins with the native route.
   void set_route(wire::Route route);
 
  private:
@@ -36,7 +37,6 @@ class Attachment {
   std::mutex mutex_;
   std::shared_ptr<Loop> loop_;
   size_t threads_left_ = 0;
-  wire::Route route_ = wire::Route::kNative;
   PumpThreads threads_;
 };
 

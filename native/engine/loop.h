@@ -5,12 +5,14 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "common/unique_fd.h"
 #include "engine/wire.h"
 
 namespace swtpm {
 
 class Loop {
  public:
+  explicit Loop(UniqueFd fd) : fd_(std::move(fd)) {}
   virtual ~Loop() = default;
 
   virtual size_t thread_count() const { return 1; }
@@ -24,10 +26,14 @@ class Loop {
 
   virtual void set_route(wire::Route) {}
 
+  // Only when no thread is in run() any more.
+  void close() { fd_.reset(); }
+
   void request_stop() { stop_.store(true, std::memory_order_release); }
   bool stopping() const { return stop_.load(std::memory_order_acquire); }
 
  protected:
+  UniqueFd fd_;
   std::atomic<int> end_errno_{0};
 
  private:

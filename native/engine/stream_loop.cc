@@ -19,16 +19,15 @@ constexpr uint16_t kTagSessions = 0x8002;
 }  // namespace
 
 StreamLoop::StreamLoop(wire::AttachKind kind, uint32_t flags, UniqueFd fd, Channel& channel, DataPath& path)
-    : kind_(kind),
+    : Loop(std::move(fd)),
+      kind_(kind),
       disconnect_(flags & wire::kAttachDisconnect),
-      fd_(std::move(fd)),
       channel_(channel),
       path_(path) {}
 
 void StreamLoop::run() {
   if (kind_ != wire::AttachKind::kListener) {
     end_errno_ = serve_client(fd_.get());
-    fd_.reset();  // before anybody is told that it is over
     return;
   }
   while (!stopping()) {
@@ -46,7 +45,6 @@ void StreamLoop::run() {
         continue;
       }
       end_errno_ = errno;
-      fd_.reset();
       return;
     }
     channel_.event(wire::Event::kClientOpened);

@@ -10,7 +10,6 @@
 #include <chrono>
 #include <vector>
 
-#include "common/unique_fd.h"
 #include "engine/channel.h"
 #include "engine/data_path.h"
 #include "engine/loop.h"
@@ -41,7 +40,6 @@ class StreamLoop : public Loop {
 
   wire::AttachKind kind_;
   bool disconnect_;
-  UniqueFd fd_;
   Channel& channel_;
   DataPath& path_;
 

@@ -1,0 +1,245 @@
+#include "engine/cuse_loop.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "common/log.h"
+
+namespace swtpm {
+namespace {
+
+// The 64 KiB that CUSE_INIT offers as max_write, with room for the headers, twice over.
+constexpr size_t kReadBufferSizeBytes = 132 * 1024;
+
+template <typename T>
+bool decode(std::span<uint8_t> body, T& out) {
+  if (body.size() < sizeof(T)) return false;
+  memcpy(&out, body.data(), sizeof(T));
+  return true;
+}
+
+template <typename T>
+ByteView bytes_of(const T& value) {
+  return {reinterpret_cast<const uint8_t*>(&value), sizeof(T)};
+}
+
+}  // namespace
+
+static_assert(sizeof(fuse_in_header) == 40 && sizeof(fuse_out_header) == 16 && sizeof(fuse_write_in) == 40);
+
+CuseLoop::CuseLoop(uint32_t flags, UniqueFd fd, Channel& channel, DataPath& path)
+    : Loop(std::move(fd)),
+      channel_(channel),
+      path_(path),
+      inherited_(flags & wire::kAttachOpenAlready),
+      open_(flags & wire::kAttachOpenAlready) {}
+
+void CuseLoop::run() {
+  std::vector<uint8_t> buffer(kReadBufferSizeBytes);
+  while (true) {
+    std::optional<std::span<uint8_t>> command;
+    {
+      std::lock_guard reading(reading_);
+      Request request;
+      if (stopping() || ended_ || !read_request(buffer, request)) {
+        if (stopping() || ended_) return;
+        continue;
+      }
+      command = dispatch(request);
+    }
+    if (command) process(*command);
+  }
+}
+
+// False: nothing to dispatch; look at stopping() and ended_.
+bool CuseLoop::read_request(std::span<uint8_t> buffer, Request& request) {
+  ssize_t n = ::read(fd_.get(), buffer.data(), buffer.size());
+  if (n < 0) {
+    // ENOENT: the request was taken back while it was handed to us.
+    if (errno == EINTR || errno == ENOENT) return false;
+    if (errno == EAGAIN) {
+      pollfd wait{fd_.get(), POLLIN, 0};
+      ::poll(&wait, 1, -1);
+      return false;
+    }
+  }
+  if (n <= 0) {
+    end_errno_ = n < 0 ? errno : ENODEV;
+    ended_ = true;
+    return false;
+  }
+  request.raw = buffer.first(static_cast<size_t>(n));
+  if (!decode(request.raw, request.header) || request.header.len != request.raw.size()) {
+    log(LogLevel::kError, "Cannot use a FUSE request of %zd bytes: its header does not fit", n);
+    return false;
+  }
+  return true;
+}
+
+// Returns the command of a WRITE that is to be processed after others may read.
+std::optional<std::span<uint8_t>> CuseLoop::dispatch(const Request& request) {
+  if (first_unique_ == 0 && request.header.opcode != FUSE_INTERRUPT) first_unique_ = request.header.unique;
+  switch (request.header.opcode) {
+    case FUSE_OPEN:
+      on_open(request);
+      break;
+    case FUSE_RELEASE:
+      on_release(request);
+      break;
+    case FUSE_READ:
+      to_supervisor() ? forward(request) : on_read(request);
+      break;
+    case FUSE_WRITE:
+      if (!to_supervisor()) return on_write(request);
+      forward(request);
+      break;
+    case FUSE_IOCTL:
+      forward(request);
+      break;
+    case FUSE_POLL:
+      on_poll(request);
+      break;
+    case FUSE_INTERRUPT:
+      on_interrupt(request);
+      break;
+    case FUSE_FORGET:
+    case FUSE_BATCH_FORGET:
+      break;  // these have no reply
+    default:
+      reply_error(request.header.unique, ENOSYS);
+  }
+  return std::nullopt;
+}
+
+void CuseLoop::forward(const Request& request) {
+  channel_.event(wire::Event::kFuseRequest, request.raw);
+}
+
+void CuseLoop::on_open(const Request& request) {
+  {
+    std::lock_guard lock(mutex_);
+    if (open_) return reply_error(request.header.unique, EBUSY);
+    open_ = true;
+    reply(request.header.unique, bytes_of(fuse_open_out{}));
+  }
+  channel_.event(wire::Event::kClientOpened);
+}
+
+void CuseLoop::on_release(const Request& request) {
+  set_route(wire::Route::kNative);
+  {
+    std::lock_guard lock(mutex_);
+    open_ = false;
+    session_++;  // a response still to come is not for the next client
+    if (!busy_) unread_ = {};
+    reply(request.header.unique, {});
+  }
+  channel_.event(wire::Event::kClientClosed, 0u);
+}
+
+void CuseLoop::on_read(const Request& request) {
+  fuse_read_in in;
+  if (!decode(request.body(), in)) return reply_error(request.header.unique, EIO);
+  std::lock_guard lock(mutex_);
+  if (busy_)
+    parked_.push_back({request.header.unique, in.size});
+  else
+    serve_read(request.header.unique, in.size);
+}
+
+std::optional<std::span<uint8_t>> CuseLoop::on_write(const Request& request) {
+  fuse_write_in in;
+  uint64_t unique = request.header.unique;
+  if (!decode(request.body(), in) || request.body().size() - sizeof(in) < in.size) {
+    reply_error(unique, EIO);
+    return std::nullopt;
+  }
+  std::lock_guard lock(mutex_);
+  if (busy_) {
+    reply_error(unique, EBUSY);
+    return std::nullopt;
+  }
+  // Longer than any command: the rest is not taken, which the client sees in what write() returns.
+  uint32_t taken = std::min<uint32_t>(in.size, kTpmBufferSizeBytes);
+  busy_ = true;
+  busy_session_ = session_;
+  unread_ = {};
+  // Answered before the command runs: the client can then cancel it, or wait for it with poll().
+  reply(unique, bytes_of(fuse_write_out{taken, 0}));
+  return request.body().subspan(sizeof(in), taken);
+}
+
+void CuseLoop::process(std::span<uint8_t> command) {
+  ByteView response = path_.run(command, buffer_, insufficient_code(path_.version()));
+
+  std::lock_guard lock(mutex_);
+  busy_ = false;
+  unread_ = busy_session_ == session_ ? response : ByteView{};
+  for (const ParkedRead& read : parked_) serve_read(read.unique, read.size);
+  parked_.clear();
+  notify_pollers();
+}
+
+// Called with the mutex held. A response may be read in parts; behind it there are 0 bytes.
+void CuseLoop::serve_read(uint64_t unique, uint32_t size) {
+  size_t n = std::min<size_t>(size, unread_.size());
+  reply(unique, unread_.first(n));
+  unread_ = unread_.subspan(n);
+}
+
+// Called with the mutex held. As /dev/tpm0 has it: readable when there is a response, writable when there is
+// none.
+uint32_t CuseLoop::poll_events() const {
+  if (to_supervisor()) return POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM;
+  if (busy_) return 0;
+  return POLLOUT | POLLWRNORM | (unread_.empty() ? 0 : POLLIN | POLLRDNORM);
+}
+
+void CuseLoop::on_poll(const Request& request) {
+  fuse_poll_in in;
+  if (!decode(request.body(), in)) return reply_error(request.header.unique, EIO);
+  std::lock_guard lock(mutex_);
+  if ((in.flags & FUSE_POLL_SCHEDULE_NOTIFY) &&
+      std::find(pollers_.begin(), pollers_.end(), in.kh) == pollers_.end())
+    pollers_.push_back(in.kh);
+  reply(request.header.unique, bytes_of(fuse_poll_out{poll_events(), 0}));
+}
+
+void CuseLoop::notify_pollers() {
+  for (uint64_t handle : pollers_) send(0, FUSE_NOTIFY_POLL, bytes_of(fuse_notify_poll_wakeup_out{handle}));
+  pollers_.clear();
+}
+
+void CuseLoop::on_interrupt(const Request& request) {
+  fuse_interrupt_in in;
+  if (!decode(request.body(), in)) return;
+  std::lock_guard lock(mutex_);
+  auto parked = std::find_if(parked_.begin(), parked_.end(),
+                             [&](const ParkedRead& read) { return read.unique == in.unique; });
+  if (parked != parked_.end()) {
+    parked_.erase(parked);
+    return reply_error(in.unique, EINTR);
+  }
+  // From before our time: the engine that read it is gone, and nobody else would ever answer it.
+  if (inherited_ && (first_unique_ == 0 || in.unique < first_unique_)) return reply_error(in.unique, EINTR);
+  // Answered by now, or the supervisor's to answer.
+}
+
+void CuseLoop::send(uint64_t unique, int32_t error, ByteView payload) {
+  fuse_out_header header{static_cast<uint32_t>(sizeof(header) + payload.size()), error, unique};
+  iovec iov[] = {{&header, sizeof(header)}, {const_cast<uint8_t*>(payload.data()), payload.size()}};
+  while (::writev(fd_.get(), iov, payload.empty() ? 1 : 2) < 0) {
+    if (errno == EINTR) continue;
+    // ENOENT: the client did not wait for it. ENODEV: nor does anybody else.
+    if (errno != ENOENT && errno != ENODEV)
+      log(LogLevel::kWarning, "Cannot answer FUSE request %llu: %s", static_cast<unsigned long long>(unique),
+          strerror(errno));
+    return;
+  }
+}
+
+}  // namespace swtpm
