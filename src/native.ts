@@ -30,8 +30,8 @@ export interface Native {
    * Receives up to `length` bytes at `offset`; sockets only. Descriptors that come along are appended to
    * `receivedFds`, close-on-exec and the caller's to close, also when the bytes make no sense. They are those of one
    * message at most, and nothing sent after it is in the same call, but bytes sent before it may be: hand descriptors
-   * to the frames that want one in the order they came. A last -1 stands for descriptors that were lost: more than 4,
-   * or no free number in this process.
+   * to the frames that want one in the order they came. Those beyond four, and those for which this process has no
+   * free number, are closed and missing.
    * @returns bytes received, 0 at end of file; -EAGAIN when there is nothing; -ENOTSOCK
    * @see recvmsg(2)
    */

@@ -95,14 +95,8 @@ Napi::Value ReceiveMessage(const Napi::CallbackInfo& info) {
   } while (received < 0 && errno == EINTR);
   if (received < 0) return SystemResult(info, received);
 
-  // A descriptor is in this process's table now, whatever the caller does: own each until it is handed on.
-  uint32_t delivered = 0;
-  auto hand_on = [&info, &delivered](int value) {
-    if (!info[4].IsArray()) return false;
-    auto out = info[4].As<Napi::Array>();
-    return out.Set(out.Length(), Napi::Number::New(info.Env(), value)) && ++delivered > 0;
-  };
-  bool lost = (message.msg_flags & MSG_CTRUNC) != 0;
+  // The descriptors are in this process's table now, whatever the caller does: own each until it is handed
+  // on. What did not fit `control` (MSG_CTRUNC), the kernel has closed.
   for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
     if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
     const size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
@@ -110,14 +104,11 @@ Napi::Value ReceiveMessage(const Napi::CallbackInfo& info) {
       int number;
       memcpy(&number, CMSG_DATA(header) + i * sizeof(int), sizeof(int));
       UniqueFd passed(number);
-      if (delivered < kMaxFdsPerMessage && hand_on(number)) {
-        passed.release();
-      } else {
-        lost = true;
-      }
+      if (!info[4].IsArray()) continue;
+      auto out = info[4].As<Napi::Array>();
+      if (out.Set(out.Length(), Napi::Number::New(info.Env(), number))) passed.release();
     }
   }
-  if (lost) hand_on(-1);
   return Result(info, received);
 }
 
