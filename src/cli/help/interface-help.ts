@@ -60,7 +60,7 @@ function epilogue(iface: Interface): string {
   const { examples, environment, exitCodes, seeAlso } = topics[iface]
   return [
     'BOOL is true, false, 1 or 0; without it, true. MODE is octal, up to 0777.',
-    'An option may be shortened as long as it is unambiguous, and written as --option=ARGUMENT too.',
+    'Options may be shortened while they are unambiguous; --option=ARGUMENT works too.',
     '',
     'Examples:',
     ...examples.flatMap(({ command, meaning }) => [`  ${meaning}:`, `    ${command}`]),

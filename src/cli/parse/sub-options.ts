@@ -34,7 +34,7 @@ export function parseSubOptions<S extends SubOptionSchema>(
     const equals = item.indexOf('=')
     const name = equals < 0 ? item : item.slice(0, equals)
     const entry = Object.hasOwn(schema, name) ? schema[name] : undefined
-    if (entry === undefined) throw fail(unknownSubOption(name, Object.keys(schema)))
+    if (entry === undefined) throw fail(unknownSubOption(option, name, Object.keys(schema)))
     if (Object.hasOwn(values, name)) throw fail(`${name} is given more than once`)
     const value = equals < 0 ? undefined : item.slice(equals + 1)
     values[name] = readValue(name, value, entry, fail)
@@ -44,10 +44,14 @@ export function parseSubOptions<S extends SubOptionSchema>(
 
 type Fail = (message: string) => CommandLineError
 
-function unknownSubOption(name: string, known: readonly string[]): string {
-  if (name === '') return `an item is empty; known are ${known.join(', ')}`
+function unknownSubOption(option: OptionName, name: string, known: readonly string[]): string {
+  const list = `known are ${known.join(', ')}`
+  if (name === '') return `an item is empty; ${list}`
   const hint = didYouMean(name, known)
-  return `"${name}" is unknown; ${hint === undefined ? `known are ${known.join(', ')}` : `did you mean "${hint}"?`}`
+  if (hint !== undefined) return `"${name}" is unknown; did you mean "${hint}"?`
+  // It may be a key, given where the name of its file belongs; errors end up in logs.
+  const isSecret = option === 'key' || option === 'migration-key'
+  return `${isSecret ? 'an item' : `"${name}"`} is unknown; ${list}`
 }
 
 /** Cuts at the commas that are not inside a `{…}` value. */
