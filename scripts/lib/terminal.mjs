@@ -56,6 +56,9 @@ export function seconds(since) {
 
 /** Runs a script's main function; a failure is explained and becomes status 1. @param {() => Promise<number | void>} main */
 export async function runMain(main) {
+  // Ended from outside, a script still cleans up: process.exit() runs the "exit" handlers, a bare signal does not.
+  process.once('SIGINT', () => process.exit(130))
+  process.once('SIGTERM', () => process.exit(143))
   try {
     process.exitCode = (await main()) ?? 0
   } catch (error) {

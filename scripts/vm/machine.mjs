@@ -23,6 +23,9 @@ import { acceleratorArguments } from './accelerator.mjs'
 import { ensureInitramfs, guestScript } from './initramfs.mjs'
 import { cutAtToken } from './token-stream.mjs'
 
+/** A shell without anyone's start-up files: what they do in a blink can take long on an emulated processor. */
+export const INTERACTIVE_SHELL = ['env', String.raw`PS1=\u@\h:\w\$ `, 'bash', '--norc', '-i']
+
 const BOOT_TIMEOUT_MS = 180_000
 const DRAIN_TIMEOUT_MS = 10_000
 
@@ -110,8 +113,13 @@ class Machine {
       this.qemu.on('error', (error) => reject(cannotStart(error)))
       this.qemu.on('close', () => {
         clearTimeout(timer)
-        if (this.exitStatus === undefined) reject(this.#failure(this.#causeOfDeath()))
-        else resolve(this.exitStatus)
+        if (this.exitStatus !== undefined) resolve(this.exitStatus)
+        // The person at the terminal may have pulled the plug (Ctrl-] x): they know.
+        else if (this.job.interactive && !this.#panicked()) resolve(1)
+        else
+          reject(
+            this.#failure(this.#panicked() ? 'died: its kernel panicked' : 'ended before the command did'),
+          )
       })
     })
   }
@@ -158,15 +166,15 @@ class Machine {
     this.qemu.on('close', () => process.stdout.off('resize', tell))
   }
 
-  #causeOfDeath() {
-    if (this.console.includes('Kernel panic')) return 'died: its kernel panicked'
-    return 'ended before the command did'
+  #panicked() {
+    return this.console.includes('Kernel panic')
   }
 
   /** @param {string} what */
   #failure(what) {
+    const printed = lastLines(this.console.replaceAll('\r', ''), 30)
     return new UserError(`The virtual machine (kernel ${this.job.kernel.release}) ${what}`, {
-      output: `The last lines on its console:\n${lastLines(this.console.replaceAll('\r', ''), 30)}`,
+      output: printed && `The last lines on its console:\n${printed}`,
     })
   }
 }

@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util'
 import { UserError } from '../lib/command.mjs'
 import { note, runMain } from '../lib/terminal.mjs'
 import { ensureKernel, KERNEL_SERIES } from './kernel.mjs'
-import { runInGuest } from './machine.mjs'
+import { INTERACTIVE_SHELL, runInGuest } from './machine.mjs'
 
 const USAGE = `Usage: npm run vm -- [OPTION…] [--] COMMAND…
        npm run vm -- --shell
@@ -30,7 +30,7 @@ runMain(async () => {
   const kernel = await ensureKernel(values.kernel, note)
   return runInGuest({
     kernel,
-    command: positionals.length > 0 ? positionals : ['bash', '-i'],
+    command: positionals.length > 0 ? positionals : INTERACTIVE_SHELL,
     interactive: values.shell,
     shares: values.share,
     env: Object.fromEntries(values.env.map(nameAndValue)),

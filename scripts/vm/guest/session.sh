@@ -9,10 +9,11 @@ echo swtpm-guest >/proc/sys/kernel/hostname
 
 # A named channel to the host. Without udev only sysfs knows the names.
 port() {
-  for directory in /sys/class/virtio-ports/*; do
-    read -r name <"$directory/name"
+  # The console of an interactive session is on the same bus and has no name.
+  for file in /sys/class/virtio-ports/*/name; do
+    read -r name <"$file"
     if [ "$name" = "$1" ]; then
-      port="/dev/${directory##*/}"
+      port="/dev/$("$busybox" basename "${file%/name}")"
       return
     fi
   done
@@ -24,12 +25,14 @@ exec 7<>"$port"
 echo up >&7
 
 if [ "$interactive" = yes ]; then
-  "$busybox" stty -F /dev/hvc0 rows "$rows" cols "$columns"
+  # Held open, since a terminal that nobody has open forgets its size.
+  exec 8<>/dev/hvc0
+  "$busybox" stty rows "$rows" cols "$columns" <&8
   # The host's window changes its size: it says so on the control channel.
   while read -r verb rows columns; do
-    "$busybox" stty -F /dev/hvc0 rows "$rows" cols "$columns"
-  done <&7 >/dev/null 2>&1 &
-  "$busybox" setsid -c /bin/sh /run/guest/command </dev/hvc0 >/dev/hvc0 2>&1 7>&-
+    "$busybox" stty rows "$rows" cols "$columns" <&8
+  done <&7 &
+  "$busybox" setsid -c /bin/sh /run/guest/command <&8 >&8 2>&8 7>&- 8>&-
   echo "exit $?" >&7
 else
   # A channel cannot be opened twice, so a program that reopens /dev/stdout would fail: give it pipes instead.
