@@ -61,7 +61,8 @@ export class CertificateMaker {
 
   /** @returns the certificate as it shall be written to NVRAM */
   make(job: CertificateJob): Buffer {
-    const args = ['--type', job.type, '--ek', job.key, ...this.#commonArgs]
+    const keyOption = job.type === 'iak' || job.type === 'idevid' ? '--key' : '--ek'
+    const args = ['--type', job.type, keyOption, job.key, ...this.#commonArgs]
     if (job.tpmSerialNumber !== undefined) args.push('--tpm-serial-num', job.tpmSerialNumber)
     const name = basename(this.#tool)
     this.#log.info(`  Invoking ${[this.#tool, ...args].join(' ')}`)

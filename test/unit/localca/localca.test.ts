@@ -1,0 +1,28 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { splitOptions } from '../../../src/localca/options-file.ts'
+import { subjectValue } from '../../../src/localca/run.ts'
+import { nextSerial } from '../../../src/localca/serial-number.ts'
+
+const LARGEST = '1461501637330902918203684832716283019655932542975'
+
+test('serial numbers count up to twenty bytes and then start at a random place', () => {
+  assert.equal(nextSerial('41'), 42n)
+  assert.equal(nextSerial('41\n'), 42n)
+  assert.equal(nextSerial(String(BigInt(LARGEST) - 1n)), BigInt(LARGEST))
+  for (const unusable of [LARGEST, undefined, '', 'x', '-1', '9'.repeat(50)]) {
+    assert.match(String(nextSerial(unusable)), /^[1-9]\d{19}$/)
+  }
+})
+
+test('an options file is split like a shell splits, quotes and all', () => {
+  assert.deepEqual(splitOptions('--a b\n  --c "d e"  --f=\'g h\'\n\n--i j"k l"m\n'), [
+    ...['--a', 'b', '--c', 'd e', '--f=g h', '--i', 'jk lm'],
+  ])
+  assert.deepEqual(splitOptions('--a "b\n--c'), ['--a', '"b', '--c'])
+  assert.deepEqual(splitOptions('--a ""'), ['--a', ''])
+})
+
+test('a VM ID keeps all its characters but those that part a name', () => {
+  assert.equal(subjectValue('vm:1,a+b\\+c'), 'vm:1_a_b\\+c')
+})

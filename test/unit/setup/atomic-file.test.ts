@@ -1,0 +1,31 @@
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { writeFileAtomic } from '../../../src/setup/common/atomic-file.ts'
+import { temporaryFolder } from './fixtures.ts'
+
+test('a file has its content and its mode, whatever was there and whatever the umask', (t) => {
+  const folder = temporaryFolder(t)
+  const path = join(folder, 'key.pem')
+  writeFileSync(path, 'old', { mode: 0o666 })
+  const before = process.umask(0)
+  t.after(() => process.umask(before))
+  writeFileAtomic(path, 'new', 0o600)
+  assert.equal(readFileSync(path, 'utf8'), 'new')
+  assert.equal(statSync(path).mode & 0o777, 0o600)
+  assert.deepEqual(readdirSync(folder), ['key.pem'])
+})
+
+test('a symbolic link is refused and its target left alone', (t) => {
+  const folder = temporaryFolder(t)
+  writeFileSync(join(folder, 'target'), 'precious')
+  symlinkSync('target', join(folder, 'link'))
+  assert.throws(() => writeFileAtomic(join(folder, 'link'), 'x', 0o600), { code: 'ELOOP' })
+  assert.equal(readFileSync(join(folder, 'target'), 'utf8'), 'precious')
+})
+
+test('a device is written, not replaced', () => {
+  writeFileAtomic('/dev/null', 'x', 0o600)
+  assert.ok(statSync('/dev/null').isCharacterDevice())
+})
