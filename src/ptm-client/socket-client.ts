@@ -1,0 +1,72 @@
+/**
+ * PTM verbs over the control channel: u32 code and request, answered by the response. Big-endian.
+ *
+ * A failure is answered by its result and nothing more, so the result is read first and the rest only after a success.
+ */
+import { SwtpmError } from '../errors.ts'
+import { BIG, u32 } from '../protocol/struct.ts'
+import { TPM_SUCCESS } from '../protocol/tpm-result.ts'
+import { controlCode, type Outcome, type Request, VERBS, type Verb, type VerbName } from '../ptm/commands.ts'
+import type { SocketEndpoint } from './endpoint.ts'
+import type { PtmClient } from './ptm-client.ts'
+import { SocketConnection } from './socket-connection.ts'
+
+const RESULT_SIZE = 4
+/** More than any answer holds, in bytes: a length beyond it is not swtpm's. */
+const MAX_TRAILING_BYTES = 64 * 1024 * 1024
+
+export class SocketClient implements PtmClient {
+  readonly #connection: SocketConnection
+  readonly #timeoutMs: number
+
+  private constructor(connection: SocketConnection, timeoutMs: number) {
+    this.#connection = connection
+    this.#timeoutMs = timeoutMs
+  }
+
+  static async connect(endpoint: SocketEndpoint, timeoutMs: number): Promise<SocketClient> {
+    return new SocketClient(await SocketConnection.connect(endpoint, timeoutMs), timeoutMs)
+  }
+
+  async call<V extends VerbName>(verb: V, request: Request<V>, extraTimeMs = 0): Promise<Outcome<V>> {
+    const row: Verb = VERBS[verb]
+    const response = row.controlResp ?? row.resp
+    const receive = (count: number): Promise<Buffer> =>
+      this.#connection.receive(count, this.#timeoutMs + extraTimeMs, `PTM_${verb}`)
+
+    // The C swtpm sends twelve bytes behind the result of a failed GET_STATEBLOB.
+    this.#connection.discard()
+    this.#connection.send(Buffer.concat([code(verb), row.req.encode(request, BIG)]))
+
+    const result = await receive(RESULT_SIZE)
+    const tpmResult = result.readUInt32BE()
+    if (tpmResult !== TPM_SUCCESS) return { tpmResult }
+
+    const fixed = Buffer.concat([result, await receive(response.fixedSize - RESULT_SIZE)])
+    let value = response.decode(fixed, BIG) as Record<string, unknown>
+    if (response.fixedSize < response.size) {
+      const length = value.length as number
+      if (length > MAX_TRAILING_BYTES) {
+        throw new SwtpmError(
+          'SWTPM_ERR_SOCKET',
+          `Could not execute PTM_${verb}: it announces ${length} bytes`,
+        )
+      }
+      value = response.decode(Buffer.concat([fixed, await receive(length)]), BIG) as Record<string, unknown>
+    }
+    return (row.controlResp === undefined ? value : widen(value)) as Outcome<V>
+  }
+
+  close(): void {
+    this.#connection.close()
+  }
+}
+
+function code(verb: VerbName): Buffer {
+  const bytes = Buffer.alloc(u32.size)
+  bytes.writeUInt32BE(controlCode(verb))
+  return bytes
+}
+
+/** GET_CAPABILITY in the words of the ioctl, which has 64 bits and no result. */
+const widen = (value: Record<string, unknown>): { caps: bigint } => ({ caps: BigInt(value.caps as number) })

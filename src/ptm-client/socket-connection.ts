@@ -1,0 +1,163 @@
+/** A stream socket on which one side asks and waits for a known number of bytes, never without a time limit. */
+import { connect, type Socket } from 'node:net'
+import { SwtpmError } from '../errors.ts'
+import { describeEndpoint, type SocketEndpoint } from './endpoint.ts'
+
+/** Longest path of a Unix socket in bytes. @see unix(7) */
+const MAX_UNIX_PATH = 107
+/** Pause before another try when the server's queue of connections is full, in milliseconds. */
+const RETRY_MS = 20
+
+interface Waiter {
+  readonly wanted: number
+  done(): void
+}
+
+export class SocketConnection {
+  readonly #socket: Socket
+  readonly #name: string
+  #received: Buffer = Buffer.alloc(0)
+  #ended: string | undefined
+  #waiter: Waiter | undefined
+
+  private constructor(socket: Socket, name: string) {
+    this.#socket = socket
+    this.#name = name
+    socket.on('data', (chunk: Buffer) => {
+      this.#received = this.#received.length === 0 ? chunk : Buffer.concat([this.#received, chunk])
+      if (this.#waiter !== undefined && this.#received.length >= this.#waiter.wanted) this.#waiter.done()
+    })
+    socket.on('error', (error) => this.#end(systemReason(error)))
+    socket.on('close', () => this.#end('it closed the connection'))
+  }
+
+  /** @throws SwtpmError SWTPM_ERR_SOCKET */
+  static async connect(endpoint: SocketEndpoint, timeoutMs: number): Promise<SocketConnection> {
+    const name = describeEndpoint(endpoint)
+    if (endpoint.kind === 'unix' && Buffer.byteLength(endpoint.path) > MAX_UNIX_PATH) {
+      throw failure(`Socket path is too long: "${endpoint.path}" has more than ${MAX_UNIX_PATH} bytes`)
+    }
+    const deadline = Date.now() + timeoutMs
+    for (;;) {
+      try {
+        return new SocketConnection(await openSocket(endpoint, deadline - Date.now()), name)
+      } catch (error) {
+        // A Unix socket whose queue is full refuses at once instead of letting the client wait.
+        const queueFull = (error as NodeJS.ErrnoException).code === 'EAGAIN'
+        if (!queueFull || Date.now() + RETRY_MS >= deadline) {
+          throw failure(`Could not connect to ${name}: ${connectReason(error, endpoint)}`, error)
+        }
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
+      }
+    }
+  }
+
+  /** Forgets what has arrived unasked. */
+  discard(): void {
+    this.#received = Buffer.alloc(0)
+  }
+
+  send(bytes: Buffer): void {
+    this.#socket.write(bytes)
+  }
+
+  /**
+   * @param what the request that is being answered, for the message
+   * @throws SwtpmError SWTPM_ERR_SOCKET when the other side goes away or `timeoutMs` have passed
+   */
+  async receive(count: number, timeoutMs: number, what: string): Promise<Buffer> {
+    if (this.#received.length < count && this.#ended === undefined) await this.#wait(count, timeoutMs)
+    if (this.#received.length >= count) {
+      const bytes = this.#received.subarray(0, count)
+      this.#received = this.#received.subarray(count)
+      return bytes
+    }
+    if (this.#ended !== undefined) {
+      throw failure(`Could not execute ${what}: no answer from ${this.#name}: ${this.#ended}`)
+    }
+    throw failure(
+      `Could not execute ${what}: no answer from ${this.#name} within ${timeoutMs / 1000} s; ` +
+        'it may be busy with a TPM command or with another client',
+    )
+  }
+
+  close(): void {
+    this.#socket.destroy()
+  }
+
+  #wait(wanted: number, timeoutMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => this.#waiter?.done(), timeoutMs)
+      this.#waiter = {
+        wanted,
+        done: () => {
+          clearTimeout(timer)
+          this.#waiter = undefined
+          resolve()
+        },
+      }
+    })
+  }
+
+  #end(reason: string): void {
+    this.#ended ??= reason
+    this.#waiter?.done()
+  }
+}
+
+function openSocket(endpoint: SocketEndpoint, timeoutMs: number): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket =
+      endpoint.kind === 'unix'
+        ? connect({ path: endpoint.path })
+        : connect({ host: endpoint.host, port: endpoint.port, noDelay: true })
+    const timer = setTimeout(
+      () => socket.destroy(Object.assign(new Error('no answer'), { code: 'ETIMEDOUT' })),
+      timeoutMs,
+    )
+    const settle = (): void => {
+      clearTimeout(timer)
+      socket.removeAllListeners('error').removeAllListeners('connect')
+    }
+    socket.once('connect', () => {
+      settle()
+      resolve(socket)
+    })
+    socket.once('error', (error) => {
+      settle()
+      reject(error)
+    })
+  })
+}
+
+/** The system's words for an error of a socket, without the name of the call. */
+function systemReason(error: Error): string {
+  const code = (error as NodeJS.ErrnoException).code
+  return code === 'ECONNRESET' ? 'it closed the connection' : (code ?? error.message)
+}
+
+function connectReason(error: unknown, endpoint: SocketEndpoint): string {
+  // One error for each address of a host that has several.
+  const first = error instanceof AggregateError ? error.errors[0] : error
+  switch ((first as NodeJS.ErrnoException).code) {
+    case 'ENOENT':
+      return 'there is no such file; has swtpm been started with this path?'
+    case 'ECONNREFUSED':
+      return 'connection refused; nothing listens there, so swtpm has ended or has not been started'
+    case 'EACCES':
+    case 'EPERM':
+      return 'permission denied; the socket belongs to another user'
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return `the host "${endpoint.kind === 'tcp' ? endpoint.host : ''}" is unknown`
+    case 'EAGAIN':
+      return 'too many clients wait already'
+    case 'ETIMEDOUT':
+      return 'no answer'
+    default:
+      return (first as Error).message
+  }
+}
+
+const failure = (message: string, cause?: unknown): SwtpmError =>
+  new SwtpmError('SWTPM_ERR_SOCKET', message, { cause })

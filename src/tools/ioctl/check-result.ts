@@ -1,0 +1,11 @@
+/** What swtpm_ioctl does when the TPM refuses. */
+import { TPM_SUCCESS } from '../../protocol/tpm-result.ts'
+import type { Outcome, Response, VerbName } from '../../ptm/commands.ts'
+import { ToolFailure } from '../../setup/common/failure.ts'
+
+/** @throws ToolFailure with the line that scripts compare: `TPM result from PTM_INIT: 0xa` */
+export function checkResult<V extends VerbName>(verb: V, outcome: Outcome<V>): Response<V> {
+  const tpmResult = 'tpmResult' in outcome ? (outcome.tpmResult as number) : TPM_SUCCESS
+  if (tpmResult === TPM_SUCCESS) return outcome as Response<V>
+  throw new ToolFailure(`TPM result from PTM_${verb}: 0x${tpmResult.toString(16)}`)
+}
