@@ -1,0 +1,123 @@
+#!/usr/bin/env node
+// Bundles the programs (src/cli/swtpm-ioctl.ts to dist/swtpm_ioctl.js and so on) and the test files.
+//
+// One file for each program, because a program made of hundreds of modules takes Node twice as long to start.
+
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { UserError } from './lib/command.mjs'
+import { displayPath, projectRoot } from './lib/paths.mjs'
+import { runMain, step } from './lib/terminal.mjs'
+
+const SOURCES = path.join(projectRoot, 'src/cli')
+const PROGRAMS = path.join(projectRoot, 'dist')
+const TESTS = path.join(projectRoot, 'test')
+/** Where the bundled test files are, in the tree that they have under test/. */
+export const BUILT_TESTS = path.join(projectRoot, 'build/test')
+
+/** @type {import('esbuild').BuildOptions} */
+const SHARED = {
+  bundle: true,
+  platform: 'node',
+  target: 'node20',
+  format: 'cjs',
+  sourcemap: 'linked',
+  legalComments: 'none',
+  logLevel: 'silent',
+  absWorkingDir: projectRoot,
+  // Native code is loaded from where it was built.
+  external: ['ioctl', '*.node'],
+  // yargs is written for ES modules and asks for its own address, which CommonJS does not have.
+  define: { 'import.meta.url': '__bundleUrl' },
+  banner: { js: "const __bundleUrl = require('node:url').pathToFileURL(__filename).href;" },
+  // Files are written by us, and only those that differ: a program that runs meanwhile never finds half a file.
+  write: false,
+}
+
+/** @returns {Promise<number>} how many files changed */
+export async function buildPrograms() {
+  const names = (await readdir(SOURCES)).filter((name) => /^swtpm(-[a-z]+)?\.ts$/.test(name))
+  const programs = names.map((name) => path.basename(name, '.ts'))
+  return bundle({
+    entryPoints: programs.map((name) => ({ in: path.join(SOURCES, `${name}.ts`), out: underscored(name) })),
+    outdir: PROGRAMS,
+  })
+}
+
+/** @returns {Promise<number>} how many files changed */
+export async function buildTests() {
+  const sources = (await filesBelow(TESTS)).filter((name) => name.endsWith('.test.ts'))
+  const changed = await bundle({
+    entryPoints: sources.map((name) => path.join(TESTS, name)),
+    outbase: TESTS,
+    outdir: BUILT_TESTS,
+  })
+  await removeLeftovers(new Set(sources.map((name) => name.replace(/\.ts$/, '.js'))))
+  return changed
+}
+
+/** @param {import('esbuild').BuildOptions} options @returns {Promise<number>} how many files changed */
+async function bundle(options) {
+  const esbuild = loadEsbuild()
+  try {
+    const { outputFiles } = await esbuild.build({ ...SHARED, ...options })
+    const written = await Promise.all(
+      (outputFiles ?? []).map((file) => writeIfChanged(file.path, file.contents)),
+    )
+    return written.filter(Boolean).length
+  } catch (error) {
+    const errors = /** @type {{ errors?: import('esbuild').Message[] }} */ (error).errors
+    if (!errors) throw error
+    const lines = await esbuild.formatMessages(errors, { kind: 'error', color: process.stderr.isTTY })
+    throw new UserError(`Cannot bundle into ${displayPath(options.outdir ?? '')}: ${errors.length} errors`, {
+      output: lines.join('\n'),
+    })
+  }
+}
+
+/** @returns {typeof import('esbuild')} */
+function loadEsbuild() {
+  try {
+    return createRequire(import.meta.url)('esbuild')
+  } catch (cause) {
+    throw new UserError('Cannot load esbuild from node_modules', { hint: 'Run `npm run setup`', cause })
+  }
+}
+
+/** @param {string} target @param {string | Uint8Array} contents @returns {Promise<boolean>} whether it was written */
+async function writeIfChanged(target, contents) {
+  const bytes = Buffer.from(contents)
+  const present = await readFile(target).catch(() => undefined)
+  if (present?.equals(bytes)) return false
+  await mkdir(path.dirname(target), { recursive: true })
+  const scratch = `${target}.${process.pid}`
+  await writeFile(scratch, bytes)
+  await rename(scratch, target)
+  return true
+}
+
+/** As the reference spells its programs. @param {string} program */
+const underscored = (program) => program.replaceAll('-', '_')
+
+/** @param {string} directory @returns {Promise<string[]>} the files in and below it, relative to it */
+async function filesBelow(directory) {
+  const entries = await readdir(directory, { recursive: true, withFileTypes: true }).catch(() => [])
+  const files = entries.filter((entry) => entry.isFile())
+  return files.map((entry) => path.relative(directory, path.join(entry.parentPath ?? entry.path, entry.name)))
+}
+
+/** A test whose source is gone must not be run any more. @param {Set<string>} current relative to BUILT_TESTS */
+async function removeLeftovers(current) {
+  for (const file of await filesBelow(BUILT_TESTS)) {
+    if (!current.has(file.replace(/\.map$/, ''))) await rm(path.join(BUILT_TESTS, file), { force: true })
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  runMain(async () => {
+    await step('Bundle the programs into dist/', buildPrograms)
+    if (process.argv.includes('--tests')) await step('Bundle the tests into build/test/', buildTests)
+  })
+}
