@@ -7,6 +7,7 @@
  */
 import { COMPATIBLE_VERSION } from '../version.ts'
 import type { Interface } from './options/option.ts'
+import { optionRow } from './options/table.ts'
 
 /** What `tpm-engine --print-info FLAGS` prints: the libtpms at hand, and what it says of the chosen TPM version. */
 export interface EngineInfo {
@@ -35,6 +36,9 @@ interface Changeable {
   readonly Implemented: string
 }
 
+/** READY=1 is sent to NOTIFY_SOCKET. */
+const NOTIFIES_SYSTEMD = false
+
 /** Flags of TPMLIB_GetInfo() that the capabilities are made from: features, algorithms, commands, available profiles. */
 export const CAPABILITY_INFO_FLAGS = 4 | 8 | 16 | 64
 
@@ -61,15 +65,15 @@ export function capabilitiesJson(iface: Interface, tpmVersion: '1.2' | '2', engi
     'nvram-backend-dir',
     'nvram-backend-file',
     ...(info?.TPMFeatures?.RSAKeySizes ?? []).map((bits) => `rsa-keysize-${bits}`),
-    profiles !== null && 'cmdarg-profile',
+    profiles !== null && !optionRow('profile').notYet && 'cmdarg-profile',
     profiles !== null && 'cmdarg-print-profiles',
-    profiles !== null && 'profile-opt-remove-disabled',
+    profiles !== null && !optionRow('profile').notYet && 'profile-opt-remove-disabled',
     'cmdarg-print-info',
     'tpmstate-opt-lock',
     'tpmstate-dir-backend-opt-backup',
     'tpmstate-dir-backend-opt-fsync',
-    'cmdarg-pcap',
-    'systemd-notify',
+    !optionRow('pcap').notYet && 'cmdarg-pcap',
+    NOTIFIES_SYSTEMD && 'systemd-notify',
   ].filter((feature) => feature !== false)
 
   const list = features.map((feature) => JSON.stringify(feature)).join(', ')

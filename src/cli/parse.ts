@@ -6,6 +6,7 @@
  * @see swtpm(8)
  */
 import type { Interface } from './options/option.ts'
+import { optionRow } from './options/table.ts'
 import { flagsOf, localityOf, migrationOf, profileOf, seccompOf } from './parse/behaviour.ts'
 import { CommandLineError } from './parse/command-line-error.ts'
 import type { CommandLine, CommonConfig, PrintRequest } from './parse/config.ts'
@@ -20,6 +21,7 @@ import { requireState, stateOf } from './parse/state.ts'
 export type { Interface } from './options/option.ts'
 export { CommandLineError, exitCodes } from './parse/command-line-error.ts'
 export type * from './parse/config.ts'
+export { exitCodeOf } from './parse/exit-code.ts'
 
 /** The interface that the first word after `swtpm` names. */
 export function isInterface(word: string | undefined): word is Interface {
@@ -88,8 +90,17 @@ function printRequestOf(
   return undefined
 }
 
+function refuseNotYet(given: GivenOptions): void {
+  for (const name of given.keys()) {
+    if (optionRow(name).notYet) {
+      throw new CommandLineError('badOption', `--${name} is not supported by this version`, name)
+    }
+  }
+}
+
 /** A TPM to be served: everything that it needs must be there. */
 function runConfigOf(given: GivenOptions, env: NodeJS.ProcessEnv, iface: Interface): CommandLine {
+  refuseNotYet(given)
   switch (iface) {
     case 'socket': {
       const server = dataServerOf(given, env)

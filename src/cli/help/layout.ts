@@ -24,7 +24,8 @@ export function describeOption(row: OptionRow, width: number, sameAs?: string): 
   const lines = (row.synopsis ?? (row.metavar === undefined ? [] : [row.metavar])).flatMap((synopsis) =>
     wrapWords(breakable(synopsis), width, 4, ''),
   )
-  lines.push(...wrapWords(`${row.describe}${notes(row)}`.split(' '), width, 0, ' '))
+  const notYet = row.notYet ? ' Not supported by this version.' : ''
+  lines.push(...wrapWords(`${row.describe}${notYet}${notes(row)}`.split(' '), width, 0, ' '))
   if (sameAs !== undefined) lines.push(`${' '.repeat(SUB_INDENT)}Sub-options as for --${sameAs}.`)
   const sub = sameAs === undefined ? Object.entries(row.sub ?? {}) : []
   const labels = sub.map(([name, entry]) => labelOf(name, entry))

@@ -16,7 +16,9 @@ Use the --version options to see version information.
 `
 }
 
-/** The error for a missing or unknown first word; the exit code is 1. */
+/** What is written to standard error for a missing or unknown first word; the exit code is 1. */
 export function interfaceError(word: string | undefined): string {
-  return word === undefined ? 'Missing TPM interface type.' : `Unsupported TPM interface type '${word}'.`
+  const fault =
+    word === undefined ? 'Missing TPM interface type.' : `Unsupported TPM interface type '${word}'.`
+  return `${fault}\n${programHelp()}`
 }

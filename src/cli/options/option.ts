@@ -94,6 +94,8 @@ export interface OptionRow extends YargsOption {
    * so that it never makes an abbreviation ambiguous that the reference accepts.
    */
   readonly extension?: readonly Interface[]
+  /** Read and checked, but nothing obeys it yet: it is refused, so that nobody waits for what will not happen. */
+  readonly notYet?: true
 }
 
 /** Long name → row. */

@@ -263,6 +263,7 @@ export const optionTable = {
   profile: {
     type: 'string',
     requiresArg: true,
+    notYet: true,
     since: '0.10',
     interfaces: everywhere,
     group: groups.behaviour,
@@ -283,6 +284,7 @@ export const optionTable = {
   pcap: {
     type: 'string',
     requiresArg: true,
+    notYet: true,
     since: '0.11',
     interfaces: everywhere,
     group: groups.diagnosis,
@@ -341,6 +343,11 @@ export const optionTable = {
 
 /** Long name of an option. */
 export type OptionName = keyof typeof optionTable
+
+/** The row of an option, with all the columns that a row may have. */
+export function optionRow(name: OptionName): OptionRow {
+  return optionTable[name]
+}
 
 /** The options that an interface knows, in table order. */
 export function optionsOf(iface: Interface): [OptionName, OptionRow][] {

@@ -42,25 +42,6 @@ const accepted: [options: string, meaning: object][] = [
   ['--log level=0', { log: { destination: { kind: 'stderr' }, level: 1 } }],
   ['--log file=/l,fd=5', { log: { destination: { kind: 'file', path: '/l' } } }],
   ['--log level=2,format=json', { log: { format: 'json', level: 2 } }],
-  ['--profile name=default-v1', { profile: { source: { kind: 'json', json: '{"Name":"default-v1"}' } } }],
-  [
-    `--profile 'profile={"Name":"custom","Algorithms":"rsa,aes"},remove-disabled=check'`,
-    {
-      profile: {
-        source: { kind: 'json', json: '{"Name":"custom","Algorithms":"rsa,aes"}' },
-        removeDisabled: 'check',
-      },
-    },
-  ],
-  ['--profile fd=5', { profile: { source: { kind: 'fd', fd: 5 }, removeDisabled: undefined } }],
-  [
-    '--pcap file=/p',
-    { pcap: { destination: { kind: 'file', path: '/p' }, mode: 0o640, truncate: false, checksums: false } },
-  ],
-  [
-    '--pcap fd=5,truncate,checksums,mode=0600',
-    { pcap: { destination: { kind: 'fd', fd: 5 }, mode: 0o600, truncate: true, checksums: true } },
-  ],
 ]
 for (const [options, meaning] of accepted) {
   test(`options "${options}"`, () => assertHas(parseSocket(`${BASE} ${options}`), meaning))
@@ -79,10 +60,6 @@ const refused: [options: string, message: string][] = [
   ['--seccomp kill', '--seccomp: "kill" is unknown; known are action'],
   ['--seccomp action=trap', '--seccomp: action "trap" is none of none, log, kill'],
   ['--pid /p', '--pid: "/p" is unknown; known are file, fd'],
-  ['--pcap truncate', '--pcap: one of file=PATH and fd=FD is required'],
-  ['--profile remove-disabled=check', '--profile: exactly one of name, profile, file and fd is required'],
-  ['--profile name=a,fd=3', '--profile: exactly one of name, profile, file and fd is required'],
-  ['--profile profile={"a":1', '--profile: profile: the closing brace is missing'],
 ]
 for (const [options, message] of refused) {
   test(`refused: ${options}`, () => {
