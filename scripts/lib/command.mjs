@@ -55,9 +55,14 @@ export function captureBytes(program, args, options = {}) {
   return result.stdout
 }
 
-/** @param {string} program @param {string[]} args @returns {boolean} whether it ended with status 0 */
-export function succeeds(program, args) {
-  return spawnSync(program, args, { stdio: 'ignore' }).status === 0
+/**
+ * @param {string} program
+ * @param {string[]} args
+ * @param {import('node:child_process').SpawnSyncOptions} [options]
+ * @returns {boolean} whether it ended with status 0
+ */
+export function succeeds(program, args, options = {}) {
+  return spawnSync(program, args, { stdio: 'ignore', ...options }).status === 0
 }
 
 /**

@@ -49,6 +49,11 @@ export async function step(title, work) {
   }
 }
 
+/** @param {string} title what needs not be done again */
+export function done(title) {
+  say(`${green('✓')} ${title} ${dim('(there)')}`)
+}
+
 /** @param {number} since from performance.now() @returns {string} "1.2 s" */
 export function seconds(since) {
   return `${((performance.now() - since) / 1000).toFixed(1)} s`

@@ -58,14 +58,9 @@ export async function ensureKernel(series, onProgress = () => {}) {
   return describe(series, directory)
 }
 
-/**
- * Whether a kernel of this series lies in the cache already; asks nobody.
- *
- * @param {string} series
- * @returns {Promise<boolean>}
- */
-export async function isKernelCached(series) {
-  return (await cachedDirectories(series)).some((directory) => existsSync(path.join(directory, '.complete')))
+/** @param {string} series @returns {Promise<boolean>} whether ensureKernel() has nothing to download */
+export async function isKernelAtHand(series) {
+  return (await remembered(series)) !== undefined
 }
 
 // Asking apt takes over a second, and its answer changes only when its lists do: their time stamp is kept with it.
