@@ -1,0 +1,36 @@
+/** THE option table of swtpm_bios. @see swtpm_bios(8) */
+import { endpointOptions } from '../endpoint-option.ts'
+import type { ToolOptions } from '../options.ts'
+
+export const DEFAULT_DATA_PORT = 6545
+
+const start = 'Start-up'
+const more = 'Further steps'
+const information = 'Information'
+
+export const biosOptions = {
+  ...endpointOptions('use this device; /dev/tpm0, or what TPM_DEVICE names', DEFAULT_DATA_PORT),
+  tpm2: { group: start, describe: 'the TPM is a TPM 2.0' },
+  c: { group: start, describe: 'start up with clear state; the default' },
+  s: { group: start, describe: 'start up with the saved state' },
+  d: {
+    group: start,
+    describe: 'start up deactivated and do nothing else; a TPM 2.0 is not started up at all',
+  },
+  n: { group: start, describe: 'do not start up' },
+  o: { group: more, describe: 'start up only: leave a TPM 1.2 neither enabled nor activated' },
+  cs: {
+    group: more,
+    describe: 'run the self test: TPM_ContinueSelfTest (1.2) or TPM2_IncrementalSelfTest (2.0)',
+  },
+  ea: { group: more, describe: 'exit with 129 if a TPM 1.2 must be reset to become activated' },
+  u: {
+    group: more,
+    describe:
+      'give up physical presence (1.2), or set the password of the platform hierarchy to random bytes (2.0)',
+  },
+  v: { group: information, describe: 'print the version' },
+  h: { group: information, describe: 'print this help' },
+} as const satisfies ToolOptions
+
+export type BiosOption = keyof typeof biosOptions

@@ -1,0 +1,99 @@
+/**
+ * What a BIOS does with a TPM, step by step. A step that the TPM refuses is reported and the next one tried all the same;
+ * only a TPM that cannot be reached ends the sequence.
+ */
+import { responseCode, startupCommand } from '../../protocol/tpm-header.ts'
+import { TPM_SUCCESS } from '../../protocol/tpm-result.ts'
+import * as tpm from './commands.ts'
+import type { BiosPlan } from './plan.ts'
+import type { Transmit } from './tpm-link.ts'
+
+/** Exit codes. */
+export const DONE = 0
+export const TPM_ERROR = 128
+export const RESET_NEEDED = 129
+
+/** How long commands may take, in milliseconds; ten times what the TPM promises, for slow machines. */
+const SHORT_MS = 20_000
+const LONG_MS = 600_000
+
+const PLATFORM_PASSWORD_BYTES = 20
+
+export interface BiosOutput {
+  out(line: string): void
+  error(line: string): void
+}
+
+/** @returns the exit code */
+export function runSequence(plan: BiosPlan, transmit: Transmit, output: BiosOutput): Promise<number> {
+  return plan.version === '2' ? tpm2Sequence(plan, transmit, output) : tpm12Sequence(plan, transmit, output)
+}
+
+/** Sends commands and remembers whether the TPM refused one. */
+class Steps {
+  readonly #transmit: Transmit
+  readonly #report: (line: string) => void
+  refused = false
+
+  constructor(transmit: Transmit, report: (line: string) => void) {
+    this.#transmit = transmit
+    this.#report = report
+  }
+
+  /** @returns the response, unless it is an error */
+  async send(name: string, command: Buffer, timeoutMs: number = SHORT_MS): Promise<Buffer | undefined> {
+    const response = await this.#transmit(command, timeoutMs, name)
+    const code = responseCode(response)
+    if (code === TPM_SUCCESS) return response
+    this.refused = true
+    this.#report(`${name} returned error code 0x${(code ?? 0).toString(16).padStart(8, '0')}`)
+    return undefined
+  }
+}
+
+async function tpm12Sequence(plan: BiosPlan, transmit: Transmit, output: BiosOutput): Promise<number> {
+  const steps = new Steps(transmit, (line) => output.error(line))
+  if (plan.startup !== 'none') {
+    const type = { clear: '0x01', state: '0x02', deactivated: '0x03' }[plan.startup]
+    await steps.send(`TPM_Startup(${type})`, startupCommand('1.2', plan.startup))
+  }
+  if (plan.enable) {
+    await commandEnable(steps)
+    const present = tpm.physicalPresence(tpm.TPM_PHYSICAL_PRESENCE_PRESENT)
+    await steps.send('TSC_PhysicalPresence(PRESENT)', present)
+    // Asked before the activation, which takes effect with the next reset only.
+    const flags = plan.ensureActivated
+      ? await steps.send('TPM_GetCapability()', tpm.getPermanentFlags())
+      : undefined
+    await steps.send('TPM_PhysicalEnable', tpm.physicalEnable())
+    await steps.send('TPM_PhysicalSetDeactivated', tpm.physicalSetDeactivated(false))
+    if (flags !== undefined && tpm.isDeactivated(flags)) {
+      output.out('TPM requires a reset')
+      return RESET_NEEDED
+    }
+  }
+  if (plan.selfTest) await steps.send('TPM_ContinueSelfTest', tpm.continueSelfTest(), LONG_MS)
+  if (plan.giveUpControl) {
+    await commandEnable(steps)
+    const gone = tpm.TPM_PHYSICAL_PRESENCE_NOTPRESENT | tpm.TPM_PHYSICAL_PRESENCE_LOCK
+    await steps.send('TSC_PhysicalPresence(NOT_PRESENT|LOCK)', tpm.physicalPresence(gone))
+  }
+  return steps.refused ? TPM_ERROR : DONE
+}
+
+const commandEnable = (steps: Steps): Promise<unknown> =>
+  steps.send('TSC_PhysicalPresence(CMD_ENABLE)', tpm.physicalPresence(tpm.TPM_PHYSICAL_PRESENCE_CMD_ENABLE))
+
+async function tpm2Sequence(plan: BiosPlan, transmit: Transmit, output: BiosOutput): Promise<number> {
+  // The C tool reports errors of a TPM 2.0 on standard output, and scripts look for them there.
+  const steps = new Steps(transmit, (line) => output.out(line))
+  if (plan.startup !== 'none') await steps.send('TPM2_Startup', startupCommand('2', plan.startup))
+  if (plan.selfTest) await steps.send('TPM2_IncrementalSelfTest', tpm.incrementalSelfTest())
+  if (plan.giveUpControl) {
+    // Nobody is to know it: until the next start-up the platform hierarchy is nobody's.
+    const { randomBytes } = await import('node:crypto')
+    const password = randomBytes(PLATFORM_PASSWORD_BYTES)
+    await steps.send('TPM2_HierarchyChangeAuth', tpm.setPlatformPassword(password))
+  }
+  return steps.refused ? TPM_ERROR : DONE
+}

@@ -1,0 +1,65 @@
+/**
+ * Sends TPM commands and reads the responses, over a connection of its own for each command: a TPM server may close the
+ * connection after one, and a device keeps others out while it is open.
+ */
+import { BIG } from '../../protocol/struct.ts'
+import { tpmHeader } from '../../protocol/tpm-header.ts'
+import { describeEndpoint, type Endpoint, type SocketEndpoint } from '../../ptm-client/endpoint.ts'
+import { ToolFailure } from '../../setup/common/failure.ts'
+
+/** Longest response of any TPM, in bytes; one read() takes it whole. */
+const MAX_RESPONSE_BYTES = 4096
+const CONNECT_TIMEOUT_MS = 20_000
+
+export type Transmit = (command: Buffer, timeoutMs: number, what: string) => Promise<Buffer>
+
+/** @returns a function that throws SwtpmError or ToolFailure when there is no response, or none of a TPM */
+export function tpmLink(endpoint: Endpoint): Transmit {
+  return endpoint.kind === 'device'
+    ? (command, timeoutMs) => overDevice(endpoint.path, command, timeoutMs)
+    : (command, timeoutMs, what) => overSocket(endpoint, command, timeoutMs, what)
+}
+
+async function overSocket(
+  endpoint: SocketEndpoint,
+  command: Buffer,
+  timeoutMs: number,
+  what: string,
+): Promise<Buffer> {
+  const { SocketConnection } = await import('../../ptm-client/socket-connection.ts')
+  const connection = await SocketConnection.connect(endpoint, CONNECT_TIMEOUT_MS)
+  try {
+    connection.send(command)
+    const header = await connection.receive(tpmHeader.size, timeoutMs, what)
+    const { size } = tpmHeader.decode(header, BIG)
+    if (size < tpmHeader.size || size > MAX_RESPONSE_BYTES)
+      throw malformed(endpoint, `it claims ${size} bytes`)
+    return Buffer.concat([header, await connection.receive(size - tpmHeader.size, timeoutMs, what)])
+  } finally {
+    connection.close()
+  }
+}
+
+async function overDevice(path: string, command: Buffer, timeoutMs: number): Promise<Buffer> {
+  const { GuardedDevice } = await import('../../ptm-client/guarded-device.ts')
+  const device = new GuardedDevice(path, timeoutMs)
+  try {
+    device.write(command, timeoutMs)
+    const response = device.read(MAX_RESPONSE_BYTES, timeoutMs)
+    const size = response.length < tpmHeader.size ? undefined : tpmHeader.decode(response, BIG).size
+    if (size !== response.length) {
+      throw malformed({ kind: 'device', path }, `${response.length} bytes that claim to be ${size ?? 'none'}`)
+    }
+    return response
+  } finally {
+    device.close()
+  }
+}
+
+const malformed = (endpoint: Endpoint, reason: string): ToolFailure =>
+  new ToolFailure(
+    `Malformed response from ${describeEndpoint(endpoint)}: ${reason}; is it the TPM's data channel?`,
+    {
+      exitCode: 255,
+    },
+  )
