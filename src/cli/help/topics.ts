@@ -17,7 +17,6 @@ export interface Topics {
 
 const tpmPath = ['TPM_PATH', 'Directory of the state files, when there is no --tpmstate.'] as const
 const logFormat = ['SWTPM_LOG_FORMAT', 'text or json: how log lines look, when --log does not say.'] as const
-const notifySocket = ['NOTIFY_SOCKET', 'Where a service manager is told that the TPM is ready.'] as const
 const success = ['0', 'The TPM ended as it was told to, or what was asked for has been printed.'] as const
 const failure = ['1', 'The command line is wrong, or the TPM could not start or go on.'] as const
 
@@ -40,7 +39,6 @@ export const topics: { readonly [I in Interface]: Topics } = {
       ['TPM_PORT', 'TCP port for TPM commands, when neither --port nor --server gives one.'],
       tpmPath,
       logFormat,
-      notifySocket,
     ],
     exitCodes: [success, failure],
     seeAlso: 'swtpm(8), swtpm_ioctl(8), swtpm_setup(8), swtpm chardev --help, swtpm cuse --help',
@@ -59,7 +57,7 @@ export const topics: { readonly [I in Interface]: Topics } = {
         meaning: 'Serve a vTPM proxy device that somebody else has made',
       },
     ],
-    environment: [tpmPath, logFormat, notifySocket],
+    environment: [tpmPath, logFormat],
     exitCodes: [success, failure],
     seeAlso: 'swtpm(8), swtpm_ioctl(8), swtpm socket --help, swtpm cuse --help',
   },
@@ -75,7 +73,7 @@ export const topics: { readonly [I in Interface]: Topics } = {
         meaning: 'Then power the TPM on',
       },
     ],
-    environment: [tpmPath, logFormat, notifySocket],
+    environment: [tpmPath, logFormat],
     exitCodes: [
       success,
       ['1', 'An option is unknown, or the log or the device could not be set up.'],

@@ -31,7 +31,7 @@ export function chardevOf(given: GivenOptions): ChardevConfig['device'] {
   if (proxy) return { kind: 'vtpm-proxy' }
   if (fd !== undefined) return { kind: 'fd', fd }
   if (path === undefined || path === '')
-    throw new CommandLineError('general', '--chardev: the device name is empty')
+    throw new CommandLineError('general', '--chardev: the device name is empty', 'chardev')
   return { kind: 'path', path }
 }
 
@@ -41,7 +41,8 @@ const DEVICE_NUMBER_MAX = 0xffff
 /** A file name that can stand in /dev. */
 function deviceName(given: GivenOptions): string {
   const name = argumentOf(given, 'name')
-  if (name === undefined) throw new CommandLineError('noName', 'device name missing: give --name NAME')
+  if (name === undefined)
+    throw new CommandLineError('noName', 'device name missing: give --name NAME', 'name')
   const fault =
     name === ''
       ? 'is empty'
@@ -54,7 +55,7 @@ function deviceName(given: GivenOptions): string {
             : /\p{Cc}/u.test(name)
               ? 'contains a control character'
               : undefined
-  if (fault !== undefined) throw new CommandLineError('general', `--name: "${name}" ${fault}`)
+  if (fault !== undefined) throw new CommandLineError('general', `--name: "${name}" ${fault}`, 'name')
   return name
 }
 

@@ -100,7 +100,7 @@ export function fdOf(given: GivenOptions): number | undefined {
   if (typeof text !== 'string') return undefined
   const fd = readUnsigned(text, 10, 0x7fff_ffff)
   if (fd === undefined)
-    throw new CommandLineError('general', `--fd: "${text}" is not a file descriptor number`)
+    throw new CommandLineError('general', `--fd: "${text}" is not a file descriptor number`, 'fd')
   if (fd < 3) {
     throw new CommandLineError(
       'general',

@@ -1,6 +1,5 @@
 /** The table is what everything else is made from, so it is checked against the specification and against itself. */
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import type { Interface } from '../../../src/cli/options/option.ts'
 import { optionsOf, optionTable } from '../../../src/cli/options/table.ts'
@@ -49,5 +48,5 @@ for (const [name, row] of Object.entries(optionTable) as ReturnType<typeof optio
 }
 
 test('the version is that of package.json', () => {
-  assert.equal(PACKAGE_VERSION, JSON.parse(readFileSync('package.json', 'utf8')).version)
+  assert.equal(PACKAGE_VERSION, require('../../../package.json').version)
 })
