@@ -2,12 +2,12 @@
  * `--print-capabilities`: what this swtpm can do, for the programs that start it.
  *
  * Shape and order are the reference's to the byte, because some readers match the text. A verb is there only when the
- * feature works with the libtpms at hand.
+ * feature works, here (./options/not-yet.ts) and with the libtpms at hand.
  * @see swtpm(8) --print-capabilities
  */
 import { COMPATIBLE_VERSION } from '../version.ts'
+import { notYet } from './options/not-yet.ts'
 import type { Interface } from './options/option.ts'
-import { optionRow } from './options/table.ts'
 
 /** What `tpm-engine --print-info FLAGS` prints: the libtpms at hand, and what it says of the chosen TPM version. */
 export interface EngineInfo {
@@ -36,9 +36,6 @@ interface Changeable {
   readonly Implemented: string
 }
 
-/** READY=1 is sent to NOTIFY_SOCKET. */
-const NOTIFIES_SYSTEMD = false
-
 /** Flags of TPMLIB_GetInfo() that the capabilities are made from: features, algorithms, commands, available profiles. */
 export const CAPABILITY_INFO_FLAGS = 4 | 8 | 16 | 64
 
@@ -65,16 +62,16 @@ export function capabilitiesJson(iface: Interface, tpmVersion: '1.2' | '2', engi
     'nvram-backend-dir',
     'nvram-backend-file',
     ...(info?.TPMFeatures?.RSAKeySizes ?? []).map((bits) => `rsa-keysize-${bits}`),
-    profiles !== null && !optionRow('profile').notYet && 'cmdarg-profile',
+    profiles !== null && 'cmdarg-profile',
     profiles !== null && 'cmdarg-print-profiles',
-    profiles !== null && !optionRow('profile').notYet && 'profile-opt-remove-disabled',
+    profiles !== null && 'profile-opt-remove-disabled',
     'cmdarg-print-info',
     'tpmstate-opt-lock',
     'tpmstate-dir-backend-opt-backup',
     'tpmstate-dir-backend-opt-fsync',
-    !optionRow('pcap').notYet && 'cmdarg-pcap',
-    NOTIFIES_SYSTEMD && 'systemd-notify',
-  ].filter((feature) => feature !== false)
+    'cmdarg-pcap',
+    'systemd-notify',
+  ].filter((feature) => feature !== false && !notYet.has(feature))
 
   const list = features.map((feature) => JSON.stringify(feature)).join(', ')
   const profileText = profiles === null ? '' : profilesText({ ...info, ...profiles })

@@ -5,11 +5,13 @@
  * file for a group of options; the options themselves are declared in ./options/table.ts.
  * @see swtpm(8)
  */
+
+import { notYet } from './options/not-yet.ts'
 import type { Interface } from './options/option.ts'
 import { optionRow } from './options/table.ts'
 import { flagsOf, localityOf, migrationOf, profileOf, seccompOf } from './parse/behaviour.ts'
 import { CommandLineError } from './parse/command-line-error.ts'
-import type { CommandLine, CommonConfig, PrintRequest } from './parse/config.ts'
+import type { CommandLine, CommonConfig, PrintRequest, StateLocation } from './parse/config.ts'
 import { chardevOf, cuseDeviceOf } from './parse/device.ts'
 import { controlOf, dataServerOf } from './parse/endpoint.ts'
 import { type GivenOptions, getopt } from './parse/getopt.ts'
@@ -90,17 +92,31 @@ function printRequestOf(
   return undefined
 }
 
-function refuseNotYet(given: GivenOptions): void {
+function stateToServe(given: GivenOptions, env: NodeJS.ProcessEnv): StateLocation {
+  const state = requireState(stateOf(given, env))
+  refuseNotYet(given, state)
+  return state
+}
+
+/** What would do nothing is refused, so that nobody relies on it. */
+function refuseNotYet(given: GivenOptions, state: StateLocation): void {
   for (const name of given.keys()) {
-    if (optionRow(name).notYet) {
+    const { feature } = optionRow(name)
+    if (feature !== undefined && notYet.has(feature)) {
       throw new CommandLineError('badOption', `--${name} is not supported by this version`, name)
     }
+  }
+  if (state.kind === 'linear' && notYet.has('nvram-backend-file')) {
+    throw new CommandLineError(
+      'badOption',
+      '--tpmstate: backend-uri=file:// is not supported by this version; use dir=DIR',
+      'tpmstate',
+    )
   }
 }
 
 /** A TPM to be served: everything that it needs must be there. */
 function runConfigOf(given: GivenOptions, env: NodeJS.ProcessEnv, iface: Interface): CommandLine {
-  refuseNotYet(given)
   switch (iface) {
     case 'socket': {
       const server = dataServerOf(given, env)
@@ -119,7 +135,7 @@ function runConfigOf(given: GivenOptions, env: NodeJS.ProcessEnv, iface: Interfa
         control,
         terminate,
         ...commonOf(given, env, iface),
-        state: requireState(stateOf(given, env)),
+        state: stateToServe(given, env),
       }
     }
     case 'chardev': {
@@ -129,7 +145,7 @@ function runConfigOf(given: GivenOptions, env: NodeJS.ProcessEnv, iface: Interfa
         device: chardevOf(given),
         control: controlOf(given),
         ...commonOf(given, env, iface),
-        state: requireState(stateOf(given, env)),
+        state: stateToServe(given, env),
       }
     }
     case 'cuse': {
@@ -138,7 +154,7 @@ function runConfigOf(given: GivenOptions, env: NodeJS.ProcessEnv, iface: Interfa
         interface: 'cuse',
         ...cuseDeviceOf(given),
         ...commonOf(given, env, iface),
-        state: requireState(stateOf(given, env)),
+        state: stateToServe(given, env),
       }
     }
   }

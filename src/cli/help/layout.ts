@@ -4,6 +4,7 @@
  * yargs wraps a description but takes the blanks away that start a line, so a list inside one would fall apart. Lines are
  * therefore broken here, and their blanks are no-break spaces until {@link toPlainBlanks} makes them ordinary again.
  */
+import { notYet } from '../options/not-yet.ts'
 import type { OptionRow, SubOption } from '../options/option.ts'
 
 const NO_BREAK = '\u00a0'
@@ -24,8 +25,9 @@ export function describeOption(row: OptionRow, width: number, sameAs?: string): 
   const lines = (row.synopsis ?? (row.metavar === undefined ? [] : [row.metavar])).flatMap((synopsis) =>
     wrapWords(breakable(synopsis), width, 4, ''),
   )
-  const notYet = row.notYet ? ' Not supported by this version.' : ''
-  lines.push(...wrapWords(`${row.describe}${notYet}${notes(row)}`.split(' '), width, 0, ' '))
+  const missing =
+    row.feature !== undefined && notYet.has(row.feature) ? ' Not supported by this version.' : ''
+  lines.push(...wrapWords(`${row.describe}${missing}${notes(row)}`.split(' '), width, 0, ' '))
   if (sameAs !== undefined) lines.push(`${' '.repeat(SUB_INDENT)}Sub-options as for --${sameAs}.`)
   const sub = sameAs === undefined ? Object.entries(row.sub ?? {}) : []
   const labels = sub.map(([name, entry]) => labelOf(name, entry))

@@ -94,8 +94,8 @@ export interface OptionRow extends YargsOption {
    * so that it never makes an abbreviation ambiguous that the reference accepts.
    */
   readonly extension?: readonly Interface[]
-  /** Read and checked, but nothing obeys it yet: it is refused, so that nobody waits for what will not happen. */
-  readonly notYet?: true
+  /** The verb that announces the option; while it is in ./not-yet.ts, the option is refused. */
+  readonly feature?: string
 }
 
 /** Long name → row. */

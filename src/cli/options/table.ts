@@ -263,7 +263,7 @@ export const optionTable = {
   profile: {
     type: 'string',
     requiresArg: true,
-    notYet: true,
+    feature: 'cmdarg-profile',
     since: '0.10',
     interfaces: everywhere,
     group: groups.behaviour,
@@ -284,7 +284,7 @@ export const optionTable = {
   pcap: {
     type: 'string',
     requiresArg: true,
-    notYet: true,
+    feature: 'cmdarg-pcap',
     since: '0.11',
     interfaces: everywhere,
     group: groups.diagnosis,

@@ -1,10 +1,9 @@
-/** Two options that are read before there is anything that obeys them. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { profileOf } from '../../../src/cli/parse/behaviour.ts'
 import { getopt } from '../../../src/cli/parse/getopt.ts'
 import { pcapOf } from '../../../src/cli/parse/output.ts'
-import { refusal, words } from './command-line.ts'
+import { words } from './command-line.ts'
 
 const given = (line: string) => getopt(words(line), 'socket')
 
@@ -54,9 +53,3 @@ for (const [line, message] of refused) {
     assert.throws(() => [profileOf(given(line)), pcapOf(given(line))], { message })
   })
 }
-
-test('what nothing obeys yet is refused, not ignored', () => {
-  const base = 'swtpm socket -p 1 --tpmstate dir=/d'
-  assert.equal(refusal(`${base} --pcap file=/p`).message, '--pcap is not supported by this version')
-  assert.equal(refusal(`${base} --profile name=null`).message, '--profile is not supported by this version')
-})

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { getopt } from '../../../src/cli/parse/getopt.ts'
+import { stateOf } from '../../../src/cli/parse/state.ts'
 import { assertHas, parseSocket, refusal } from './command-line.ts'
 
 const SOCKET = '--ctrl type=unixio,path=c'
@@ -24,7 +26,7 @@ const states: [option: string, state: object][] = [
   ['backend-uri=file:///f,lock,mode=0600', { kind: 'linear', path: '/f', lock: true, mode: 0o600 }],
 ]
 for (const [option, state] of states) {
-  test(`--tpmstate ${option}`, () => assertHas(parseSocket(`${SOCKET} --tpmstate ${option}`).state, state))
+  test(`--tpmstate ${option}`, () => assertHas(stateOf(getopt(['--tpmstate', option], 'socket'), {}), state))
 }
 
 test('TPM_PATH is the state directory when there is no --tpmstate', () => {

@@ -1,0 +1,14 @@
+/**
+ * What the command line can say and the rest of the program does not do yet, by the verbs of `--print-capabilities`.
+ *
+ * None of these is claimed as a feature, and an option that would silently do nothing is refused. Whoever brings one to life
+ * takes its verb out of this list; nothing else has to change.
+ */
+export const notYet: ReadonlySet<string> = new Set([
+  'cmdarg-migration', // incoming works; release-lock-outgoing is read, and the lock is kept
+  'nvram-backend-file', // refused: --tpmstate backend-uri=file://
+  'cmdarg-profile', // refused: --profile
+  'profile-opt-remove-disabled',
+  'cmdarg-pcap', // refused: --pcap
+  'systemd-notify',
+])
