@@ -2,14 +2,14 @@
 import { CERT_OPTIONS, CERT_STYLE } from '../cert/options.ts'
 import { runCert } from '../cert/run.ts'
 import { runTool } from '../setup/common/tool-main.ts'
-import { VERSION } from '../setup/common/version.ts'
+import { versionLine } from '../setup/common/version.ts'
 
 void runTool({
   tool: 'swtpm_cert',
   summary: "Creates certificates for a TPM's keys without needing their private halves.",
   table: CERT_OPTIONS,
   style: CERT_STYLE,
-  versionLine: `TPM certificate tool version ${VERSION}`,
+  versionLine: versionLine('TPM certificate tool'),
   examples: [
     [
       '$0 --tpm2 --signkey signkey.pem --signkey-pwd file:password --issuercert issuercert.pem --modulus b0a8… --tpm-manufacturer id:00001014 --tpm-model swtpm --tpm-version id:20191023 --tpm-spec-family 2.0 --tpm-spec-level 0 --tpm-spec-revision 164 --days -1 --out-cert ek.cert',

@@ -2,13 +2,13 @@
 import { LOCALCA_OPTIONS } from '../localca/options.ts'
 import { runLocalca } from '../localca/run.ts'
 import { runTool } from '../setup/common/tool-main.ts'
-import { VERSION } from '../setup/common/version.ts'
+import { versionLine } from '../setup/common/version.ts'
 
 void runTool({
   tool: 'swtpm_localca',
   summary: "Issues certificates for a TPM's keys from a CA on this machine; the CA is made at its first use.",
   table: LOCALCA_OPTIONS,
-  versionLine: `Local CA of the TPM emulator version ${VERSION}`,
+  versionLine: versionLine('Local CA of the TPM emulator'),
   examples: [
     ['$0 --type ek --ek b0a8… --dir . --vmid vm1 --tpm2 --tpm-spec-family 2.0 …', 'what swtpm_setup calls'],
   ],

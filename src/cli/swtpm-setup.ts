@@ -1,6 +1,6 @@
 /** Entry point of swtpm_setup. */
 import { runTool } from '../setup/common/tool-main.ts'
-import { VERSION } from '../setup/common/version.ts'
+import { versionLine } from '../setup/common/version.ts'
 import { SETUP_OPTIONS } from '../setup/options.ts'
 import { runSetup } from '../setup/run.ts'
 
@@ -8,7 +8,7 @@ void runTool({
   tool: 'swtpm_setup',
   summary: 'Simulates the manufacturing of a TPM: keys, certificates and PCR banks in its first state.',
   table: SETUP_OPTIONS,
-  versionLine: `TPM emulator setup tool version ${VERSION}`,
+  versionLine: versionLine('TPM emulator setup tool'),
   examples: [
     [
       '$0 --tpm2 --tpm-state /var/lib/mytpm --create-ek-cert --create-platform-cert --lock-nvram',

@@ -2,7 +2,8 @@
  * Has the configured tool make certificates: it is called for one certificate at a time and leaves it as TYPE.cert in a
  * private folder that lives as long as the setup.
  */
-import { spawnSync } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
@@ -30,6 +31,12 @@ export class CertificateMaker {
   readonly #tool: string
   readonly #commonArgs: readonly string[]
   readonly #log: ToolLog
+  #running: ChildProcess | undefined
+  /** Also at a sudden end of this process: neither the tool nor the folder outlives it. */
+  readonly #cleanUp = (): void => {
+    this.#running?.kill()
+    rmSync(this.#folder, { recursive: true, force: true })
+  }
 
   /** @param specArgs what the TPM says about itself, as options of the tool */
   constructor(
@@ -38,6 +45,7 @@ export class CertificateMaker {
     specArgs: readonly string[],
     log: ToolLog,
   ) {
+    process.once('exit', this.#cleanUp)
     this.#log = log
     this.#tool = certificateTool(config)
     const args = ['--dir', this.#folder]
@@ -60,34 +68,50 @@ export class CertificateMaker {
   }
 
   /** @returns the certificate as it shall be written to NVRAM */
-  make(job: CertificateJob): Buffer {
+  async make(job: CertificateJob): Promise<Buffer> {
     const keyOption = job.type === 'iak' || job.type === 'idevid' ? '--key' : '--ek'
     const args = ['--type', job.type, keyOption, job.key, ...this.#commonArgs]
     if (job.tpmSerialNumber !== undefined) args.push('--tpm-serial-num', job.tpmSerialNumber)
-    const name = basename(this.#tool)
     this.#log.info(`  Invoking ${[this.#tool, ...args].join(' ')}`)
-    const { status, signal, stdout, stderr, error } = spawnSync(this.#tool, args, {
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
-    if (error !== undefined)
-      throw new ToolFailure(`An error occurred running ${this.#tool}: ${reasonOf(error)}`)
-    for (const line of stdout.split('\n')) if (line !== '') this.#log.info(`${name}: ${line}`)
-    if (status !== 0) {
-      throw new ToolFailure(
-        `${name} exit with ${status === null ? signal : `status ${status}`}: ${stderr.trim()}`,
-      )
-    }
+    await this.#runTool(args)
     const path = join(this.#folder, `${job.type}.cert`)
     try {
       return readFileSync(path)
     } catch (cause) {
-      throw new ToolFailure(`${name} left no certificate at ${path}: ${reasonOf(cause)}`, { cause })
+      throw new ToolFailure(`${basename(this.#tool)} left no certificate at ${path}: ${reasonOf(cause)}`, {
+        cause,
+      })
+    }
+  }
+
+  async #runTool(args: readonly string[]): Promise<void> {
+    const name = basename(this.#tool)
+    this.#running = spawn(this.#tool, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+    const { stdout, stderr } = this.#running
+    let errors = ''
+    let lines = ''
+    stdout?.setEncoding('utf8').on('data', (text: string) => {
+      lines += text
+    })
+    stderr?.setEncoding('utf8').on('data', (text: string) => {
+      errors += text
+    })
+    try {
+      const [status, signal] = await once(this.#running, 'close')
+      for (const line of lines.split('\n')) if (line !== '') this.#log.info(`${name}: ${line}`)
+      if (status !== 0)
+        throw new ToolFailure(`${name} exit with ${signal ?? `status ${status}`}: ${errors.trim()}`)
+    } catch (error) {
+      if (error instanceof ToolFailure) throw error
+      throw new ToolFailure(`An error occurred running ${this.#tool}: ${reasonOf(error)}`, { cause: error })
+    } finally {
+      this.#running = undefined
     }
   }
 
   close(): void {
-    rmSync(this.#folder, { recursive: true, force: true })
+    process.removeListener('exit', this.#cleanUp)
+    this.#cleanUp()
   }
 }
 

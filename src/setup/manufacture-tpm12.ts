@@ -65,9 +65,9 @@ async function createCertificates(workshop: Workshop, modulus: Buffer): Promise<
   const certificates = new CertificateMaker(config, task, specArgs, log)
   try {
     const key = modulus.toString('hex')
-    const make = (type: CertificateType): Buffer => certificates.make({ type, key })
-    const ek = task.ekCert ? make('ek') : undefined
-    const platform = task.platformCert ? make('platform') : undefined
+    const make = (type: CertificateType): Promise<Buffer> => certificates.make({ type, key })
+    const ek = task.ekCert ? await make('ek') : undefined
+    const platform = task.platformCert ? await make('platform') : undefined
     if (ek !== undefined) {
       await store(workshop, NV_INDEX_EK_CERT, 'EK', ek)
       if (task.ekCertDir !== undefined) writeCertificateFile(task.ekCertDir, 'ek-rsa2048', ek, true)

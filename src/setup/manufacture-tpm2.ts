@@ -117,11 +117,8 @@ async function createEndorsementKeys(workshop: Workshop): Promise<void> {
         ...(task.ekCert ? (['ek'] as const) : []),
         ...(task.platformCert && position === 0 ? (['platform'] as const) : []),
       ]
-      const made = types.map((type) => ({
-        type,
-        certificate: certificates!.make({ type, key: keyParameter(key, algorithm) }),
-      }))
-      for (const { type, certificate } of made) {
+      for (const type of types) {
+        const certificate = await certificates!.make({ type, key: keyParameter(key, algorithm) })
         if (type === 'ek') {
           firstCertificate ??= certificate
           await storeEkCertificate(workshop, algorithm, certificate)
@@ -176,7 +173,8 @@ async function createDeviceKeys(
     if (algorithm === undefined) continue
     const key = await persistKey(tpm, 'endorsement', name, template(algorithm), handle)
     log.info(`Successfully created ${keyLabel(algorithm)} ${name} with handle ${hex(handle)}.`)
-    const certificate = certificates.make({ type, key: keyParameter(key, algorithm), tpmSerialNumber })
+    const job = { type, key: keyParameter(key, algorithm), tpmSerialNumber }
+    const certificate = await certificates.make(job)
     await storeCertificate(workshop, certIndex, `${name} certificate`, certificate)
     copyForUser(workshop, `${type}-${algorithm}`, certificate)
   }

@@ -98,13 +98,13 @@ async function author({ command, task, choices, config, log }: Authoring): Promi
   log.info(`Starting vTPM ${work} as ${currentUserName()}:${currentGroupName()} @ ${dateAndTime()}`)
 
   let tpm: TpmProcess | undefined
-  const abandon = (): void => {
-    tpm?.kill()
+  const abandon = async (): Promise<void> => {
+    await tpm?.kill()
     if (!task.reconfigure) task.state.erase()
   }
   const guard = onTerminatingSignal(abandon)
   try {
-    tpm = await TpmProcess.start({
+    tpm = TpmProcess.start({
       command,
       tpm2: task.tpm2,
       stateUri: task.state.uri,
@@ -113,6 +113,7 @@ async function author({ command, task, choices, config, log }: Authoring): Promi
       passedFds: [...(task.encryption?.passedFds ?? []), ...profileDescriptor(choices)],
     })
     try {
+      await tpm.ready()
       await (task.tpm2 ? manufactureTpm2 : manufactureTpm12)({ tpm, task, choices, config, log })
     } finally {
       await tpm.stop()
@@ -160,11 +161,11 @@ function configuration(options: SetupOptions): ConfigFile {
 }
 
 /** Ends the process after `action` when a signal asks for it. */
-function onTerminatingSignal(action: () => void): { release(): void } {
+function onTerminatingSignal(action: () => Promise<void>): { release(): void } {
   const signals = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const
   const handler = (signal: NodeJS.Signals): void => {
-    action()
-    process.exit(128 + signals[signal as keyof typeof signals])
+    const end = (): never => process.exit(128 + signals[signal as keyof typeof signals])
+    action().then(end, end)
   }
   const names = Object.keys(signals) as NodeJS.Signals[]
   for (const name of names) process.once(name, handler)

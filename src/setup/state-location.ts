@@ -1,5 +1,14 @@
 /** Where the state of the TPM to set up lies, and what may be done with it. */
-import { closeSync, constants, openSync, readdirSync, statSync, unlinkSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  existsSync,
+  openSync,
+  readdirSync,
+  statSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { can, currentUserName, requireDirectory } from './common/access.ts'
 import { reasonOf, ToolFailure } from './common/failure.ts'
@@ -38,6 +47,8 @@ export class StateLocation {
 
   /** Whether swtpm finds the state of a TPM here. */
   hasState(command: TpmCommandLine, tpm2: boolean): boolean {
+    // swtpm would make the file in order to look into it.
+    if (this.#kind === 'file' && !existsSync(this.path)) return false
     const args = ['--print-states', '--tpmstate', `backend-uri=${this.uri}`, ...(tpm2 ? ['--tpm2'] : [])]
     return command.output(args).includes('permall')
   }

@@ -45,7 +45,7 @@ export class TpmCommandLine {
     if (error !== undefined) throw new ToolFailure(`Could not start swtpm '${program}': ${reasonOf(error)}`)
     if (status !== 0) {
       const end = status === null ? `signal ${signal}` : `status ${status}`
-      throw new ToolFailure(`${program} exit with ${end}: ${`${stderr}${stdout}`.trim()}`)
+      throw new ToolFailure(`${program} exit with ${end}: ${firstLine(`${stderr}${stdout}`)}`)
     }
     return stdout
   }
@@ -61,3 +61,6 @@ function ownSwtpm(): string {
     throw new ToolFailure("Default TPM 'swtpm' could not be found and was not provided using --tpm.")
   }
 }
+
+/** The fault itself: programs print their whole usage after it. */
+const firstLine = (text: string): string => text.trim().split('\n', 1)[0] ?? ''

@@ -42,13 +42,19 @@ export interface TpmProcessOptions {
 }
 
 export class TpmProcess {
+  readonly #options: TpmProcessOptions
   readonly #child: ChildProcess
+  /** Rejects when the program cannot be started. */
+  readonly #failed: Promise<never>
   readonly #exited: Promise<void>
   readonly #data: FramedChannel
   readonly #control: FramedChannel
 
-  private constructor(child: ChildProcess) {
+  private constructor(child: ChildProcess, options: TpmProcessOptions) {
+    this.#options = options
     this.#child = child
+    this.#failed = new Promise((_, reject) => child.once('error', reject))
+    this.#failed.catch(() => {})
     this.#exited = new Promise((resolve) => {
       child.once('exit', () => resolve())
       child.once('error', () => resolve())
@@ -57,31 +63,40 @@ export class TpmProcess {
     this.#control = new FramedChannel(child.stdio[CONTROL_FD] as Duplex)
   }
 
-  /** @throws ToolFailure when swtpm does not come up */
-  static async start(options: TpmProcessOptions): Promise<TpmProcess> {
-    const { command, logFile } = options
-    const output = logFile === undefined ? 'inherit' : 'ignore'
-    const [program, ...words] = command.words
+  /** Starts swtpm; {@link ready} says when its TPM can be used. */
+  static start(options: TpmProcessOptions): TpmProcess {
+    const output = options.logFile === undefined ? 'inherit' : 'ignore'
+    const [program, ...words] = options.command.words
     const child = spawn(program, [...words, ...swtpmArguments(options)], {
       stdio: ['ignore', output, output, 'pipe', 'pipe', ...options.passedFds.map(({ fd }) => fd)],
     })
-    const process = new TpmProcess(child)
-    const failed = new Promise<never>((_, reject) => child.once('error', reject))
+    return new TpmProcess(child, options)
+  }
+
+  /**
+   * Waits for the first answer on the control connection, which says that swtpm is there and its TPM runs.
+   * @throws ToolFailure when swtpm does not come up
+   */
+  async ready(): Promise<void> {
+    const { command, logFile } = this.#options
     try {
-      // The first answer on the control connection says that swtpm is there and its TPM runs.
-      await Promise.race([process.#controlCommand(u32(CMD_GET_CAPABILITY), () => 8), failed])
-      return process
+      await Promise.race([this.#controlCommand(u32(CMD_GET_CAPABILITY), () => 8), this.#failed])
     } catch (error) {
-      await process.stop()
-      throw new ToolFailure(`Could not start the TPM with ${program}: ${reasonOf(error)}${seeLog(logFile)}`, {
+      await this.stop()
+      const { exitCode } = this.#child
+      const reason =
+        exitCode === null || exitCode === 0 ? reasonOf(error) : `it ended with status ${exitCode}`
+      const more = logFile === undefined ? '' : `; ${logFile} may say more`
+      throw new ToolFailure(`Could not start the TPM with ${command.program}: ${reason}${more}`, {
         cause: error,
       })
     }
   }
 
-  /** For the clean-up when a signal ends us. */
-  kill(): void {
+  /** Ends swtpm at once; after this it writes no more state. */
+  async kill(): Promise<void> {
     this.#child.kill('SIGKILL')
+    await this.#exited
   }
 
   /**
@@ -120,7 +135,7 @@ export class TpmProcess {
   async stop(): Promise<void> {
     if (this.#child.pid !== undefined) {
       await this.#controlCommand(u32(CMD_SHUTDOWN), () => 4).catch(() => {})
-      const timer = setTimeout(() => this.kill(), EXIT_TIMEOUT_MS)
+      const timer = setTimeout(() => this.#child.kill('SIGKILL'), EXIT_TIMEOUT_MS)
       await this.#exited
       clearTimeout(timer)
     }
@@ -159,6 +174,3 @@ function swtpmArguments(options: TpmProcessOptions): string[] {
 function tpmResponseLength(received: Buffer): number | undefined {
   return received.length < 10 ? undefined : Math.max(10, received.readUInt32BE(2))
 }
-
-const seeLog = (logFile: string | undefined): string =>
-  logFile === undefined ? '' : `; ${logFile} may say more`

@@ -1,4 +1,8 @@
-import { version } from '../../../package.json'
+import { COMPATIBLE_VERSION, PACKAGE_VERSION } from '../../version.ts'
 
-/** The release that all tools of the package report. */
-export const VERSION: string = version
+/** What capabilities call the version: the release of the reference whose tools these stand in for. */
+export const VERSION = COMPATIBLE_VERSION
+
+/** The output of --version: the number scripts look for first, ours after it. */
+export const versionLine = (subject: string): string =>
+  `${subject} version ${COMPATIBLE_VERSION}, swtpm for Node.js ${PACKAGE_VERSION}`

@@ -1,0 +1,548 @@
+/**
+ * What swtpm_setup makes, seen by others: the real TPM starts with it, tpm2-tools read it, openssl verifies its
+ * certificates, and they are those that the reference's tools make. Each test of a TPM runs with our swtpm and, where it
+ * is installed, with the reference's.
+ */
+import assert from 'node:assert/strict'
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
+import { createHmac, randomBytes, X509Certificate } from 'node:crypto'
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { concat, u8, u16, u32 } from '../../src/setup/bytes.ts'
+import { StateLocation } from '../../src/setup/state-location.ts'
+import { TpmCommandLine } from '../../src/setup/tpm-command-line.ts'
+import { TpmProcess } from '../../src/setup/tpm-process.ts'
+import { authSession, NV_INDEX_EK_CERT, oiap, sha1 } from '../../src/setup/tpm12-commands.ts'
+import { bin, REFERENCE_SWTPM, Swtpm, temporaryDirectory } from '../support/swtpm.ts'
+import { waitFor } from '../support/wait.ts'
+
+const REFERENCE_CERT = '/usr/bin/swtpm_cert'
+const TPMS = [bin('swtpm'), REFERENCE_SWTPM].filter((program) => existsSync(program))
+
+const missing = (program: string, packageName: string): string | false =>
+  spawnSync(program, ['--version']).error === undefined
+    ? false
+    : `${program} is missing: apt install ${packageName}`
+const NO_TPM2_TOOLS = missing('tpm2_getcap', 'tpm2-tools')
+const NO_OPENSSL = missing('openssl', 'openssl')
+const NO_REFERENCE_CERT = existsSync(REFERENCE_CERT)
+  ? false
+  : `${REFERENCE_CERT} is missing: apt install swtpm-tools`
+
+/** A folder with a configuration of its own: a CA, options, and a place for the state. */
+interface Site {
+  readonly folder: string
+  readonly state: string
+  readonly config: string
+  readonly ca: string
+}
+
+function site(t: TestContext, tool = bin('swtpm_localca')): Site {
+  const folder = temporaryDirectory(t)
+  const [state, ca, config] = [join(folder, 'state'), join(folder, 'ca'), join(folder, 'swtpm_setup.conf')]
+  mkdirSync(state)
+  const lines = (...all: string[]): string => all.map((line) => `${line}\n`).join('')
+  writeFileSync(
+    config,
+    lines(
+      `create_certs_tool = ${tool}`,
+      `create_certs_tool_config = ${folder}/swtpm-localca.conf`,
+      `create_certs_tool_options = ${folder}/swtpm-localca.options`,
+    ),
+  )
+  writeFileSync(
+    join(folder, 'swtpm-localca.conf'),
+    lines(
+      `statedir = ${ca}`,
+      `signingkey = ${ca}/signkey.pem`,
+      `issuercert = ${ca}/issuercert.pem`,
+      `certserial = ${ca}/certserial`,
+    ),
+  )
+  writeFileSync(
+    join(folder, 'swtpm-localca.options'),
+    lines('--platform-manufacturer "Free Software"', '--platform-version 2.1', '--platform-model QEMU'),
+  )
+  return { folder, state, ca, config }
+}
+
+interface Result {
+  readonly status: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+function setup(where: Site, program: string, args: readonly string[], stdio: number[] = []): Result {
+  const { status, stdout, stderr } = spawnSync(
+    bin('swtpm_setup'),
+    ['--tpm', `${program} socket`, '--tpm-state', where.state, '--config', where.config, ...args],
+    { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe', ...stdio] },
+  )
+  return { status, stdout, stderr }
+}
+
+function setUp(where: Site, program: string, ...args: string[]): Result {
+  const result = setup(where, program, args)
+  assert.equal(result.status, 0, `${result.stderr}${result.stdout}`)
+  return result
+}
+
+/** Starts a TPM 2 on the state and gives a way to run tpm2-tools with it. */
+async function tpm2Tools(
+  t: TestContext,
+  where: Site,
+  program: string,
+  ...args: string[]
+): Promise<{ run(tool: string, ...args: string[]): Buffer; stop(): Promise<void> }> {
+  const socket = join(where.folder, `socket-${randomBytes(4).toString('hex')}`)
+  const tpm = new Swtpm(
+    [
+      ...['socket', '--tpm2', '--tpmstate', `dir=${where.state}`, '--flags', 'startup-clear', ...args],
+      ...['--server', `type=unixio,path=${socket}`, '--ctrl', `type=unixio,path=${socket}.ctrl`],
+    ],
+    { program },
+  )
+  t.after(() => tpm.stop('SIGKILL'))
+  await tpm.until(() => existsSync(socket) && existsSync(`${socket}.ctrl`), 'its sockets exist')
+  return {
+    run: (tool, ...toolArgs) =>
+      execFileSync(tool, toolArgs, {
+        cwd: where.folder,
+        env: { ...process.env, TPM2TOOLS_TCTI: `swtpm:path=${socket}` },
+        stdio: ['ignore', 'pipe', 'ignore'],
+      }),
+    stop: async () => {
+      await tpm.stop()
+    },
+  }
+}
+
+const der = (where: Site, name: string): Buffer => readFileSync(join(where.folder, name))
+const publicKeyPem = (certificate: Buffer): string =>
+  new X509Certificate(certificate).publicKey.export({ type: 'spki', format: 'pem' }) as string
+
+/** Fails unless `certificate` leads to the root CA of `where`. */
+function verify(where: Site, certificate: Buffer): void {
+  const pem = join(where.folder, `${randomBytes(4).toString('hex')}.pem`)
+  writeFileSync(pem, new X509Certificate(certificate).toString())
+  const chain = [
+    '-CAfile',
+    `${where.ca}/swtpm-localca-rootca-cert.pem`,
+    '-untrusted',
+    `${where.ca}/issuercert.pem`,
+  ]
+  // The alternative name is critical and holds only a directory name, which openssl leaves to its caller.
+  execFileSync('openssl', ['verify', '-ignore_critical', ...chain, pem], { stdio: 'pipe' })
+}
+
+const LIBVIRT = [
+  ...['--tpm2', '--vmid', 'vm1:5e7ab3c1-0000-4000-8000-000000000001', '--createek', '--create-ek-cert'],
+  ...['--create-platform-cert', '--lock-nvram', '--not-overwrite'],
+]
+
+for (const program of TPMS) {
+  const named = (name: string): string =>
+    `${name} (${program === REFERENCE_SWTPM ? 'reference swtpm' : 'our swtpm'})`
+  const testTpm2 = (name: string, body: (t: TestContext) => Promise<void>): void => {
+    test(named(name), { skip: NO_TPM2_TOOLS || NO_OPENSSL }, body)
+  }
+
+  testTpm2("libvirt's command line makes a TPM 2 that tpm2-tools know", async (t) => {
+    const where = site(t)
+    const log = join(where.folder, 'log')
+    const { stdout } = setUp(
+      where,
+      program,
+      ...LIBVIRT,
+      '--logfile',
+      log,
+      '--write-ek-cert-files',
+      where.folder,
+    )
+    assert.equal(stdout, '')
+    assert.match(
+      readFileSync(log, 'utf8'),
+      /^Successfully created NVRAM area 0x1c00002 for RSA 2048 EK certificate\.$/m,
+    )
+    assert.match(readFileSync(log, 'utf8'), /^Successfully authored TPM state\.$/m)
+    const [rsa, ecc] = [der(where, 'ek-rsa2048.crt'), der(where, 'ek-secp384r1.crt')]
+
+    const tpm = await tpm2Tools(t, where, program)
+    assert.deepEqual(tpm.run('tpm2_nvread', '0x1c00002'), rsa)
+    assert.deepEqual(tpm.run('tpm2_nvread', '0x1c00016'), ecc)
+    const platform = tpm.run('tpm2_nvread', '0x1c08000')
+    assert.match(
+      tpm.run('tpm2_nvreadpublic', '0x1c00002').toString(),
+      /ppwrite\|writelocked\|writedefine\|ppread\|ownerread\|authread\|no_da\|written\|platformcreate/,
+    )
+    for (const [handle, certificate] of [
+      ['0x81010001', rsa],
+      ['0x81010016', ecc],
+    ] as const) {
+      tpm.run('tpm2_readpublic', '-c', handle, '-f', 'pem', '-o', 'ek.pem')
+      assert.equal(der(where, 'ek.pem').toString(), publicKeyPem(certificate))
+    }
+    // The standard template makes the same key again: the EK is what the certificate says to whoever re-creates it.
+    tpm.run('tpm2_createek', '-c', 'ek.ctx', '-G', 'rsa', '-u', 'again.pem', '-f', 'pem')
+    assert.equal(der(where, 'again.pem').toString(), publicKeyPem(rsa))
+
+    for (const certificate of [rsa, ecc, platform]) verify(where, certificate)
+    assert.equal(new X509Certificate(rsa).subject, 'CN=vm1:5e7ab3c1-0000-4000-8000-000000000001')
+    assert.match(
+      tpm.run('tpm2_getcap', 'pcrs').toString(),
+      /sha1: \[ \]\n {2}- sha256: \[ 0, 1,.*23 \]\n {2}- sha384: \[ \]\n {2}- sha512: \[ \]/,
+    )
+  })
+
+  testTpm2('a TPM 2 is reconfigured and keeps its keys', async (t) => {
+    const where = site(t)
+    setUp(where, program, '--tpm2', '--createek', '--create-spk', '--ecc')
+    setUp(where, program, '--tpm2', '--reconfigure', '--pcr-banks', 'sha1', '--pcr-banks', 'sha512,sha1')
+    const tpm = await tpm2Tools(t, where, program)
+    assert.match(
+      tpm.run('tpm2_getcap', 'pcrs').toString(),
+      /sha1: \[ 0,[\s\S]*sha256: \[ \][\s\S]*sha512: \[ 0,/,
+    )
+    assert.deepEqual(tpm.run('tpm2_getcap', 'handles-persistent').toString().match(/0x\w+/g), [
+      ...['0x81000001', '0x81010001', '0x81010016'],
+    ])
+  })
+
+  testTpm2('other algorithms, device keys and signing EKs have their places', async (t) => {
+    const where = site(t)
+    const algorithms = ['--ek1keyalgo', 'rsa3072', '--ek2keyalgo', 'ecc_nist_p256']
+    const devices = [
+      '--iakkeyalgo',
+      'secp384r1',
+      '--idevidkeyalgo',
+      'rsa2048',
+      '--allow-signing',
+      '--decryption',
+    ]
+    const files = ['--write-ek-cert-files', where.folder]
+    setUp(where, program, '--tpm2', '--create-ek-cert', ...algorithms, ...devices, ...files)
+    const tpm = await tpm2Tools(t, where, program)
+    assert.deepEqual(tpm.run('tpm2_getcap', 'handles-persistent').toString().match(/0x\w+/g), [
+      ...['0x8101000A', '0x8101001C', '0x81020000', '0x81020001'],
+    ])
+    const names = ['ek-rsa3072', 'ek-secp256r1', 'iak-secp384r1', 'idevid-rsa2048']
+    for (const [index, name] of ['0x1c0001c', '0x1c0000a', '0x1c90100', '0x1c90200'].entries()) {
+      const certificate = tpm.run('tpm2_nvread', name)
+      assert.deepEqual(certificate, der(where, `${names[index]}.crt`))
+      verify(where, certificate)
+    }
+    const usage = execFileSync(
+      'openssl',
+      ['x509', '-inform', 'der', '-noout', '-ext', 'keyUsage', '-in', 'ek-rsa3072.crt'],
+      { cwd: where.folder, encoding: 'utf8' },
+    )
+    assert.match(usage, /critical\s+Digital Signature, Key Encipherment/)
+    assert.equal(tpm.run('tpm2_nvread', '0x1c0001d').readUInt32BE(4), 0x000600f2)
+  })
+
+  testTpm2('encrypted state opens with the passphrase that came over a descriptor', async (t) => {
+    const where = site(t)
+    const [password, wrong] = [join(where.folder, 'password'), join(where.folder, 'wrong')]
+    writeFileSync(password, 'correct horse')
+    writeFileSync(wrong, 'battery staple')
+    const fd = openSync(password, 'r')
+    const args = ['--tpm2', '--createek', '--pwdfile-fd', '3', '--cipher', 'aes-256-cbc']
+    const result = setup(where, program, args, [fd])
+    closeSync(fd)
+    assert.equal(result.status, 0, result.stderr)
+    const statePath = join(where.state, 'tpm2-00.permall')
+    const state = readFileSync(statePath)
+    assert.equal(state.readUInt16BE(4) & 9, 9, 'the state is encrypted with a 256 bit key')
+
+    const refused = setup(where, program, [
+      ...['--tpm2', '--reconfigure', '--pcr-banks', 'sha512', '--pwdfile', wrong, '--cipher', 'aes-256-cbc'],
+    ])
+    assert.equal(refused.status, 1)
+    assert.deepEqual(readFileSync(statePath), state, 'a failed reconfiguration keeps the TPM')
+
+    const tpm = await tpm2Tools(t, where, program, '--key', `pwdfile=${password},mode=aes-256-cbc`)
+    assert.match(tpm.run('tpm2_getcap', 'handles-persistent').toString(), /0x81010001/)
+  })
+
+  test(named('a TPM 1.2 gets an EK, certificates and an owner'), async (t) => {
+    for (const [args, ownerAuth] of [
+      [['--take-ownership', '--ownerpass', 'owner', '--srkpass', 'srk'], sha1('owner')],
+      [['--take-ownership', '--owner-well-known', '--srk-well-known'], sha1(Buffer.alloc(20))],
+      [['--take-ownership'], sha1('ooo')],
+    ] as const) {
+      const where = site(t)
+      const certs = [
+        '--create-ek-cert',
+        '--create-platform-cert',
+        '--lock-nvram',
+        '--write-ek-cert-files',
+        where.folder,
+      ]
+      setUp(where, program, ...args, ...certs)
+      const certificate = der(where, 'ek-rsa2048.crt')
+      verify(where, certificate)
+
+      const tpm = TpmProcess.start({
+        command: TpmCommandLine.parse(`${program} socket`),
+        tpm2: false,
+        stateUri: new StateLocation(where.state).uri,
+        args: [],
+        passedFds: [],
+        logFile: join(where.folder, 'log'),
+      })
+      try {
+        await tpm.ready()
+        const stored = await ownerNvRead(tpm, ownerAuth, certificate.length + 7)
+        assert.deepEqual(
+          stored.subarray(0, 7),
+          concat(u16(0x1001), u8(0), u16(certificate.length + 2), u16(0x1002)),
+        )
+        assert.deepEqual(stored.subarray(7), certificate)
+        await assert.rejects(ownerNvRead(tpm, sha1('not the owner'), 10), /TPM_NV_ReadValue failed: 0x1$/)
+      } finally {
+        await tpm.stop()
+      }
+    }
+  })
+
+  test(named('existing state is refused, kept or erased'), (t) => {
+    for (const [args, name] of [
+      [['--tpm2'], 'tpm2-00.permall'],
+      [[], 'tpm-00.permall'],
+    ] as const) {
+      const where = site(t)
+      const path = join(where.state, name)
+      writeFileSync(path, 'DUMMY')
+      const refused = setup(where, program, args)
+      assert.equal(refused.status, 1)
+      assert.match(refused.stderr, /Found existing TPM state .*; pass --overwrite/)
+      const kept = setUp(where, program, ...args, '--not-overwrite')
+      assert.match(kept.stdout, /Not overwriting existing state file\./)
+      assert.equal(readFileSync(path, 'utf8'), 'DUMMY')
+      setUp(where, program, ...args, '--overwrite')
+      assert.notEqual(readFileSync(path, 'utf8'), 'DUMMY')
+    }
+  })
+
+  test(named('the state may be one file'), (t) => {
+    const where = site(t)
+    const file = join(where.folder, 'state.bin')
+    setUp({ ...where, state: `file://${file}` }, program, '--tpm2', '--createek')
+    assert.equal(readFileSync(file).readBigUInt64LE(0), 0x737774706d6c696en)
+    assert.equal(setup({ ...where, state: `file://${file}` }, program, ['--tpm2']).status, 1)
+  })
+
+  test(named('a certificate tool that fails leaves no state, no process and no file'), (t) => {
+    const where = site(t)
+    const tool = join(where.folder, 'tool')
+    writeFileSync(tool, '#!/bin/sh\necho working\necho reason >&2\nexit 7\n', { mode: 0o755 })
+    writeFileSync(where.config, `create_certs_tool = ${tool}\n`)
+    const before = certificateFolders()
+    const failed = setup(where, program, ['--tpm2', '--create-ek-cert'])
+    assert.equal(failed.status, 1)
+    assert.match(failed.stdout, /^tool: working$/m)
+    assert.match(failed.stderr, /tool exit with status 7: reason/)
+    assert.match(failed.stderr, /An error occurred\. Authoring the TPM state failed\./)
+    assert.deepEqual(statesIn(where), [])
+    assert.deepEqual(certificateFolders(), before)
+  })
+
+  test(named('a signal in the middle of a setup leaves nothing behind'), async (t) => {
+    const where = site(t)
+    const [tool, started] = [join(where.folder, 'tool'), join(where.folder, 'started')]
+    writeFileSync(tool, `#!/bin/sh\necho $$ > ${started}\nexec sleep 600\n`, { mode: 0o755 })
+    writeFileSync(where.config, `create_certs_tool = ${tool}\n`)
+    const before = certificateFolders()
+    const child: ChildProcess = spawn(
+      bin('swtpm_setup'),
+      [
+        ...['--tpm', `${program} socket`, '--tpm-state', where.state, '--config', where.config],
+        ...['--tpm2', '--create-ek-cert'],
+      ],
+      { stdio: 'ignore' },
+    )
+    const ended = new Promise((resolve) => child.once('exit', resolve))
+    await waitFor(() => existsSync(started) && readFileSync(started, 'utf8').endsWith('\n'), {
+      what: 'the tool',
+    })
+    child.kill('SIGTERM')
+    assert.equal(await ended, 128 + 15)
+    assert.deepEqual(statesIn(where), [])
+    assert.deepEqual(certificateFolders(), before)
+    const pid = Number(readFileSync(started, 'utf8'))
+    await waitFor(() => !isRunning(pid), { what: 'the end of the tool' })
+  })
+}
+
+const statesIn = (where: Site): string[] => readdirSync(where.state).filter((name) => name !== '.lock')
+const certificateFolders = (): string[] =>
+  readdirSync(tmpdir()).filter((name) => name.startsWith('swtpm_setup.certs.'))
+
+/** Ended counts when it is reaped, or waits for whoever will reap it. */
+function isRunning(pid: number): boolean {
+  try {
+    return !/^\d+ \(.*\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
+  } catch {
+    return false
+  }
+}
+
+/** TPM_NV_ReadValue of the EK certificate with the owner's authorisation, as a locked TPM 1.2 wants it. */
+async function ownerNvRead(tpm: TpmProcess, ownerAuth: Buffer, length: number): Promise<Buffer> {
+  const { handle, nonceEven } = authSession(await tpm.transmit('TPM_OIAP', oiap()))
+  const ordinal = u32(0xcf)
+  const parameters = concat(u32(NV_INDEX_EK_CERT), u32(0), u32(length))
+  const [nonceOdd, endSession] = [randomBytes(20), u8(0)]
+  const proof = createHmac('sha1', ownerAuth)
+    .update(concat(sha1(concat(ordinal, parameters)), nonceEven, nonceOdd, endSession))
+    .digest()
+  const body = concat(ordinal, parameters, u32(handle), nonceOdd, endSession, proof)
+  const response = await tpm.transmit('TPM_NV_ReadValue', concat(u16(0xc2), u32(6 + body.length), body))
+  return response.subarray(14, 14 + response.readUInt32BE(10))
+}
+
+test('first callers of a CA that is not there yet share one CA and no serial number', async (t) => {
+  const where = site(t)
+  const key = `c0${'01'.repeat(255)}`
+  const spec = ['--tpm-spec-family', '2.0', '--tpm-spec-level', '0', '--tpm-spec-revision', '164']
+  const attributes = ['--tpm-manufacturer', 'id:00001014', '--tpm-model', 'swtpm', '--tpm-version', 'id:1']
+  const folders = Array.from({ length: 6 }, (_, index) => join(where.folder, `vm${index}`))
+  await Promise.all(
+    folders.map(async (folder) => {
+      mkdirSync(folder)
+      const files = ['--configfile', `${where.folder}/swtpm-localca.conf`, '--optsfile', '/dev/null']
+      const args = ['--type', 'ek', '--ek', key, '--dir', folder, '--tpm2', ...files, ...spec, ...attributes]
+      const child = spawn(bin('swtpm_localca'), args, { stdio: 'ignore' })
+      assert.equal(await new Promise((resolve) => child.once('exit', resolve)), 0)
+    }),
+  )
+  const certificates = folders.map((folder) => new X509Certificate(readFileSync(join(folder, 'ek.cert'))))
+  const issuer = new X509Certificate(readFileSync(join(where.ca, 'issuercert.pem')))
+  assert.ok(certificates.every((certificate) => certificate.verify(issuer.publicKey)))
+  assert.equal(new Set(certificates.map(({ serialNumber }) => serialNumber)).size, folders.length)
+  for (const name of ['signkey.pem', 'swtpm-localca-rootca-privkey.pem']) {
+    assert.equal(statSync(join(where.ca, name)).mode & 0o777, 0o600, name)
+  }
+})
+
+const RSA_KEY = ['--modulus', `b9${'01'.repeat(255)}`]
+const ECC_KEY = [
+  ...['--ecc-x', '61eaf811ea582656ca2a835dd1b9cd63eb196d7ff62711d6e9b8f85e580a47ca'],
+  ...['--ecc-y', 'a51efdc71fd6c791a24a75beb50526aa81b44cc598e65b2d5e116084aea4cb5b'],
+]
+const SPEC = ['--tpm-spec-family', '2.0', '--tpm-spec-level', '0', '--tpm-spec-revision', '164']
+const PLATFORM = [
+  ...['--type', 'platform', '--platform-manufacturer', 'Free Software'],
+  ...['--platform-model', 'QEMU', '--platform-version', '2.1'],
+]
+
+test('certificates are byte for byte those of the reference', { skip: NO_REFERENCE_CERT }, async (t) => {
+  const where = site(t)
+  setUp(where, TPMS[0]!, '--tpm2', '--create-ek-cert') // for the CA
+  const common = [
+    ...['--signkey', `${where.ca}/signkey.pem`, '--issuercert', `${where.ca}/issuercert.pem`, '--days', '-1'],
+    ...['--tpm-manufacturer', 'id:00001014', '--tpm-model', 'swtpm', '--tpm-version', 'id:20191023'],
+  ]
+  const cases: Readonly<Record<string, readonly string[]>> = {
+    'TPM 2 EK': ['--tpm2', ...RSA_KEY, ...SPEC, '--subject', 'CN=vm1:uuid'],
+    'TPM 2 EK that signs': [
+      '--tpm2',
+      ...RSA_KEY,
+      ...SPEC,
+      '--allow-signing',
+      '--subject',
+      'OU=foo,L=New York,C=US',
+    ],
+    'TPM 2 EK for both': [
+      '--tpm2',
+      ...RSA_KEY,
+      ...SPEC,
+      '--allow-signing',
+      '--decryption',
+      '--serial',
+      '300',
+    ],
+    'TPM 2 EK with odd characters': ['--tpm2', ...RSA_KEY, ...SPEC, '--subject', 'CN=`ls`&; #12>"*h\u00e4'],
+    'TPM 2 ECC EK': ['--tpm2', ...ECC_KEY, ...SPEC, '--subject', 'CN=x'],
+    'TPM 2 platform': ['--tpm2', ...RSA_KEY, ...PLATFORM, '--subject', 'CN=x'],
+    'TPM 1.2 EK with header': [...RSA_KEY, ...SPEC, '--add-header'],
+    'TPM 1.2 platform': [...RSA_KEY, ...PLATFORM],
+  }
+  for (const [name, args] of Object.entries(cases)) {
+    await t.test(name, () => {
+      const make = (program: string, file: string): Buffer => {
+        execFileSync(program, [...common, ...args, '--out-cert', join(where.folder, file)], { stdio: 'pipe' })
+        return der(where, file)
+      }
+      // The validity begins at the second of the call: a pair that straddles one is made again.
+      const pairs = Array.from({ length: 5 }, () => [
+        make(bin('swtpm_cert'), 'ours'),
+        make(REFERENCE_CERT, 'theirs'),
+      ])
+      assert.ok(pairs.some(([ours, theirs]) => ours!.equals(theirs!)))
+    })
+  }
+})
+
+test('capabilities are announced as libvirt reads them', () => {
+  const printed = execFileSync(bin('swtpm_setup'), ['--print-capabilities'], { encoding: 'utf8' })
+  const capabilities = JSON.parse(printed) as { type: string; features: string[] }
+  assert.equal(capabilities.type, 'swtpm_setup')
+  for (const feature of ['tpm-1.2', 'tpm-2.0', 'cmdarg-pwdfile-fd', 'cmdarg-reconfigure-pcr-banks']) {
+    assert.ok(capabilities.features.includes(feature), feature)
+  }
+})
+
+test('a user gets a configuration with a CA of their own, and a TPM from it', (t) => {
+  const folder = temporaryDirectory(t)
+  const run = (choices: string): Result => {
+    const { status, stdout, stderr } = spawnSync(bin('swtpm_setup'), ['--create-config-files', choices], {
+      encoding: 'utf8',
+      env: { ...process.env, XDG_CONFIG_HOME: folder },
+    })
+    return { status, stdout, stderr }
+  }
+  assert.equal(run('root').status, 0)
+  assert.deepEqual(readdirSync(folder).sort(), [
+    'swtpm-localca.conf',
+    'swtpm-localca.options',
+    'swtpm_setup.conf',
+    'var',
+  ])
+  assert.match(run('root').stderr, /swtpm_setup\.conf already exists\. Refusing to overwrite\./)
+  assert.equal(run('root,skip-if-exist').status, 0)
+  assert.equal(run('root,overwrite').status, 0)
+  assert.match(run('overwrite,skip-if-exist').stderr, /cannot both be used/)
+
+  const state = join(folder, 'state')
+  mkdirSync(state)
+  const result = spawnSync(bin('swtpm_setup'), ['--tpm2', '--tpm-state', state, '--create-ek-cert'], {
+    encoding: 'utf8',
+    env: { ...process.env, XDG_CONFIG_HOME: folder },
+  })
+  assert.equal(result.status, 0, result.stderr)
+  assert.ok(existsSync(join(folder, 'var/lib/swtpm-localca/issuercert.pem')))
+})
+
+test('the programs run through a symbolic link, from anywhere', (t) => {
+  const folder = temporaryDirectory(t)
+  for (const name of ['swtpm_setup', 'swtpm_localca', 'swtpm_cert']) {
+    execFileSync('ln', ['-s', bin(name), join(folder, name)])
+    assert.match(
+      execFileSync(join(folder, name), ['--version'], { cwd: '/', encoding: 'utf8' }),
+      /version \d+\.\d+\.\d+/,
+    )
+    assert.match(execFileSync(join(folder, name), ['--help'], { cwd: '/', encoding: 'utf8' }), /Usage: /)
+  }
+})
