@@ -15,12 +15,12 @@ import { KERNEL_SERIES } from './vm/kernel.mjs'
 
 /**
  * @param {object} wanted
- * @param {import('./setup/packages.mjs').Purpose} wanted.purpose
+ * @param {import('./setup/packages.mjs').Need[]} wanted.needs
  * @param {string[]} wanted.kernels series to have at hand for the virtual machine
  */
-export async function setUp({ purpose, kernels }) {
+export async function setUp({ needs, kernels }) {
   checkNode()
-  await runSteps([debianPackages(purpose), npmPackages(), nativeLayer()])
+  await runSteps([debianPackages(needs), npmPackages(), nativeLayer()])
   await step('Bundle the programs', buildPrograms)
   await runSteps(kernels.map(kernel))
 }
@@ -33,7 +33,7 @@ function checkNode() {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   runMain(async () => {
-    await setUp({ purpose: 'test', kernels: KERNEL_SERIES })
+    await setUp({ needs: ['vm', 'test'], kernels: KERNEL_SERIES })
     say('Everything is there: `npm start` shows it at work, `npm test` tests it.')
   })
 }

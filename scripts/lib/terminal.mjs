@@ -3,7 +3,7 @@
 import process from 'node:process'
 import { UserError } from './command.mjs'
 
-const colored = process.stderr.isTTY && !process.env.NO_COLOR
+const colored = (process.stderr.isTTY || process.env.FORCE_COLOR) && !process.env.NO_COLOR
 const live = process.stderr.isTTY && !process.env.CI
 
 /** @param {number} code @returns {(text: string) => string} */

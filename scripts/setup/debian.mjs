@@ -3,9 +3,9 @@
 import { installPackages, missingPackages } from './apt.mjs'
 import { packagesFor } from './packages.mjs'
 
-/** @param {import('./packages.mjs').Purpose} purpose @returns {import('./steps.mjs').SetupStep} */
-export function debianPackages(purpose) {
-  const missing = () => missingPackages(packagesFor(purpose))
+/** @param {import('./packages.mjs').Need[]} needs @returns {import('./steps.mjs').SetupStep} */
+export function debianPackages(needs) {
+  const missing = () => missingPackages(packagesFor(needs))
   return {
     title: 'Debian packages',
     isDone: () => missing().length === 0,

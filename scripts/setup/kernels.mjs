@@ -7,8 +7,7 @@ export function kernel(series) {
   return {
     title: `Debian's kernel ${series}`,
     isDone: () => isKernelAtHand(series),
-    announce: () =>
-      `Fetch Debian's kernel ${series} for the virtual machine (it is not installed)`,
+    announce: () => `Fetch Debian's kernel ${series} for the virtual machine (it is not installed)`,
     run: (progress) => ensureKernel(series, progress),
   }
 }

@@ -23,9 +23,6 @@ import { acceleratorArguments } from './accelerator.mjs'
 import { ensureInitramfs, guestScript } from './initramfs.mjs'
 import { cutAtToken } from './token-stream.mjs'
 
-/** A shell without anyone's start-up files: what they do in a blink can take long on an emulated processor. */
-export const INTERACTIVE_SHELL = ['env', String.raw`PS1=\u@\h:\w\$ `, 'bash', '--norc', '-i']
-
 const BOOT_TIMEOUT_MS = 180_000
 const DRAIN_TIMEOUT_MS = 10_000
 

@@ -3,9 +3,10 @@
 
 import { parseArgs } from 'node:util'
 import { UserError } from '../lib/command.mjs'
+import { INTERACTIVE_SHELL } from '../lib/interactive-shell.mjs'
 import { note, runMain } from '../lib/terminal.mjs'
 import { ensureKernel, KERNEL_SERIES } from './kernel.mjs'
-import { INTERACTIVE_SHELL, runInGuest } from './machine.mjs'
+import { runInGuest } from './machine.mjs'
 
 const USAGE = `Usage: npm run vm -- [OPTION…] [--] COMMAND…
        npm run vm -- --shell
