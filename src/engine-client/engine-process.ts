@@ -24,8 +24,8 @@ export interface EngineOptions {
   readonly seccomp: 'none' | 'log' | 'kill'
   readonly logLevel: number
   readonly logPrefix: string
-  /** Where libtpms's debug output goes. */
-  readonly logFd: number
+  /** Where libtpms's debug output goes; nowhere when undefined. */
+  readonly logFd: number | undefined
   /** Whom the engine runs as; ourselves when undefined. */
   readonly user: { readonly uid: number; readonly gid: number } | undefined
 }
@@ -65,7 +65,7 @@ export function startEngine(options: EngineOptions): StartedEngine {
   try {
     // Detached: a terminal's ^C reaches the supervisor alone, which then ends the engine in order.
     const child = spawn(enginePath(), engineArguments(options), {
-      stdio: ['ignore', 'ignore', options.logFd, theirs, options.stateFd],
+      stdio: ['ignore', 'ignore', options.logFd ?? 'ignore', theirs, options.stateFd],
       detached: true,
       ...(options.user && { uid: options.user.uid, gid: options.user.gid }),
       cwd: '/',

@@ -4,6 +4,8 @@ import type { EngineOptions } from '../engine-client/engine-process.ts'
 import { log } from '../log.ts'
 import type { User } from './privileges.ts'
 
+const STDERR = 2
+
 export function engineOptions(
   config: CommonConfig & { readonly state: StateLocation },
   stateFd: number,
@@ -25,7 +27,8 @@ export function engineOptions(
     seccomp: config.seccomp,
     logLevel: config.log.level,
     logPrefix: config.log.prefix,
-    logFd: log.fd,
+    // A terminal is let go once we are in the background; the engine must not hold on to it.
+    logFd: config.daemonize && log.fd <= STDERR ? undefined : log.fd,
     user,
   }
 }

@@ -1,0 +1,192 @@
+/** How TPMs begin and end: signals, crashes of either process, locks, pid files, daemons. */
+import assert from 'node:assert/strict'
+import { existsSync, readdirSync, readFileSync, symlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { RawConnection } from '../support/raw-connection.ts'
+import { bin, Swtpm, startSocketTpm, temporaryDirectory } from '../support/swtpm.ts'
+import { responseCode, TPM2 } from '../support/tpm-commands.ts'
+import { waitFor } from '../support/wait.ts'
+
+/** The engine of a supervisor: its child process. */
+function enginePid(supervisor: number): number {
+  const children = readFileSync(`/proc/${supervisor}/task/${supervisor}/children`, 'utf8').trim().split(' ')
+  for (const pid of children) {
+    if (readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === 'tpm-engine') return Number(pid)
+  }
+  throw new Error(`process ${supervisor} has no engine`)
+}
+
+const alive = (pid: number): boolean => {
+  try {
+    // A zombie has ended.
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
+  } catch {
+    return false
+  }
+}
+
+async function roundTrip(path: string): Promise<number> {
+  const data = await RawConnection.open(path)
+  data.write(TPM2.getRandom())
+  const response = await data.readResponse()
+  data.close()
+  return responseCode(response)
+}
+
+describe('SIGTERM', () => {
+  it('ends cleanly: exit 0, no socket files, no engine, and the state starts again', async (t) => {
+    const { swtpm, directory, dataPath, controlPath } = await startSocketTpm(t)
+    const engine = enginePid(swtpm.pid)
+    assert.equal(await roundTrip(dataPath), 0)
+    assert.equal(await swtpm.stop(), 0)
+    assert.equal(existsSync(dataPath), false)
+    assert.equal(existsSync(controlPath), false)
+    assert.equal(alive(engine), false)
+    const again = await startSocketTpm(t, ['--tpm2', '--flags', 'startup-state'], { directory })
+    assert.equal(await roundTrip(again.dataPath), 0)
+    assert.equal(await again.swtpm.stop(), 0)
+  })
+
+  it('ends right after a client has closed', async (t) => {
+    const { swtpm, dataPath } = await startSocketTpm(t)
+    for (let i = 0; i < 3; i++) assert.equal(await roundTrip(dataPath), 0)
+    assert.equal(await swtpm.stop(), 0)
+  })
+
+  it('ends while a key is being made, by cancelling it', async (t) => {
+    const { swtpm, dataPath } = await startSocketTpm(t)
+    const data = await RawConnection.open(dataPath)
+    data.write(TPM2.createPrimaryRsa(3072, Buffer.from('cancel me')))
+    // The command is with the engine once its pump thread is at work.
+    const engine = enginePid(swtpm.pid)
+    await waitFor(() => busyThread(engine), { what: 'the engine to work' })
+    assert.equal(await swtpm.stop(), 0)
+    data.close()
+  })
+})
+
+function busyThread(pid: number): boolean {
+  return readdirSync(`/proc/${pid}/task`).some(
+    (task) => readFileSync(`/proc/${pid}/task/${task}/stat`, 'utf8').split(') ')[1]?.[0] === 'R',
+  )
+}
+
+describe('a process that is killed', () => {
+  it('engine: clients see the end at once, the supervisor says why and exits 1', async (t) => {
+    const { swtpm, dataPath, controlPath } = await startSocketTpm(t)
+    const data = await RawConnection.open(dataPath)
+    const control = await RawConnection.open(controlPath)
+    data.write(TPM2.createPrimaryRsa(3072, Buffer.from('never')))
+    process.kill(enginePid(swtpm.pid), 'SIGKILL')
+    await data.readToEnd()
+    await control.readToEnd()
+    assert.equal(await swtpm.exited, 1)
+    assert.match(swtpm.stderr, /engine has ended unexpectedly: it was killed by SIGKILL/)
+  })
+
+  it('supervisor: the engine stores, ends, and lets the lock go', async (t) => {
+    const { swtpm, directory, dataPath } = await startSocketTpm(t)
+    const engine = enginePid(swtpm.pid)
+    assert.equal(await roundTrip(dataPath), 0)
+    await swtpm.stop('SIGKILL')
+    await waitFor(() => !alive(engine), { what: 'the engine to end' })
+    const again = await startSocketTpm(t, ['--tpm2', '--flags', 'startup-state'], { directory })
+    assert.equal(await roundTrip(again.dataPath), 0)
+  })
+})
+
+describe('one state, two instances', () => {
+  it('starts only one, and says who holds the state', async (t) => {
+    const { swtpm, directory } = await startSocketTpm(t)
+    const link = join(temporaryDirectory(t), 'link')
+    symlinkSync(directory, link)
+    const second = new Swtpm([
+      ...['socket', '--tpm2', '--flags', 'startup-clear', '--tpmstate', `dir=${link}`],
+      ...['--server', `type=unixio,path=${link}2`],
+    ])
+    t.after(() => second.stop('SIGKILL'))
+    assert.equal(await second.exited, 1)
+    assert.match(
+      second.stderr,
+      new RegExp(`Cannot lock state directory "${link}": held by process ${swtpm.pid}\\n`),
+    )
+  })
+
+  it('says what is wrong with a state directory that is not there', async (t) => {
+    const missing = join(temporaryDirectory(t), 'missing')
+    const swtpm = new Swtpm([
+      'socket',
+      '--tpm2',
+      '--tpmstate',
+      `dir=${missing}`,
+      '--ctrl',
+      `type=unixio,path=${missing}c`,
+    ])
+    t.after(() => swtpm.stop('SIGKILL'))
+    assert.equal(await swtpm.exited, 1)
+    assert.match(swtpm.stderr, new RegExp(`Cannot open state directory "${missing}": ENOENT`))
+  })
+})
+
+describe('background and pid file', () => {
+  it('-d returns when the TPM is ready; the pid file names the TPM and goes with it', async (t) => {
+    const directory = temporaryDirectory(t)
+    const pidFile = join(directory, 'pid')
+    const dataPath = join(directory, 'data')
+    const parent = new Swtpm([
+      ...['socket', '-d', '--tpm2', '--flags', 'startup-clear', '--tpmstate', `dir=${directory}`],
+      ...['--server', `type=unixio,path=${dataPath}`, '--pid', `file=${pidFile}`],
+    ])
+    assert.equal(await parent.exited, 0, parent.stderr)
+    const pid = Number(readFileSync(pidFile, 'utf8'))
+    t.after(() => alive(pid) && process.kill(pid, 'SIGKILL'))
+    assert.notEqual(pid, parent.pid)
+    assert.match(readFileSync(`/proc/${pid}/cmdline`, 'utf8'), /swtpm\0socket\0/)
+    assert.equal(await roundTrip(dataPath), 0)
+    process.kill(pid, 'SIGTERM')
+    await waitFor(() => !alive(pid), { what: 'the daemon to end' })
+    assert.equal(existsSync(pidFile), false)
+  })
+
+  it('-d reports a failure to the one who waits', async (t) => {
+    const directory = temporaryDirectory(t)
+    const parent = new Swtpm([
+      ...['socket', '-d', '--tpm2', '--flags', 'startup-clear', '--tpmstate', `dir=${directory}/missing`],
+      ...['--server', `type=unixio,path=${directory}/data`],
+    ])
+    assert.equal(await parent.exited, 1)
+    assert.match(parent.stderr, /Cannot open state directory/)
+  })
+})
+
+describe('the executables', () => {
+  it('run through a symlink, from any directory, and keep their pid', async (t) => {
+    const directory = temporaryDirectory(t)
+    const link = join(directory, 'my-swtpm')
+    symlinkSync(bin('swtpm'), link)
+    const swtpm = new Swtpm(
+      [
+        ...['socket', '--tpm2', '--flags', 'startup-clear', '--tpmstate', 'dir=.'],
+        ...['--server', 'type=unixio,path=data', '--pid', 'file=pid'],
+      ],
+      { program: link, cwd: directory },
+    )
+    t.after(() => swtpm.stop('SIGKILL'))
+    await swtpm.until(() => existsSync(join(directory, 'data')), 'its socket exists')
+    assert.equal(await roundTrip(join(directory, 'data')), 0)
+    assert.equal(Number(readFileSync(join(directory, 'pid'), 'utf8')), swtpm.pid)
+    assert.equal(await swtpm.stop(), 0)
+  })
+})
+
+describe('the engine process', () => {
+  it('has no descriptors but its own', async (t) => {
+    const { swtpm } = await startSocketTpm(t)
+    const open = readdirSync(`/proc/${enginePid(swtpm.pid)}/fd`).map(Number)
+    assert.ok(
+      open.every((fd) => fd < 16),
+      `descriptors ${open.join(', ')}`,
+    )
+  })
+})

@@ -1,0 +1,178 @@
+/**
+ * What bad input is answered with, number by number: the reference's answers, which clients have come to rely on.
+ */
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import { RawConnection } from '../support/raw-connection.ts'
+import { type SocketTpm, startSocketTpm } from '../support/swtpm.ts'
+import { hex32, responseCode, TPM2, tpm2 } from '../support/tpm-commands.ts'
+
+const cleanups: (() => unknown)[] = []
+const suite = { after: (undo: () => unknown): void => void cleanups.push(undo) }
+
+describe('data channel', () => {
+  let tpm: SocketTpm
+  let data: RawConnection
+
+  before(async () => {
+    tpm = await startSocketTpm(suite)
+    data = await RawConnection.open(tpm.dataPath)
+  })
+  after(async () => {
+    data.close()
+    for (const cleanup of cleanups.splice(0)) await cleanup()
+  })
+
+  const getRandom = TPM2.getRandom()
+  const sized = (size: number): Buffer => {
+    const command = Buffer.from(getRandom)
+    command.writeUInt32BE(size, 2)
+    return command
+  }
+  const cases: [what: string, command: Buffer, code: number][] = [
+    ['size field 0', sized(0), 0x142],
+    ['size field 9', sized(9), 0x142],
+    ['size field one too small', sized(11), 0x142],
+    ['size field one too large', sized(13), 0x142],
+    ['size field 4097', sized(4097), 0x142],
+    ['two commands in one write', Buffer.concat([getRandom, getRandom]), 0x142],
+    ['header only', tpm2(0x17b), 0x1da],
+    ['bad tag', Buffer.from('80030000000c0000017b0008', 'hex'), 0x84],
+    ['sessions tag without an area', Buffer.from('80020000000c0000017b0008', 'hex'), 0x9a],
+    ['unknown command code', tpm2(0xdeadbeef), 0x143],
+    ['authSize 0', tpm2(0x182, ['00000010', '00000000', '00000000'], true), 0x95],
+    ['authSize too large', tpm2(0x182, ['00000010', '0000ffff', '400000090000000000'], true), 0x95],
+    ['SetLocality where it is not allowed', Buffer.from('80010000000b2000100003', 'hex'), 0x101],
+  ]
+  for (const [what, command, code] of cases) {
+    it(`answers ${what} with 0x${code.toString(16)}, once`, async () => {
+      data.write(command)
+      assert.equal(responseCode(await data.readResponse()), code)
+      data.write(getRandom)
+      assert.equal(responseCode(await data.readResponse()), 0)
+      assert.equal(data.unread, 0)
+    })
+  }
+
+  it('takes a command in two writes', async () => {
+    data.write(getRandom.subarray(0, 7))
+    await new Promise((resolve) => setImmediate(resolve))
+    data.write(getRandom.subarray(7))
+    assert.equal(responseCode(await data.readResponse()), 0)
+  })
+
+  it('answers fewer bytes than a header with an error and goes on', async () => {
+    data.write('8001')
+    assert.notEqual(responseCode(await data.readResponse()), 0)
+    data.write(getRandom)
+    assert.equal(responseCode(await data.readResponse()), 0)
+  })
+
+  it('takes the TCG prefix and answers with one', async () => {
+    data.write(
+      Buffer.concat([
+        Buffer.from('0000000800', 'hex'),
+        Buffer.from(hex32(getRandom.length), 'hex'),
+        getRandom,
+      ]),
+    )
+    const length = (await data.read(4)).readUInt32BE()
+    const response = await data.read(length)
+    assert.equal(responseCode(response), 0)
+    assert.equal((await data.read(4)).readUInt32BE(), 0)
+  })
+})
+
+describe('control channel', () => {
+  let tpm: SocketTpm
+  let control: RawConnection
+
+  before(async () => {
+    tpm = await startSocketTpm(suite)
+    control = await RawConnection.open(tpm.controlPath)
+  })
+  after(async () => {
+    control.close()
+    for (const cleanup of cleanups.splice(0)) await cleanup()
+  })
+
+  const cases: [what: string, request: string, reply: string][] = [
+    ['an unknown code', '000000ff', '0000000a'],
+    ['extra bytes on a command without a body', '0000000f 00', '00000003'],
+    ['extra bytes on INIT', '00000002 0000000000', '00000003'],
+    ['locality 5', '00000005 05', '0000003d'],
+    ['locality 5 for RESET_TPMESTABLISHED', '0000000b 05', '0000003d'],
+    ['SET_LOCALITY with the whole union, as QEMU sends it', '00000005 00000000', '00000000'],
+    ['a bad blob type', '0000000c 00000000 00000007 00000000', '00000800'],
+    ['SET_STATEBLOB on a running TPM', '0000000d 00000000 00000001 00000004 00000000', '0000000a'],
+    ['SET_BUFFERSIZE of a running TPM', '00000011 00001000', '0000000a'],
+    ['SET_DATAFD without a descriptor', '00000010', '0000001f'],
+  ]
+  for (const [what, request, reply] of cases) {
+    it(`answers ${what} with ${reply}`, async () => {
+      control.write(request)
+      assert.equal((await control.read(4)).toString('hex'), reply)
+      control.write('00000001')
+      assert.equal((await control.read(8)).toString('hex'), '000000000001ffff')
+      assert.equal(control.unread, 0)
+    })
+  }
+
+  it('gives no bytes for an offset past the end', async () => {
+    control.write('0000000c 00000000 00000001 00ffffff')
+    const reply = await control.read(16)
+    assert.equal(reply.readUInt32BE(0), 0)
+    assert.equal(reply.readUInt32BE(12), 0)
+  })
+
+  it('closes when a body stays short', async () => {
+    const other = await reconnect()
+    other.write('00000002 0000')
+    assert.equal((await other.readToEnd()).length, 0)
+    control = await RawConnection.open(tpm.controlPath)
+  })
+
+  it('closes on a blob of more than 512 KiB', async () => {
+    const other = await reconnect()
+    other.write('0000000d 00000000 00000001 00080001')
+    assert.equal((await other.readToEnd()).length, 0)
+    control = await RawConnection.open(tpm.controlPath)
+  })
+
+  it('refuses verbs that need a running TPM once it has stopped', async () => {
+    control.write('0000000e')
+    assert.equal((await control.read(4)).readUInt32BE(), 0)
+    for (const request of [
+      '00000004',
+      '0000000b00',
+      '00000006',
+      '00000009',
+      '0000000a',
+      '0000000c000000000000000100000000',
+    ]) {
+      control.write(request)
+      assert.equal((await control.read(4)).readUInt32BE(), 0x0a, request)
+    }
+    for (const [garbage, result] of [
+      ['00000004 deadbeef', 3],
+      ['00000008 deadbeefdeadbeef', 3],
+    ] as const) {
+      control.write(`0000000d 00000000 00000001 ${garbage}`)
+      assert.equal((await control.read(4)).readUInt32BE(), result)
+    }
+    control.write('0000000d 00000000 00000007 00000004 deadbeef')
+    assert.equal((await control.read(4)).readUInt32BE(), 3)
+  })
+
+  it('lets a stopped TPM answer every command with failure', async () => {
+    const data = await RawConnection.open(tpm.dataPath)
+    data.write(TPM2.getRandom())
+    assert.equal((await data.readResponse()).toString('hex'), '80010000000a00000101')
+    data.close()
+  })
+
+  async function reconnect(): Promise<RawConnection> {
+    control.close()
+    return RawConnection.open(tpm.controlPath)
+  }
+})

@@ -1,0 +1,120 @@
+/** Starts the real `swtpm` of this tree, or another one to compare with, and ends it. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { waitFor } from './wait.ts'
+
+/** The root of the project, found upwards from the bundled test. */
+export const projectRoot = ((): string => {
+  for (let folder = __dirname; ; folder = dirname(folder)) {
+    if (existsSync(join(folder, 'native/binding.gyp'))) return folder
+    if (folder === dirname(folder)) throw new Error('the project root was not found')
+  }
+})()
+
+export const bin = (name: string): string => join(projectRoot, 'bin', name)
+
+/** Debian's package, for tests of both directions. */
+export const REFERENCE_SWTPM = '/usr/bin/swtpm'
+
+export class Swtpm {
+  readonly child: ChildProcess
+  stdout = ''
+  stderr = ''
+  readonly exited: Promise<number | NodeJS.Signals>
+
+  constructor(
+    args: readonly string[],
+    options: { program?: string; stdio?: (number | 'pipe')[]; env?: NodeJS.ProcessEnv; cwd?: string } = {},
+  ) {
+    const extra = options.stdio ?? []
+    this.child = spawn(options.program ?? bin('swtpm'), args, {
+      stdio: ['ignore', 'pipe', 'pipe', ...extra],
+      env: { ...process.env, ...options.env },
+      cwd: options.cwd,
+    })
+    this.child.stdout?.on('data', (chunk) => {
+      this.stdout += chunk
+    })
+    this.child.stderr?.on('data', (chunk) => {
+      this.stderr += chunk
+    })
+    this.exited = new Promise((resolve) => {
+      this.child.on('close', (code, signal) => resolve(code ?? (signal as NodeJS.Signals)))
+    })
+  }
+
+  get pid(): number {
+    return this.child.pid as number
+  }
+
+  get running(): boolean {
+    return this.child.exitCode === null && this.child.signalCode === null
+  }
+
+  /** Waits for a condition, or fails with what the program has said when it ends before. */
+  async until(condition: () => unknown, what: string): Promise<void> {
+    await waitFor(() => !this.running || condition(), { what: `${what}; stderr: ${this.stderr}` })
+    if (!this.running && !condition()) {
+      throw new Error(
+        `swtpm ended (${this.child.exitCode ?? this.child.signalCode}) before ${what}: ${this.stderr}`,
+      )
+    }
+  }
+
+  /** SIGTERM, and the exit code. */
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | NodeJS.Signals> {
+    if (this.running) this.child.kill(signal)
+    return this.exited
+  }
+}
+
+/** What `node:test` gives a test: a way to say what is to be undone after it. */
+export interface Cleanup {
+  after(undo: () => unknown): void
+}
+
+/** A directory for one test, removed at its end. */
+export function temporaryDirectory(t: Cleanup): string {
+  const path = mkdtempSync(join(tmpdir(), 'swtpm-test-'))
+  t.after(() => rmSync(path, { recursive: true, force: true }))
+  return path
+}
+
+export interface SocketTpm {
+  readonly swtpm: Swtpm
+  readonly directory: string
+  readonly dataPath: string
+  readonly controlPath: string
+}
+
+/** `swtpm socket` on Unix sockets in a directory of its own, ready to be connected to. */
+export async function startSocketTpm(
+  t: Cleanup,
+  args: readonly string[] = ['--tpm2', '--flags', 'startup-clear'],
+  options: { directory?: string; program?: string } = {},
+): Promise<SocketTpm> {
+  const directory = options.directory ?? temporaryDirectory(t)
+  const dataPath = join(directory, 'data')
+  const controlPath = join(directory, 'control')
+  // What a killed one has left behind must not be taken for the new one's.
+  for (const path of [dataPath, controlPath]) rmSync(path, { force: true })
+  const program = options.program === undefined ? {} : { program: options.program }
+  const swtpm = new Swtpm(
+    [
+      'socket',
+      '--tpmstate',
+      `dir=${directory}`,
+      '--server',
+      `type=unixio,path=${dataPath}`,
+      '--ctrl',
+      `type=unixio,path=${controlPath}`,
+      ...args,
+    ],
+    program,
+  )
+  t.after(() => swtpm.stop('SIGKILL'))
+  await swtpm.until(() => existsSync(dataPath) && existsSync(controlPath), 'its sockets exist')
+  return { swtpm, directory, dataPath, controlPath }
+}

@@ -1,0 +1,24 @@
+/** Waiting for a condition instead of sleeping. */
+import { setTimeout as delay } from 'node:timers/promises'
+
+const POLL_MS = 10
+
+export interface WaitOptions {
+  /** What is waited for, for the failure's text. */
+  readonly what: string
+  readonly timeoutMs?: number
+}
+
+/** Resolves with the first true value that `condition` gives. @throws naming what was awaited */
+export async function waitFor<T>(
+  condition: () => T | Promise<T>,
+  { what, timeoutMs = 20_000 }: WaitOptions,
+): Promise<T> {
+  const deadline = Date.now() + timeoutMs
+  for (;;) {
+    const value = await condition()
+    if (value) return value
+    if (Date.now() > deadline) throw new Error(`waited ${timeoutMs} ms in vain for ${what}`)
+    await delay(POLL_MS)
+  }
+}
