@@ -1,5 +1,4 @@
 /** Issues the TCG's certificates: which extensions each kind has, in the order in which they have always been written. */
-import type { KeyObject } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import {
   type Extension,
@@ -21,8 +20,9 @@ import {
 } from './certificate.ts'
 import { parseDistinguishedName } from './distinguished-name.ts'
 import { OID } from './oids.ts'
+import { isPkcs11Uri, pkcs11Sign } from './pkcs11.ts'
 import type { CertificateRequest } from './request.ts'
-import { loadSigningKey, signerFor } from './signing-key.ts'
+import { loadSigningKey, type RawSign, signerFor, signWith } from './signing-key.ts'
 import {
   directoryAltName,
   hardwareModuleAltName,
@@ -33,27 +33,44 @@ import {
 } from './tcg-structures.ts'
 
 export interface Authority {
-  readonly signingKey: KeyObject
+  readonly sign: RawSign
   readonly issuer: Issuer
 }
 
+export interface AuthorityPlace {
+  /** A PEM file or a PKCS #11 URI. */
+  readonly signingKey: string
+  readonly password: string | undefined
+  readonly issuerCert: string
+  /** For the PKCS #11 module. */
+  readonly environment?: NodeJS.ProcessEnv
+}
+
 /** @throws ToolFailure when key or certificate cannot be loaded, or do not belong together */
-export function loadAuthority(keyPath: string, password: string | undefined, certPath: string): Authority {
-  const signingKey = loadSigningKey(keyPath, password)
+export function loadAuthority(place: AuthorityPlace): Authority {
+  const { signingKey, issuerCert } = place
+  if (signingKey.startsWith('tpmkey:')) {
+    throw new ToolFailure(`Cannot use signing key "${signingKey}": use a PEM file or a PKCS #11 URI`)
+  }
+  const key = isPkcs11Uri(signingKey) ? undefined : loadSigningKey(signingKey, place.password)
   let issuer: Issuer
   try {
-    issuer = readIssuer(readFileSync(certPath))
+    issuer = readIssuer(readFileSync(issuerCert))
   } catch (error) {
-    throw new ToolFailure(`Cannot load issuer certificate "${certPath}": ${reasonOf(error)}`, {
+    throw new ToolFailure(`Cannot load issuer certificate "${issuerCert}": ${reasonOf(error)}`, {
       cause: error,
     })
   }
-  if (!issuer.certificate.checkPrivateKey(signingKey)) {
+  const { certificate } = issuer
+  if (key === undefined) {
+    return { issuer, sign: pkcs11Sign(signingKey, certificate.publicKey, place.environment ?? process.env) }
+  }
+  if (!certificate.checkPrivateKey(key)) {
     throw new ToolFailure(
-      `Signing key "${keyPath}" does not belong to issuer certificate "${certPath}": nobody could verify what it signs`,
+      `Signing key "${signingKey}" does not belong to issuer certificate "${issuerCert}": nobody could verify what it signs`,
     )
   }
-  return { signingKey, issuer }
+  return { issuer, sign: signWith(key) }
 }
 
 /** @returns the certificate in DER */
@@ -69,7 +86,7 @@ export function issueCertificate(request: CertificateRequest, authority: Authori
       publicKey: request.publicKey,
       extensions: extensionsOf(request, authority.issuer),
     },
-    signerFor(authority.signingKey, { sha1: !request.tpm2 }),
+    signerFor(authority.issuer.certificate.publicKey, authority.sign, { sha1: !request.tpm2 }),
   )
 }
 

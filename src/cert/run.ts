@@ -21,11 +21,11 @@ export async function runCert(options: CertOptions): Promise<number> {
     return 0
   }
   const request = certificateRequest(options)
-  const authority = loadAuthority(
-    need(options, 'signkey', "the CA's private key"),
-    signKeyPassword(options),
-    need(options, 'issuercert', "the CA's certificate"),
-  )
+  const authority = loadAuthority({
+    signingKey: need(options, 'signkey', "the CA's private key"),
+    password: signKeyPassword(options),
+    issuerCert: need(options, 'issuercert', "the CA's certificate"),
+  })
   const der = issueCertificate(request, authority)
   const bytes = options.has('pem') ? Buffer.from(toPem(der)) : der
   writeCertificate(options.text('out-cert'), options.has('add-header') ? withStoredCertHeader(bytes) : bytes)

@@ -10,16 +10,19 @@ export interface Signer {
   sign(data: Uint8Array): Buffer
 }
 
+/** Signs with a private key, wherever that is; `hash` is undefined for the kinds of keys that bring their own. */
+export type RawSign = (hash: string | undefined, data: Uint8Array) => Buffer
+
+export const signWith =
+  (key: KeyObject): RawSign =>
+  (hash, data) =>
+    sign(hash, data, key)
+
 /**
  * Loads a PEM key; text before the key, which certtool writes, is skipped.
  * @throws ToolFailure
  */
 export function loadSigningKey(path: string, password: string | undefined): KeyObject {
-  if (/^(pkcs11|tpmkey):/.test(path)) {
-    throw new ToolFailure(
-      `Cannot use signing key "${path}": keys behind PKCS #11 or a TPM are not supported; use a PEM file`,
-    )
-  }
   let pem: string
   try {
     pem = readFileSync(path, 'utf8')
@@ -42,25 +45,25 @@ export function loadSigningKey(path: string, password: string | undefined): KeyO
 const DER_NULL = Uint8Array.of(5, 0).buffer
 
 /**
- * The signature for a certificate. TPM 1.2 knows only SHA-1; an ECC key takes the hash of its own strength.
+ * The signature for a certificate, made by `raw` with the private half of `key`. TPM 1.2 knows only SHA-1; an ECC key takes the hash of its own strength.
  * @throws ToolFailure for a kind of key that signs no certificates here
  */
-export function signerFor(key: KeyObject, options: { readonly sha1: boolean }): Signer {
+export function signerFor(key: KeyObject, raw: RawSign, options: { readonly sha1: boolean }): Signer {
   const { sha1 } = options
   switch (key.asymmetricKeyType) {
     case 'rsa':
-      return hashSigner(key, sha1 ? 'sha1' : 'sha256', sha1 ? OID.sha1WithRsa : OID.sha256WithRsa, DER_NULL)
+      return hashSigner(raw, sha1 ? 'sha1' : 'sha256', sha1 ? OID.sha1WithRsa : OID.sha256WithRsa, DER_NULL)
     case 'ec': {
       const curve = key.asymmetricKeyDetails?.namedCurve
-      if (sha1) return hashSigner(key, 'sha1', OID.ecdsaWithSha1)
-      if (curve === 'secp521r1') return hashSigner(key, 'sha512', OID.ecdsaWithSha512)
-      if (curve === 'secp384r1') return hashSigner(key, 'sha384', OID.ecdsaWithSha384)
-      return hashSigner(key, 'sha256', OID.ecdsaWithSha256)
+      if (sha1) return hashSigner(raw, 'sha1', OID.ecdsaWithSha1)
+      if (curve === 'secp521r1') return hashSigner(raw, 'sha512', OID.ecdsaWithSha512)
+      if (curve === 'secp384r1') return hashSigner(raw, 'sha384', OID.ecdsaWithSha384)
+      return hashSigner(raw, 'sha256', OID.ecdsaWithSha256)
     }
     case 'ed25519':
-      return hashSigner(key, undefined, OID.ed25519)
+      return hashSigner(raw, undefined, OID.ed25519)
     case 'ed448':
-      return hashSigner(key, undefined, OID.ed448)
+      return hashSigner(raw, undefined, OID.ed448)
     default:
       throw new ToolFailure(
         `Cannot sign with a key of type ${key.asymmetricKeyType}: use an RSA, ECC, Ed25519 or Ed448 key`,
@@ -69,13 +72,13 @@ export function signerFor(key: KeyObject, options: { readonly sha1: boolean }): 
 }
 
 function hashSigner(
-  key: KeyObject,
+  raw: RawSign,
   hash: string | undefined,
   algorithm: string,
   parameters?: ArrayBuffer,
 ): Signer {
   return {
     algorithm: new AlgorithmIdentifier({ algorithm, ...(parameters && { parameters }) }),
-    sign: (data) => sign(hash, data, key),
+    sign: (data) => raw(hash, data),
   }
 }

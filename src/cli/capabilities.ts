@@ -5,36 +5,10 @@
  * feature works, here (./options/not-yet.ts) and with the libtpms at hand.
  * @see swtpm(8) --print-capabilities
  */
+import type { Changeable, EngineInfo, LibtpmsInfo } from '../engine-client/engine-info.ts'
 import { COMPATIBLE_VERSION } from '../version.ts'
 import { notYet } from './options/not-yet.ts'
 import type { Interface } from './options/option.ts'
-
-/** What `tpm-engine --print-info FLAGS` prints: the libtpms at hand, and what it says of the chosen TPM version. */
-export interface EngineInfo {
-  /** Version of libtpms, `0.9.2`. */
-  readonly libtpms: string
-  readonly tpm12: boolean
-  readonly tpm2: boolean
-  /** The engine was built with seccomp; absent: it was. */
-  readonly seccomp?: boolean
-  /** TPMLIB_GetInfo() of the flags that were asked for, {@link CAPABILITY_INFO_FLAGS}. */
-  readonly info: LibtpmsInfo | null
-  /** TPMLIB_GetInfo() of the available profiles; null when libtpms has none (before 0.10). */
-  readonly profiles: LibtpmsInfo | null
-}
-
-/** The members of TPMLIB_GetInfo()'s object that matter here. */
-export interface LibtpmsInfo {
-  readonly TPMFeatures?: { readonly RSAKeySizes?: readonly number[] }
-  readonly AvailableProfiles?: readonly { readonly Name: string }[]
-  readonly RuntimeAlgorithms?: Changeable
-  readonly RuntimeCommands?: Changeable
-}
-
-interface Changeable {
-  readonly CanBeDisabled: string
-  readonly Implemented: string
-}
 
 /** Flags of TPMLIB_GetInfo() that the capabilities are made from: features, algorithms, commands, available profiles. */
 export const CAPABILITY_INFO_FLAGS = 4 | 8 | 16 | 64

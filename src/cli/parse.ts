@@ -6,12 +6,12 @@
  * @see swtpm(8)
  */
 
+import type { CommandLine, CommonConfig, PrintRequest, StateLocation } from '../supervisor/config.ts'
 import { notYet } from './options/not-yet.ts'
 import type { Interface } from './options/option.ts'
 import { optionRow } from './options/table.ts'
 import { flagsOf, localityOf, migrationOf, profileOf, seccompOf } from './parse/behaviour.ts'
 import { CommandLineError } from './parse/command-line-error.ts'
-import type { CommandLine, CommonConfig, PrintRequest, StateLocation } from './parse/config.ts'
 import { chardevOf, cuseDeviceOf } from './parse/device.ts'
 import { controlOf, dataServerOf } from './parse/endpoint.ts'
 import { type GivenOptions, getopt } from './parse/getopt.ts'
@@ -20,9 +20,9 @@ import { keyOf } from './parse/key.ts'
 import { logOf, pcapOf, pidOf } from './parse/output.ts'
 import { requireState, stateOf } from './parse/state.ts'
 
+export type * from '../supervisor/config.ts'
 export type { Interface } from './options/option.ts'
 export { CommandLineError, exitCodes } from './parse/command-line-error.ts'
-export type * from './parse/config.ts'
 export { exitCodeOf } from './parse/exit-code.ts'
 
 /** The interface that the first word after `swtpm` names. */

@@ -9,7 +9,7 @@ import { enterBackground } from '../supervisor/daemon.ts'
 import { becomeUser, changeRoot, type User } from '../supervisor/privileges.ts'
 import { runAsUser, Session } from '../supervisor/session.ts'
 import { serveChardev } from '../vtpm-proxy/chardev-front-end.ts'
-import { CommandLineError, type SwtpmConfig } from './parse.ts'
+import { CommandLineError, exitCodeOf, type SwtpmConfig } from './parse.ts'
 
 /** @returns the exit code */
 export async function serveSwtpm(config: SwtpmConfig): Promise<number> {
@@ -36,7 +36,7 @@ export async function serveSwtpm(config: SwtpmConfig): Promise<number> {
   } catch (error) {
     if (!(error instanceof SwtpmError)) throw error
     log.error(error.message)
-    await session.end(1)
+    await session.end(exitCodeOf(error, config.interface))
   }
   return session.ended
 }

@@ -1,6 +1,6 @@
 /** `swtpm`: reads the command line and does what it asks for. */
 import { SwtpmError } from '../errors.ts'
-import { CommandLineError, isInterface, parseCommandLine } from './parse.ts'
+import { CommandLineError, exitCodeOf, isInterface, parseCommandLine } from './parse.ts'
 import { serveSwtpm } from './serve.ts'
 
 async function main(argv: readonly string[]): Promise<number> {
@@ -22,7 +22,7 @@ async function main(argv: readonly string[]): Promise<number> {
     }
     if (!(error instanceof SwtpmError)) throw error
     process.stderr.write(`swtpm: ${error.message}\n`)
-    return 1
+    return exitCodeOf(error, word)
   }
 }
 

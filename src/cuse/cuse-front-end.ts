@@ -1,8 +1,9 @@
 /** `swtpm cuse`: a character device /dev/NAME whose commands the engine pumps and whose ioctls come here. */
-import type { CuseConfig } from '../cli/parse.ts'
+
 import { SwtpmError } from '../errors.ts'
 import { log } from '../log.ts'
 import { TPM_SUCCESS } from '../protocol/tpm-result.ts'
+import type { CuseConfig } from '../supervisor/config.ts'
 import type { Session } from '../supervisor/session.ts'
 import { CuseDevice } from './cuse-device.ts'
 import { CuseServer } from './cuse-server.ts'

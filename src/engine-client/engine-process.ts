@@ -1,11 +1,11 @@
 /** Starts tpm-engine with the descriptors it inherits, and finds its executable. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { closeSync } from 'node:fs'
-import type { EngineInfo } from '../cli/capabilities.ts'
 import { SwtpmError } from '../errors.ts'
 import { check, native } from '../native.ts'
 import { installedFile } from '../paths.ts'
 import type { TpmVersion } from '../protocol/tpm-header.ts'
+import type { EngineInfo } from './engine-info.ts'
 
 /** What an engine is started with; keys follow over the channel, never as arguments. */
 export interface EngineOptions {

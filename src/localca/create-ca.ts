@@ -15,7 +15,7 @@ import {
   toPem,
 } from '../cert/certificate.ts'
 import { commonName } from '../cert/distinguished-name.ts'
-import { signerFor } from '../cert/signing-key.ts'
+import { signerFor, signWith } from '../cert/signing-key.ts'
 import { writeFileAtomic } from '../setup/common/atomic-file.ts'
 import { reasonOf, ToolFailure } from '../setup/common/failure.ts'
 
@@ -68,7 +68,7 @@ function caCertificate(
       days: -1,
       extensions,
     },
-    signerFor(issuer.privateKey, { sha1: false }),
+    signerFor(issuer.publicKey, signWith(issuer.privateKey), { sha1: false }),
   )
   return toPem(der)
 }

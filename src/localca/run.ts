@@ -3,6 +3,7 @@ import { constants, existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { issueCertificate, loadAuthority, withStoredCertHeader } from '../cert/issue.ts'
 import { CERT_OPTIONS, CERT_STYLE, CERTIFICATE_TYPES, type CertificateType } from '../cert/options.ts'
+import { isPkcs11Uri } from '../cert/pkcs11.ts'
 import { certificateRequest } from '../cert/request.ts'
 import { writeCertificate } from '../cert/run.ts'
 import { can, canRead, currentUserName } from '../setup/common/access.ts'
@@ -48,7 +49,7 @@ function issue(options: LocalcaOptions, log: ToolLog): void {
     const request = certificateRequest(
       readCommandLine(CERT_OPTIONS, certArguments(options, type, extraOptions, settings), CERT_STYLE),
     )
-    const authority = loadAuthority(settings.signingKey, settings.signingKeyPassword, settings.issuerCert)
+    const authority = loadAuthority({ ...settings, password: settings.signingKeyPassword })
     return issueCertificate(request, authority)
   })
   const path = join(options.text('dir') ?? '.', `${type}.cert`)
@@ -59,6 +60,10 @@ function issue(options: LocalcaOptions, log: ToolLog): void {
 /** The CA is made while its lock is held: of two first callers one makes it and the other finds it. */
 function createMissingCa(settings: CaSettings, log: ToolLog): void {
   const { signingKey, issuerCert } = settings
+  if (isPkcs11Uri(signingKey)) {
+    needReadable(issuerCert, 'issuer certificate')
+    return
+  }
   for (const [path, what] of [
     [signingKey, 'signing key'],
     [issuerCert, 'issuer certificate'],

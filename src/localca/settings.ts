@@ -1,6 +1,7 @@
 /** Where the CA keeps its things, from swtpm-localca.conf, with every folder made that is missing. */
 import { constants, mkdirSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { isPkcs11Uri } from '../cert/pkcs11.ts'
 import { can, canRead, currentUserName } from '../setup/common/access.ts'
 import { type ConfigFile, SYSTEM_CONFIG_DIR, userConfigDir } from '../setup/common/config-file.ts'
 import { reasonOf, ToolFailure } from '../setup/common/failure.ts'
@@ -11,8 +12,12 @@ export interface CaSettings {
   readonly signingKeyPassword: string | undefined
   readonly issuerCert: string
   readonly certSerial: string
+  /** What a PKCS #11 module needs to find its tokens, and the PIN. */
+  readonly environment: NodeJS.ProcessEnv
   readonly lockFile: string
 }
+
+const DEFAULT_PKCS11_PIN = 'swtpm-tpmca'
 
 /** The user's own file when it is there, else the system's. */
 export function defaultConfigFile(name: string): string {
@@ -27,21 +32,23 @@ export function caSettings(config: ConfigFile, log: ToolLog): CaSettings {
   const lockFile = join(stateDir, '.lock.swtpm-localca')
   if (statSync(lockFile, { throwIfNoEntry: false })) needReadWrite(lockFile, 'lockfile')
 
-  const signingKey = config.required('signingkey')
-  if (/^(pkcs11|tpmkey):/.test(signingKey)) {
-    throw new ToolFailure(
-      `Cannot use signingkey "${signingKey}" of ${config.path}: keys behind PKCS #11 or a TPM are not supported; ` +
-        'name a PEM file, which is made when it is missing',
-    )
-  }
-  makeFolder(dirname(signingKey), 'signkey', log)
+  // Old configurations hide the semicolons of a URI from a shell.
+  const signingKey = config.required('signingkey').replaceAll('\\;', ';')
+  const password = config.value('signingkey_password')
+  if (isPkcs11Uri(signingKey)) log.info('CA uses a PKCS#11 key; using SWTPM_PKCS11_PIN')
+  else makeFolder(dirname(signingKey), 'signkey', log)
   const issuerCert = config.required('issuercert')
   makeFolder(dirname(issuerCert), 'issuercert', log)
   const certSerial = config.value('certserial') ?? join(stateDir, 'certserial')
   makeFolder(dirname(certSerial), 'certserial', log)
   return {
     signingKey,
-    signingKeyPassword: config.value('signingkey_password'),
+    signingKeyPassword: password,
+    environment: {
+      ...process.env,
+      SWTPM_PKCS11_PIN: password ?? config.value('SWTPM_PKCS11_PIN') ?? DEFAULT_PKCS11_PIN,
+      ...config.environmentEntries(),
+    },
     issuerCert,
     certSerial,
     lockFile,

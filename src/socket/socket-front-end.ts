@@ -1,9 +1,10 @@
 /** `swtpm socket`: TPM commands over TCP or Unix sockets, pumped by the engine; verbs over the control channel. */
-import type { SocketConfig } from '../cli/parse.ts'
+
 import { ATTACH_FLAG_DISCONNECT } from '../engine-client/engine-wire.ts'
 import { SwtpmError } from '../errors.ts'
 import { native } from '../native.ts'
 import { TPM_SUCCESS } from '../protocol/tpm-result.ts'
+import type { SocketConfig } from '../supervisor/config.ts'
 import { serveControl } from '../supervisor/control-endpoint.ts'
 import { openEndpoint } from '../supervisor/endpoint.ts'
 import type { Session } from '../supervisor/session.ts'

@@ -4,12 +4,29 @@ import { join } from 'node:path'
 import { SwtpmError } from '../errors.ts'
 import { StorageLock } from './storage-lock.ts'
 
-export interface StateLocation {
-  readonly kind: 'dir' | 'linear'
+/** Where the TPM keeps its state. */
+export type StateLocation = {
   readonly path: string
-  /** Keep others off while the TPM runs. */
+  /** Mode bits of new files; 0640 by default. */
+  readonly mode: number
+  /** The user chose `mode`: files that exist are changed to it. */
+  readonly modeGiven: boolean
+  /** Lock the state against a second process. */
   readonly lock: boolean
-}
+  /** Have the state on the disk before a command is answered. */
+  readonly sync: boolean
+  /** Keep a copy of the last permanent state. */
+  readonly backup: boolean
+} & (
+  | {
+      /** a directory of files */
+      readonly kind: 'dir'
+    }
+  | {
+      /** one file or block device, `file://` */
+      readonly kind: 'linear'
+    }
+)
 
 export interface OpenState {
   /** The directory, or the linear file or block device. */

@@ -1,8 +1,8 @@
 /** Opens the control channel that the command line asks for, and serves it. */
 import { closeSync } from 'node:fs'
-import type { ControlServer as ControlConfig } from '../cli/parse.ts'
 import { ControlServer } from '../control/control-server.ts'
 import { TPM_SUCCESS } from '../protocol/tpm-result.ts'
+import type { ControlServer as ControlConfig } from './config.ts'
 import { openEndpoint } from './endpoint.ts'
 import type { Session } from './session.ts'
 

@@ -1,9 +1,9 @@
 /** The sockets of the command line: made, or handed in by whoever started us. */
 import { fstatSync } from 'node:fs'
-import type { Endpoint } from '../cli/parse.ts'
 import { SwtpmError } from '../errors.ts'
 import { listenOn } from '../io/server-socket.ts'
 import { check, native } from '../native.ts'
+import type { Endpoint } from './config.ts'
 import { groupId, userId } from './privileges.ts'
 
 export interface OpenEndpoint {

@@ -1,7 +1,8 @@
 /** What an engine must know of the command line. */
-import type { CommonConfig, StateLocation } from '../cli/parse.ts'
+
 import type { EngineOptions } from '../engine-client/engine-process.ts'
 import { log } from '../log.ts'
+import type { CommonConfig, StateLocation } from './config.ts'
 import type { User } from './privileges.ts'
 
 const STDERR = 2

@@ -2,7 +2,7 @@
  * One served TPM from start to end: state, engine, keys, pid file, and everything that has to be undone. What commands
  * come in by is the front end's matter.
  */
-import type { CommonConfig, SwtpmConfig } from '../cli/parse.ts'
+
 import { EngineClient } from '../engine-client/engine-client.ts'
 import { SwtpmError } from '../errors.ts'
 import { log } from '../log.ts'
@@ -10,6 +10,7 @@ import { TPM_SUCCESS } from '../protocol/tpm-result.ts'
 import { readStateKey } from '../state/state-key.ts'
 import { openState } from '../state/state-location.ts'
 import { Tpm } from '../tpm/tpm.ts'
+import type { CommonConfig, SwtpmConfig } from './config.ts'
 import { reportReady } from './daemon.ts'
 import { engineOptions } from './engine-options.ts'
 import { PidFile } from './pid-file.ts'

@@ -3,10 +3,10 @@
  * for, or a descriptor or path that the user names.
  */
 import { closeSync, openSync } from 'node:fs'
-import type { ChardevConfig } from '../cli/parse.ts'
 import { SwtpmError } from '../errors.ts'
 import { log } from '../log.ts'
 import { TPM_SUCCESS } from '../protocol/tpm-result.ts'
+import type { ChardevConfig } from '../supervisor/config.ts'
 import { serveControl } from '../supervisor/control-endpoint.ts'
 import { inherited } from '../supervisor/endpoint.ts'
 import type { Session } from '../supervisor/session.ts'

@@ -59,7 +59,9 @@ for (const kind of kinds) {
             : runTool(tool, ['--unix', dataPath, ...(kind.tpm2 ? ['--tpm2'] : []), ...line.split(' ')]),
         )
         const [expected, actual] = await Promise.all(runs)
-        assert.deepEqual(actual, expected)
+        // 0.7 has a typing error in a message, which later releases have not.
+        const stdout = expected!.stdout.replace('TPM2_Imcremental', 'TPM2_Incremental')
+        assert.deepEqual(actual, { ...expected, stdout })
       })
     }
   })

@@ -7,8 +7,9 @@
  * @see https://yargs.js.org/docs/#api-reference-optionskey-opt
  */
 
-/** The three front ends, as the first word of the command line names them. */
-export type Interface = 'socket' | 'chardev' | 'cuse'
+import type { Interface, Owner } from '../../supervisor/config.ts'
+
+export type { Interface, Owner }
 
 /** What values a sub-option takes; it decides the type of the parsed value, see {@link SubOptionValue}. */
 export type SubOptionKind =
@@ -47,9 +48,6 @@ export type SubOption = SubOptionBase &
 
 /** The sub-options of one option, by name, in the order in which help shows them. */
 export type SubOptionSchema = { readonly [name: string]: SubOption }
-
-/** A user or group: the number when digits were given, else the name, which the system has yet to look up. */
-export type Owner = { readonly id: number } | { readonly name: string }
 
 /** The value that a sub-option of this kind is parsed to. */
 export type SubOptionValue<S extends SubOption> = S extends { kind: 'enum'; choices: readonly (infer C)[] }

@@ -1,4 +1,12 @@
 /** `--flags`, `--locality`, `--migration`, `--seccomp` and `--profile`. */
+
+import type {
+  CommonConfig,
+  ProfileConfig,
+  SeccompAction,
+  StartupType,
+  TpmVersion,
+} from '../../supervisor/config.ts'
 import {
   flagsSchema,
   localitySchema,
@@ -6,7 +14,6 @@ import {
   profileSchema,
   seccompSchema,
 } from '../options/sub-options.ts'
-import type { CommonConfig, ProfileConfig, SeccompAction, StartupType, TpmVersion } from './config.ts'
 import type { GivenOptions } from './getopt.ts'
 import { subOptionsOf } from './given.ts'
 import { subOptionError } from './sub-options.ts'

@@ -1,6 +1,7 @@
 /** The devices of the chardev and cuse interfaces: `--chardev`, `--fd`, `--vtpm-proxy`; `--name`, `--maj`, `--min`. */
+
+import type { ChardevConfig, CuseConfig } from '../../supervisor/config.ts'
 import { CommandLineError } from './command-line-error.ts'
-import type { ChardevConfig, CuseConfig } from './config.ts'
 import { fdOf } from './endpoint.ts'
 import type { GivenOptions } from './getopt.ts'
 import { argumentOf } from './given.ts'

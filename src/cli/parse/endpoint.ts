@@ -1,9 +1,9 @@
 /** `--server`, `--port`, `--fd` and `--ctrl`: the sockets that swtpm serves. */
 import { isIP } from 'node:net'
+import type { ControlServer, DataServer, TcpEndpoint, UnixEndpoint } from '../../supervisor/config.ts'
 import type { SubOptionValues } from '../options/option.ts'
 import { ctrlSchema, serverSchema } from '../options/sub-options.ts'
 import { CommandLineError } from './command-line-error.ts'
-import type { ControlServer, DataServer, TcpEndpoint, UnixEndpoint } from './config.ts'
 import type { GivenOptions } from './getopt.ts'
 import { cNumberOf, subOptionsOf } from './given.ts'
 import { readUnsigned, subOptionError } from './sub-options.ts'

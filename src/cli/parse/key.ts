@@ -1,6 +1,7 @@
 /** `--key` and `--migration-key`. */
+
+import type { KeySource } from '../../supervisor/config.ts'
 import { keySchema } from '../options/sub-options.ts'
-import type { KeySource } from './config.ts'
 import type { GivenOptions } from './getopt.ts'
 import { subOptionsOf } from './given.ts'
 import { subOptionError } from './sub-options.ts'

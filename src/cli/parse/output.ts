@@ -1,8 +1,8 @@
 /** `--log`, `--pid` and `--pcap`: what swtpm writes besides its state. */
 import { DEFAULT_LOG_PREFIX } from '../../log.ts'
+import type { LogConfig, PcapConfig, PidFileTarget } from '../../supervisor/config.ts'
 import { logSchema, pcapSchema, pidSchema } from '../options/sub-options.ts'
 import { CommandLineError } from './command-line-error.ts'
-import type { LogConfig, PcapConfig, PidFile } from './config.ts'
 import type { GivenOptions } from './getopt.ts'
 import { subOptionsOf } from './given.ts'
 import { subOptionError } from './sub-options.ts'
@@ -46,7 +46,7 @@ function environmentFormat(env: NodeJS.ProcessEnv): LogConfig['format'] {
   throw new CommandLineError('setup', `SWTPM_LOG_FORMAT "${text}" is neither text nor json`)
 }
 
-export function pidOf(given: GivenOptions): PidFile | undefined {
+export function pidOf(given: GivenOptions): PidFileTarget | undefined {
   const values = subOptionsOf(given, 'pid', pidSchema)
   if (values === undefined) return undefined
   if (values.file !== undefined) return { kind: 'file', path: values.file }

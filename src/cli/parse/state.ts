@@ -1,7 +1,8 @@
 /** `--tpmstate`, and TPM_PATH in its place. */
+
+import type { StateLocation } from '../../supervisor/config.ts'
 import { tpmstateSchema } from '../options/sub-options.ts'
 import { CommandLineError, type ExitReason } from './command-line-error.ts'
-import type { StateLocation } from './config.ts'
 import type { GivenOptions } from './getopt.ts'
 import { subOptionsOf } from './given.ts'
 import { subOptionError } from './sub-options.ts'

@@ -4,12 +4,15 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { AsnConvert } from '@peculiar/asn1-schema'
-import { readIssuer } from '../../../src/cert/certificate.ts'
+import { Name } from '@peculiar/asn1-x509'
+import { signCertificate } from '../../../src/cert/certificate.ts'
 import { parseDistinguishedName } from '../../../src/cert/distinguished-name.ts'
 import { issueCertificate, loadAuthority, withStoredCertHeader } from '../../../src/cert/issue.ts'
 import { CERT_OPTIONS } from '../../../src/cert/options.ts'
 import { readPassword } from '../../../src/cert/password.ts'
+import { keyPlace } from '../../../src/cert/pkcs11.ts'
 import { certificateRequest } from '../../../src/cert/request.ts'
+import { signerFor, signWith } from '../../../src/cert/signing-key.ts'
 import {
   directoryAltName,
   hardwareModuleAltName,
@@ -110,15 +113,9 @@ test('a CA of any kind of key signs, and its certificates verify', (t) => {
     rootKeyPassword: undefined,
   }
   createCa(files)
-  assert.throws(
-    () => loadAuthority(files.signingKey, undefined, files.issuerCert),
-    /encrypted and no password was given/,
-  )
-  assert.throws(
-    () => loadAuthority(files.signingKey, 'wrong', files.issuerCert),
-    /the password does not open it/,
-  )
-  const authority = loadAuthority(files.signingKey, 'secret', files.issuerCert)
+  assert.throws(() => loadAuthority({ ...files, password: undefined }), /encrypted and no password was given/)
+  assert.throws(() => loadAuthority({ ...files, password: 'wrong' }), /the password does not open it/)
+  const authority = loadAuthority({ ...files, password: 'secret' })
   const args = [...TPM_ARGS, ...SPEC_ARGS, ...KEY_ARGS, '--days', '10', '--subject', 'CN=x']
 
   const tpm2 = new X509Certificate(issueCertificate(request(...args, '--tpm2'), authority))
@@ -135,13 +132,20 @@ test('a CA of any kind of key signs, and its certificates verify', (t) => {
   assert.ok(authority.issuer.certificate.checkIssued(root))
   assert.equal(root.ca, true)
 
-  const issuer = readIssuer(readFileSync(files.issuerCert))
-  for (const key of [
-    generateKeyPairSync('ec', { namedCurve: 'P-384' }).privateKey,
-    generateKeyPairSync('ed25519').privateKey,
+  for (const { privateKey, publicKey } of [
+    generateKeyPairSync('ec', { namedCurve: 'P-384' }),
+    generateKeyPairSync('ed25519'),
   ]) {
-    const der = issueCertificate(request(...args, '--tpm2'), { signingKey: key, issuer })
-    assert.doesNotThrow(() => new X509Certificate(der))
+    const signer = signerFor(publicKey, signWith(privateKey), { sha1: false })
+    const content = {
+      serial: 1n,
+      days: 1,
+      issuer: new Name(),
+      subject: new Name(),
+      publicKey,
+      extensions: [],
+    }
+    assert.ok(new X509Certificate(signCertificate(content, signer)).verify(publicKey))
   }
 })
 
@@ -156,11 +160,27 @@ test('a key that does not belong to the certificate is refused', (t) => {
   createCa(files('a'))
   createCa(files('b'))
   assert.throws(
-    () => loadAuthority(files('a').signingKey, undefined, files('b').issuerCert),
+    () => loadAuthority({ ...files('a'), issuerCert: files('b').issuerCert, password: undefined }),
     /does not belong to/,
   )
 })
 
 test('the header of a stored certificate counts the tag behind it', () => {
   assert.equal(withStoredCertHeader(Buffer.from('abcd', 'hex')).toString('hex'), '10010000041002abcd')
+})
+
+test('a PKCS #11 URI loses its PIN and means the private key', () => {
+  assert.deepEqual(
+    keyPlace('pkcs11:token=t;object=o;type=public?pin-value=a%20b&module-name=m&module-path=/m.so'),
+    {
+      uri: 'pkcs11:token=t;object=o;type=private',
+      pin: 'a b',
+      modulePath: '/m.so',
+    },
+  )
+  assert.deepEqual(keyPlace('pkcs11:token=t'), {
+    uri: 'pkcs11:token=t',
+    pin: undefined,
+    modulePath: undefined,
+  })
 })

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { capabilitiesJson, type EngineInfo } from '../../../src/cli/capabilities.ts'
+import { capabilitiesJson } from '../../../src/cli/capabilities.ts'
 import { notYet } from '../../../src/cli/options/not-yet.ts'
+import type { EngineInfo } from '../../../src/engine-client/engine-info.ts'
 import { COMPATIBLE_VERSION } from '../../../src/version.ts'
 
 const libtpms09: EngineInfo = {

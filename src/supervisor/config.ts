@@ -4,38 +4,17 @@
  * Everything is decided here that can be decided without touching the system: defaults, implications, environment
  * variables. Nothing is opened, looked up or read yet; file descriptors are numbers that nobody has checked.
  */
-import type { LogConfig } from '../../log.ts'
-import type { KeySource } from '../../state/state-key.ts'
-import type { Interface, Owner } from '../options/option.ts'
+import type { LogConfig } from '../log.ts'
+import type { TpmVersion } from '../protocol/tpm-header.ts'
+import type { KeySource } from '../state/state-key.ts'
+import type { StateLocation } from '../state/state-location.ts'
+import type { PidFileTarget } from './pid-file.ts'
+import type { Owner } from './privileges.ts'
 
-export type { LogConfig } from '../../log.ts'
-export type { KeySource } from '../../state/state-key.ts'
+export type { KeySource, LogConfig, Owner, PidFileTarget, StateLocation, TpmVersion }
 
-export type TpmVersion = '1.2' | '2'
-
-/** Where the TPM keeps its state. */
-export type StateLocation = {
-  readonly path: string
-  /** Mode bits of new files; 0640 by default. */
-  readonly mode: number
-  /** The user chose `mode`: files that exist are changed to it. */
-  readonly modeGiven: boolean
-  /** Lock the state against a second process. */
-  readonly lock: boolean
-  /** Have the state on the disk before a command is answered. */
-  readonly sync: boolean
-  /** Keep a copy of the last permanent state. */
-  readonly backup: boolean
-} & (
-  | {
-      /** a directory of files */
-      readonly kind: 'dir'
-    }
-  | {
-      /** one file or block device, `file://` */
-      readonly kind: 'linear'
-    }
-)
+/** The three front ends, as the first word of the command line names them. */
+export type Interface = 'socket' | 'chardev' | 'cuse'
 
 /** A listening Unix socket to be made. */
 export interface UnixEndpoint {
@@ -80,10 +59,6 @@ export type ControlServer = Endpoint & {
 export type StartupType = 'clear' | 'state' | 'deactivated' | 'none'
 export type SeccompAction = 'none' | 'log' | 'kill'
 
-export type PidFile =
-  | { readonly kind: 'file'; readonly path: string }
-  | { readonly kind: 'fd'; readonly fd: number }
-
 /** The profile of a new TPM 2.0. */
 export interface ProfileConfig {
   readonly source:
@@ -117,7 +92,7 @@ export interface CommonConfig {
   readonly migration: { readonly incoming: boolean; readonly releaseLockOutgoing: boolean }
   readonly seccomp: SeccompAction
   readonly log: LogConfig
-  readonly pid: PidFile | undefined
+  readonly pid: PidFileTarget | undefined
   /** A user's name or number. */
   readonly runAs: string | undefined
   readonly chroot: string | undefined
