@@ -1,0 +1,23 @@
+#!/usr/bin/env node
+// Checks the format of the C++ sources, or with --write sets it right.
+
+import { readdirSync } from 'node:fs'
+import path from 'node:path'
+import { capture, UserError } from './lib/command.mjs'
+import { displayPath, projectRoot } from './lib/paths.mjs'
+import { runMain } from './lib/terminal.mjs'
+
+const SOURCES = path.join(projectRoot, 'native')
+
+runMain(async () => {
+  const files = readdirSync(SOURCES, { recursive: true })
+    .map(String)
+    .filter((file) => /\.(h|cc)$/.test(file) && !file.startsWith('build/'))
+    .map((file) => displayPath(path.join(SOURCES, file)))
+  if (files.length === 0) throw new UserError(`No C++ sources in "${displayPath(SOURCES)}"`)
+  const mode = process.argv.includes('--write') ? ['-i'] : ['--dry-run', '-Werror']
+  capture('clang-format', [...mode, ...files], {
+    cwd: projectRoot,
+    hint: 'Run `npm run format`; if clang-format is missing, `npm run setup`',
+  })
+})
