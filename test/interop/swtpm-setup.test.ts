@@ -22,6 +22,7 @@ import { type TestContext, test } from 'node:test'
 import { concat, u8, u16, u32 } from '../../src/setup/bytes.ts'
 import { StateLocation } from '../../src/setup/state-location.ts'
 import { TpmCommandLine } from '../../src/setup/tpm-command-line.ts'
+import { TpmFeatures } from '../../src/setup/tpm-features.ts'
 import { TpmProcess } from '../../src/setup/tpm-process.ts'
 import { authSession, NV_INDEX_EK_CERT, oiap, sha1 } from '../../src/setup/tpm12-commands.ts'
 import { bin, REFERENCE_SWTPM, Swtpm, temporaryDirectory } from '../support/swtpm.ts'
@@ -335,7 +336,10 @@ for (const program of TPMS) {
     }
   })
 
-  test(named('the state may be one file'), (t) => {
+  const noFile = TpmFeatures.of(TpmCommandLine.parse(program), false).has('nvram-backend-file')
+    ? false
+    : `${program} does not announce nvram-backend-file`
+  test(named('the state may be one file'), { skip: noFile }, (t) => {
     const where = site(t)
     const file = join(where.folder, 'state.bin')
     setUp({ ...where, state: `file://${file}` }, program, '--tpm2', '--createek')
@@ -486,11 +490,13 @@ test('certificates are byte for byte those of the reference', { skip: NO_REFEREN
         return der(where, file)
       }
       // The validity begins at the second of the call: a pair that straddles one is made again.
-      const pairs = Array.from({ length: 5 }, () => [
-        make(bin('swtpm_cert'), 'ours'),
-        make(REFERENCE_CERT, 'theirs'),
-      ])
-      assert.ok(pairs.some(([ours, theirs]) => ours!.equals(theirs!)))
+      for (let attempt = 1; ; attempt++) {
+        const [ours, theirs] = [make(bin('swtpm_cert'), 'ours'), make(REFERENCE_CERT, 'theirs')]
+        if (attempt === 5 || ours.equals(theirs)) {
+          assert.deepEqual(ours, theirs)
+          break
+        }
+      }
     })
   }
 })
