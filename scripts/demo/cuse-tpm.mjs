@@ -4,7 +4,6 @@ import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { until } from './until.mjs'
 
-/** @implements {import('./tour.mjs').DemoTpm} */
 export class CuseTpm {
   title = 'A TPM as a character device in user space, through CUSE'
   stateDir = 'cuse-state'

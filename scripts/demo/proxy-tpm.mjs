@@ -10,7 +10,6 @@ import { mustEqual } from './walkthrough.mjs'
 
 const COMMAND = 'swtpm chardev --vtpm-proxy --tpm2 --tpmstate dir=proxy-state'
 
-/** @implements {import('./tour.mjs').DemoTpm} */
 export class ProxyTpm {
   title = 'A TPM of the kernel’s own, through the vTPM proxy'
   stateDir = 'proxy-state'

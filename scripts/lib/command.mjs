@@ -26,7 +26,7 @@ export class UserError extends Error {
  * @throws {UserError} when it cannot be started or ends with another status than 0
  */
 export function capture(program, args, { hint, ...options } = {}) {
-  const result = spawnSync(program, args, { encoding: 'utf8', maxBuffer: 64 << 20, ...options })
+  const result = spawnSync(program, args, { maxBuffer: 64 << 20, ...options, encoding: 'utf8' })
   if (result.error) throw cannotStart(program, result.error, hint)
   if (result.status !== 0) {
     throw failed(

@@ -5,6 +5,10 @@ import { projectRoot } from '../lib/paths.mjs'
 
 const CHECKS = [
   { name: 'types (tsc)', command: ['node_modules/.bin/tsc', '--noEmit', '--pretty', 'false'] },
+  {
+    name: 'types of the scripts (tsc)',
+    command: ['node_modules/.bin/tsc', '-p', 'scripts', '--pretty', 'false'],
+  },
   { name: 'style (biome)', command: ['node_modules/.bin/biome', 'check', '--colors=off', '.'] },
   { name: 'C++ format (clang-format)', command: [process.execPath, 'scripts/clang-format.mjs'] },
 ]

@@ -1,13 +1,13 @@
 // What is told about a test run: in one process from function to function, between processes one JSON object a line.
 
 /**
- * @typedef {object} TestRecord how one test ended
- * @property {'test'} kind
- * @property {string} file the test's source, relative to the project
+ * @typedef {object} TestResult how one test ended
  * @property {string[]} path names of its suites, then its own
  * @property {'passed' | 'failed' | 'skipped'} outcome
  * @property {number} durationMs
  * @property {string} [detail] why it failed or was skipped
+ *
+ * @typedef {TestResult & { kind: 'test', file: string }} TestRecord `file`: its source, relative to the project
  *
  * @typedef {object} FileRecord a file has been run to its end
  * @property {'file'} kind

@@ -2,6 +2,8 @@
 
 import { bold, dim, green, red, yellow } from '../lib/terminal.mjs'
 
+const DETAIL_LINES = 60
+
 /** @typedef {import('./records.mjs').TestRecord & { suite: string }} Entry */
 
 export class Report {
@@ -49,7 +51,7 @@ export class Report {
     if (failures.length > 0) console.log(`\n${bold(red('Failures'))}`)
     failures.forEach((entry, index) => {
       console.log(`\n${index + 1}. ${entry.suite} · ${entry.file} · ${bold(entry.path.join(' › '))}`)
-      console.log(indent(entry.detail ?? '', '   '))
+      console.log(indent(shortened(entry.detail ?? ''), '   '))
     })
     for (const [file, output] of this.outputs) {
       console.log(`\n${bold(`Printed by ${file}`)}\n${dim(indent(output.trimEnd(), '   '))}`)
@@ -89,6 +91,16 @@ function testLine({ path, outcome, durationMs, detail }) {
   if (outcome === 'skipped') return `${yellow('-')} ${name} ${dim(`skipped: ${detail}`)}`
   const mark = outcome === 'passed' ? green('✓') : red('✗')
   return `${mark} ${name} ${dim(`(${(durationMs / 1000).toFixed(2)} s)`)}`
+}
+
+/** @param {string} text @returns {string} its beginning and end, where it would fill screens */
+function shortened(text) {
+  const lines = text.split('\n')
+  if (lines.length <= DETAIL_LINES) return text
+  const half = DETAIL_LINES / 2
+  return [...lines.slice(0, half), `… ${lines.length - DETAIL_LINES} lines …`, ...lines.slice(-half)].join(
+    '\n',
+  )
 }
 
 /** @param {string} text @param {string} by */

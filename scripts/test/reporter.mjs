@@ -5,12 +5,13 @@ import { writeSync } from 'node:fs'
 import { inspect } from 'node:util'
 
 /**
- * @typedef {{ event: 'begin' | 'end', key: string, name: string }} Activity
- * @typedef {{ event: 'result', path: string[], outcome: 'passed' | 'failed' | 'skipped', durationMs: number, detail?: string }} Result
- * @typedef {{ event: 'message', text: string }} Message
+ * @typedef {{ event: 'begin', key: string, name: string }
+ *   | { event: 'end', key: string, name: string }
+ *   | { event: 'result', result: import('./records.mjs').TestResult }
+ *   | { event: 'message', text: string }} ReporterEvent
  */
 
-/** @param {Activity | Result | Message} event */
+/** @param {ReporterEvent} event */
 const tell = (event) => writeSync(3, `${JSON.stringify(event)}\n`)
 
 /** @param {AsyncIterable<{ type: string, data: any }>} source */
@@ -22,8 +23,8 @@ export default async function* reporter(source) {
     else if (type === 'test:complete') tell({ event: 'end', key: key(data), name: data.name })
     else if (type === 'test:start') path.splice(data.nesting, Infinity, data.name)
     else if (type === 'test:pass' || type === 'test:fail') {
-      const result = resultOf(type, data)
-      if (result) tell({ event: 'result', path: path.slice(0, data.nesting + 1), ...result })
+      const outcome = outcomeOf(type, data)
+      if (outcome) tell({ event: 'result', result: { path: path.slice(0, data.nesting + 1), ...outcome } })
     } else if (type === 'test:diagnostic' && /error|warning/i.test(data.message)) {
       tell({ event: 'message', text: data.message })
     }
@@ -37,16 +38,16 @@ const key = ({ nesting, line, column, name }) => [nesting, line, column, name].j
 /**
  * @param {string} type
  * @param {any} data
- * @returns {Omit<Result, 'event' | 'path'> | undefined} nothing for what only sums up the tests inside it
+ * @returns {Omit<import('./records.mjs').TestResult, 'path'> | undefined} nothing for what only sums up the tests inside it
  */
-function resultOf(type, { skip, todo, details }) {
+function outcomeOf(type, { skip, todo, details }) {
   const durationMs = details.duration_ms
   const isSuite = details.type === 'suite'
   if (skip === 'test name does not match pattern') return undefined
   if (skip !== undefined)
     return { outcome: 'skipped', durationMs, detail: skip === true ? 'no reason given' : skip }
-  if (todo !== undefined) return { outcome: 'skipped', durationMs, detail: `to do: ${todo}` }
   if (type === 'test:pass') return isSuite ? undefined : { outcome: 'passed', durationMs }
+  if (todo !== undefined) return { outcome: 'skipped', durationMs, detail: `to do: ${todo}` }
   const { failureType, cause, message } = details.error
   if (failureType === 'subtestsFailed') return undefined
   return {

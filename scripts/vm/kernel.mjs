@@ -9,13 +9,15 @@ import { updatePackageLists } from '../setup/apt.mjs'
 import { unpackKernel } from './vmlinux.mjs'
 
 /** The kernels Debian 12 carries, each behind the metapackage that always depends on the newest build. */
-const METAPACKAGES = { 6.1: 'linux-image-amd64', 6.12: 'linux-image-6.12-amd64' }
+const METAPACKAGES = new Map([
+  ['6.1', 'linux-image-amd64'],
+  ['6.12', 'linux-image-6.12-amd64'],
+])
 
 /** The kernel in a form that boots quicker, where there was one to make. */
 const VMLINUX = 'vmlinux'
 
-/** @type {string[]} */
-export const KERNEL_SERIES = Object.keys(METAPACKAGES)
+export const KERNEL_SERIES = [...METAPACKAGES.keys()]
 
 /**
  * @typedef {object} Kernel
@@ -34,7 +36,7 @@ export const KERNEL_SERIES = Object.keys(METAPACKAGES)
  * @returns {Promise<Kernel>}
  */
 export async function ensureKernel(series, onProgress = () => {}) {
-  const metapackage = METAPACKAGES[/** @type {keyof typeof METAPACKAGES} */ (series)]
+  const metapackage = METAPACKAGES.get(series)
   if (!metapackage) {
     throw new UserError(`Unknown kernel "${series}": choose one of ${KERNEL_SERIES.join(', ')}`)
   }
