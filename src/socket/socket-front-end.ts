@@ -5,7 +5,7 @@ import { SwtpmError } from '../errors.ts'
 import { native } from '../native.ts'
 import { TPM_SUCCESS } from '../protocol/tpm-result.ts'
 import type { SocketConfig } from '../supervisor/config.ts'
-import { serveControl } from '../supervisor/control-endpoint.ts'
+import { openControl } from '../supervisor/control-endpoint.ts'
 import { openEndpoint } from '../supervisor/endpoint.ts'
 import type { Session } from '../supervisor/session.ts'
 
@@ -17,9 +17,10 @@ export async function serveSocket(session: Session, config: SocketConfig): Promi
   // Both sockets exist before the TPM is powered on: a management tool waits for the files, not for the TPM.
   const data = config.server === undefined ? undefined : openEndpoint(config.server)
   if (data !== undefined) session.onEnd(() => data.remove())
-  serveControl(session, config.control)
+  const control = openControl(session, config.control)
   session.writePidFile()
   await session.powerOn()
+  control.serve()
 
   if (data !== undefined) {
     // The engine waits in accept() and read().

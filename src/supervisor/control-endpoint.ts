@@ -1,31 +1,41 @@
 /** Opens the control channel that the command line asks for, and serves it. */
 import { closeSync } from 'node:fs'
 import { ControlServer } from '../control/control-server.ts'
-import { TPM_SUCCESS } from '../protocol/tpm-result.ts'
 import type { ControlServer as ControlConfig } from './config.ts'
 import { openEndpoint } from './endpoint.ts'
 import type { Session } from './session.ts'
 
-/** @returns what stops listening and closes the client */
-export function serveControl(session: Session, config: ControlConfig | undefined): void {
-  if (config === undefined) return
-  const { tpm } = session
+/** A control channel whose socket exists, so that clients can connect, but is not served yet. */
+export interface OpenControl {
+  /** Begins to answer: the TPM has been powered on, if the flags ask for that. */
+  serve(): void
+}
+
+/** @throws SwtpmError SWTPM_ERR_SOCKET */
+export function openControl(session: Session, config: ControlConfig | undefined): OpenControl {
+  if (config === undefined) return { serve() {} }
   const { fd, connected, remove } = openEndpoint(config)
-  const server = new ControlServer({
-    tpm,
-    socket: connected ? { clientFd: fd } : { listenFd: fd },
-    async setDataFd(dataFd) {
-      const result = await tpm.engine.attach('stream', dataFd)
-      closeSync(dataFd)
-      return result
-    },
-    onShutdown: () => void session.end(0),
-    onDisconnect() {
-      if (config.terminate || connected) void session.end(TPM_SUCCESS)
-    },
-  })
+  let server: ControlServer | undefined
   session.onEnd(() => {
-    server.close()
+    server?.close()
     remove()
   })
+  return {
+    serve() {
+      const { engine } = session.tpm
+      server = new ControlServer({
+        tpm: session.tpm,
+        socket: connected ? { clientFd: fd } : { listenFd: fd },
+        async setDataFd(dataFd) {
+          const result = await engine.attach('stream', dataFd)
+          closeSync(dataFd)
+          return result
+        },
+        onShutdown: () => void session.end(0),
+        onDisconnect() {
+          if (config.terminate || connected) void session.end(0)
+        },
+      })
+    },
+  }
 }

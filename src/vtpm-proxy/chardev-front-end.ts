@@ -7,7 +7,7 @@ import { SwtpmError } from '../errors.ts'
 import { log } from '../log.ts'
 import { TPM_SUCCESS } from '../protocol/tpm-result.ts'
 import type { ChardevConfig } from '../supervisor/config.ts'
-import { serveControl } from '../supervisor/control-endpoint.ts'
+import { openControl } from '../supervisor/control-endpoint.ts'
 import { inherited } from '../supervisor/endpoint.ts'
 import type { Session } from '../supervisor/session.ts'
 import { type NewDevice, newProxyDevice, registered } from './new-device.ts'
@@ -28,14 +28,15 @@ export async function serveChardev(session: Session, config: ChardevConfig): Pro
       throw new SwtpmError('SWTPM_ERR_DEVICE', `The kernel has not registered /dev/tpm${device.tpmNum}`)
     }
     announce(device)
-    serveControl(session, config.control)
+    openControl(session, config.control).serve()
     session.writePidFile()
   } else {
     const fd = config.device.kind === 'fd' ? inherited(config.device.fd) : openDevice(config.device.path)
     session.onEnd(() => closeSync(fd))
-    serveControl(session, config.control)
+    const control = openControl(session, config.control)
     session.writePidFile()
     await session.powerOn()
+    control.serve()
     await attach(session, fd)
   }
 }

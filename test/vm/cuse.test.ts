@@ -1,0 +1,247 @@
+/** `swtpm cuse` on a real kernel: the device, its ioctls, cancelling, signals, crashes. */
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { existsSync, readFileSync, statSync } from 'node:fs'
+import { describe, it } from 'node:test'
+import { ioctlNumber } from '../../src/ptm/commands.ts'
+import { openDevice, startCuseTpm } from '../support/cuse-tpm.ts'
+import { bin, Swtpm, temporaryDirectory } from '../support/swtpm.ts'
+import { responseCode, TPM2, TPM12, tpm2 } from '../support/tpm-commands.ts'
+import { waitFor } from '../support/wait.ts'
+
+const RSA_KEY = TPM2.createPrimaryRsa(3072, Buffer.from('a key that takes long'))
+const TPM_RC_CANCELED = 0x909
+
+const childEngine = (pid: number): number =>
+  Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')[0])
+
+describe('swtpm cuse', () => {
+  it('makes /dev/NAME with the numbers asked for, and goes to the background', async (t) => {
+    const directory = temporaryDirectory(t)
+    const parent = new Swtpm([
+      ...['cuse', '-n', 'vtpm-numbers', '-M', '240', '-m', '7', '--tpm2', '--tpmstate', `dir=${directory}`],
+      ...['--pid', `file=${directory}/pid`],
+    ])
+    assert.equal(await parent.exited, 0, parent.stderr)
+    const { rdev, mode } = statSync('/dev/vtpm-numbers')
+    assert.equal((mode & 0o170000).toString(8), '20000')
+    assert.equal(rdev, (240 << 8) | 7)
+    const pid = Number(readFileSync(`${directory}/pid`, 'utf8'))
+    assert.match(readFileSync(`/proc/${pid}/cmdline`, 'utf8'), /cuse/)
+    process.kill(pid, 'SIGTERM')
+    await waitFor(() => !existsSync('/dev/vtpm-numbers'), { what: 'the device to go away' })
+  })
+
+  it('refuses a name that is taken', async (t) => {
+    const { path, directory } = await startCuseTpm(t)
+    const second = new Swtpm(['cuse', '-n', path.slice(5), '--tpm2', '--tpmstate', `dir=${directory}`])
+    assert.equal(await second.exited, 255 - 254)
+    assert.match(second.stderr, /already exists/)
+  })
+
+  for (const [version, args, startup, random] of [
+    ['2.0', ['--tpm2'], TPM2.startupClear, TPM2.getRandom()],
+    ['1.2', [], TPM12.startupClear, TPM12.getRandom()],
+  ] as const) {
+    it(`TPM ${version}: INIT, commands by write() and read(), every verb`, async (t) => {
+      const { swtpm, path } = await startCuseTpm(t, args)
+      const device = openDevice(t, path)
+      assert.equal(device.verb('GET_CAPABILITY').caps, 0x16fffn)
+      assert.equal(device.command(random).subarray(6, 10).readUInt32BE(), version === '2.0' ? 0x101 : 9)
+      assert.equal(device.verb('INIT', { initFlags: 0 }).tpmResult, 0)
+      assert.equal(responseCode(device.command(startup)), 0)
+      assert.equal(responseCode(device.command(random)), 0)
+      assert.deepEqual(device.verb('GET_TPMESTABLISHED'), { tpmResult: 0, bit: 0 })
+      assert.equal(device.verb('SET_LOCALITY', { loc: 3 }).tpmResult, 0)
+      assert.equal(device.verb('SET_LOCALITY', { loc: 5 }).tpmResult, 0x3d)
+      assert.equal(device.verb('SET_LOCALITY', { loc: 0 }).tpmResult, 0)
+      assert.equal(device.verb('HASH_START').tpmResult, 0)
+      assert.equal(device.verb('HASH_DATA', { length: 3, data: Buffer.from('abc') }).tpmResult, 0)
+      assert.equal(device.verb('HASH_DATA', { length: 4097, data: Buffer.alloc(0) }).tpmResult, 9)
+      assert.equal(device.verb('HASH_END').tpmResult, 0)
+      assert.deepEqual(device.verb('GET_TPMESTABLISHED'), { tpmResult: 0, bit: 1 })
+      assert.equal(device.verb('RESET_TPMESTABLISHED', { loc: 5 }).tpmResult, 0x3d)
+      assert.equal(device.verb('RESET_TPMESTABLISHED', { loc: 3 }).tpmResult, 0)
+      assert.deepEqual(device.verb('GET_TPMESTABLISHED'), { tpmResult: 0, bit: 0 })
+      // libtpms cannot cancel commands of a TPM 1.2.
+      assert.equal(device.verb('CANCEL_TPM_CMD').tpmResult, version === '2.0' ? 0 : 9)
+      assert.equal(device.verb('STORE_VOLATILE').tpmResult, 0)
+      assert.deepEqual(device.verb('GET_CONFIG'), { tpmResult: 0, flags: 0 })
+      assert.equal(device.verb('SET_BUFFERSIZE', { bufferSize: 3000 }).tpmResult, 0xa)
+      const { bufferSize, minSize, maxSize } = device.verb('SET_BUFFERSIZE', { bufferSize: 0 })
+      assert.ok(minSize <= bufferSize && bufferSize <= maxSize && maxSize === 4096)
+      const info = device.verb('GET_INFO', { flags: 1n, offset: 0, pad: 0 })
+      assert.match(info.buffer.subarray(0, info.length - 1).toString(), /"TPMSpecification"/)
+      assert.equal(device.verb('STOP').tpmResult, 0)
+      assert.equal(device.verb('HASH_START').tpmResult, 0xa)
+      assert.equal(device.verb('SET_BUFFERSIZE', { bufferSize: 4096 }).bufferSize, 4096)
+      assert.equal(device.verb('SHUTDOWN').tpmResult, 0)
+      assert.equal(await swtpm.exited, 0)
+      assert.equal(existsSync(path), false)
+    })
+  }
+
+  it('hashes into PCR 17 as a dynamic launch does', async (t) => {
+    const { path } = await startCuseTpm(t, ['--tpm2', '--flags', 'startup-clear'])
+    const device = openDevice(t, path)
+    device.verb('HASH_START')
+    device.verb('HASH_DATA', { length: 3, data: Buffer.from('abc') })
+    device.verb('HASH_END')
+    const digest = createHash('sha256').update('abc').digest()
+    const pcr = createHash('sha256').update(Buffer.alloc(32)).update(digest).digest()
+    assert.deepEqual(device.command(TPM2.pcrRead(17)).subarray(-32), pcr)
+  })
+
+  it('answers ioctls of wrong number or size with EINVAL, and goes on', async (t) => {
+    const { path } = await startCuseTpm(t, ['--tpm2', '--flags', 'startup-clear'])
+    const device = openDevice(t, path)
+    const sized = (name: 'INIT' | 'GET_STATEBLOB', bytes: number): number =>
+      ((ioctlNumber(name) & ~(0x3fff << 16)) | (bytes << 16)) >>> 0
+    for (const request of [
+      0x80045013,
+      0x80085001,
+      sized('INIT', 8),
+      sized('INIT', 16383),
+      sized('GET_STATEBLOB', 16),
+      ioctlNumber('SET_DATAFD'),
+    ]) {
+      assert.throws(() => device.raw(request, Buffer.alloc(16384)), { code: 'EINVAL' }, request.toString(16))
+    }
+    assert.equal(responseCode(device.command(TPM2.getRandom())), 0)
+  })
+
+  it('has one opener, answers a short write with 0x9a, and continues a partial read', async (t) => {
+    const { path } = await startCuseTpm(t, ['--tpm2', '--flags', 'startup-clear'])
+    const device = openDevice(t, path)
+    assert.throws(() => openDevice(t, path), { code: 'EBUSY' })
+    assert.equal(responseCode(device.command(Buffer.from('800100', 'hex'))), 0x9a)
+    device.write(TPM2.getRandom(32))
+    const response = Buffer.concat([device.read(10), device.read(7), device.read()])
+    assert.equal(response.length, response.readUInt32BE(2))
+    assert.equal(device.read().length, 0)
+    device.write(TPM2.getRandom(32))
+    device.close()
+    const next = openDevice(t, path)
+    assert.equal(next.read().length, 0, 'the response of another client')
+  })
+
+  it('cancels a key that is being made', async (t) => {
+    const { path } = await startCuseTpm(t, ['--tpm2', '--flags', 'startup-clear'])
+    const device = openDevice(t, path)
+    assert.equal(device.write(RSA_KEY), RSA_KEY.length)
+    assert.throws(() => device.write(TPM2.getRandom()), { code: 'EBUSY' })
+    const response = device.readLater()
+    assert.equal(device.verb('CANCEL_TPM_CMD').tpmResult, 0)
+    assert.equal(responseCode(await response), TPM_RC_CANCELED)
+    assert.equal(responseCode(device.command(TPM2.getRandom())), 0)
+  })
+
+  it('does not let a stale cancel hit the next command', async (t) => {
+    const { path } = await startCuseTpm(t, ['--tpm2', '--flags', 'startup-clear'])
+    const device = openDevice(t, path)
+    device.verb('CANCEL_TPM_CMD')
+    assert.equal(responseCode(device.command(TPM2.createPrimaryRsa(2048, Buffer.from('not cancelled')))), 0)
+  })
+
+  it('lets a signal end a blocked read() at once', async (t) => {
+    const { path } = await startCuseTpm(t, ['--tpm2', '--flags', 'startup-clear'])
+    const hex = RSA_KEY.toString('hex').replace(/../g, '\\x$&')
+    const script = `exec 3<>${path}; printf '${hex}' >&3; echo written; exec cat <&3`
+    const client = spawn('bash', ['-c', script], { stdio: ['ignore', 'pipe', 'inherit'] })
+    t.after(() => client.kill('SIGKILL'))
+    const exited = new Promise((resolve) => client.on('exit', (_, signal) => resolve(signal)))
+    await new Promise((resolve) => client.stdout.once('data', resolve))
+    await waitFor(
+      () =>
+        readFileSync(`/proc/${client.pid}/wchan`, 'utf8').includes('fuse') ||
+        readFileSync(`/proc/${client.pid}/wchan`, 'utf8').includes('request_wait'),
+      {
+        what: 'the client to wait in read()',
+      },
+    )
+    client.kill('SIGINT')
+    assert.equal(await exited, 'SIGINT')
+    // The command itself goes on: it is still there to be cancelled by the next client.
+    const device = openDevice(t, path)
+    assert.throws(() => device.write(TPM2.getRandom()), { code: 'EBUSY' })
+    assert.equal(device.verb('CANCEL_TPM_CMD').tpmResult, 0)
+    device.readLater()
+    await waitFor(
+      () => {
+        try {
+          return device.write(TPM2.getRandom()) > 0
+        } catch {
+          return false
+        }
+      },
+      { what: 'the command to end' },
+    )
+    assert.equal(responseCode(device.read()), 0)
+  })
+
+  it('answers a read() after STOP, whatever was left unread', async (t) => {
+    const { path } = await startCuseTpm(t, ['--tpm2', '--flags', 'startup-clear'])
+    const device = openDevice(t, path)
+    device.write(TPM2.getRandom())
+    assert.equal(device.verb('STOP').tpmResult, 0)
+    assert.ok(device.read().length >= 0)
+    assert.equal(device.verb('INIT', { initFlags: 0 }).tpmResult, 0)
+    assert.equal(responseCode(device.command(TPM2.startupClear)), 0)
+  })
+
+  it('fails every waiting client when the engine is killed, and takes the device away', async (t) => {
+    const { swtpm, path } = await startCuseTpm(t, ['--tpm2', '--flags', 'startup-clear'])
+    const device = openDevice(t, path)
+    device.write(RSA_KEY)
+    const response = assert.rejects(device.readLater(), (error: NodeJS.ErrnoException) =>
+      ['ENODEV', 'ECONNABORTED', 'ENOTCONN', 'EIO'].includes(error.code ?? ''),
+    )
+    process.kill(childEngine(swtpm.pid), 'SIGKILL')
+    await response
+    assert.equal(await swtpm.exited, 1)
+    assert.match(swtpm.stderr, /engine has ended unexpectedly/)
+    assert.equal(existsSync(path), false)
+  })
+
+  it('goes away with the supervisor, and the state is whole', async (t) => {
+    const { swtpm, path, directory } = await startCuseTpm(t, ['--tpm2', '--flags', 'startup-clear'])
+    const engine = childEngine(swtpm.pid)
+    const device = openDevice(t, path)
+    assert.equal(responseCode(device.command(TPM2.nvDefine())), 0)
+    assert.equal(responseCode(device.command(TPM2.nvWrite(Buffer.alloc(32, 7)))), 0)
+    device.close()
+    await swtpm.stop('SIGKILL')
+    await waitFor(() => !existsSync(`/proc/${engine}`), { what: 'the engine to end' })
+    await waitFor(() => !existsSync(path), { what: 'the device to go away' })
+    const again = await startCuseTpm(t, ['--tpm2', '--flags', 'startup-clear'], directory)
+    const handle = openDevice(t, again.path)
+    assert.deepEqual(handle.command(TPM2.nvRead()).subarray(16, 48), Buffer.alloc(32, 7))
+  })
+
+  it('accepts in-band SetLocality only where it is allowed', async (t) => {
+    const setLocality = (loc: number): Buffer => tpm2(0x20001000, [Uint8Array.of(loc)])
+    const plain = await startCuseTpm(t, ['--tpm2', '--flags', 'startup-clear'])
+    assert.equal(responseCode(openDevice(t, plain.path).command(setLocality(1))), 0x101)
+    const open = await startCuseTpm(t, [
+      ...['--tpm2', '--flags', 'startup-clear', '--locality', 'allow-set-locality,reject-locality-4'],
+    ])
+    const device = openDevice(t, open.path)
+    assert.equal(responseCode(device.command(setLocality(3))), 0)
+    assert.equal(responseCode(device.command(setLocality(4))), 0x107)
+    assert.equal(responseCode(device.command(setLocality(5))), 0x107)
+  })
+
+  it('is driven by swtpm_ioctl', async (t) => {
+    const { path, swtpm } = await startCuseTpm(t)
+    const run = (...args: string[]): Promise<Swtpm> => {
+      const tool = new Swtpm(['--tpm-device', path, ...args], { program: bin('swtpm_ioctl') })
+      return tool.exited.then(() => tool)
+    }
+    assert.equal((await run('-c')).stdout, 'ptm capability is 0x16fff\n')
+    assert.equal((await run('-i')).child.exitCode, 0)
+    assert.equal((await run('-e')).stdout, 'tpmEstablished is 0\n')
+    assert.equal((await run('-s')).child.exitCode, 0)
+    assert.equal(await swtpm.exited, 0)
+  })
+})
