@@ -11,9 +11,11 @@ const CODES = {
   SWTPM_ERR_STATE_KEY: 'a key or passphrase cannot be used',
   SWTPM_ERR_STATE_LOCKED: 'another process holds the state',
   SWTPM_ERR_DEVICE: 'a device node could not be opened or made',
+  SWTPM_ERR_DEVICE_EXISTS: 'the name of the device is taken',
   SWTPM_ERR_SOCKET: 'a socket could not be opened, bound or connected',
   SWTPM_ERR_TPM_INIT: 'libtpms refused to start the TPM',
   SWTPM_ERR_PRIVILEGE: 'a change of user, root directory or privilege failed',
+  SWTPM_ERR_USER: 'there is no such user or group',
   SWTPM_ERR_LOG: 'the log cannot be written',
 } as const
 

@@ -42,12 +42,12 @@ export class CuseDevice {
 
   /**
    * Makes /dev/NAME; when it returns the node exists.
-   * @throws SwtpmError SWTPM_ERR_DEVICE
+   * @throws SwtpmError SWTPM_ERR_DEVICE_EXISTS, SWTPM_ERR_DEVICE
    */
   static create(options: CuseDeviceOptions): CuseDevice {
     const path = `/dev/${options.name}`
     if (existsSync(path)) {
-      throw new SwtpmError('SWTPM_ERR_DEVICE', `Error: A device '${path}' already exists`)
+      throw new SwtpmError('SWTPM_ERR_DEVICE_EXISTS', `Error: A device '${path}' already exists.`)
     }
     const fd = openCuse()
     try {

@@ -16,12 +16,12 @@ export interface User {
 
 /**
  * @param name a name, or a number, which then is the group's too
- * @throws SwtpmError SWTPM_ERR_PRIVILEGE
+ * @throws SwtpmError SWTPM_ERR_USER
  */
 export function lookUpUser(name: string): User {
   const found = native.userByName(name)
   if (typeof found === 'number') {
-    throw new SwtpmError('SWTPM_ERR_PRIVILEGE', `Error: User '${name}' does not exist`)
+    throw new SwtpmError('SWTPM_ERR_USER', `Error: User '${name}' does not exist`)
   }
   const [uid, gid, groups] = found
   return { name, uid, gid, groups }
@@ -45,17 +45,17 @@ export function changeRoot(path: string): void {
   }
 }
 
-/** -1 for none. @throws SwtpmError SWTPM_ERR_PRIVILEGE for an unknown name */
+/** -1 for none. @throws SwtpmError SWTPM_ERR_USER for an unknown name */
 export function userId(owner: Owner | undefined): number {
   if (owner === undefined) return -1
   return 'id' in owner ? owner.id : lookUpUser(owner.name).uid
 }
 
-/** -1 for none. @throws SwtpmError SWTPM_ERR_PRIVILEGE for an unknown name */
+/** -1 for none. @throws SwtpmError SWTPM_ERR_USER for an unknown name */
 export function groupId(owner: Owner | undefined): number {
   if (owner === undefined) return -1
   if ('id' in owner) return owner.id
   const gid = native.groupByName(owner.name)
-  if (gid < 0) throw new SwtpmError('SWTPM_ERR_PRIVILEGE', `Error: Group '${owner.name}' does not exist`)
+  if (gid < 0) throw new SwtpmError('SWTPM_ERR_USER', `Error: Group '${owner.name}' does not exist`)
   return gid
 }

@@ -5,7 +5,8 @@ import { CommandLineError, type ExitReason, exitCodes } from './command-line-err
 
 const reasons: { readonly [code in SwtpmErrorCode]?: ExitReason } = {
   SWTPM_ERR_STATE_KEY: 'badOption',
-  SWTPM_ERR_PRIVILEGE: 'runas',
+  SWTPM_ERR_PRIVILEGE: 'setup',
+  SWTPM_ERR_USER: 'runas',
   SWTPM_ERR_LOG: 'setup',
   SWTPM_ERR_DEVICE: 'setup',
 }
