@@ -26,6 +26,7 @@
 #include "engine/storage_gate.h"
 #include "engine/tpm.h"
 #include "state/dir_store.h"
+#include "state/linear_store.h"
 #include "state/nv_state.h"
 
 namespace swtpm {
@@ -65,6 +66,8 @@ void warm_up_libraries() {
 }
 
 std::unique_ptr<Store> open_store(const Options& options) {
+  if (options.backend == Backend::kLinear)
+    return LinearStore::open(wire::kStateFd, {options.mode, options.mode_given, options.sync});
   bool tpm2 = options.version == TpmVersion::k20;
   return std::make_unique<DirStore>(wire::kStateFd, DirStore::Options{tpm2, options.mode, options.mode_given,
                                                                       options.sync, options.backup});

@@ -1,0 +1,242 @@
+#include "state/linear_store.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <bit>
+#include <limits>
+#include <vector>
+
+#include "common/log.h"
+
+namespace swtpm {
+namespace {
+
+constexpr uint64_t kMagic = 0x737774706d6c696e;  // "swtpmlin"
+constexpr uint8_t kVersion = 1;
+constexpr size_t kHeaderSizeBytes = 192;
+// Where blobs begin: a disk sector is written as a whole, so none of it should belong to two blobs.
+constexpr uint32_t kSectorSizeBytes = 512;
+
+struct [[gnu::packed]] PackedSlot {
+  uint32_t offset, data_size, section_size;
+};
+struct [[gnu::packed]] PackedHeader {
+  uint64_t magic;
+  uint8_t version;
+  uint8_t pad;
+  uint16_t header_size;
+  PackedSlot slots[15];
+};
+static_assert(sizeof(PackedHeader) == kHeaderSizeBytes);
+
+bool read_all(int fd, void* data, size_t size, uint64_t offset) {
+  auto* p = static_cast<uint8_t*>(data);
+  while (size > 0) {
+    ssize_t n = ::pread(fd, p, size, static_cast<off_t>(offset));
+    if (n < 0 && errno == EINTR) continue;
+    if (n == 0) errno = ENODATA;
+    if (n <= 0) return false;
+    p += n;
+    size -= static_cast<size_t>(n);
+    offset += static_cast<uint64_t>(n);
+  }
+  return true;
+}
+
+bool write_all(int fd, const void* data, size_t size, uint64_t offset) {
+  auto* p = static_cast<const uint8_t*>(data);
+  while (size > 0) {
+    ssize_t n = ::pwrite(fd, p, size, static_cast<off_t>(offset));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return false;
+    p += n;
+    size -= static_cast<size_t>(n);
+    offset += static_cast<uint64_t>(n);
+  }
+  return true;
+}
+
+}  // namespace
+
+std::unique_ptr<LinearStore> LinearStore::open(int fd, const Options& options) {
+  struct stat st;
+  if (::fstat(fd, &st) < 0 || (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))) {
+    log(LogLevel::kError, "Cannot use the linear state: it is neither a regular file nor a block device");
+    return nullptr;
+  }
+  std::unique_ptr<LinearStore> store(new LinearStore(fd, options));
+  if (S_ISBLK(st.st_mode)) {
+    off_t end = ::lseek(fd, 0, SEEK_END);
+    if (end < static_cast<off_t>(kHeaderSizeBytes)) {
+      log(LogLevel::kError, "Cannot use the linear state: the block device is too small");
+      return nullptr;
+    }
+    store->device_size_ = static_cast<uint64_t>(end);
+  } else if (options.mode_given && ::fchmod(fd, options.mode) < 0) {
+    log(LogLevel::kDebug, "Cannot change the mode of the linear state: %s", strerror(errno));
+  }
+  return store->read_header() ? std::move(store) : nullptr;
+}
+
+uint64_t LinearStore::size() const {
+  if (device_size_ > 0) return device_size_;
+  struct stat st;
+  return ::fstat(fd_, &st) == 0 ? static_cast<uint64_t>(st.st_size) : 0;
+}
+
+bool LinearStore::read_header() {
+  if (size() < kHeaderSizeBytes) return true;  // new
+  PackedHeader header;
+  if (!read_all(fd_, &header, sizeof(header), 0)) {
+    log(LogLevel::kError, "Cannot read the linear state: %s", strerror(errno));
+    return false;
+  }
+  bool looks_right = header.version == kVersion && le16toh(header.header_size) == kHeaderSizeBytes;
+  if (le64toh(header.magic) != kMagic) {
+    // Anything else is taken for unused space, as a volume may hold remains of its former use. But if all the
+    // rest of the header is right, this is a TPM with a damaged magic number.
+    if (!looks_right) return true;
+    log(LogLevel::kError, "Cannot use the linear state: its magic number is damaged");
+    return false;
+  }
+  if (!looks_right) {
+    log(LogLevel::kError,
+        "Cannot use the linear state: version %u with a header of %u bytes is not supported", header.version,
+        le16toh(header.header_size));
+    return false;
+  }
+  for (size_t i = 0; i < kSlotCount; i++)
+    slots_[i] = {le32toh(header.slots[i].offset), le32toh(header.slots[i].data_size),
+                 le32toh(header.slots[i].section_size)};
+  if (check_slots()) return true;
+  log(LogLevel::kError, "Cannot use the linear state: its slots are damaged");
+  return false;
+}
+
+bool LinearStore::check_slots() const {
+  uint64_t end = size();
+  for (const Slot& slot : slots_) {
+    if (slot.offset == 0) continue;
+    if (slot.offset < kHeaderSizeBytes || slot.data_size > slot.section_size) return false;
+    if (slot.data_size > kMaxBlobSizeBytes || uint64_t{slot.offset} + slot.data_size > end) return false;
+    for (const Slot& other : slots_) {
+      if (&other == &slot || other.offset == 0) continue;
+      if (other.offset >= slot.offset && other.offset < uint64_t{slot.offset} + slot.data_size) return false;
+    }
+  }
+  return true;
+}
+
+std::string LinearStore::describe(BlobType type) const {
+  return std::string(blob_name(type)) + " of the linear state file";
+}
+
+TpmResult LinearStore::peek(BlobType type, uint32_t& size_bytes) {
+  const Slot& slot = slots_[slot_number(type)];
+  if (slot.offset == 0) return kTpmRetry;
+  size_bytes = slot.data_size;
+  return kTpmSuccess;
+}
+
+TpmResult LinearStore::load(BlobType type, Bytes& out) {
+  const Slot& slot = slots_[slot_number(type)];
+  if (slot.offset == 0) return kTpmRetry;
+  out.resize(slot.data_size);
+  if (read_all(fd_, out.data(), out.size(), slot.offset)) return kTpmSuccess;
+  log(LogLevel::kError, "Cannot read state \"%s\": %s", describe(type).c_str(), strerror(errno));
+  return kTpmFail;
+}
+
+// The first place that no blob uses, this one's present content included.
+std::optional<uint32_t> LinearStore::find_space(uint32_t wanted_bytes) const {
+  struct Extent {
+    uint64_t start, end;
+  };
+  std::vector<Extent> used{{0, kHeaderSizeBytes}};
+  for (const Slot& slot : slots_)
+    if (slot.offset != 0) used.push_back({slot.offset, uint64_t{slot.offset} + slot.data_size});
+  std::sort(used.begin(), used.end(), [](const Extent& a, const Extent& b) { return a.start < b.start; });
+  uint64_t limit = device_size_ > 0 ? device_size_ : std::numeric_limits<uint32_t>::max();
+  for (size_t i = 0; i < used.size(); i++) {
+    uint64_t start = (used[i].end + kSectorSizeBytes - 1) / kSectorSizeBytes * kSectorSizeBytes;
+    uint64_t end = i + 1 < used.size() ? used[i + 1].start : limit;
+    if (start + wanted_bytes <= end) return static_cast<uint32_t>(start);
+  }
+  return std::nullopt;
+}
+
+void LinearStore::size_sections(Slots& slots) const {
+  std::vector<Slot*> used;
+  for (Slot& slot : slots)
+    if (slot.offset != 0) used.push_back(&slot);
+  std::sort(used.begin(), used.end(), [](const Slot* a, const Slot* b) { return a->offset < b->offset; });
+  for (size_t i = 0; i < used.size(); i++) {
+    if (i + 1 < used.size()) {
+      used[i]->section_size = used[i + 1]->offset - used[i]->offset;
+      continue;
+    }
+    uint32_t room = std::bit_ceil(std::max(used[i]->data_size, 1u));
+    if (device_size_ > 0)
+      room = static_cast<uint32_t>(std::min<uint64_t>(room, device_size_ - used[i]->offset));
+    used[i]->section_size = std::max(room, used[i]->data_size);
+  }
+}
+
+bool LinearStore::sync() const {
+  return !options_.sync || ::fsync(fd_) == 0;
+}
+
+// Makes `slots` the valid ones, on disk and then here.
+bool LinearStore::commit(Slots slots) {
+  size_sections(slots);
+  uint64_t end = kHeaderSizeBytes;
+  PackedHeader header{htole64(kMagic), kVersion, 0, htole16(kHeaderSizeBytes), {}};
+  for (size_t i = 0; i < kSlotCount; i++) {
+    header.slots[i] = {htole32(slots[i].offset), htole32(slots[i].data_size), htole32(slots[i].section_size)};
+    end = std::max(end, uint64_t{slots[i].offset} + slots[i].section_size);
+  }
+  // Others expect the file to contain whole sections.
+  if (device_size_ == 0 && size() < end && ::ftruncate(fd_, static_cast<off_t>(end)) < 0) return false;
+  if (!sync() || !write_all(fd_, &header, sizeof(header), 0) || !sync()) return false;
+  slots_ = slots;
+  return true;
+}
+
+TpmResult LinearStore::store(BlobType type, ByteView data) {
+  uint32_t data_size = static_cast<uint32_t>(data.size());
+  Slots slots = slots_;
+  Slot& slot = slots[slot_number(type)];
+  auto offset = find_space(data_size);
+  if (!offset && slot.offset != 0 && data_size <= slot.section_size) {
+    if (!warned_)
+      log(LogLevel::kWarning, "The state device has no room for two copies; a power failure may damage it");
+    warned_ = true;
+    offset = slot.offset;
+  }
+  if (!offset) {
+    log(LogLevel::kError, "Cannot store %u bytes of state: the device is full", data_size);
+    return kTpmFail;
+  }
+  slot.offset = *offset;
+  slot.data_size = data_size;
+  if (write_all(fd_, data.data(), data.size(), *offset) && commit(slots)) return kTpmSuccess;
+  log(LogLevel::kError, "Cannot store state \"%s\": %s", describe(type).c_str(), strerror(errno));
+  return kTpmFail;
+}
+
+TpmResult LinearStore::erase(BlobType type, bool must_exist) {
+  Slots slots = slots_;
+  Slot& slot = slots[slot_number(type)];
+  if (slot.offset == 0) return must_exist ? kTpmFail : kTpmSuccess;
+  slot = {};
+  if (commit(slots)) return kTpmSuccess;
+  log(LogLevel::kError, "Cannot remove state \"%s\": %s", describe(type).c_str(), strerror(errno));
+  return kTpmFail;
+}
+
+}  // namespace swtpm
