@@ -13,7 +13,7 @@ export interface OpenEndpoint {
   remove(): void
 }
 
-/** @throws SwtpmError SWTPM_ERR_SOCKET, SWTPM_ERR_PRIVILEGE for an unknown owner */
+/** @throws SwtpmError SWTPM_ERR_SOCKET, SWTPM_ERR_USER for an unknown owner */
 export function openEndpoint(endpoint: Endpoint): OpenEndpoint {
   switch (endpoint.kind) {
     case 'unix': {

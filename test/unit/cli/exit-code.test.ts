@@ -9,7 +9,7 @@ const failures: [failure: unknown, cuse: number][] = [
   [new CommandLineError('pidFile', ''), 243],
   [new CommandLineError('seccomp', ''), 242],
   [new SwtpmError('SWTPM_ERR_STATE_KEY', ''), 253],
-  [new SwtpmError('SWTPM_ERR_PRIVILEGE', ''), 251],
+  [new SwtpmError('SWTPM_ERR_USER', ''), 251],
   [new SwtpmError('SWTPM_ERR_LOG', ''), 1],
   [new SwtpmError('SWTPM_ERR_STATE_LOCKED', ''), 255],
   [new Error('anything'), 255],
