@@ -90,7 +90,7 @@ int run(const Options& options) {
                   options.log_level >= 5 ? options.log_level - 4 : 0,
                   options.log_prefix + "    "});
   StorageGate gate([&channel] { channel.event(wire::Event::kStorageNeeded); });
-  DataPath path(tpm, gate);
+  DataPath path(tpm, gate, options.trace ? &channel : nullptr);
   Attachment attachment(channel, path, gate);
   Control control(channel, tpm, state, gate, attachment);
 

@@ -52,6 +52,7 @@ std::optional<Options> parse_options(int argc, char** argv) {
       {"log-level", required_argument, nullptr, 'l'},
       {"log-prefix", required_argument, nullptr, 'p'},
       {"seccomp", required_argument, nullptr, 's'},
+      {"trace", no_argument, nullptr, 'T'},
       {"print-info", required_argument, nullptr, 'i'},
       {nullptr, 0, nullptr, 0},
   };
@@ -100,6 +101,9 @@ std::optional<Options> parse_options(int argc, char** argv) {
         break;
       case 's':
         valid = choose(optarg, kActions, options.seccomp);
+        break;
+      case 'T':
+        options.trace = true;
         break;
       case 'i':
         valid = parse_number(optarg, 0, UINT32_MAX, number);

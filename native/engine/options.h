@@ -27,6 +27,7 @@ struct Options {
   unsigned log_level = 0;
   std::string log_prefix;
   SeccompAction seccomp = SeccompAction::kNone;
+  bool trace = false;
   std::optional<uint64_t> print_info;
 };
 

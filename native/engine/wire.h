@@ -54,6 +54,7 @@ enum class Event : uint32_t {
   kClientClosed = 4,
   kFuseRequest = 5,
   kStorageNeeded = 6,
+  kTrace = 7,
 };
 
 enum class AttachKind : uint32_t { kStream = 1, kListener = 2, kChardev = 3, kCuse = 4 };

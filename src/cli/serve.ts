@@ -29,6 +29,7 @@ export async function serveSwtpm(config: SwtpmConfig): Promise<number> {
   const late = config.interface === 'cuse'
   try {
     if (!late) dropPrivileges(config, user)
+    session.openTrace()
     await session.loadKeys()
     await serveFrontEnd(session, config)
     if (late) dropPrivileges(config, user)

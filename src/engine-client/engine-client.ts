@@ -27,6 +27,7 @@ import {
   EVENT_LOG,
   EVENT_READY,
   EVENT_STORAGE_NEEDED,
+  EVENT_TRACE,
   encodeFrame,
   FRAME_EVENT,
   FRAME_REPLY,
@@ -42,6 +43,7 @@ import {
   ROUTE,
   type Route,
   setKeyReq,
+  traceEvent,
   word,
 } from './engine-wire.ts'
 
@@ -55,6 +57,8 @@ export interface EngineEvents {
   fuseRequest: [request: Buffer]
   /** A command waits until the storage is locked again: answer with {@link EngineClient.setStorage}. */
   storageNeeded: []
+  /** A command or response has passed; only when the engine was started with `trace`. */
+  trace: [direction: 'command' | 'response', timeUs: bigint, bytes: Buffer]
   /** The engine has ended; nothing more comes. */
   exit: [reason: string]
 }
@@ -205,6 +209,12 @@ export class EngineClient extends EventEmitter<EngineEvents> {
       case EVENT_STORAGE_NEEDED:
         this.emit('storageNeeded')
         break
+      case EVENT_TRACE: {
+        const { direction, timeUs } = traceEvent.decode(payload, BIG)
+        const bytes = payload.subarray(traceEvent.size)
+        this.emit('trace', direction === 0 ? 'command' : 'response', timeUs, bytes)
+        break
+      }
       default:
         throw new RangeError(`event type ${type}`)
     }

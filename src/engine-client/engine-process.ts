@@ -24,6 +24,8 @@ export interface EngineOptions {
   readonly seccomp: 'none' | 'log' | 'kill'
   readonly logLevel: number
   readonly logPrefix: string
+  /** Send every TPM command and response here, as `trace` events. */
+  readonly trace: boolean
   /** Where libtpms's debug output goes; nowhere when undefined. */
   readonly logFd: number | undefined
   /** Whom the engine runs as; ourselves when undefined. */
@@ -46,6 +48,7 @@ function engineArguments(options: EngineOptions): string[] {
   if (options.allowSetLocality) args.push('--allow-set-locality')
   if (options.rejectLocality4) args.push('--reject-locality-4')
   if (!options.autoShutdown) args.push('--no-auto-shutdown')
+  if (options.trace) args.push('--trace')
   args.push('--log-level', String(options.logLevel), '--seccomp', options.seccomp)
   if (options.logPrefix !== '') args.push('--log-prefix', options.logPrefix)
   return args

@@ -2,7 +2,7 @@
  * The frames between supervisor and engine: 12-byte header, then a PTM control command, its answer, or an event.
  * @see docs/design/0001-engine-wire.md
  */
-import { BIG, packed, struct, trailing, u8, u16, u32 } from '../protocol/struct.ts'
+import { BIG, packed, struct, trailing, u8, u16, u32, u64 } from '../protocol/struct.ts'
 
 export const frameHeader = packed({ length: u32, kind: u32, id: u32 })
 
@@ -40,6 +40,7 @@ export const EVENT_CLIENT_OPENED = 3
 export const EVENT_CLIENT_CLOSED = 4
 export const EVENT_FUSE_REQUEST = 5
 export const EVENT_STORAGE_NEEDED = 6
+export const EVENT_TRACE = 7
 
 /** Larger frames than this are a fault, not data: a state blob is at most 512 KiB. */
 const MAX_FRAME_BYTES = 4 << 20
@@ -56,6 +57,8 @@ export const processReq = struct({
 export const processResp = struct({ tpmResult: u32, length: u32, response: trailing(UNBOUNDED) })
 export const setKeyReq = struct({ purpose: u32, length: u32, key: trailing(UNBOUNDED) })
 export const peekStateResp = struct({ tpmResult: u32, size: u32 })
+/** `direction` 0: a command, 1: a response; `timeUs` in µs since 1970. */
+export const traceEvent = packed({ direction: u32, timeUs: u64 })
 export const word = struct({ value: u32 })
 
 export interface Frame {

@@ -8,10 +8,11 @@ import type { LogConfig } from '../log.ts'
 import type { TpmVersion } from '../protocol/tpm-header.ts'
 import type { KeySource } from '../state/state-key.ts'
 import type { StateLocation } from '../state/state-location.ts'
+import type { PcapConfig } from '../trace/pcap-file.ts'
 import type { PidFileTarget } from './pid-file.ts'
 import type { Owner } from './privileges.ts'
 
-export type { KeySource, LogConfig, Owner, PidFileTarget, StateLocation, TpmVersion }
+export type { KeySource, LogConfig, Owner, PcapConfig, PidFileTarget, StateLocation, TpmVersion }
 
 /** The three front ends, as the first word of the command line names them. */
 export type Interface = 'socket' | 'chardev' | 'cuse'
@@ -66,15 +67,6 @@ export interface ProfileConfig {
     | { readonly kind: 'file'; readonly path: string }
     | { readonly kind: 'fd'; readonly fd: number }
   readonly removeDisabled: 'check' | 'fips-host' | undefined
-}
-
-export interface PcapConfig {
-  readonly destination:
-    | { readonly kind: 'file'; readonly path: string }
-    | { readonly kind: 'fd'; readonly fd: number }
-  readonly mode: number
-  readonly truncate: boolean
-  readonly checksums: boolean
 }
 
 /** What every interface has. */

@@ -26,6 +26,7 @@ export function engineOptions(
     rejectLocality4: config.locality.rejectLocality4,
     autoShutdown: !config.flags.disableAutoShutdown,
     seccomp: config.seccomp,
+    trace: config.pcap !== undefined,
     logLevel: config.log.level,
     logPrefix: config.log.prefix,
     // A terminal is let go once we are in the background; the engine must not hold on to it.

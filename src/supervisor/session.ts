@@ -10,6 +10,7 @@ import { TPM_SUCCESS } from '../protocol/tpm-result.ts'
 import { readStateKey } from '../state/state-key.ts'
 import { openState } from '../state/state-location.ts'
 import { Tpm } from '../tpm/tpm.ts'
+import { PcapFile } from '../trace/pcap-file.ts'
 import type { CommonConfig, SwtpmConfig } from './config.ts'
 import { reportReady } from './daemon.ts'
 import { engineOptions } from './engine-options.ts'
@@ -83,6 +84,17 @@ export class Session {
         )
       }
     }
+  }
+
+  /** Writes what passes between clients and TPM to a file, where the user asked for it. @throws SwtpmError */
+  openTrace(): void {
+    if (this.#config.pcap === undefined) return
+    const file = new PcapFile(this.#config.pcap)
+    this.tpm.engine.on('trace', (kind, timeUs, bytes) => {
+      file.record(kind === 'command' ? 'toTpm' : 'fromTpm', timeUs, bytes)
+    })
+    // Added early, so it is closed when nothing passes any more.
+    this.onEnd(() => file.close())
   }
 
   /** Adds something to be undone at the end; the last added goes first. */

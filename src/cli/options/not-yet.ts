@@ -8,6 +8,5 @@ export const notYet: ReadonlySet<string> = new Set([
   'nvram-backend-file', // refused: --tpmstate backend-uri=file://
   'cmdarg-profile', // refused: --profile
   'profile-opt-remove-disabled',
-  'cmdarg-pcap', // refused: --pcap
   'systemd-notify',
 ])

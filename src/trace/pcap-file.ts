@@ -1,0 +1,112 @@
+/**
+ * Writes TPM commands and responses to a pcapng file.
+ * @see swtpm(8) --pcap; https://www.ietf.org/archive/id/draft-ietf-opsawg-pcapng-02.html
+ */
+import { closeSync, constants, fchmodSync, ftruncateSync, openSync, writeSync } from 'node:fs'
+import { SwtpmError } from '../errors.ts'
+import { log } from '../log.ts'
+import { HOST, packed, u16, u32, u64 } from '../protocol/struct.ts'
+import { type Direction, TcpConversation } from './tcp-conversation.ts'
+
+export interface PcapConfig {
+  readonly destination:
+    | { readonly kind: 'file'; readonly path: string }
+    | { readonly kind: 'fd'; readonly fd: number }
+  readonly mode: number
+  readonly truncate: boolean
+  readonly checksums: boolean
+}
+
+const SECTION_HEADER = 0x0a0d0d0a
+const INTERFACE_DESCRIPTION = 1
+const ENHANCED_PACKET = 6
+const BYTE_ORDER_MAGIC = 0x1a2b3c4d
+const LINK_TYPE_ETHERNET = 1
+const UNKNOWN_LENGTH = 0xffff_ffff_ffff_ffffn
+
+const sectionHeader = packed({ magic: u32, major: u16, minor: u16, sectionLength: u64 })
+const interfaceDescription = packed({ linkType: u16, reserved: u16, snapLength: u32 })
+/** The time is in µs since 1970, as two words. */
+const enhancedPacket = packed({ interface: u32, timeHigh: u32, timeLow: u32, captured: u32, original: u32 })
+
+export class PcapFile {
+  readonly #fd: number
+  readonly #conversation: TcpConversation
+  #failed = false
+
+  /** @throws SwtpmError SWTPM_ERR_LOG */
+  constructor({ destination, mode, truncate, checksums }: PcapConfig) {
+    try {
+      this.#fd = destination.kind === 'fd' ? destination.fd : openPcap(destination.path, mode)
+      if (truncate) ftruncateSync(this.#fd)
+    } catch (error) {
+      const name = destination.kind === 'fd' ? `descriptor ${destination.fd}` : `"${destination.path}"`
+      throw new SwtpmError('SWTPM_ERR_LOG', `Cannot open pcap file ${name}: ${(error as Error).message}`, {
+        cause: error,
+      })
+    }
+    this.#conversation = new TcpConversation(checksums)
+    // A file that goes on begins a new section.
+    this.#block(
+      SECTION_HEADER,
+      sectionHeader.encode(
+        { magic: BYTE_ORDER_MAGIC, major: 1, minor: 0, sectionLength: UNKNOWN_LENGTH },
+        HOST,
+      ),
+    )
+    this.#block(
+      INTERFACE_DESCRIPTION,
+      interfaceDescription.encode({ linkType: LINK_TYPE_ETHERNET, reserved: 0, snapLength: 0 }, HOST),
+    )
+    for (const frame of this.#conversation.open()) this.#packet(nowUs(), frame)
+  }
+
+  /** @param timeUs when it passed, in µs since 1970 */
+  record(direction: Direction, timeUs: bigint, bytes: Buffer): void {
+    this.#packet(timeUs, this.#conversation.data(direction, bytes))
+  }
+
+  close(): void {
+    for (const frame of this.#conversation.close()) this.#packet(nowUs(), frame)
+    closeSync(this.#fd)
+  }
+
+  #packet(timeUs: bigint, frame: Buffer): void {
+    const header = {
+      interface: 0,
+      timeHigh: Number(timeUs >> 32n),
+      timeLow: Number(timeUs & 0xffffffffn),
+      captured: frame.length,
+      original: frame.length,
+    }
+    this.#block(ENHANCED_PACKET, Buffer.concat([enhancedPacket.encode(header, HOST), frame]))
+  }
+
+  /** Type, length, body padded to 4 bytes, length again. */
+  #block(type: number, body: Buffer): void {
+    if (this.#failed) return
+    const padded = Math.ceil(body.length / 4) * 4
+    const block = Buffer.alloc(12 + padded)
+    const word = packed({ value: u32 })
+    block.set(word.encode({ value: type }, HOST), 0)
+    block.set(word.encode({ value: block.length }, HOST), 4)
+    block.set(body, 8)
+    block.set(word.encode({ value: block.length }, HOST), 8 + padded)
+    try {
+      writeSync(this.#fd, block)
+    } catch (error) {
+      // A full disk ends the trace, not the TPM.
+      this.#failed = true
+      log.error(`Error: Could not write to the pcap file: ${(error as Error).message}`)
+    }
+  }
+}
+
+function openPcap(path: string, mode: number): number {
+  const { O_WRONLY, O_CREAT, O_APPEND, O_NOFOLLOW } = constants
+  const fd = openSync(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, mode)
+  fchmodSync(fd, mode)
+  return fd
+}
+
+const nowUs = (): bigint => BigInt(Date.now()) * 1000n
