@@ -15,10 +15,11 @@ async function onTpm(
   t: Cleanup,
   directory: string,
   program: string | undefined,
+  backend: 'dir' | 'file',
   args: string[],
   work: (command: Commands) => Promise<void>,
 ): Promise<void> {
-  const options = program === undefined ? { directory } : { directory, program }
+  const options = program === undefined ? { directory, backend } : { directory, backend, program }
   const { swtpm, dataPath } = await startSocketTpm(t, [...args, '--flags', 'startup-clear'], options)
   const data = await RawConnection.open(dataPath)
   await work(async (command) => {
@@ -42,14 +43,13 @@ async function fill2(command: Commands): Promise<void> {
   assert.equal(responseCode(await command(TPM2.nvWrite(content))), 0)
 }
 
-/** The public part of a primary key, which depends on the seeds in the state. */
-let primary: Buffer | undefined
 async function check2(command: Commands): Promise<void> {
   const read = await command(TPM2.nvRead())
   assert.equal(responseCode(read), 0)
   assert.deepEqual(read.subarray(16, 48), content)
 }
 
+/** The public part of a primary key, which depends on the seeds in the state. */
 const primaryKey = async (command: Commands): Promise<Buffer> => {
   const response = await command(TPM2.createPrimaryRsa(2048, Buffer.from('same seed, same key')))
   assert.equal(responseCode(response), 0)
@@ -78,26 +78,29 @@ async function check12(command: Commands): Promise<void> {
 }
 
 describe('state files', { skip }, () => {
-  for (const [from, to, writer, reader] of [
-    ["Debian's swtpm", 'ours', REFERENCE_SWTPM, undefined],
-    ['ours', "Debian's swtpm", undefined, REFERENCE_SWTPM],
-  ] as const) {
-    it(`TPM 2.0: written by ${from}, read by ${to}`, async (t) => {
-      const directory = temporaryDirectory(t)
-      await onTpm(t, directory, writer, ['--tpm2'], async (command) => {
-        await fill2(command)
-        primary = await primaryKey(command)
+  for (const backend of ['dir', 'file'] as const) {
+    for (const [from, to, writer, reader] of [
+      ["Debian's swtpm", 'ours', REFERENCE_SWTPM, undefined],
+      ['ours', "Debian's swtpm", undefined, REFERENCE_SWTPM],
+    ] as const) {
+      it(`TPM 2.0 in a ${backend}: written by ${from}, read by ${to}`, async (t) => {
+        const directory = temporaryDirectory(t)
+        let primary: Buffer | undefined
+        await onTpm(t, directory, writer, backend, ['--tpm2'], async (command) => {
+          await fill2(command)
+          primary = await primaryKey(command)
+        })
+        await onTpm(t, directory, reader, backend, ['--tpm2'], async (command) => {
+          await check2(command)
+          assert.deepEqual(await primaryKey(command), primary)
+        })
       })
-      await onTpm(t, directory, reader, ['--tpm2'], async (command) => {
-        await check2(command)
-        assert.deepEqual(await primaryKey(command), primary)
-      })
-    })
 
-    it(`TPM 1.2: written by ${from}, read by ${to}`, async (t) => {
-      const directory = temporaryDirectory(t)
-      await onTpm(t, directory, writer, [], fill12)
-      await onTpm(t, directory, reader, [], check12)
-    })
+      it(`TPM 1.2 in a ${backend}: written by ${from}, read by ${to}`, async (t) => {
+        const directory = temporaryDirectory(t)
+        await onTpm(t, directory, writer, backend, [], fill12)
+        await onTpm(t, directory, reader, backend, [], check12)
+      })
+    }
   }
 })

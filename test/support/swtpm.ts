@@ -93,7 +93,7 @@ export interface SocketTpm {
 export async function startSocketTpm(
   t: Cleanup,
   args: readonly string[] = ['--tpm2', '--flags', 'startup-clear'],
-  options: { directory?: string; program?: string } = {},
+  options: { directory?: string; program?: string; backend?: 'dir' | 'file' } = {},
 ): Promise<SocketTpm> {
   const directory = options.directory ?? temporaryDirectory(t)
   const dataPath = join(directory, 'data')
@@ -105,7 +105,7 @@ export async function startSocketTpm(
     [
       'socket',
       '--tpmstate',
-      `dir=${directory}`,
+      options.backend === 'file' ? `backend-uri=file://${directory}/linear` : `dir=${directory}`,
       '--server',
       `type=unixio,path=${dataPath}`,
       '--ctrl',
