@@ -1,8 +1,9 @@
 /**
  * The control channel: PTM verbs big-endian over a Unix or TCP socket, one client at a time.
  *
- * A client gets one answer per command, in order. On error the answer is the 4-byte result and nothing more. A command
- * must arrive whole within 500 ms or the connection is closed; nobody else waits meanwhile.
+ * A client gets one answer per command, in order. On error the answer is the 4-byte result and nothing more, unless the
+ * verb's row says otherwise. A command must arrive whole within 500 ms or the connection is closed; nobody else waits
+ * meanwhile.
  * @see swtpm_ioctls(3)
  */
 import { closeSync } from 'node:fs'
@@ -71,17 +72,23 @@ class ControlConnection {
   #fds: number[] = []
   #deadline: NodeJS.Timeout | undefined
   #busy = false
+  #ended = false
   #open = true
 
   constructor(fd: number, options: ControlServerOptions, onClose: () => void) {
     this.#options = options
     this.#onClose = onClose
-    this.#socket = new DescriptorSocket(fd)
+    this.#socket = new DescriptorSocket(fd, { halfOpen: true })
     this.#socket.on('data', (chunk, fds) => {
       this.#pending = Buffer.concat([this.#pending, chunk])
       this.#fds.push(...fds)
       // A verb is being executed: what arrives meanwhile is looked at when it has been answered.
       if (!this.#busy) void this.#next()
+    })
+    // A client may send its last command, say that it was the last, and wait for the answer.
+    this.#socket.on('end', () => {
+      this.#ended = true
+      if (!this.#busy) this.#socket.end()
     })
     this.#socket.on('close', () => this.close())
   }
@@ -116,6 +123,7 @@ class ControlConnection {
         this.#closeFds()
       }
     }
+    if (this.#ended) this.#socket.end()
   }
 
   /** 500 ms for a command; a long body may take longer as long as bytes keep coming. */
@@ -141,11 +149,11 @@ class ControlConnection {
       return false
     }
     try {
-      this.#reply(await this.#execute(name, command.request), resp)
+      this.#reply(await this.#execute(name, command.request), resp, row.controlFailure)
     } catch (error) {
       if (!(error instanceof SwtpmError)) throw error
       log.error(error.message)
-      this.#reply({ tpmResult: TPM_IOERROR }, ptmRes)
+      this.#reply({ tpmResult: TPM_IOERROR }, ptmRes, row.controlFailure)
       return false
     }
     return name === 'SHUTDOWN'
@@ -165,9 +173,10 @@ class ControlConnection {
     }
   }
 
-  #reply(outcome: Record<string, unknown>, resp: Verb['resp']): void {
+  #reply(outcome: Record<string, unknown>, resp: Verb['resp'], failure: Verb['resp'] = ptmRes): void {
     const failed = 'tpmResult' in outcome && outcome.tpmResult !== TPM_SUCCESS
-    this.#socket.write((failed ? ptmRes : resp).encode(outcome, BIG))
+    if (!failed) this.#socket.write(resp.encode(outcome, BIG))
+    else this.#socket.write((outcome.tpmResult === TPM_BAD_ORDINAL ? ptmRes : failure).encode(outcome, BIG))
   }
 
   #closeFds(): void {

@@ -15,6 +15,7 @@ import {
   ptmGetconfigResp,
   ptmGetinfoReq,
   ptmGetinfoResp,
+  ptmGetstateFailure,
   ptmGetstateReq,
   ptmGetstateResp,
   ptmHdataReq,
@@ -48,6 +49,11 @@ export interface Verb<Req extends AnyStruct = AnyStruct, Resp extends AnyStruct 
   readonly body: 'exact' | 'atLeast'
   /** The control channel answers GET_CAPABILITY with a result and 32 bits, the ioctl with 64 bits and no result. */
   readonly controlResp?: AnyStruct
+  /**
+   * What the control channel answers when an execution failed; the 4-byte result alone where absent. QEMU and swtpm_ioctl
+   * always read GET_STATEBLOB's response up to its data. Where the run state forbids the verb there are 4 bytes anyhow.
+   */
+  readonly controlFailure?: AnyStruct
 }
 
 const verb = <Req extends AnyStruct, Resp extends AnyStruct>(row: Verb<Req, Resp>): Verb<Req, Resp> => row
@@ -93,6 +99,7 @@ export const VERBS = {
     when: 'running',
     cap: 1 << 8,
     body: 'atLeast',
+    controlFailure: ptmGetstateFailure,
   }),
   SET_STATEBLOB: verb({
     nr: 12,

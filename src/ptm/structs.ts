@@ -46,6 +46,9 @@ export const ptmGetstateResp = struct({
   data: trailing(PTM_STATE_BLOB_SIZE),
 })
 
+/** {@link ptmGetstateResp} up to its data: the result, and zeros. */
+export const ptmGetstateFailure = struct({ tpmResult: u32, stateFlags: u32, totLength: u32, length: u32 })
+
 export const ptmSetstateReq = struct({
   stateFlags: u32,
   type: u32,
