@@ -21,6 +21,8 @@ interface Outgoing {
 export interface DescriptorSocketEvents {
   /** The bytes of one receive and the descriptors that came with them, which are the listener's to close. */
   data: [chunk: Buffer, fds: number[]]
+  /** The peer sends no more, but may still read: half-open sockets only, and then once. */
+  end: []
   /** The peer is gone or the connection failed; emitted once, after which nothing more comes. */
   close: [errno: number]
 }
@@ -30,12 +32,19 @@ export class DescriptorSocket extends EventEmitter<DescriptorSocketEvents> {
   readonly #poller: InstanceType<typeof native.Poller>
   readonly #receiveBuffer = Buffer.allocUnsafe(READ_SIZE)
   readonly #queue: Outgoing[] = []
+  readonly #halfOpen: boolean
   #open = true
+  #ended = false
+  #ending = false
 
-  /** Takes over `fd`, a connected non-blocking socket. */
-  constructor(fd: number) {
+  /**
+   * Takes over `fd`, a connected non-blocking socket.
+   * @param options `halfOpen`: end of file is told by `end` and leaves the other direction open
+   */
+  constructor(fd: number, { halfOpen = false }: { halfOpen?: boolean } = {}) {
     super()
     this.fd = fd
+    this.#halfOpen = halfOpen
     this.#poller = new native.Poller(fd, (error, readable, writable) => {
       if (error < 0) return this.#finish(-error)
       if (writable) this.#flush()
@@ -61,6 +70,12 @@ export class DescriptorSocket extends EventEmitter<DescriptorSocketEvents> {
     return this.#queue.length === 0
   }
 
+  /** Closes when everything written has been handed to the kernel. */
+  end(): void {
+    this.#ending = true
+    this.#flush()
+  }
+
   close(): void {
     if (!this.#open) return
     this.#open = false
@@ -72,6 +87,12 @@ export class DescriptorSocket extends EventEmitter<DescriptorSocketEvents> {
     const fds: number[] = []
     const n = native.receiveMessage(this.fd, this.#receiveBuffer, 0, READ_SIZE, fds)
     if (n === EAGAIN || n === EINTR) return
+    if (n === 0 && this.#halfOpen) {
+      this.#ended = true
+      this.#watch()
+      this.emit('end')
+      return
+    }
     if (n <= 0) {
       this.#finish(-n)
       return
@@ -94,7 +115,15 @@ export class DescriptorSocket extends EventEmitter<DescriptorSocketEvents> {
       if (n === head.bytes.length) this.#queue.shift()
       else head.bytes = head.bytes.subarray(n)
     }
-    if (this.#open) this.#poller.start(this.#queue.length > 0 ? READABLE | WRITABLE : READABLE)
+    if (this.#ending && this.#queue.length === 0) this.#finish(0)
+    else this.#watch()
+  }
+
+  #watch(): void {
+    if (!this.#open) return
+    const mask = (this.#ended ? 0 : READABLE) | (this.#queue.length > 0 ? WRITABLE : 0)
+    if (mask === 0) this.#poller.stop()
+    else this.#poller.start(mask)
   }
 
   #finish(errno: number): void {
