@@ -128,6 +128,11 @@ export class Struct<F extends Fields> {
     this.fixedSize = fixedSize ?? this.size
   }
 
+  /** The fields in their order; `bytes` tells that one is a byte array. What documents a structure reads it here. */
+  get fields(): { readonly name: string; readonly size: number; readonly bytes: boolean }[] {
+    return this.#entries.map(([name, , { size, trailing }]) => ({ name, size, bytes: trailing === true }))
+  }
+
   /**
    * Reads the structure at the start of `bytes`; what follows it is ignored.
    * @throws RangeError when `bytes` is shorter than the structure (without its trailing array, where that may be short).
