@@ -15,6 +15,7 @@ const PACKAGES = [
   { why: 'use a TPM through a socket', names: ['libtss2-tcti-swtpm0'], only: 'test' },
   { why: 'certificates, made and read by others', names: ['gnutls-bin'], only: 'test' },
   { why: 'look at processes and sockets', names: ['procps', 'iproute2'], only: 'test' },
+  { why: 'pairs of terminals and sockets', names: ['socat'], only: 'test' },
 ]
 
 /** @param {Need[]} needs @returns {string[]} */
