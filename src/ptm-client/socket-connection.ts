@@ -27,7 +27,7 @@ export class SocketConnection {
       this.#received = this.#received.length === 0 ? chunk : Buffer.concat([this.#received, chunk])
       if (this.#waiter !== undefined && this.#received.length >= this.#waiter.wanted) this.#waiter.done()
     })
-    socket.on('error', (error) => this.#end(systemReason(error)))
+    socket.on('error', (error) => this.#end(lossReason(error)))
     socket.on('close', () => this.#end('it closed the connection'))
   }
 
@@ -130,10 +130,9 @@ function openSocket(endpoint: SocketEndpoint, timeoutMs: number): Promise<Socket
   })
 }
 
-/** The system's words for an error of a socket, without the name of the call. */
-function systemReason(error: Error): string {
+function lossReason(error: Error): string {
   const code = (error as NodeJS.ErrnoException).code
-  return code === 'ECONNRESET' ? 'it closed the connection' : (code ?? error.message)
+  return code === 'ECONNRESET' || code === 'EPIPE' ? 'it closed the connection' : error.message
 }
 
 function connectReason(error: unknown, endpoint: SocketEndpoint): string {

@@ -3,7 +3,8 @@
  *
  * The thread that waits in such a call cannot look at a clock, and a process whose thread waits there cannot exit by
  * itself, for it would wait for that thread. So a second thread keeps the time, and ends the process with SIGALRM, which
- * is what alarm(2) would do; the kernel lets go of the call then.
+ * is what alarm(2) would do. The kernel lets go of a call that the device's server has not begun with; one that it has
+ * begun with, the kernel does not give up (fuse), so the process stays until the server answers or ends, but has said why.
  */
 import { Worker } from 'node:worker_threads'
 

@@ -1,5 +1,5 @@
 /** What the main functions of the client tools have in common. */
-import type { SwtpmError } from '../errors.ts'
+import { SwtpmError } from '../errors.ts'
 import { ToolFailure } from '../setup/common/failure.ts'
 import type { HelpText } from '../setup/common/help.ts'
 import { COMPATIBLE_VERSION, PACKAGE_VERSION } from '../version.ts'
@@ -23,8 +23,8 @@ export async function runClientTool(run: () => Promise<number>, noAnswerCode: nu
   try {
     process.exitCode = await run()
   } catch (error) {
-    const expected = error instanceof ToolFailure || typeof (error as SwtpmError).code === 'string'
-    printError(`${expected ? (error as Error).message : ((error as Error).stack ?? error)}\n`)
+    const expected = error instanceof ToolFailure || error instanceof SwtpmError
+    printError(`${expected ? error.message : ((error as Error).stack ?? error)}\n`)
     process.exitCode = error instanceof ToolFailure ? error.exitCode : noAnswerCode
   }
 }
