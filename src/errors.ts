@@ -15,6 +15,7 @@ const CODES = {
   SWTPM_ERR_SOCKET: 'a socket could not be opened, bound or connected',
   SWTPM_ERR_TPM_INIT: 'libtpms refused to start the TPM',
   SWTPM_ERR_PRIVILEGE: 'a change of user, root directory or privilege failed',
+  SWTPM_ERR_SECCOMP: 'the system calls could not be restricted',
   SWTPM_ERR_USER: 'there is no such user or group',
   SWTPM_ERR_LOG: 'the log cannot be written',
 } as const

@@ -64,6 +64,13 @@ export interface Native {
    */
   listenUnix(path: string, mode: number, backlog: number): number
   /**
+   * Connects a datagram socket, to be written with {@link sendMessage}.
+   * @param name path of a Unix socket, or '@' and its abstract name
+   * @returns a close-on-exec, non-blocking descriptor; -ENOENT, -ECONNREFUSED; -ENAMETOOLONG from 108 bytes on
+   * @see unix(7)
+   */
+  connectDatagram(name: string): number
+  /**
    * @param address numeric IPv4 or IPv6 address
    * @param port 0: the kernel chooses, see {@link localPort}
    * @param interfaceName scope of an IPv6 link-local address, or ''
@@ -159,6 +166,17 @@ export interface Native {
    * @see prctl(2) PR_SET_PDEATHSIG
    */
   setParentDeathSignal(signal: number): number
+
+  // ---- system calls: addon/syscall_filter.cc
+
+  /**
+   * Process, all threads, for good: no new processes, other users, roots or mounts, no reach into other processes or
+   * the kernel; and {@link setNoNewPrivileges}. Threads can still be started, files and sockets opened.
+   * @param kill true: a forbidden call ends the process by SIGSYS; false: the kernel logs it and lets it pass
+   * @returns 0; -ESRCH if a thread has a filter of its own; -EINVAL where the kernel has no seccomp
+   * @see seccomp(2)
+   */
+  forbidSystemCalls(kill: boolean): number
 
   // ---- keys in memory: addon/memory.cc
 

@@ -11,6 +11,7 @@
 #include "addon/poller.h"
 #include "addon/process.h"
 #include "addon/sockets.h"
+#include "addon/syscall_filter.h"
 #include "addon/unix_fds.h"
 
 namespace swtpm::addon {
@@ -22,6 +23,7 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
   RegisterFileLock(env, exports);
   RegisterProcess(env, exports);
   RegisterMemory(env, exports);
+  RegisterSyscallFilter(env, exports);
   Poller::Register(env, exports);
   return exports;
 }

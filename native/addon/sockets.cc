@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 
 #include "addon/arguments.h"
@@ -58,6 +59,26 @@ Napi::Value ListenUnix(const Napi::CallbackInfo& info) {
     unlink(path->c_str());
     return Result(info, -error);
   }
+  return Result(info, fd.release());
+}
+
+// connectDatagram(name) -> fd (close-on-exec, non-blocking) or -errno. A Unix datagram socket's path, or,
+// after an '@', its abstract name.
+Napi::Value ConnectDatagram(const Napi::CallbackInfo& info) {
+  const auto name = TextArgument(info, 0);
+  if (!name || name->empty()) return Result(info, -EINVAL);
+  Address address;
+  auto* unix_address = address.as<sockaddr_un>();
+  if (name->size() >= sizeof(unix_address->sun_path)) return Result(info, -ENAMETOOLONG);
+  unix_address->sun_family = AF_UNIX;
+  memcpy(unix_address->sun_path, name->c_str(), name->size() + 1);
+  if (name->front() == '@') {
+    // An abstract name is as long as the address says and has a NUL in front, none at its end.
+    unix_address->sun_path[0] = '\0';
+    address.length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + name->size());
+  }
+  UniqueFd fd(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd || connect(fd.get(), address.get(), address.length) < 0) return SystemResult(info, -1);
   return Result(info, fd.release());
 }
 
@@ -156,6 +177,7 @@ Napi::Value SocketKind(const Napi::CallbackInfo& info) {
 
 void RegisterSockets(Napi::Env env, Napi::Object exports) {
   exports.Set("listenUnix", Napi::Function::New<ListenUnix>(env, "listenUnix"));
+  exports.Set("connectDatagram", Napi::Function::New<ConnectDatagram>(env, "connectDatagram"));
   exports.Set("listenTcp", Napi::Function::New<ListenTcp>(env, "listenTcp"));
   exports.Set("accept", Napi::Function::New<Accept>(env, "accept"));
   exports.Set("localPort", Napi::Function::New<LocalPort>(env, "localPort"));

@@ -5,8 +5,10 @@ import { serveCuse } from '../cuse/cuse-front-end.ts'
 import { SwtpmError } from '../errors.ts'
 import { type LogConfig, log } from '../log.ts'
 import { serveSocket } from '../socket/socket-front-end.ts'
+import { forbidSystemCalls } from '../supervisor/confinement.ts'
 import { enterBackground } from '../supervisor/daemon.ts'
-import { becomeUser, changeRoot, type User } from '../supervisor/privileges.ts'
+import { becomeUser, changeRoot } from '../supervisor/privileges.ts'
+import { connectServiceManager } from '../supervisor/service-manager.ts'
 import { runAsUser, Session } from '../supervisor/session.ts'
 import { serveChardev } from '../vtpm-proxy/chardev-front-end.ts'
 import { CommandLineError, exitCodeOf, type SwtpmConfig } from './parse.ts'
@@ -23,17 +25,23 @@ export async function serveSwtpm(config: SwtpmConfig): Promise<number> {
   const user = runAsUser(config)
   const root = config.chroot ?? ''
   log.configure(rebased(config.log, root))
-  // The engine's program is outside the new root, so it starts first, as the user it will be.
+  // Both are outside the new root: the service manager's socket, and the engine's program, which starts as the user it
+  // will be.
+  const serviceManager = connectServiceManager(process.env)
   const session = Session.open(config, user, root)
   // The device node of a CUSE TPM takes root to make; everything else is done as the user.
   const late = config.interface === 'cuse'
   try {
-    if (!late) dropPrivileges(config, user)
+    if (config.chroot !== undefined) changeRoot(config.chroot)
+    if (!late && user !== undefined) becomeUser(user)
     session.openTrace()
     await session.loadKeys()
     await serveFrontEnd(session, config)
-    if (late) dropPrivileges(config, user)
+    if (late && user !== undefined) becomeUser(user)
+    forbidSystemCalls(config.seccomp)
+    session.onEnd(() => serviceManager.stopping())
     session.ready()
+    serviceManager.ready()
   } catch (error) {
     if (!(error instanceof SwtpmError)) throw error
     log.error(error.message)
@@ -58,9 +66,4 @@ function serveFrontEnd(session: Session, config: SwtpmConfig): Promise<void> {
     case 'cuse':
       return serveCuse(session, config)
   }
-}
-
-function dropPrivileges(config: SwtpmConfig, user: User | undefined): void {
-  if (config.chroot !== undefined) changeRoot(config.chroot)
-  if (user !== undefined) becomeUser(user)
 }

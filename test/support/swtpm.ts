@@ -93,14 +93,22 @@ export interface SocketTpm {
 export async function startSocketTpm(
   t: Cleanup,
   args: readonly string[] = ['--tpm2', '--flags', 'startup-clear'],
-  options: { directory?: string; program?: string; backend?: 'dir' | 'file' } = {},
+  options: {
+    directory?: string
+    program?: string
+    backend?: 'dir' | 'file'
+    env?: NodeJS.ProcessEnv
+  } = {},
 ): Promise<SocketTpm> {
   const directory = options.directory ?? temporaryDirectory(t)
   const dataPath = join(directory, 'data')
   const controlPath = join(directory, 'control')
   // What a killed one has left behind must not be taken for the new one's.
   for (const path of [dataPath, controlPath]) rmSync(path, { force: true })
-  const program = options.program === undefined ? {} : { program: options.program }
+  const start = {
+    ...(options.program !== undefined && { program: options.program }),
+    ...(options.env !== undefined && { env: options.env }),
+  }
   const swtpm = new Swtpm(
     [
       'socket',
@@ -112,7 +120,7 @@ export async function startSocketTpm(
       `type=unixio,path=${controlPath}`,
       ...args,
     ],
-    program,
+    start,
   )
   t.after(() => swtpm.stop('SIGKILL'))
   await swtpm.until(() => existsSync(dataPath) && existsSync(controlPath), 'its sockets exist')

@@ -7,5 +7,4 @@
 export const notYet: ReadonlySet<string> = new Set([
   'cmdarg-profile', // refused: --profile
   'profile-opt-remove-disabled',
-  'systemd-notify',
 ])
