@@ -1,0 +1,36 @@
+/** `swtpm socket` as virtual machine monitors use it: nothing but a control socket, over which the data connection comes. */
+import { existsSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Cleanup, Swtpm, temporaryDirectory } from './swtpm.ts'
+
+export interface ControlTpm {
+  readonly swtpm: Swtpm
+  readonly directory: string
+  readonly controlPath: string
+}
+
+export interface ControlTpmOptions {
+  /** The state; the control socket is in a directory of its own. */
+  readonly directory?: string
+  /** Another swtpm than ours. */
+  readonly program?: string
+  /** Descriptors to hand in, from 3 on. */
+  readonly stdio?: (number | 'pipe')[]
+}
+
+/** Started, its control socket there. */
+export async function startControlTpm(
+  t: Cleanup,
+  args: readonly string[],
+  { directory = temporaryDirectory(t), program, stdio = [] }: ControlTpmOptions = {},
+): Promise<ControlTpm> {
+  const controlPath = join(temporaryDirectory(t), 'control')
+  rmSync(controlPath, { force: true })
+  const swtpm = new Swtpm(
+    ['socket', '--tpmstate', `dir=${directory}`, '--ctrl', `type=unixio,path=${controlPath}`, ...args],
+    program === undefined ? { stdio } : { stdio, program },
+  )
+  t.after(() => swtpm.stop('SIGKILL'))
+  await swtpm.until(() => existsSync(controlPath), 'its control socket exists')
+  return { swtpm, directory, controlPath }
+}
