@@ -110,11 +110,35 @@ export class QemuGuest {
     )
   }
 
-  /** Waits until a guest that came in by migration runs. */
-  async arrived(): Promise<void> {
+  /** Runs a job of QEMU's to its end. */
+  async job(execute: string, args: Record<string, unknown>): Promise<void> {
+    const id = 'job'
+    await this.monitor(execute, { ...args, 'job-id': id })
     await waitFor(
-      async () => ((await this.monitor('query-status')) as { status: string }).status === 'running',
-      { what: 'the guest to run', timeoutMs: BOOT_TIMEOUT_MS },
+      async () => {
+        const [job] = (await this.monitor('query-jobs')) as { status: string; error?: string }[]
+        if (job?.error !== undefined) throw new Error(`QEMU: ${execute}: ${job.error}`)
+        return job?.status === 'concluded'
+      },
+      { what: `the end of ${execute}`, timeoutMs: ANSWER_TIMEOUT_MS },
+    )
+    await this.monitor('job-dismiss', { id })
+  }
+
+  /** Waits until a guest that came in by migration runs. */
+  waitUntilRunning(): Promise<void> {
+    return this.#arrived('running')
+  }
+
+  /** The same for one that was paused when it was saved. */
+  waitUntilLoaded(): Promise<void> {
+    return this.#arrived('paused')
+  }
+
+  async #arrived(wanted: string): Promise<void> {
+    await waitFor(
+      async () => ((await this.monitor('query-status')) as { status: string }).status === wanted,
+      { what: `the guest to be ${wanted}`, timeoutMs: BOOT_TIMEOUT_MS },
     )
   }
 
