@@ -36,6 +36,7 @@ export async function serveSwtpm(config: SwtpmConfig): Promise<number> {
     if (!late && user !== undefined) becomeUser(user)
     session.openTrace()
     await session.loadKeys()
+    await session.applyProfile()
     await serveFrontEnd(session, config)
     if (late && user !== undefined) becomeUser(user)
     forbidSystemCalls(config.seccomp)

@@ -19,6 +19,7 @@ import {
   ENGINE_PEEK_STATE,
   ENGINE_PROCESS,
   ENGINE_SET_KEY,
+  ENGINE_SET_PROFILE,
   ENGINE_SET_ROUTE,
   ENGINE_SET_STORAGE,
   EVENT_CLIENT_CLOSED,
@@ -43,6 +44,7 @@ import {
   ROUTE,
   type Route,
   setKeyReq,
+  setProfileReq,
   traceEvent,
   word,
 } from './engine-wire.ts'
@@ -132,6 +134,12 @@ export class EngineClient extends EventEmitter<EngineEvents> {
   setKey(purpose: KeyPurpose, key: Buffer): Promise<number> {
     const body = setKeyReq.encode({ purpose: KEY_PURPOSE[purpose], length: key.length, key }, BIG)
     return this.#result(ENGINE_SET_KEY, body).finally(() => body.fill(0))
+  }
+
+  /** The profile of a TPM 2.0 that the next INIT is to make. @returns TPM_FAIL where libtpms has no profiles */
+  setProfile(profile: string): Promise<number> {
+    const json = Buffer.from(profile)
+    return this.#result(ENGINE_SET_PROFILE, setProfileReq.encode({ length: json.length, json }, BIG))
   }
 
   /** Says whether the state may be written: whether the storage lock is held. */

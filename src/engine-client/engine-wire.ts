@@ -18,6 +18,7 @@ export const ENGINE_SET_ROUTE = 0x1004
 export const ENGINE_SET_KEY = 0x1005
 export const ENGINE_SET_STORAGE = 0x1006
 export const ENGINE_PEEK_STATE = 0x1007
+export const ENGINE_SET_PROFILE = 0x1008
 
 /** What an attached descriptor is, and so how the engine reads commands from it. */
 export const ATTACH_KIND = { stream: 1, listener: 2, chardev: 3, cuse: 4 } as const
@@ -56,6 +57,7 @@ export const processReq = struct({
 })
 export const processResp = struct({ tpmResult: u32, length: u32, response: trailing(UNBOUNDED) })
 export const setKeyReq = struct({ purpose: u32, length: u32, key: trailing(UNBOUNDED) })
+export const setProfileReq = struct({ length: u32, json: trailing(UNBOUNDED) })
 export const peekStateResp = struct({ tpmResult: u32, size: u32 })
 /** `direction` 0: a command, 1: a response; `timeUs` in µs since 1970. */
 export const traceEvent = packed({ direction: u32, timeUs: u64 })

@@ -16,6 +16,7 @@ import { reportReady } from './daemon.ts'
 import { engineOptions } from './engine-options.ts'
 import { PidFile } from './pid-file.ts'
 import { lookUpUser, type User } from './privileges.ts'
+import { readProfile } from './profile.ts'
 
 /** Why a TPM ended, as an exit code. */
 export type ExitCode = number
@@ -83,6 +84,15 @@ export class Session {
           `Error: The engine refused the ${purpose} key: result ${result}`,
         )
       }
+    }
+  }
+
+  /** Hands over the profile that a new TPM 2.0 is to have. @throws SwtpmError */
+  async applyProfile(): Promise<void> {
+    const { profile, tpmVersion } = this.#config
+    if (profile === undefined || tpmVersion !== '2') return
+    if ((await this.tpm.engine.setProfile(readProfile(profile))) !== TPM_SUCCESS) {
+      throw new SwtpmError('SWTPM_ERR_TPM_INIT', 'Error: --profile needs libtpms 0.10 or later')
     }
   }
 

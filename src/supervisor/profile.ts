@@ -1,0 +1,75 @@
+/**
+ * The profile that a new TPM 2.0 is made with: which algorithms and commands it has.
+ * @see swtpm(8) --profile
+ */
+import { closeSync, readFileSync } from 'node:fs'
+import { SwtpmError } from '../errors.ts'
+import type { ProfileConfig } from './config.ts'
+
+/** What FIPS mode takes away on a host; a TPM that is to live there does without. */
+const NOT_ON_FIPS_HOSTS: ReadonlySet<string> = new Set(['camellia', 'tdes', 'rsaes'])
+const FIPS_ATTRIBUTE = 'fips-host'
+
+/** @returns JSON text as libtpms takes it. @throws SwtpmError SWTPM_ERR_TPM_INIT naming the source and what is wrong */
+export function readProfile({ source, removeDisabled }: ProfileConfig): string {
+  const text = source.kind === 'json' ? source.json : readSource(source)
+  const where =
+    source.kind === 'json'
+      ? 'profile'
+      : source.kind === 'file'
+        ? `profile "${source.path}"`
+        : `profile on descriptor ${source.fd}`
+  let profile: unknown
+  try {
+    profile = JSON.parse(text)
+  } catch (error) {
+    throw new SwtpmError('SWTPM_ERR_TPM_INIT', `Error: The ${where} is not JSON: ${(error as Error).message}`)
+  }
+  if (typeof profile !== 'object' || profile === null || !('Name' in profile)) {
+    throw new SwtpmError('SWTPM_ERR_TPM_INIT', `Error: The ${where} has no "Name"`)
+  }
+  if (removeDisabled === undefined) return text
+  if (removeDisabled === 'check') {
+    // It would have to ask the OpenSSL that libtpms uses; Node brings one of its own.
+    throw new SwtpmError('SWTPM_ERR_TPM_INIT', 'Error: remove-disabled=check is not supported; use fips-host')
+  }
+  return JSON.stringify(withoutDisabled(profile as Record<string, unknown>, where))
+}
+
+/** Only a custom profile may be changed. */
+function withoutDisabled(profile: Record<string, unknown>, where: string): Record<string, unknown> {
+  const name = String(profile.Name)
+  if (name !== 'custom' && !name.startsWith('custom:')) {
+    throw new SwtpmError(
+      'SWTPM_ERR_TPM_INIT',
+      `Error: remove-disabled is for profiles named "custom" or "custom:…"; the ${where} is "${name}"`,
+    )
+  }
+  if (typeof profile.Algorithms !== 'string') {
+    throw new SwtpmError(
+      'SWTPM_ERR_TPM_INIT',
+      `Error: remove-disabled needs the "Algorithms" of the ${where}`,
+    )
+  }
+  const algorithms = profile.Algorithms.split(',').filter((name) => !NOT_ON_FIPS_HOSTS.has(name))
+  const attributes = typeof profile.Attributes === 'string' ? profile.Attributes.split(',') : []
+  if (!attributes.includes(FIPS_ATTRIBUTE)) attributes.push(FIPS_ATTRIBUTE)
+  return { ...profile, Algorithms: algorithms.join(','), Attributes: attributes.join(',') }
+}
+
+function readSource(source: { kind: 'file'; path: string } | { kind: 'fd'; fd: number }): string {
+  try {
+    const text = readFileSync(source.kind === 'file' ? source.path : source.fd, 'utf8')
+    if (source.kind === 'fd') closeSync(source.fd)
+    return text
+  } catch (error) {
+    const name = source.kind === 'file' ? `"${source.path}"` : `on descriptor ${source.fd}`
+    throw new SwtpmError(
+      'SWTPM_ERR_TPM_INIT',
+      `Error: Cannot read profile ${name}: ${(error as Error).message}`,
+      {
+        cause: error,
+      },
+    )
+  }
+}
