@@ -16,6 +16,12 @@ const PACKAGES = [
   { why: 'certificates, made and read by others', names: ['gnutls-bin'], only: 'test' },
   { why: 'look at processes and sockets', names: ['procps', 'iproute2'], only: 'test' },
   { why: 'pairs of terminals and sockets', names: ['socat'], only: 'test' },
+  {
+    why: 'what reads manual pages and completions',
+    names: ['man-db', 'mandoc', 'zsh', 'bash-completion'],
+    only: 'test',
+  },
+  { why: 'what reads units and rules', names: ['systemd', 'udev'], only: 'test' },
 ]
 
 /** @param {Need[]} needs @returns {string[]} */

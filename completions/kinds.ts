@@ -1,0 +1,24 @@
+/** What the shell can propose for an argument, told from the placeholder that stands for it. */
+
+import type { DocumentedOption } from '../man/generator/programs.ts'
+import type { SubOption } from '../src/cli/options/option.ts'
+
+export type Kind = 'FILE' | 'DIR' | 'USER' | 'GROUP' | readonly string[] | undefined
+
+const PLACEHOLDERS: Readonly<Record<string, Kind>> = {
+  FILE: 'FILE',
+  PATH: 'FILE',
+  DEVICE: 'FILE',
+  DIR: 'DIR',
+  'DIR|URI': 'DIR',
+  USER: 'USER',
+  GROUP: 'GROUP',
+}
+
+export const kindOf = ({ choices, ways }: DocumentedOption): Kind => choices ?? PLACEHOLDERS[ways[0] ?? '']
+
+export function subOptionKind(entry: SubOption): Kind {
+  if (entry.kind === 'enum') return entry.choices
+  if (entry.kind === 'bool' || entry.kind === 'flag') return ['true', 'false']
+  return PLACEHOLDERS[entry.metavar ?? '']
+}
