@@ -56,9 +56,10 @@ export class ProxyTpm {
 
   /** Ends the TPM without ceremony, if it runs. */
   async abandon() {
-    if (!this.#server) return
-    const exit = once(this.#server, 'exit')
-    this.#server.kill('SIGTERM')
+    const server = this.#server
+    if (!server || server.exitCode !== null || server.signalCode !== null) return
+    const exit = once(server, 'exit')
+    server.kill('SIGTERM')
     await exit
   }
 

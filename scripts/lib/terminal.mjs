@@ -64,6 +64,8 @@ export async function runMain(main) {
   // Ended from outside, a script still cleans up: process.exit() runs the "exit" handlers, a bare signal does not.
   process.once('SIGINT', () => process.exit(130))
   process.once('SIGTERM', () => process.exit(143))
+  // Should Node find nothing left to wait for before main() has ended, that is a failure, too.
+  process.exitCode = 1
   try {
     process.exitCode = (await main()) ?? 0
   } catch (error) {
