@@ -1,5 +1,6 @@
 /** `swtpm`: reads the command line and does what it asks for. */
 import { SwtpmError } from '../errors.ts'
+import { log } from '../log.ts'
 import { CommandLineError, exitCodeOf, isInterface, parseCommandLine } from './parse.ts'
 import { serveSwtpm } from './serve.ts'
 
@@ -21,7 +22,7 @@ async function main(argv: readonly string[]): Promise<number> {
       return error.exitCode(word)
     }
     if (!(error instanceof SwtpmError)) throw error
-    process.stderr.write(`swtpm: ${error.message}\n`)
+    log.error(error.message)
     return exitCodeOf(error, word)
   }
 }
