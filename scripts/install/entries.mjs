@@ -1,0 +1,161 @@
+// What is installed: every file with its contents, so that nothing is looked for after the first one has been written.
+
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import path from 'node:path'
+import { UserError } from '../lib/command.mjs'
+import { displayPath, projectRoot } from '../lib/paths.mjs'
+import { renderDocuments } from '../man.mjs'
+
+/**
+ * @typedef {{ path: string } & (
+ *   | { kind: 'file', contents: Buffer, mode: number }
+ *   | { kind: 'link', to: string }
+ *   | { kind: 'config', contents: Buffer }
+ * )} Entry `config`: the administrator's as soon as it is there
+ */
+
+/** Packages that are needed to compile others and not to run them. */
+const BUILD_TIME = new Set(['nan', 'node-addon-api'])
+/** The package that the bundles do not contain, because it has native code. */
+const NATIVE_PACKAGE = 'ioctl'
+
+const PROGRAM = 0o755
+const DATA = 0o644
+
+/**
+ * @param {import('./layout.mjs').Layout} places
+ * @param {{ node: string, services: boolean }} options `node`: runs the programs
+ * @returns {Promise<Entry[]>}
+ * @throws {UserError} when something has not been built
+ */
+export async function entriesFor(places, { node, services }) {
+  return [
+    ...programs(places, node),
+    ...nativeCode(places),
+    ...packages(places),
+    ...(await documents(places)),
+    ...config(places),
+    ...(services ? serviceFiles(places) : []),
+  ]
+}
+
+/** @param {import('./layout.mjs').Layout} places @param {string} node @returns {Entry[]} */
+function programs({ bin, lib }, node) {
+  const names = readdirSync(path.join(projectRoot, 'bin'))
+  // Not "env node": services and other users may have another PATH, and compiled packages fit the Node they were built for.
+  const script = (/** @type {string} */ body) => Buffer.from(`#!${node}\n${body}\n`)
+  const { version, license } = JSON.parse(String(built('package.json')))
+  return [
+    file(
+      path.join(lib, 'package.json'),
+      Buffer.from(`${JSON.stringify({ name: 'swtpm', version, license })}\n`),
+    ),
+    file(path.join(lib, 'LICENSE'), built('LICENSE')),
+    ...names.flatMap((name) => [
+      file(path.join(lib, 'dist', `${name}.js`), built(`dist/${name}.js`)),
+      file(path.join(lib, 'bin', name), script(`require('../dist/${name}.js')`), PROGRAM),
+      link(bin, name, lib),
+    ]),
+    // The name that the CUSE TPM has had of old. In place of its own name stands swtpm's: that is started again for the
+    // background.
+    file(
+      path.join(lib, 'bin/swtpm_cuse'),
+      script(
+        "process.argv.splice(1, 1, require('node:path').join(__dirname, 'swtpm'), 'cuse')\nrequire('../dist/swtpm.js')",
+      ),
+      PROGRAM,
+    ),
+    link(bin, 'swtpm_cuse', lib),
+  ]
+}
+
+/** @param {import('./layout.mjs').Layout} places @returns {Entry[]} where src/paths.ts looks for it */
+function nativeCode({ lib }) {
+  return ['native/build/Release/tpm-engine', 'native/build/Release/swtpm_native.node'].map((name) =>
+    file(path.join(lib, name), built(name), PROGRAM),
+  )
+}
+
+/** @param {import('./layout.mjs').Layout} places @returns {Entry[]} */
+function packages({ lib }) {
+  const names = [NATIVE_PACKAGE]
+  // Grows while it is gone through.
+  for (const name of names) {
+    const { dependencies = {} } = JSON.parse(String(built(`node_modules/${name}/package.json`)))
+    names.push(...Object.keys(dependencies).filter((each) => !BUILD_TIME.has(each) && !names.includes(each)))
+  }
+  return names.flatMap((name) => {
+    const folder = path.join('node_modules', name)
+    const own = readdirSync(path.join(projectRoot, folder)).filter((each) =>
+      /^(package\.json|licen[cs]e.*|.*\.js)$/i.test(each),
+    )
+    const compiled = name === NATIVE_PACKAGE ? [`build/Release/${name}.node`] : []
+    return [...own, ...compiled].map((each) => {
+      const relative = path.join(folder, each)
+      return file(path.join(lib, relative), built(relative), each.endsWith('.node') ? PROGRAM : DATA)
+    })
+  })
+}
+
+/** @param {import('./layout.mjs').Layout} places @returns {Promise<Entry[]>} */
+async function documents({ share, zsh }) {
+  return [...(await renderDocuments())].map(([name, text]) => {
+    const target = name.startsWith('zsh/') ? path.join(zsh, path.basename(name)) : path.join(share, name)
+    return file(target, Buffer.from(text))
+  })
+}
+
+/** @param {import('./layout.mjs').Layout} places @returns {Entry[]} */
+function config(places) {
+  return templates('packaging/config', places).map(([name, contents]) => ({
+    kind: 'config',
+    path: path.join(places.config, name),
+    contents,
+  }))
+}
+
+/** @param {import('./layout.mjs').Layout} places @returns {Entry[]} */
+function serviceFiles(places) {
+  return [
+    ...templates('packaging/systemd', places).map(([name, text]) =>
+      file(path.join(places.units, name), text),
+    ),
+    file(path.join(places.udevRules, '70-swtpm.rules'), built('udev/70-swtpm.rules')),
+    file(path.join(places.sysusers, 'swtpm.conf'), built('packaging/sysusers.d/swtpm.conf')),
+    file(path.join(places.modulesLoad, 'swtpm.conf'), built('packaging/modules-load.d/swtpm.conf')),
+  ]
+}
+
+/**
+ * @param {string} folder
+ * @param {import('./layout.mjs').Layout} places what stands for `@bindir@` and `@sysconfdir@`
+ * @returns {[name: string, contents: Buffer][]}
+ */
+function templates(folder, places) {
+  return readdirSync(path.join(projectRoot, folder)).map((name) => {
+    const text = String(built(path.join(folder, name)))
+    const filled = text.replaceAll('@bindir@', places.bin).replaceAll('@sysconfdir@', places.config)
+    return [name.replace(/\.in$/, ''), Buffer.from(filled)]
+  })
+}
+
+/** @param {string} target @param {Buffer} contents @param {number} [mode] @returns {Entry} */
+const file = (target, contents, mode = DATA) => ({ kind: 'file', path: target, contents, mode })
+
+/** @param {string} bin @param {string} name @param {string} lib @returns {Entry} relative, so that a tree may be moved */
+const link = (bin, name, lib) => ({
+  kind: 'link',
+  path: path.join(bin, name),
+  to: path.relative(bin, path.join(lib, 'bin', name)),
+})
+
+/** @param {string} relative to the project @returns {Buffer} @throws {UserError} */
+function built(relative) {
+  const source = path.join(projectRoot, relative)
+  if (!existsSync(source)) {
+    throw new UserError(`Cannot install: ${displayPath(source)} is missing`, {
+      hint: 'Run `npm run setup`, which builds everything, and try again',
+    })
+  }
+  return readFileSync(source)
+}

@@ -1,0 +1,111 @@
+// Changes many files as if at once: everything is written beside its place first, then put there, and until the end every
+// step can be taken back. Synchronous, so that it can be taken back from an "exit" handler too. What a power cut leaves
+// beside the files is replaced when it is tried again.
+
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readlinkSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import path from 'node:path'
+
+const DIRECTORY_MODE = 0o755
+
+export class Transaction {
+  /** @type {(() => void)[]} */
+  #undo = []
+  /** Old files, kept until the end. @type {string[]} */
+  #backups = []
+  /** Directories that did not exist before. @type {string[]} */
+  madeDirectories = []
+  /** Written, and to be put in its place. @type {[scratch: string, target: string][]} */
+  #pending = []
+
+  /** @param {string} directory makes it, and what is missing above it */
+  makeDirectory(directory) {
+    if (existsSync(directory)) return
+    this.makeDirectory(path.dirname(directory))
+    mkdirSync(directory)
+    this.#undo.push(() => rmdirSync(directory))
+    this.madeDirectories.push(directory)
+    // Whatever the umask says.
+    chmodSync(directory, DIRECTORY_MODE)
+  }
+
+  /** @param {string} target @param {Buffer} contents @param {number} mode */
+  file(target, contents, mode) {
+    this.#write(target, (scratch) => {
+      writeFileSync(scratch, contents, { flag: 'wx' })
+      chmodSync(scratch, mode)
+    })
+  }
+
+  /** @param {string} target @param {string} to */
+  link(target, to) {
+    this.#write(target, (scratch) => symlinkSync(to, scratch))
+  }
+
+  /** @param {string} target @param {(scratch: string) => void} write */
+  #write(target, write) {
+    this.makeDirectory(path.dirname(target))
+    const scratch = `${target}.swtpm-new`
+    this.#undo.push(() => rmSync(scratch, { force: true }))
+    rmSync(scratch, { force: true })
+    write(scratch)
+    this.#pending.push([scratch, target])
+  }
+
+  /** Puts everything that has been written in its place, what was written last first. */
+  putInPlace() {
+    for (const [scratch, target] of this.#pending.splice(0).reverse()) {
+      this.remove(target)
+      this.#undo.push(() => rmSync(target, { force: true }))
+      renameSync(scratch, target)
+    }
+  }
+
+  /** @param {string} target which may be missing */
+  remove(target) {
+    if (!isThere(target)) return
+    const backup = `${target}.swtpm-old`
+    renameSync(target, backup)
+    this.#backups.push(backup)
+    this.#undo.push(() => renameSync(backup, target))
+  }
+
+  /** From here on nothing is taken back. */
+  commit() {
+    this.#undo = []
+    for (const backup of this.#backups) rmSync(backup, { force: true })
+  }
+
+  /** @returns {string[]} what could not be taken back; each with its reason */
+  rollBack() {
+    const faults = []
+    for (const undo of this.#undo.splice(0).reverse()) {
+      try {
+        undo()
+      } catch (error) {
+        faults.push(/** @type {Error} */ (error).message)
+      }
+    }
+    return faults
+  }
+}
+
+/** @param {string} file also a link that leads nowhere */
+export function isThere(file) {
+  return lstatSync(file, { throwIfNoEntry: false }) !== undefined
+}
+
+/** @param {string} file @returns {string | undefined} where a link points; undefined if it is none */
+export function linkTarget(file) {
+  return lstatSync(file, { throwIfNoEntry: false })?.isSymbolicLink() ? readlinkSync(file) : undefined
+}
