@@ -18,8 +18,9 @@ export async function serveSocket(session: Session, config: SocketConfig): Promi
   const data = config.server === undefined ? undefined : openEndpoint(config.server)
   if (data !== undefined) session.onEnd(() => data.remove())
   const control = openControl(session, config.control)
-  session.writePidFile()
   await session.powerOn()
+  // Whoever waits for this file finds a TPM with its state.
+  session.writePidFile()
   control.serve()
 
   if (data !== undefined) {

@@ -28,14 +28,15 @@ export async function serveChardev(session: Session, config: ChardevConfig): Pro
       throw new SwtpmError('SWTPM_ERR_DEVICE', `The kernel has not registered /dev/tpm${device.tpmNum}`)
     }
     announce(device)
-    openControl(session, config.control).serve()
+    const control = openControl(session, config.control)
     session.writePidFile()
+    control.serve()
   } else {
     const fd = config.device.kind === 'fd' ? inherited(config.device.fd) : openDevice(config.device.path)
     session.onEnd(() => closeSync(fd))
     const control = openControl(session, config.control)
-    session.writePidFile()
     await session.powerOn()
+    session.writePidFile()
     control.serve()
     await attach(session, fd)
   }
@@ -48,10 +49,13 @@ async function attach(session: Session, fd: number): Promise<void> {
   }
 }
 
-/** Byte for byte the first line on stdout: LXD and Incus find their device by it. */
+/**
+ * Byte for byte the first line on stdout: LXD and Incus find their device by it. The log does not name the path again,
+ * because others look for it in both streams at once and expect one line.
+ */
 function announce({ tpmNum, major, minor }: NewDevice): void {
   process.stdout.write(`New TPM device: /dev/tpm${tpmNum} (major/minor = ${major}/${minor})\n`)
-  log.info(`Serving /dev/tpm${tpmNum}`)
+  log.info(`Serving tpm${tpmNum}`)
 }
 
 function openDevice(path: string): number {

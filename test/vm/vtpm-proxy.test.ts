@@ -25,6 +25,8 @@ describe('swtpm chardev --vtpm-proxy', () => {
       swtpm.stdout.split('\n')[0],
       `New TPM device: ${path} (major/minor = ${sysfs(number, 'dev').replace(':', '/')})`,
     )
+    // Programs that read both streams as one must find the path once.
+    assert.equal((swtpm.stdout + swtpm.stderr).split(path).length, 2)
     assert.equal(sysfs(number, 'tpm_version_major'), '2')
     const tpm2 = tpm2Tools(`device:${resourceManagerPath}`)
     assert.match(await tpm2('getrandom', '--hex', '8'), /^[0-9a-f]{16}$/)

@@ -39,16 +39,17 @@ export function chardevOf(given: GivenOptions): ChardevConfig['device'] {
 const NAME_MAX = 255
 const DEVICE_NUMBER_MAX = 0xffff
 
-/** A file name that can stand in /dev. */
+/** A file name that can stand in /dev; may be given with or without that. */
 function deviceName(given: GivenOptions): string {
-  const name = argumentOf(given, 'name')
-  if (name === undefined)
+  const argument = argumentOf(given, 'name')
+  if (argument === undefined)
     throw new CommandLineError('noName', 'device name missing: give --name NAME', 'name')
+  const name = argument.replace(/^\/dev\//, '')
   const fault =
     name === ''
       ? 'is empty'
       : name.includes('/')
-        ? 'contains a "/"; give the name without /dev/'
+        ? 'contains a "/"; the device is made in /dev itself'
         : name === '.' || name === '..'
           ? 'is a directory'
           : Buffer.byteLength(name) > NAME_MAX

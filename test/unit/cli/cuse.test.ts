@@ -8,6 +8,7 @@ const accepted: [line: string, meaning: object][] = [
   ['-n vtpm0', { name: 'vtpm0', major: 0, minor: 0, foreground: false, daemonize: true }],
   ['--name=vtpm0 -M 240 -m 7 --tpm2', { major: 240, minor: 7, tpmVersion: '2' }],
   ['-nvtpm-100 --foreground', { name: 'vtpm-100', foreground: true, daemonize: false }],
+  ['-n /dev/vtpm0', { name: 'vtpm0' }],
   ['-n v --flags startup-clear', { flags: { needInit: false, startup: 'clear' } }],
   ['-n v --runas tss --chroot /jail', { runAs: 'tss', chroot: '/jail' }],
 ]
@@ -17,7 +18,8 @@ for (const [line, meaning] of accepted) {
 
 const refused: [line: string, exitCode: number, message: string][] = [
   [STATE, 254, 'device name missing: give --name NAME'],
-  [`${STATE} -n a/b`, 255, '--name: "a/b" contains a "/"; give the name without /dev/'],
+  [`${STATE} -n a/b`, 255, '--name: "a/b" contains a "/"; the device is made in /dev itself'],
+  [`${STATE} -n /dev/a/b`, 255, '--name: "a/b" contains a "/"; the device is made in /dev itself'],
   [`${STATE} --name=`, 255, '--name: "" is empty'],
   [`${STATE} -n ..`, 255, '--name: ".." is a directory'],
   [`${STATE} -n ${'x'.repeat(256)}`, 255, `--name: "${'x'.repeat(256)}" is longer than 255 bytes`],

@@ -1,0 +1,34 @@
+/** `swtpm cuse --chroot`: a root directory that holds the two device nodes and nothing else. */
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { it } from 'node:test'
+import { DeviceHandle, deviceName } from '../support/cuse-tpm.ts'
+import { Swtpm, temporaryDirectory } from '../support/swtpm.ts'
+import { responseCode, TPM2 } from '../support/tpm-commands.ts'
+import { waitFor } from '../support/wait.ts'
+
+it('serves a CUSE TPM from a root directory with no files, in the background', async (t) => {
+  const root = temporaryDirectory(t)
+  mkdirSync(`${root}/dev`)
+  execFileSync('mknod', ['-m', '666', `${root}/dev/urandom`, 'c', '1', '9'])
+  execFileSync('mknod', ['-m', '666', `${root}/dev/cuse`, 'c', '10', '203'])
+  const path = `/dev/${deviceName()}`
+  const parent = new Swtpm([
+    ...['cuse', '--name', path, '--tpm2', '--chroot', root, '--tpmstate', 'dir=/', '--pid', 'file=/pid'],
+    ...['--flags', 'not-need-init,startup-clear'],
+  ])
+  assert.equal(await parent.exited, 0, parent.stderr)
+  const pid = Number(readFileSync(`${root}/pid`, 'utf8'))
+  t.after(() => existsSync(path) && process.kill(pid, 'SIGKILL'))
+  assert.equal(readlinkSync(`/proc/${pid}/root`), root)
+  assert.match(readFileSync(`/proc/${pid}/status`, 'utf8'), /^Seccomp:\s*2$/m)
+  const device = new DeviceHandle(path)
+  assert.equal(responseCode(device.command(TPM2.getRandom())), 0)
+  assert.equal(device.verb('STOP').tpmResult, 0)
+  assert.equal(device.verb('INIT', { initFlags: 0 }).tpmResult, 0)
+  device.close()
+  for (const file of ['.lock', 'tpm2-00.permall']) assert.ok(existsSync(`${root}/${file}`), file)
+  process.kill(pid, 'SIGTERM')
+  await waitFor(() => !existsSync(path) && !existsSync(`${root}/pid`), { what: 'the end' })
+})
