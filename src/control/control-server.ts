@@ -109,11 +109,13 @@ class ControlConnection {
       if (command.kind === 'incomplete') return this.#awaitRest(command.bulk)
       clearTimeout(this.#deadline)
       this.#deadline = undefined
+      const bytes = this.#pending
       this.#pending = Buffer.alloc(0)
       if (command.kind === 'oversized') {
         log.error(`Control command ${command.name} announces ${command.length} bytes: closing the connection`)
         return this.close()
       }
+      show('Ctrl Cmd', bytes, 'name' in command ? command.name : undefined)
       this.#busy = true
       try {
         const shutDown = await this.#answer(command)
@@ -149,7 +151,7 @@ class ControlConnection {
       return false
     }
     try {
-      this.#reply(await this.#execute(name, command.request), resp, row.controlFailure)
+      this.#reply(await this.#execute(name, command.request), resp, row.controlFailure, name)
     } catch (error) {
       if (!(error instanceof SwtpmError)) throw error
       log.error(error.message)
@@ -173,13 +175,31 @@ class ControlConnection {
     }
   }
 
-  #reply(outcome: Record<string, unknown>, resp: Verb['resp'], failure: Verb['resp'] = ptmRes): void {
+  #reply(
+    outcome: Record<string, unknown>,
+    resp: Verb['resp'],
+    failure: Verb['resp'] = ptmRes,
+    name?: VerbName,
+  ): void {
     const failed = 'tpmResult' in outcome && outcome.tpmResult !== TPM_SUCCESS
-    if (!failed) this.#socket.write(resp.encode(outcome, BIG))
-    else this.#socket.write((outcome.tpmResult === TPM_BAD_ORDINAL ? ptmRes : failure).encode(outcome, BIG))
+    const layout = failed ? (outcome.tpmResult === TPM_BAD_ORDINAL ? ptmRes : failure) : resp
+    const bytes = layout.encode(outcome, BIG)
+    show('Ctrl Rsp', bytes, name)
+    this.#socket.write(bytes)
   }
 
   #closeFds(): void {
     for (const fd of this.#fds.splice(0)) closeSync(fd)
   }
+}
+
+/** Level at which the log shows the bytes that pass. */
+const BYTES = 2
+/** State blobs are secrets; what is in front of them is not. */
+const BLOB_HEADER_BYTES = 16
+
+function show(title: string, bytes: Buffer, name: VerbName | undefined): void {
+  const secret = (name === 'GET_STATEBLOB' || name === 'SET_STATEBLOB') && bytes.length > BLOB_HEADER_BYTES
+  if (secret) log.dump(BYTES, `${title} without the state:`, bytes.subarray(0, BLOB_HEADER_BYTES))
+  else log.dump(BYTES, `${title}:`, bytes)
 }

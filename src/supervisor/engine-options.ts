@@ -6,6 +6,8 @@ import type { CommonConfig, StateLocation } from './config.ts'
 import type { User } from './privileges.ts'
 
 const STDERR = 2
+/** Level at which the log shows the bytes of TPM commands. */
+export const COMMAND_BYTES = 2
 
 export function engineOptions(
   config: CommonConfig & { readonly state: StateLocation },
@@ -26,7 +28,7 @@ export function engineOptions(
     rejectLocality4: config.locality.rejectLocality4,
     autoShutdown: !config.flags.disableAutoShutdown,
     seccomp: config.seccomp,
-    trace: config.pcap !== undefined,
+    trace: config.pcap !== undefined || log.isEnabled(COMMAND_BYTES),
     logLevel: config.log.level,
     logPrefix: config.log.prefix,
     // A terminal is let go once we are in the background; the engine must not hold on to it.

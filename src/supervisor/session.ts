@@ -13,7 +13,7 @@ import { Tpm } from '../tpm/tpm.ts'
 import { PcapFile } from '../trace/pcap-file.ts'
 import type { CommonConfig, SwtpmConfig } from './config.ts'
 import { reportReady } from './daemon.ts'
-import { engineOptions } from './engine-options.ts'
+import { COMMAND_BYTES, engineOptions } from './engine-options.ts'
 import { PidFile } from './pid-file.ts'
 import { lookUpUser, type User } from './privileges.ts'
 import { readProfile } from './profile.ts'
@@ -53,6 +53,11 @@ export class Session {
     })
     const session = new Session(config, tpm)
     engine.on('log', (level, text) => (level <= 1 ? log.error(text) : log.debug(level, text)))
+    if (log.isEnabled(COMMAND_BYTES)) {
+      engine.on('trace', (direction, _timeUs, bytes) =>
+        log.dump(COMMAND_BYTES, direction === 'command' ? 'SWTPM_IO_Read:' : 'SWTPM_IO_Write:', bytes),
+      )
+    }
     engine.on('exit', (reason) => {
       if (session.#ending) return
       log.error(`Error: The engine has ended unexpectedly: ${reason}`)
