@@ -2,6 +2,8 @@
 
 #include <openssl/crypto.h>
 
+#include <latch>
+
 #include "common/log.h"
 
 namespace swtpm {
@@ -45,7 +47,12 @@ const Control::Verb Control::kVerbs[] = {
 
 Control::Control(Channel& channel, Tpm& tpm, NvState& state, StorageGate& gate, Attachment& attachment)
     : channel_(channel), tpm_(tpm), state_(state), gate_(gate), attachment_(attachment) {
-  std::thread([this] { verb_thread(); }).detach();
+  std::latch started(1);  // see PumpThreads
+  std::thread([&] {
+    started.count_down();
+    verb_thread();
+  }).detach();
+  started.wait();
 }
 
 const Control::Verb* Control::find(uint32_t code) {
@@ -227,7 +234,8 @@ Bytes Control::process(ByteReader& body, UniqueFd&) {
   ByteView request = body.bytes(length);
   Bytes command(request.begin(), request.end());
   ByteView response =
-      tpm_.process(command, process_buffer_, command_size_code(tpm_.version()), override_locality);
+      tpm_.process(command, process_buffer_,
+                   {.short_code = command_size_code(tpm_.version()), .locality = override_locality});
   ByteWriter reply;
   reply.u32(kTpmSuccess).u32(static_cast<uint32_t>(response.size())).bytes(response);
   return reply.take();

@@ -41,7 +41,7 @@ CuseLoop::CuseLoop(uint32_t flags, UniqueFd fd, Channel& channel, DataPath& path
 void CuseLoop::run() {
   std::vector<uint8_t> buffer(kReadBufferSizeBytes);
   while (true) {
-    std::optional<std::span<uint8_t>> command;
+    std::optional<Command> command;
     {
       std::lock_guard reading(reading_);
       Request request;
@@ -81,7 +81,7 @@ bool CuseLoop::read_request(std::span<uint8_t> buffer, Request& request) {
 }
 
 // Returns the command of a WRITE that is to be processed after others may read.
-std::optional<std::span<uint8_t>> CuseLoop::dispatch(const Request& request) {
+std::optional<CuseLoop::Command> CuseLoop::dispatch(const Request& request) {
   if (first_unique_ == 0 && request.header.opcode != FUSE_INTERRUPT) first_unique_ = request.header.unique;
   switch (request.header.opcode) {
     case FUSE_OPEN:
@@ -151,7 +151,7 @@ void CuseLoop::on_read(const Request& request) {
     serve_read(request.header.unique, in.size);
 }
 
-std::optional<std::span<uint8_t>> CuseLoop::on_write(const Request& request) {
+std::optional<CuseLoop::Command> CuseLoop::on_write(const Request& request) {
   fuse_write_in in;
   uint64_t unique = request.header.unique;
   if (!decode(request.body(), in) || request.body().size() - sizeof(in) < in.size) {
@@ -168,13 +168,17 @@ std::optional<std::span<uint8_t>> CuseLoop::on_write(const Request& request) {
   busy_ = true;
   busy_session_ = session_;
   unread_ = {};
-  // Answered before the command runs: the client can then cancel it, or wait for it with poll().
-  reply(unique, bytes_of(fuse_write_out{taken, 0}));
-  return request.body().subspan(sizeof(in), taken);
+  return Command{unique, request.body().subspan(sizeof(in), taken)};
 }
 
-void CuseLoop::process(std::span<uint8_t> command) {
-  ByteView response = path_.run(command, buffer_, insufficient_code(path_.version()));
+// write() returns when the command's turn has come, not when it is done: the client can then cancel it or
+// wait for it with poll(). It does not return before that, because a verb that the client sends next has to
+// find the command begun.
+void CuseLoop::process(const Command& command) {
+  fuse_write_out written{static_cast<uint32_t>(command.bytes.size()), 0};
+  Tpm::CommandOptions options{.short_code = insufficient_code(path_.version())};
+  options.on_turn = [&] { reply(command.unique, bytes_of(written)); };
+  ByteView response = path_.run(command.bytes, buffer_, options);
 
   std::lock_guard lock(mutex_);
   busy_ = false;

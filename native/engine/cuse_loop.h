@@ -35,19 +35,24 @@ class CuseLoop : public Loop {
     std::span<uint8_t> raw;
     std::span<uint8_t> body() const { return raw.subspan(sizeof(header)); }
   };
+  // What a WRITE brought; the WRITE is not answered yet.
+  struct Command {
+    uint64_t unique;
+    std::span<uint8_t> bytes;
+  };
   struct ParkedRead {
     uint64_t unique;
     uint32_t size;
   };
 
   bool read_request(std::span<uint8_t> buffer, Request& request);
-  std::optional<std::span<uint8_t>> dispatch(const Request& request);
-  void process(std::span<uint8_t> command);
+  std::optional<Command> dispatch(const Request& request);
+  void process(const Command& command);
 
   void on_open(const Request& request);
   void on_release(const Request& request);
   void on_read(const Request& request);
-  std::optional<std::span<uint8_t>> on_write(const Request& request);
+  std::optional<Command> on_write(const Request& request);
   void on_poll(const Request& request);
   void on_interrupt(const Request& request);
   void forward(const Request& request);

@@ -17,10 +17,10 @@ class DataPath {
 
   TpmVersion version() const { return tpm_.version(); }
 
-  // Always yields a well-formed response; it lies in `buffer`. short_code: see Tpm::process.
-  ByteView run(std::span<uint8_t> command, ResponseBuffer& buffer, TpmResult short_code) {
+  // Always yields a well-formed response; it lies in `buffer`.
+  ByteView run(std::span<uint8_t> command, ResponseBuffer& buffer, const Tpm::CommandOptions& options) {
     trace(kCommand, command);
-    ByteView response = execute(command, buffer, short_code);
+    ByteView response = execute(command, buffer, options);
     trace(kResponse, response);
     return response;
   }
@@ -30,10 +30,11 @@ class DataPath {
  private:
   enum Direction : uint32_t { kCommand = 0, kResponse = 1 };
 
-  ByteView execute(std::span<uint8_t> command, ResponseBuffer& buffer, TpmResult short_code) {
+  ByteView execute(std::span<uint8_t> command, ResponseBuffer& buffer, const Tpm::CommandOptions& options) {
     // A TPM that is off answers so at once, storage or not.
-    if (tpm_.running() && !gate_.wait()) return buffer.set(version(), failure_code(version()));
-    return tpm_.process(command, buffer, short_code);
+    if (!tpm_.running() || gate_.wait()) return tpm_.process(command, buffer, options);
+    if (options.on_turn) options.on_turn();
+    return buffer.set(version(), failure_code(version()));
   }
 
   // u32 direction, u64 time in µs since 1970, the bytes.

@@ -143,7 +143,8 @@ ByteView StreamLoop::handle_message() {
     if (path_.set_locality(message_[4]) != kTpmSuccess)
       return buffer_.set(path_.version(), locality_code(path_.version()));
   }
-  return path_.run({message_.data() + start, have_ - start}, buffer_, command_size_code(path_.version()));
+  return path_.run({message_.data() + start, have_ - start}, buffer_,
+                   {.short_code = command_size_code(path_.version())});
 }
 
 bool StreamLoop::respond(int fd, ByteView response) {

@@ -216,19 +216,20 @@ void Tpm::track(ByteView command, ByteView response) {
   shutdown_due_ = !shut_down;
 }
 
-ByteView Tpm::process(std::span<uint8_t> command, ResponseBuffer& buffer, TpmResult short_code,
-                      std::optional<uint8_t> locality) {
+ByteView Tpm::process(std::span<uint8_t> command, ResponseBuffer& buffer,
+                      const CommandOptions& command_options) {
   Lock lock(mutex_);
+  if (command_options.on_turn) command_options.on_turn();
   TpmVersion version = options_.version;
   if (!running()) return buffer.set(version, failure_code(version));
-  if (command.size() < kTpmHeaderSizeBytes) return buffer.set(version, short_code);
+  if (command.size() < kTpmHeaderSizeBytes) return buffer.set(version, command_options.short_code);
   if (is_set_locality(command)) {
     uint8_t wanted = 0;
     TpmResult code = judge_set_locality(command, version, options_.locality_policy, wanted);
     if (code == kTpmSuccess) locality_.store(wanted, std::memory_order_relaxed);
     return buffer.set(version, code);
   }
-  locality_override_ = locality;
+  locality_override_ = command_options.locality;
   ByteView response = run(command, buffer);
   locality_override_.reset();
   track(command, response);

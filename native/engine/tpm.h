@@ -6,6 +6,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -41,11 +42,17 @@ class Tpm {
   // seconds on a command that cannot be cancelled; the stored state is consistent at any time.
   void stop_at_exit();
 
-  // Runs one command and returns the response, which lies in `buffer`. `command` may be anything a client
-  // sent; of less than a header `short_code` is the response code. Localities other than the current one are
-  // for this command alone.
-  ByteView process(std::span<uint8_t> command, ResponseBuffer& buffer, TpmResult short_code,
-                   std::optional<uint8_t> locality = std::nullopt);
+  struct CommandOptions {
+    // The response code to a command that is shorter than a header; front ends have always differed in it.
+    TpmResult short_code;
+    // For this command alone; otherwise the current locality.
+    std::optional<uint8_t> locality = std::nullopt;
+    // Called when the command's turn has come: verbs from now on take effect after it. Must not block.
+    std::function<void()> on_turn = nullptr;
+  };
+
+  // Runs one command, which may be anything a client sent, and returns the response, which lies in `buffer`.
+  ByteView process(std::span<uint8_t> command, ResponseBuffer& buffer, const CommandOptions& command_options);
 
   // Cancels the running command, if any. Does not wait for its end.
   TpmResult cancel();
