@@ -23,6 +23,7 @@
 #include "engine/control.h"
 #include "engine/data_path.h"
 #include "engine/options.h"
+#include "engine/sandbox.h"
 #include "engine/storage_gate.h"
 #include "engine/tpm.h"
 #include "state/dir_store.h"
@@ -32,6 +33,7 @@
 namespace swtpm {
 namespace {
 
+constexpr int kExitFailure = 1;
 constexpr int kExitUsage = 2;
 
 Channel* g_channel = nullptr;
@@ -82,8 +84,9 @@ int run(const Options& options) {
   g_log_sink = [](LogLevel level, std::string_view text) { g_channel->log_event(level, text); };
 
   std::unique_ptr<Store> store = open_store(options);
-  if (!store) return 1;
+  if (!store) return kExitFailure;
   NvState state(std::move(store));
+  confine_files(options.backend);
   Tpm tpm(state, {options.version,
                   {options.allow_set_locality, options.reject_locality_4},
                   options.auto_shutdown,
@@ -94,6 +97,7 @@ int run(const Options& options) {
   Attachment attachment(channel, path, gate);
   Control control(channel, tpm, state, gate, attachment);
 
+  if (!confine_system_calls(options)) return kExitFailure;
   channel.event(wire::Event::kReady, Tpm::library_version());
   control.run();
 

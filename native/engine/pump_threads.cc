@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <latch>
 
 namespace swtpm {
 
@@ -11,8 +12,15 @@ PumpThreads::PumpThreads() {
   struct sigaction action {};
   action.sa_handler = [](int) {};  // no SA_RESTART: the point is that calls return EINTR
   sigaction(SIGUSR1, &action, nullptr);
-  // Never joined: the process ends with _exit().
-  for (size_t i = 0; i < kCount; i++) workers_[i].thread = std::thread([this, i] { work(i); });
+  // A thread's first steps are system calls that the sandbox does not allow: wait until they are done.
+  std::latch started(kCount);
+  for (size_t i = 0; i < kCount; i++) {
+    workers_[i].thread = std::thread([this, i, &started] {
+      started.count_down();
+      work(i);
+    });
+  }
+  started.wait();
 }
 
 void PumpThreads::work(size_t index) {

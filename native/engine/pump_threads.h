@@ -18,7 +18,7 @@ class PumpThreads {
  public:
   static constexpr size_t kCount = 2;
 
-  // Installs the SIGUSR1 handler and starts the threads. They run until the process ends.
+  // Installs the SIGUSR1 handler and starts the threads. They run until the process ends, with _exit().
   PumpThreads();
   PumpThreads(const PumpThreads&) = delete;
   PumpThreads& operator=(const PumpThreads&) = delete;
