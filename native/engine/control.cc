@@ -10,6 +10,7 @@ namespace swtpm {
 namespace {
 
 constexpr size_t kAnySize = wire::kMaxBodySizeBytes;
+constexpr size_t kMaxProfileBytes = 64 * 1024;
 
 Bytes result(TpmResult code) {
   return ByteWriter().u32(code).take();
@@ -42,6 +43,7 @@ const Control::Verb Control::kVerbs[] = {
     {wire::Code::kSetRoute, When::kAnyTime, Thread::kUrgent, 4, 4, &Control::set_route},
     {wire::Code::kSetKey, When::kStopped, Thread::kVerb, 8, 8 + 32, &Control::set_key},
     {wire::Code::kSetStorage, When::kAnyTime, Thread::kUrgent, 4, 4, &Control::set_storage},
+    {wire::Code::kSetProfile, When::kStopped, Thread::kVerb, 4, kMaxProfileBytes, &Control::set_profile},
     {wire::Code::kPeekState, When::kAnyTime, Thread::kVerb, 4, 4, &Control::peek_state},
 };
 
@@ -253,6 +255,13 @@ Bytes Control::set_key(ByteReader& body, UniqueFd&) {
   uint32_t length = body.u32();
   if (which > 1 || length != body.remaining()) return result(kTpmBadParameter);
   return result(state_.set_key(static_cast<NvState::KeySlot>(which), body.bytes(length)));
+}
+
+Bytes Control::set_profile(ByteReader& body, UniqueFd&) {
+  uint32_t length = body.u32();
+  if (length == 0 || length != body.remaining()) return result(kTpmBadParameter);
+  ByteView json = body.bytes(length);
+  return result(tpm_.set_profile(std::string(json.begin(), json.end())));
 }
 
 Bytes Control::set_storage(ByteReader& body, UniqueFd&) {

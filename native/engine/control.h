@@ -69,6 +69,7 @@ class Control {
   Bytes set_route(ByteReader& body, UniqueFd& fd);
   Bytes set_key(ByteReader& body, UniqueFd& fd);
   Bytes set_storage(ByteReader& body, UniqueFd& fd);
+  Bytes set_profile(ByteReader& body, UniqueFd& fd);
   Bytes peek_state(ByteReader& body, UniqueFd& fd);
 
   Channel& channel_;

@@ -132,11 +132,25 @@ Tpm::Tpm(NvState& state, const Options& options) : state_(state), options_(optio
     log(LogLevel::kError, "Cannot use this TPM version: libtpms was built without it");
 }
 
+TpmResult Tpm::set_profile(std::string json) {
+  if (!TPMLIB_SetProfile || options_.version != TpmVersion::k20) return TPM_FAIL;
+  Lock lock(mutex_);
+  profile_ = std::move(json);
+  return kTpmSuccess;
+}
+
 TpmResult Tpm::init(uint32_t flags) {
   constexpr uint32_t kDeleteVolatile = 1;
   Lock lock(mutex_);
   power_off();
   if (TpmResult result = TPMLIB_ChooseTPMVersion(library_choice(options_.version))) return result;
+
+  if (!profile_.empty()) {
+    if (TpmResult result = TPMLIB_SetProfile(profile_.c_str())) {
+      log(LogLevel::kError, "Error: Could not set profile for TPM2: '%s'", profile_.c_str());
+      return result;
+    }
+  }
 
   TpmResult result = TPMLIB_MainInit();
   if (result != TPM_SUCCESS && state_.swap_backup() == kTpmSuccess) {
@@ -149,11 +163,17 @@ TpmResult Tpm::init(uint32_t flags) {
   // The volatile state goes only after libtpms has read it.
   if (result == TPM_SUCCESS && (flags & kDeleteVolatile)) result = state_.erase(BlobType::kVolatile, false);
 
+  if (result == TPM_SUCCESS && !profile_.empty() && !TPMLIB_WasManufactured()) {
+    log(LogLevel::kError, "Error: Profile could not be applied to an existing TPM 2 instance.");
+    result = TPM_FAIL;
+  }
+
   if (result != TPM_SUCCESS) {
     log(LogLevel::kError, "Cannot start the TPM: libtpms returned 0x%x", result);
     TPMLIB_Terminate();
     return result;
   }
+  profile_.clear();  // the next INIT starts the TPM that exists now
   running_.store(true, std::memory_order_release);
   return kTpmSuccess;
 }

@@ -35,6 +35,10 @@ class Tpm {
   TpmVersion version() const { return options_.version; }
   bool running() const { return running_.load(std::memory_order_acquire); }
 
+  // The profile that a new TPM 2.0 is made with, as JSON; an existing TPM then refuses to start. TPM_FAIL
+  // where libtpms has no profiles (before 0.10).
+  TpmResult set_profile(std::string json);
+
   TpmResult init(uint32_t flags);
   TpmResult stop();
 
@@ -92,6 +96,7 @@ class Tpm {
 
   NvState& state_;
   Options options_;
+  std::string profile_;
 
   std::timed_mutex mutex_;  // held while libtpms is at work, except by cancel
   std::atomic<bool> running_{false};

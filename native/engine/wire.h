@@ -45,6 +45,7 @@ enum class Code : uint32_t {
   kSetKey = 0x1005,
   kSetStorage = 0x1006,
   kPeekState = 0x1007,
+  kSetProfile = 0x1008,
 };
 
 enum class Event : uint32_t {
