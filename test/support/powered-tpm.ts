@@ -1,0 +1,60 @@
+/** A TPM 2.0 that was powered on over the control channel, of whatever swtpm, for tests of its state. */
+import assert from 'node:assert/strict'
+import { type ControlTpmOptions, startControlTpm } from './control-tpm.ts'
+import type { Cleanup, Swtpm } from './swtpm.ts'
+import { responseCode, TPM2 } from './tpm-commands.ts'
+import { VmmClient } from './vmm-client.ts'
+
+/** What tests write into NV memory, to find it again. */
+const CONTENT = Buffer.from('thirty-two bytes that must stay.')
+
+const TPM_RC_RETRY = 0x922
+
+export interface PoweredTpm {
+  readonly swtpm: Swtpm
+  readonly directory: string
+  readonly vmm: VmmClient
+  command(bytes: Uint8Array): Promise<Buffer>
+  writeNv(): Promise<void>
+  /** Fails unless NV memory holds what {@link writeNv} wrote. */
+  checkNv(): Promise<void>
+  /** SHUTDOWN over the control channel, and the end of swtpm. */
+  shutDown(): Promise<void>
+}
+
+/** @param args `--key` and so on */
+export async function startPoweredTpm(
+  t: Cleanup,
+  args: readonly string[],
+  options: ControlTpmOptions = {},
+): Promise<PoweredTpm> {
+  const { swtpm, directory, controlPath } = await startControlTpm(t, ['--tpm2', ...args], options)
+  const vmm = new VmmClient(t, controlPath)
+  const data = await vmm.handInData()
+  assert.equal(await vmm.control('00000002 00000000'), '00000000', swtpm.stderr)
+  const command = async (bytes: Uint8Array): Promise<Buffer> => {
+    for (;;) {
+      const response = await data.command(bytes)
+      if (responseCode(response) !== TPM_RC_RETRY) return response
+    }
+  }
+  // INITIALIZE: the state that came in by migration was started up already.
+  assert.ok([0, 0x100].includes(responseCode(await command(TPM2.startupClear))))
+  return {
+    swtpm,
+    directory,
+    vmm,
+    command,
+    async writeNv() {
+      assert.equal(responseCode(await command(TPM2.nvDefine())), 0)
+      assert.equal(responseCode(await command(TPM2.nvWrite(CONTENT))), 0)
+    },
+    async checkNv() {
+      assert.deepEqual((await command(TPM2.nvRead())).subarray(16, 48), CONTENT)
+    },
+    async shutDown() {
+      assert.equal(await vmm.control('00000003'), '00000000')
+      assert.equal(await swtpm.exited, 0, swtpm.stderr)
+    },
+  }
+}
