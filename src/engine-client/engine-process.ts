@@ -38,7 +38,9 @@ export interface StartedEngine {
   readonly channelFd: number
 }
 
-const enginePath = (): string => installedFile('native/build/Release/tpm-engine', 'npm run build:native')
+/** The engine's program: what SWTPM_ENGINE names, or the one that belongs to this installation. */
+const enginePath = (): string =>
+  process.env.SWTPM_ENGINE || installedFile('native/build/Release/tpm-engine', 'npm run build:native')
 
 function engineArguments(options: EngineOptions): string[] {
   const args = ['--tpm', options.tpmVersion, '--backend', options.backend, '--mode', options.mode.toString(8)]

@@ -36,6 +36,11 @@ export class RawConnection {
     })
   }
 
+  /** A connection that exists already. */
+  static on(socket: Socket): RawConnection {
+    return new RawConnection(socket)
+  }
+
   write(bytes: Uint8Array | string): void {
     this.socket.write(typeof bytes === 'string' ? Buffer.from(bytes.replace(/\s+/g, ''), 'hex') : bytes)
   }

@@ -1,0 +1,119 @@
+/** A TPM in an engine of its own, driven over the channel without the supervisor around it: quick to start. */
+import { closeSync, constants, openSync } from 'node:fs'
+import { EngineClient } from '../../../src/engine-client/engine-client.ts'
+import type { EngineOptions } from '../../../src/engine-client/engine-process.ts'
+import { responseCode, TPM2, TPM12, tpm2, tpm12 } from '../../support/tpm-commands.ts'
+
+export interface EngineTpmOptions {
+  readonly tpmVersion?: '1.2' | '2'
+  readonly backend?: 'dir' | 'linear'
+  /** The state directory, or the linear file, which is made. */
+  readonly path: string
+  readonly key?: Buffer
+  readonly backup?: boolean
+  readonly sync?: boolean
+  /** Instead of the tree's own. */
+  readonly program?: string
+}
+
+/** The engine has said READY, and has its key. Nothing else has happened. */
+export async function startEngineTpm(options: EngineTpmOptions): Promise<EngineClient> {
+  const { tpmVersion = '2', backend = 'dir', path, key, backup = false, sync = true, program } = options
+  const { O_RDONLY, O_DIRECTORY, O_RDWR, O_CREAT } = constants
+  const stateFd = openSync(path, backend === 'dir' ? O_RDONLY | O_DIRECTORY : O_RDWR | O_CREAT, 0o600)
+  const settings: EngineOptions = {
+    ...{ tpmVersion, backend, stateFd, mode: 0o600, modeGiven: false, sync, backup },
+    ...{ allowSetLocality: false, rejectLocality4: false, autoShutdown: false, seccomp: 'kill' },
+    ...{ logLevel: 1, logPrefix: '', trace: false, logFd: undefined, user: undefined },
+  }
+  if (program !== undefined) process.env.SWTPM_ENGINE = program
+  const engine = new EngineClient(settings)
+  delete process.env.SWTPM_ENGINE
+  closeSync(stateFd)
+  await new Promise<void>((resolve, reject) => {
+    engine.once('ready', resolve)
+    engine.once('exit', (reason) => reject(new Error(`the engine ended: ${reason}`)))
+  })
+  if (key !== undefined) await engine.setKey('file', Buffer.from(key))
+  return engine
+}
+
+/** 32 bytes that carry a number, and differ everywhere from those of another number. */
+export function numbered(sequence: number): Buffer {
+  const data = Buffer.alloc(32, sequence % 251)
+  data.writeUInt32BE(sequence)
+  return data
+}
+
+/** How the tests write to a TPM of one version, and look at it. */
+export interface Nv {
+  readonly startup: Buffer
+  readonly define: Buffer
+  write(sequence: number): Buffer
+  readonly read: Buffer
+  /** The number in a response to {@link read}; -1 when there is no such index. */
+  sequence(response: Buffer): number
+}
+
+export const NV: { readonly [version in '1.2' | '2']: Nv } = {
+  '2': {
+    startup: TPM2.startupClear,
+    define: TPM2.nvDefine(),
+    write: (sequence) => TPM2.nvWrite(numbered(sequence)),
+    read: TPM2.nvRead(),
+    sequence: (response) => sequenceAt(response, 16, 0x18b),
+  },
+  '1.2': {
+    startup: TPM12.startupClear,
+    // TPM_NV_DATA_PUBLIC: tag, index, two TPM_PCR_INFO_SHORT, attributes (writing takes physical presence), flags, size
+    define: tpm12(
+      0xcc,
+      `0018 00001000 ${'0003 000000 1f 0000000000000000000000000000000000000000'.repeat(2)} 0017 00000001 00 00 00 00000020 0000000000000000000000000000000000000000`,
+    ),
+    write: (sequence) => tpm12(0xcd, `00001000 00000000 00000020 ${numbered(sequence).toString('hex')}`),
+    read: tpm12(0xcf, '00001000 00000000 00000020'),
+    sequence: (response) => sequenceAt(response, 14, 0x2),
+  },
+}
+
+function sequenceAt(response: Buffer, offset: number, missing: number): number {
+  const code = responseCode(response)
+  if (code === missing) return -1
+  // Defined, never written.
+  if (code === 0x14a) return 0
+  if (code !== 0) throw new Error(`reading the NV index: response code 0x${code.toString(16)}`)
+  const data = response.subarray(offset, offset + 32)
+  const sequence = data.readUInt32BE()
+  if (sequence === 0xffffffff) return 0
+  if (!data.equals(numbered(sequence))) throw new Error(`the NV index holds ${data.toString('hex')}`)
+  return sequence
+}
+
+/** An ECC primary key of the owner; its public point follows from the seed, so it is the TPM's identity. */
+export const createPrimaryEcc = tpm2(
+  0x131,
+  [
+    ...['40000001', '00000009 40000009 0000 00 0000', 4, 0, 0],
+    // TPMT_PUBLIC: ECC, SHA-256, restricted storage key, AES-128-CFB, P-256
+    ...[26, '0023 000b 00030072 0000 0006 0080 0043 0010 0003 0010', 0, 0],
+    ...[0, '00000000'],
+  ],
+  true,
+)
+
+/** One command, sent again while the TPM asks for that (TPM_RC_RETRY). @throws when there is no response */
+export async function ask(engine: EngineClient, command: Buffer): Promise<Buffer> {
+  for (;;) {
+    const { tpmResult, response } = await engine.process(Buffer.from(command))
+    if (tpmResult !== 0) throw new Error(`the engine answered ${tpmResult}`)
+    if (responseCode(response) !== 0x922) return response
+  }
+}
+
+/** Makes sure that the TPM answers `command` with success. @returns the response */
+export async function succeed(engine: EngineClient, command: Buffer, what: string): Promise<Buffer> {
+  const response = await ask(engine, command)
+  const code = responseCode(response)
+  if (code !== 0) throw new Error(`${what}: response code 0x${code.toString(16)}`)
+  return response
+}
