@@ -41,6 +41,12 @@ export interface Native {
    * @see fcntl(2) F_DUPFD_CLOEXEC
    */
   duplicate(fd: number): number
+  /**
+   * Makes `target`, which is closed first if it is open, another number for `fd`'s open file description. Inheritable.
+   * @returns `target`
+   * @see dup2(2)
+   */
+  replace(target: number, fd: number): number
   /** Concerns this number only, not its duplicates. @see fcntl(2) F_SETFD */
   setCloseOnExec(fd: number, on: boolean): number
   /** @returns 1, 0 or -errno */

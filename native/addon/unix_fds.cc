@@ -118,6 +118,12 @@ Napi::Value Duplicate(const Napi::CallbackInfo& info) {
   return SystemResult(info, fcntl(IntArgument(info, 0), F_DUPFD_CLOEXEC, 3));
 }
 
+// replace(target, fd) -> target or -errno. `target` becomes another number, inheritable, for the open file
+// description of `fd`; what it was before is closed.
+Napi::Value Replace(const Napi::CallbackInfo& info) {
+  return SystemResult(info, dup2(IntArgument(info, 1), IntArgument(info, 0)));
+}
+
 // setCloseOnExec(fd, on) -> 0 or -errno. Concerns this descriptor number only, not its duplicates.
 Napi::Value SetCloseOnExec(const Napi::CallbackInfo& info) {
   const int fd = IntArgument(info, 0);
@@ -156,6 +162,7 @@ void RegisterUnixFds(Napi::Env env, Napi::Object exports) {
   exports.Set("sendMessage", Napi::Function::New<SendMessage>(env, "sendMessage"));
   exports.Set("receiveMessage", Napi::Function::New<ReceiveMessage>(env, "receiveMessage"));
   exports.Set("duplicate", Napi::Function::New<Duplicate>(env, "duplicate"));
+  exports.Set("replace", Napi::Function::New<Replace>(env, "replace"));
   exports.Set("setCloseOnExec", Napi::Function::New<SetCloseOnExec>(env, "setCloseOnExec"));
   exports.Set("isCloseOnExec", Napi::Function::New<IsCloseOnExec>(env, "isCloseOnExec"));
   exports.Set("setNonBlocking", Napi::Function::New<SetNonBlocking>(env, "setNonBlocking"));

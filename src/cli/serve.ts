@@ -19,7 +19,7 @@ export async function serveSwtpm(config: SwtpmConfig): Promise<number> {
     throw new CommandLineError('setuid', 'Error: Unable to make a device: a CUSE TPM must be started as root')
   }
   if (config.daemonize) {
-    const code = await enterBackground()
+    const code = await enterBackground(config)
     if (code !== undefined) return code
   }
   const user = runAsUser(config)

@@ -5,6 +5,8 @@
 import { spawn } from 'node:child_process'
 import { closeSync, openSync, readSync, writeSync } from 'node:fs'
 import { check, native } from '../native.ts'
+import type { CommonConfig } from './config.ts'
+import { passOnDescriptors } from './handed-in.ts'
 
 /** Tells the copy on which descriptor to report; it is closed on exec in everything the copy starts. */
 const READY_FD = 'SWTPM_DAEMON_READY_FD'
@@ -20,17 +22,19 @@ const readyFd = (): number | undefined => {
  * Starts the copy and waits for it.
  * @returns the exit code for this process once the copy is ready or has failed; undefined in the copy itself
  */
-export async function enterBackground(): Promise<number | undefined> {
+export async function enterBackground(config: CommonConfig): Promise<number | undefined> {
   const inherited = readyFd()
   if (inherited !== undefined) {
     delete process.env[READY_FD]
     check(native.setCloseOnExec(inherited, true), 'make the ready descriptor close-on-exec')
-    copy = inherited
+    // Opened now: there may be no /dev/null under a new root directory.
+    copy = { readyFd: inherited, nullFd: openSync('/dev/null', 'r+') }
     return undefined
   }
   const [ours, theirs] = check(native.socketPair(), 'make a socket pair for the background process')
   check(native.setCloseOnExec(theirs, false), 'pass a descriptor to the background process')
   check(native.setNonBlocking(ours, false), 'wait for the background process')
+  passOnDescriptors(config)
   const child = spawn(process.execPath, [...process.execArgv, ...process.argv.slice(1)], {
     argv0: process.argv0,
     stdio: 'inherit',
@@ -51,17 +55,15 @@ export async function enterBackground(): Promise<number | undefined> {
   return exited
 }
 
-let copy: number | undefined
+let copy: { readonly readyFd: number; readonly nullFd: number } | undefined
 
 /** In the copy: the TPM is ready. The parent ends, and the terminal is let go. */
 export function reportReady(): void {
   if (copy === undefined) return
-  for (const fd of [0, 1, 2]) {
-    closeSync(fd)
-    // The lowest free number is the one just closed.
-    openSync('/dev/null', 'r+')
-  }
-  writeSync(copy, READY)
-  closeSync(copy)
+  const { readyFd, nullFd } = copy
+  for (const fd of [0, 1, 2]) check(native.replace(fd, nullFd), 'let the terminal go')
+  closeSync(nullFd)
+  writeSync(readyFd, READY)
+  closeSync(readyFd)
   copy = undefined
 }

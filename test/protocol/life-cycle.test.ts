@@ -1,6 +1,6 @@
 /** How TPMs begin and end: signals, crashes of either process, locks, pid files, daemons. */
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync, readFileSync, symlinkSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, readlinkSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { RawConnection } from '../support/raw-connection.ts'
@@ -144,6 +144,32 @@ describe('background and pid file', () => {
     assert.notEqual(pid, parent.pid)
     assert.match(readFileSync(`/proc/${pid}/cmdline`, 'utf8'), /swtpm\0socket\0/)
     assert.equal(await roundTrip(dataPath), 0)
+    process.kill(pid, 'SIGTERM')
+    await waitFor(() => !alive(pid), { what: 'the daemon to end' })
+    assert.equal(existsSync(pidFile), false)
+  })
+
+  it('-d keeps the descriptors that it was handed, whatever their numbers', async (t) => {
+    const directory = temporaryDirectory(t)
+    const pidFile = join(directory, 'pid')
+    const script = `exec 3<>${directory}/pid 4<>${directory}/log 9<>${directory}/stranger; "$@" 5< <(printf secret)`
+    const parent = new Swtpm(
+      [
+        ...['-c', script, 'bash', bin('swtpm'), 'socket', '-d', '--tpm2', '--flags', 'startup-clear'],
+        ...['--tpmstate', `dir=${directory}`, '--server', `type=unixio,path=${directory}/data`],
+        ...['--pid', 'fd=3', '--log', 'fd=4,level=2', '--key', 'pwdfd=5'],
+      ],
+      { program: '/bin/bash' },
+    )
+    assert.equal(await parent.exited, 0, parent.stderr)
+    const pid = Number(readFileSync(pidFile, 'utf8'))
+    t.after(() => alive(pid) && process.kill(pid, 'SIGKILL'))
+    assert.equal(await roundTrip(join(directory, 'data')), 0)
+    await waitFor(() => readFileSync(join(directory, 'log'), 'utf8').includes('SWTPM_IO_Read'), {
+      what: 'the log',
+    })
+    assert.equal(readlinkSync(`/proc/${pid}/fd/9`), join(directory, 'stranger'))
+    assert.ok(existsSync(join(directory, 'tpm2-00.permall')))
     process.kill(pid, 'SIGTERM')
     await waitFor(() => !alive(pid), { what: 'the daemon to end' })
     assert.equal(existsSync(pidFile), false)
