@@ -5,8 +5,10 @@ import { engineInfo } from '../engine-client/engine-process.ts'
 import { log } from '../log.ts'
 import { TPM_RETRY, TPM_SUCCESS } from '../protocol/tpm-result.ts'
 import { PTM_BLOB_TYPE_PERMANENT, PTM_BLOB_TYPE_SAVESTATE, PTM_BLOB_TYPE_VOLATILE } from '../ptm/structs.ts'
-import { openState } from '../state/state-location.ts'
+import { openState, type StateLocation } from '../state/state-location.ts'
+import { giveKeys, giveProfile } from '../supervisor/engine-equipment.ts'
 import { engineOptions } from '../supervisor/engine-options.ts'
+import { Tpm } from '../tpm/tpm.ts'
 import type { PrintRequest } from './parse.ts'
 
 /** @returns the exit code */
@@ -31,12 +33,43 @@ export async function print(request: PrintRequest): Promise<number> {
     case 'print-states':
       return printStates(request)
     case 'print-profiles':
-    case 'print-info': {
-      const flags = request.action === 'print-info' ? request.infoFlags : TPMLIB_INFO_AVAILABLE_PROFILES
-      const { info } = engineInfo(flags, request.tpmVersion)
-      process.stdout.write(`${JSON.stringify(info ?? {})}\n`)
-      return 0
-    }
+      return printInfo(TPMLIB_INFO_AVAILABLE_PROFILES, request)
+    case 'print-info':
+      return request.state === undefined
+        ? printInfo(request.infoFlags, request)
+        : printInfoOfTpm({ ...request, state: request.state })
+  }
+}
+
+/** What libtpms says without a TPM. */
+function printInfo(flags: number, { tpmVersion }: PrintRequest): number {
+  const { info } = engineInfo(flags, tpmVersion)
+  process.stdout.write(`${JSON.stringify(info ?? {})}\n`)
+  return 0
+}
+
+/** What libtpms says of a TPM, its profile for one. It is powered on for that, and made if there is none. */
+async function printInfoOfTpm(
+  request: Extract<PrintRequest, { action: 'print-info' }> & { readonly state: StateLocation },
+): Promise<number> {
+  log.configure(request.log)
+  const { fd, lock } = openState(request.state, '', false)
+  const engine = new EngineClient(engineOptions(request, fd, false, undefined))
+  engine.on('log', (_level, text) => log.error(text))
+  const tpm = new Tpm(engine, lock, { version: request.tpmVersion, incomingMigration: false })
+  try {
+    await giveKeys(engine, request)
+    await giveProfile(engine, request)
+    if ((await tpm.init(0)) !== TPM_SUCCESS) return 1
+    const info = await tpm.forward('GET_INFO', { flags: BigInt(request.infoFlags), offset: 0, pad: 0 })
+    if (!('buffer' in info)) return 1
+    // Without the NUL at its end.
+    process.stdout.write(`${info.buffer.toString('utf8', 0, info.length - 1)}\n`)
+    await tpm.shutdown()
+    return 0
+  } finally {
+    await engine.close()
+    lock.unlock()
   }
 }
 

@@ -29,14 +29,13 @@ export async function serveSwtpm(config: SwtpmConfig): Promise<number> {
   // will be.
   const serviceManager = connectServiceManager(process.env)
   const session = Session.open(config, user, root)
-  // The device node of a CUSE TPM takes root to make; everything else is done as the user.
-  const late = config.interface === 'cuse'
+  // A new device takes root to make; everything else is done as the user.
+  const late = makesDevice(config)
   try {
     if (config.chroot !== undefined) changeRoot(config.chroot)
     if (!late && user !== undefined) becomeUser(user)
     session.openTrace()
-    await session.loadKeys()
-    await session.applyProfile()
+    await session.equipEngine()
     await serveFrontEnd(session, config)
     if (late && user !== undefined) becomeUser(user)
     forbidSystemCalls(config.seccomp)
@@ -50,6 +49,9 @@ export async function serveSwtpm(config: SwtpmConfig): Promise<number> {
   }
   return session.ended
 }
+
+const makesDevice = (config: SwtpmConfig): boolean =>
+  config.interface === 'cuse' || (config.interface === 'chardev' && config.device.kind === 'vtpm-proxy')
 
 /** The log file of a TPM that will change its root directory is named as it will be seen from there. */
 function rebased(config: LogConfig, root: string): LogConfig {

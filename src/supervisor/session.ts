@@ -7,16 +7,15 @@ import { EngineClient } from '../engine-client/engine-client.ts'
 import { SwtpmError } from '../errors.ts'
 import { log } from '../log.ts'
 import { TPM_SUCCESS } from '../protocol/tpm-result.ts'
-import { readStateKey } from '../state/state-key.ts'
 import { openState } from '../state/state-location.ts'
 import { Tpm } from '../tpm/tpm.ts'
 import { PcapFile } from '../trace/pcap-file.ts'
 import type { CommonConfig, SwtpmConfig } from './config.ts'
 import { reportReady } from './daemon.ts'
+import { giveKeys, giveProfile } from './engine-equipment.ts'
 import { COMMAND_BYTES, engineOptions } from './engine-options.ts'
 import { PidFile } from './pid-file.ts'
 import { lookUpUser, type User } from './privileges.ts'
-import { readProfile } from './profile.ts'
 
 /** Why a TPM ended, as an exit code. */
 export type ExitCode = number
@@ -73,32 +72,10 @@ export class Session {
     return session
   }
 
-  /** Reads the keys and hands them to the engine. @throws SwtpmError */
-  async loadKeys(): Promise<void> {
-    const { fileKey, migrationKey } = this.#config
-    for (const [purpose, source] of [
-      ['file', fileKey],
-      ['migration', migrationKey],
-    ] as const) {
-      if (source === undefined) continue
-      const key = readStateKey(source, (warning) => log.warn(warning))
-      const result = await this.tpm.engine.setKey(purpose, key).finally(() => key.fill(0))
-      if (result !== TPM_SUCCESS) {
-        throw new SwtpmError(
-          'SWTPM_ERR_STATE_DIR',
-          `Error: The engine refused the ${purpose} key: result ${result}`,
-        )
-      }
-    }
-  }
-
-  /** Hands over the profile that a new TPM 2.0 is to have. @throws SwtpmError */
-  async applyProfile(): Promise<void> {
-    const { profile, tpmVersion } = this.#config
-    if (profile === undefined || tpmVersion !== '2') return
-    if ((await this.tpm.engine.setProfile(readProfile(profile))) !== TPM_SUCCESS) {
-      throw new SwtpmError('SWTPM_ERR_TPM_INIT', 'Error: --profile needs libtpms 0.10 or later')
-    }
+  /** Hands the engine its keys, and the profile of a TPM that is to be made. @throws SwtpmError */
+  async equipEngine(): Promise<void> {
+    await giveKeys(this.tpm.engine, this.#config)
+    await giveProfile(this.tpm.engine, this.#config)
   }
 
   /** Writes what passes between clients and TPM to a file, where the user asked for it. @throws SwtpmError */
