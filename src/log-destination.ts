@@ -2,10 +2,16 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { getSystemErrorMap } from 'node:util'
 import { SwtpmError } from './errors.ts'
-import type { LogConfig } from './log.ts'
 
 const STDERR = 2
 const LOG_FILE_MODE = 0o600
+
+/** What `--log` can name. */
+export type LogTarget =
+  | { readonly kind: 'stderr' }
+  | { readonly kind: 'none' }
+  | { readonly kind: 'fd'; readonly fd: number }
+  | { readonly kind: 'file'; readonly path: string; readonly truncate: boolean }
 
 /** An open log; `fd` may be given to a child as its standard error. */
 export interface LogDestination {
@@ -23,7 +29,7 @@ export const stderrDestination: LogDestination = { fd: STDERR, silent: false, ow
  * that others may write to is no way to make a privileged TPM write elsewhere. The descriptor is close-on-exec.
  * @throws {SwtpmError} SWTPM_ERR_LOG
  */
-export function openDestination(config: LogConfig['destination']): LogDestination {
+export function openDestination(config: LogTarget): LogDestination {
   switch (config.kind) {
     case 'stderr':
       return stderrDestination

@@ -15,14 +15,20 @@ import type { Logger } from 'pino'
 import {
   closeDestination,
   type LogDestination,
+  type LogTarget,
   openDestination,
   stderrDestination,
   writeLine,
 } from './log-destination.ts'
 
 export interface LogConfig {
-  readonly destination:
-    | { readonly kind: 'stderr' }
+  readonly destination: LogTarget
+  /** 1 and up; from 5 on libtpms logs too, at `level - 4`. */
+  readonly level: number
+  /** In front of every line; may be empty. */
+  readonly prefix: string
+  readonly format: 'text' | 'json'
+}
     | { readonly kind: 'none' }
     | { readonly kind: 'fd'; readonly fd: number }
     | { readonly kind: 'file'; readonly path: string; readonly truncate: boolean }

@@ -6,7 +6,6 @@
  * @see swtpm_ioctls(3)
  */
 import type { Outcome, Request, VerbName } from '../ptm/commands.ts'
-import type { Endpoint } from './endpoint.ts'
 
 export interface PtmClient {
   /**
@@ -25,18 +24,4 @@ export interface BlobStream {
   /** @returns at most `size` bytes; none at the end */
   read(size: number): Buffer
   write(bytes: Buffer): void
-}
-
-/**
- * @param timeoutMs for connecting and for each answer
- * @throws SwtpmError naming the endpoint, the reason and the way out
- */
-export async function connectPtm(endpoint: Endpoint, timeoutMs: number): Promise<PtmClient> {
-  // Each transport brings modules that the other has no use for, and scripts start the client dozens of times.
-  if (endpoint.kind === 'device') {
-    const { DeviceClient } = await import('./device-client.ts')
-    return new DeviceClient(endpoint.path, timeoutMs)
-  }
-  const { SocketClient } = await import('./socket-client.ts')
-  return SocketClient.connect(endpoint, timeoutMs)
 }

@@ -1,6 +1,7 @@
 /** swtpm_ioctl: one control command for a TPM. @see swtpm_ioctl(8) */
+
+import { connectPtm } from '../../ptm-client/connect.ts'
 import type { Endpoint } from '../../ptm-client/endpoint.ts'
-import { connectPtm } from '../../ptm-client/ptm-client.ts'
 import { answerTimeoutMs } from '../../ptm-client/time-limits.ts'
 import { ToolFailure } from '../../setup/common/failure.ts'
 import { printHelp, versionText } from '../client-tool.ts'
