@@ -29,15 +29,6 @@ export interface LogConfig {
   readonly prefix: string
   readonly format: 'text' | 'json'
 }
-    | { readonly kind: 'none' }
-    | { readonly kind: 'fd'; readonly fd: number }
-    | { readonly kind: 'file'; readonly path: string; readonly truncate: boolean }
-  /** 1 and up; from 5 on libtpms logs too, at `level - 4`. */
-  readonly level: number
-  /** In front of every line; may be empty. */
-  readonly prefix: string
-  readonly format: 'text' | 'json'
-}
 
 /** In front of the lines of a swtpm that was started without `--log`. */
 export const DEFAULT_LOG_PREFIX = 'swtpm: '

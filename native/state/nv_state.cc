@@ -143,6 +143,14 @@ TpmResult NvState::unwrap_state_blob(ByteView blob, const char* what, bool marke
   if (TpmResult result = parse_blob_header(blob, what, header)) return result;
   ByteView payload = blob.subspan(kBlobHeaderSizeBytes);
   if (payload.empty()) return kTpmSuccess;
+  // Neither decides what is done below, so a damaged one would go unnoticed.
+  bool is_marked =
+      (header.flags & kBlobMigrationData) && (!marked_encrypted || (header.flags & kBlobEncrypted));
+  if (header.version > 1 && !is_marked) {
+    log(LogLevel::kError, "Cannot use state \"%s\": its flags 0x%x are not those of its contents", what,
+        header.flags);
+    return kTpmFail;
+  }
 
   // A blob that no migration key protects is accepted although we have one: this is how a setup is upgraded
   // to keys.

@@ -22,15 +22,21 @@ export interface PoweredTpm {
   shutDown(): Promise<void>
 }
 
+export interface PoweredTpmOptions extends ControlTpmOptions {
+  /** Something to be done before it is powered on. */
+  readonly beforeInit?: (vmm: VmmClient) => Promise<void>
+}
+
 /** @param args `--key` and so on */
 export async function startPoweredTpm(
   t: Cleanup,
   args: readonly string[],
-  options: ControlTpmOptions = {},
+  { beforeInit, ...options }: PoweredTpmOptions = {},
 ): Promise<PoweredTpm> {
   const { swtpm, directory, controlPath } = await startControlTpm(t, ['--tpm2', ...args], options)
   const vmm = new VmmClient(t, controlPath)
   const data = await vmm.handInData()
+  await beforeInit?.(vmm)
   assert.equal(await vmm.control('00000002 00000000'), '00000000', swtpm.stderr)
   const command = async (bytes: Uint8Array): Promise<Buffer> => {
     for (;;) {

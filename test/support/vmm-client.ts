@@ -36,6 +36,13 @@ class Stream {
     return this.#take(length, what)
   }
 
+  async answerWithData(what: string): Promise<Buffer> {
+    const size = (): number =>
+      this.#received.length < 16 ? Number.NaN : 16 + this.#received.readUInt32BE(12)
+    await waitFor(() => this.#closed || this.#received.length >= size(), { what })
+    return this.#take(size(), what)
+  }
+
   async response(): Promise<Buffer> {
     const size = (): number => (this.#received.length < 6 ? Number.NaN : this.#received.readUInt32BE(2))
     await waitFor(() => this.#closed || this.#received.length >= size(), { what: 'a TPM response' })
@@ -73,6 +80,12 @@ export class VmmClient {
   async control(hex: string, answerLength = 4, fds: readonly number[] = []): Promise<string> {
     this.#control.send(Buffer.from(hex.replace(/\s+/g, ''), 'hex'), fds)
     return (await this.#control.answer(answerLength, `the answer to ${hex}`)).toString('hex')
+  }
+
+  /** The same for GET_STATEBLOB, whose answer tells in its fourth word how many bytes follow its 16. */
+  async controlWithData(hex: string): Promise<string> {
+    this.#control.send(Buffer.from(hex.replace(/\s+/g, ''), 'hex'))
+    return (await this.#control.answerWithData(`the answer to ${hex}`)).toString('hex')
   }
 
   /** SET_DATAFD. @returns what sends a TPM command and waits for its response, and the end of it */
