@@ -14,6 +14,12 @@ const PACKAGES = [
   { why: 'the reference, to exchange state with', names: ['swtpm', 'swtpm-tools'], only: 'test' },
   { why: 'use a TPM through a socket', names: ['libtss2-tcti-swtpm0'], only: 'test' },
   { why: 'certificates, made and read by others', names: ['gnutls-bin'], only: 'test' },
+  { why: 'a TPM 1.2 for many', names: ['trousers', 'tpm-tools'], only: 'test' },
+  {
+    why: 'a TPM 2.0 for many',
+    names: ['tpm2-abrmd', 'libtss2-tcti-tabrmd0', 'dbus'],
+    only: 'test',
+  },
   { why: 'look at processes and sockets', names: ['procps', 'iproute2'], only: 'test' },
   { why: 'pairs of terminals and sockets', names: ['socat'], only: 'test' },
   {

@@ -10,6 +10,9 @@ export const HOST_SUITES = ['unit', 'protocol', 'interop', 'hard', 'fuzz']
 /** These need /dev/cuse, /dev/vtpmx and root, and run in the virtual machine, on each kernel. */
 export const VM_SUITE = 'vm'
 
+/** Other people's systems on our devices take minutes, and each is at home on one kernel: they run on the first. */
+export const isSystem = (/** @type {string} */ file) => file.startsWith(`${path.join(VM_SUITE, 'systems')}/`)
+
 /**
  * @param {string} suite
  * @param {string[]} filters parts of source paths; none means all files

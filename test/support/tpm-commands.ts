@@ -67,6 +67,26 @@ export const TPM2 = {
       ],
       true,
     ),
+  /** A storage key on P-256: quick to make. */
+  createPrimaryEcc: tpm2(
+    0x131,
+    [
+      '40000001',
+      EMPTY_PASSWORD,
+      4,
+      '0000 0000',
+      26,
+      '0023 000b 00030072 0000 0006 0080 0043 0010 0003 0010 0000 0000',
+      0,
+      '00000000',
+    ],
+    true,
+  ),
+  readPublic: (handle: number): Buffer => tpm2(0x173, [hex32(handle)]),
+  startPolicySession: tpm2(0x176, ['40000007 40000007', 16, Buffer.alloc(16, 5), 0, '01 0010 000b']),
+  policyGetDigest: (session: number): Buffer => tpm2(0x189, [hex32(session)]),
+  /** The handles that exist from `first` on, at most 64. */
+  getHandles: (first: number): Buffer => tpm2(0x17a, ['00000001', hex32(first), '00000040']),
   flushContext: (handle: number): Buffer => tpm2(0x165, [hex32(handle)]),
 }
 
@@ -86,6 +106,12 @@ export const TPM12 = {
   pcrRead: (index: number): Buffer => tpm12(0x15, hex32(index)),
   extend: (index: number, sha1: Uint8Array): Buffer =>
     tpm12(0x14, hex32(index) + Buffer.from(sha1).toString('hex')),
+}
+
+/** The answer to TPM2.getHandles(). */
+export function handlesIn(response: Buffer): number[] {
+  const count = response.readUInt32BE(15)
+  return Array.from({ length: count }, (_, index) => response.readUInt32BE(19 + 4 * index))
 }
 
 export const responseCode = (response: Buffer): number => response.readUInt32BE(6)

@@ -2,6 +2,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
 const POLL_MS = 10
+/** An emulated processor on a busy machine takes its time. */
+const PATIENCE_MS = process.env.SWTPM_VM ? 120_000 : 20_000
 
 export interface WaitOptions {
   /** What is waited for, for the failure's text. */
@@ -12,7 +14,7 @@ export interface WaitOptions {
 /** Resolves with the first true value that `condition` gives. @throws naming what was awaited */
 export async function waitFor<T>(
   condition: () => T | Promise<T>,
-  { what, timeoutMs = 20_000 }: WaitOptions,
+  { what, timeoutMs = PATIENCE_MS }: WaitOptions,
 ): Promise<T> {
   const deadline = Date.now() + timeoutMs
   for (;;) {
