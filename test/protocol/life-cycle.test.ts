@@ -3,28 +3,11 @@ import assert from 'node:assert/strict'
 import { existsSync, readdirSync, readFileSync, readlinkSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { alive, atWork, enginePid } from '../support/processes.ts'
 import { RawConnection } from '../support/raw-connection.ts'
 import { bin, Swtpm, startSocketTpm, temporaryDirectory } from '../support/swtpm.ts'
 import { responseCode, TPM2 } from '../support/tpm-commands.ts'
 import { waitFor } from '../support/wait.ts'
-
-/** The engine of a supervisor: its child process. */
-function enginePid(supervisor: number): number {
-  const children = readFileSync(`/proc/${supervisor}/task/${supervisor}/children`, 'utf8').trim().split(' ')
-  for (const pid of children) {
-    if (readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === 'tpm-engine') return Number(pid)
-  }
-  throw new Error(`process ${supervisor} has no engine`)
-}
-
-const alive = (pid: number): boolean => {
-  try {
-    // A zombie has ended.
-    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
-  } catch {
-    return false
-  }
-}
 
 async function roundTrip(path: string): Promise<number> {
   const data = await RawConnection.open(path)
@@ -60,17 +43,11 @@ describe('SIGTERM', () => {
     data.write(TPM2.createPrimaryRsa(3072, Buffer.from('cancel me')))
     // The command is with the engine once its pump thread is at work.
     const engine = enginePid(swtpm.pid)
-    await waitFor(() => busyThread(engine), { what: 'the engine to work' })
+    await waitFor(() => atWork(engine), { what: 'the engine to work' })
     assert.equal(await swtpm.stop(), 0)
     data.close()
   })
 })
-
-function busyThread(pid: number): boolean {
-  return readdirSync(`/proc/${pid}/task`).some(
-    (task) => readFileSync(`/proc/${pid}/task/${task}/stat`, 'utf8').split(') ')[1]?.[0] === 'R',
-  )
-}
 
 describe('a process that is killed', () => {
   it('engine: clients see the end at once, the supervisor says why and exits 1', async (t) => {

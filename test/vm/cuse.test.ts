@@ -6,15 +6,13 @@ import { existsSync, readFileSync, statSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { ioctlNumber } from '../../src/ptm/commands.ts'
 import { openDevice, startCuseTpm } from '../support/cuse-tpm.ts'
+import { alive, enginePid } from '../support/processes.ts'
 import { bin, Swtpm, temporaryDirectory } from '../support/swtpm.ts'
 import { responseCode, TPM2, TPM12, tpm2 } from '../support/tpm-commands.ts'
 import { waitFor } from '../support/wait.ts'
 
 const RSA_KEY = TPM2.createPrimaryRsa(3072, Buffer.from('a key that takes long'))
 const TPM_RC_CANCELED = 0x909
-
-const childEngine = (pid: number): number =>
-  Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')[0])
 
 describe('swtpm cuse', () => {
   it('makes /dev/NAME with the numbers asked for, and goes to the background', async (t) => {
@@ -197,7 +195,7 @@ describe('swtpm cuse', () => {
     const response = assert.rejects(device.readLater(), (error: NodeJS.ErrnoException) =>
       ['ENODEV', 'ECONNABORTED', 'ENOTCONN', 'EIO'].includes(error.code ?? ''),
     )
-    process.kill(childEngine(swtpm.pid), 'SIGKILL')
+    process.kill(enginePid(swtpm.pid), 'SIGKILL')
     await response
     assert.equal(await swtpm.exited, 1)
     assert.match(swtpm.stderr, /engine has ended unexpectedly/)
@@ -206,13 +204,13 @@ describe('swtpm cuse', () => {
 
   it('goes away with the supervisor, and the state is whole', async (t) => {
     const { swtpm, path, directory } = await startCuseTpm(t, ['--tpm2', '--flags', 'startup-clear'])
-    const engine = childEngine(swtpm.pid)
+    const engine = enginePid(swtpm.pid)
     const device = openDevice(t, path)
     assert.equal(responseCode(device.command(TPM2.nvDefine())), 0)
     assert.equal(responseCode(device.command(TPM2.nvWrite(Buffer.alloc(32, 7)))), 0)
     device.close()
     await swtpm.stop('SIGKILL')
-    await waitFor(() => !existsSync(`/proc/${engine}`), { what: 'the engine to end' })
+    await waitFor(() => !alive(engine), { what: 'the engine to end' })
     await waitFor(() => !existsSync(path), { what: 'the device to go away' })
     const again = await startCuseTpm(t, ['--tpm2', '--flags', 'startup-clear'], directory)
     const handle = openDevice(t, again.path)

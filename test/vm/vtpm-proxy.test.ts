@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { newProxyDevice, registered } from '../../src/vtpm-proxy/new-device.ts'
 import { DeviceHandle } from '../support/cuse-tpm.ts'
+import { enginePid } from '../support/processes.ts'
 import { startProxyTpm } from '../support/proxy-tpm.ts'
 import { Swtpm, temporaryDirectory } from '../support/swtpm.ts'
 import { tpm2Tools } from '../support/tools.ts'
@@ -14,9 +15,6 @@ import { waitFor } from '../support/wait.ts'
 
 const sysfs = (number: number, entry: string): string =>
   readFileSync(`/sys/class/tpm/tpm${number}/${entry}`, 'utf8').trim()
-
-const childEngine = (pid: number): number =>
-  Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')[0])
 
 describe('swtpm chardev --vtpm-proxy', () => {
   it('makes a TPM 2.0 that the kernel knows, with its resource manager', async (t) => {
@@ -80,7 +78,7 @@ describe('swtpm chardev --vtpm-proxy', () => {
     const { swtpm, path } = await startProxyTpm(t)
     const device = new DeviceHandle(path)
     device.command(TPM2.getRandom())
-    process.kill(childEngine(swtpm.pid), 'SIGKILL')
+    process.kill(enginePid(swtpm.pid), 'SIGKILL')
     assert.equal(await swtpm.exited, 1)
     assert.match(swtpm.stderr, /engine has ended unexpectedly/)
     assert.throws(() => device.command(TPM2.getRandom()), { code: 'EPIPE' })
