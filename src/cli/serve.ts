@@ -3,6 +3,7 @@
 import { join } from 'node:path'
 import { serveCuse } from '../cuse/cuse-front-end.ts'
 import { SwtpmError } from '../errors.ts'
+import { loadIoctl } from '../io/ioctl.ts'
 import { type LogConfig, log } from '../log.ts'
 import { serveSocket } from '../socket/socket-front-end.ts'
 import { forbidSystemCalls } from '../supervisor/confinement.ts'
@@ -32,7 +33,10 @@ export async function serveSwtpm(config: SwtpmConfig): Promise<number> {
   // A new device takes root to make; everything else is done as the user.
   const late = makesDevice(config)
   try {
-    if (config.chroot !== undefined) changeRoot(config.chroot)
+    if (config.chroot !== undefined) {
+      if (late) loadIoctl()
+      changeRoot(config.chroot)
+    }
     if (!late && user !== undefined) becomeUser(user)
     session.openTrace()
     await session.equipEngine()

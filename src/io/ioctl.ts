@@ -8,12 +8,17 @@ type IoctlFunction = (fd: number, request: number, argument: Buffer) => number
 
 let loaded: IoctlFunction | undefined
 
+/** Loads the package now, for a program whose files will be out of reach later. */
+export function loadIoctl(): void {
+  loaded ??= createRequire(__filename)('ioctl') as IoctlFunction
+}
+
 /**
  * Blocks until the driver has answered.
  * @param argument what the request number says, read and written in place
  * @throws an error with `code` (errno name) as Node's own
  */
 export function ioctl(fd: number, request: number, argument: Buffer): number {
-  loaded ??= createRequire(__filename)('ioctl') as IoctlFunction
-  return loaded(fd, request, argument)
+  loadIoctl()
+  return (loaded as IoctlFunction)(fd, request, argument)
 }

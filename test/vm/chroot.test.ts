@@ -1,7 +1,7 @@
-/** `swtpm cuse --chroot`: a root directory that holds the two device nodes and nothing else. */
+/** `--chroot`: a root directory that holds device nodes and nothing else. */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, readlinkSync, statSync } from 'node:fs'
 import { it } from 'node:test'
 import { DeviceHandle, deviceName } from '../support/cuse-tpm.ts'
 import { Swtpm, temporaryDirectory } from '../support/swtpm.ts'
@@ -31,4 +31,24 @@ it('serves a CUSE TPM from a root directory with no files, in the background', a
   for (const file of ['.lock', 'tpm2-00.permall']) assert.ok(existsSync(`${root}/${file}`), file)
   process.kill(pid, 'SIGTERM')
   await waitFor(() => !existsSync(path) && !existsSync(`${root}/pid`), { what: 'the end' })
+})
+
+it('serves a vTPM proxy device from such a root directory', async (t) => {
+  const root = temporaryDirectory(t)
+  mkdirSync(`${root}/dev`)
+  const { rdev } = statSync('/dev/vtpmx')
+  const minor = (rdev & 0xff) | ((rdev >> 12) & 0xfff00)
+  execFileSync('mknod', ['-m', '600', `${root}/dev/vtpmx`, 'c', String((rdev >> 8) & 0xfff), String(minor)])
+  const swtpm = new Swtpm([
+    ...['chardev', '--vtpm-proxy', '--tpm2', '--chroot', root, '--tpmstate', 'dir=/', '--pid', 'file=/pid'],
+  ])
+  t.after(() => swtpm.stop('SIGKILL'))
+  await swtpm.until(() => existsSync(`${root}/pid`), 'its pid file')
+  const path = /\/dev\/tpm\d+/.exec(swtpm.stdout)?.[0] as string
+  assert.ok(existsSync(`${root}/tpm2-00.permall`))
+  await waitFor(() => existsSync(path), { what: path })
+  const device = new DeviceHandle(path)
+  assert.equal(responseCode(device.command(TPM2.getRandom())), 0)
+  device.close()
+  assert.equal(await swtpm.stop(), 0)
 })
