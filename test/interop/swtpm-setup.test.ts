@@ -16,7 +16,6 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { concat, u8, u16, u32 } from '../../src/setup/bytes.ts'
@@ -47,12 +46,16 @@ interface Site {
   readonly state: string
   readonly config: string
   readonly ca: string
+  /** Where temporary files go: other setups may be running on this machine. */
+  readonly temporary: string
 }
 
 function site(t: TestContext, tool = bin('swtpm_localca')): Site {
   const folder = temporaryDirectory(t)
   const [state, ca, config] = [join(folder, 'state'), join(folder, 'ca'), join(folder, 'swtpm_setup.conf')]
+  const temporary = join(folder, 'tmp')
   mkdirSync(state)
+  mkdirSync(temporary)
   const lines = (...all: string[]): string => all.map((line) => `${line}\n`).join('')
   writeFileSync(
     config,
@@ -75,7 +78,7 @@ function site(t: TestContext, tool = bin('swtpm_localca')): Site {
     join(folder, 'swtpm-localca.options'),
     lines('--platform-manufacturer "Free Software"', '--platform-version 2.1', '--platform-model QEMU'),
   )
-  return { folder, state, ca, config }
+  return { folder, state, ca, config, temporary }
 }
 
 interface Result {
@@ -88,7 +91,11 @@ function setup(where: Site, program: string, args: readonly string[], stdio: num
   const { status, stdout, stderr } = spawnSync(
     bin('swtpm_setup'),
     ['--tpm', `${program} socket`, '--tpm-state', where.state, '--config', where.config, ...args],
-    { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe', ...stdio] },
+    {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'pipe', ...stdio],
+      env: { ...process.env, TMPDIR: where.temporary },
+    },
   )
   return { status, stdout, stderr }
 }
@@ -352,14 +359,13 @@ for (const program of TPMS) {
     const tool = join(where.folder, 'tool')
     writeFileSync(tool, '#!/bin/sh\necho working\necho reason >&2\nexit 7\n', { mode: 0o755 })
     writeFileSync(where.config, `create_certs_tool = ${tool}\n`)
-    const before = certificateFolders()
     const failed = setup(where, program, ['--tpm2', '--create-ek-cert'])
     assert.equal(failed.status, 1)
     assert.match(failed.stdout, /^tool: working$/m)
     assert.match(failed.stderr, /tool exit with status 7: reason/)
     assert.match(failed.stderr, /An error occurred\. Authoring the TPM state failed\./)
     assert.deepEqual(statesIn(where), [])
-    assert.deepEqual(certificateFolders(), before)
+    assert.deepEqual(readdirSync(where.temporary), [])
   })
 
   test(named('a signal in the middle of a setup leaves nothing behind'), async (t) => {
@@ -367,14 +373,13 @@ for (const program of TPMS) {
     const [tool, started] = [join(where.folder, 'tool'), join(where.folder, 'started')]
     writeFileSync(tool, `#!/bin/sh\necho $$ > ${started}\nexec sleep 600\n`, { mode: 0o755 })
     writeFileSync(where.config, `create_certs_tool = ${tool}\n`)
-    const before = certificateFolders()
     const child: ChildProcess = spawn(
       bin('swtpm_setup'),
       [
         ...['--tpm', `${program} socket`, '--tpm-state', where.state, '--config', where.config],
         ...['--tpm2', '--create-ek-cert'],
       ],
-      { stdio: 'ignore' },
+      { stdio: 'ignore', env: { ...process.env, TMPDIR: where.temporary } },
     )
     const ended = new Promise((resolve) => child.once('exit', resolve))
     await waitFor(() => existsSync(started) && readFileSync(started, 'utf8').endsWith('\n'), {
@@ -383,16 +388,13 @@ for (const program of TPMS) {
     child.kill('SIGTERM')
     assert.equal(await ended, 128 + 15)
     assert.deepEqual(statesIn(where), [])
-    assert.deepEqual(certificateFolders(), before)
+    assert.deepEqual(readdirSync(where.temporary), [])
     const pid = Number(readFileSync(started, 'utf8'))
     await waitFor(() => !isRunning(pid), { what: 'the end of the tool' })
   })
 }
 
 const statesIn = (where: Site): string[] => readdirSync(where.state).filter((name) => name !== '.lock')
-const certificateFolders = (): string[] =>
-  readdirSync(tmpdir()).filter((name) => name.startsWith('swtpm_setup.certs.'))
-
 /** Ended counts when it is reaped, or waits for whoever will reap it. */
 function isRunning(pid: number): boolean {
   try {
