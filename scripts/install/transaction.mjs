@@ -7,7 +7,6 @@ import {
   existsSync,
   lstatSync,
   mkdirSync,
-  readlinkSync,
   renameSync,
   rmdirSync,
   rmSync,
@@ -102,10 +101,11 @@ export class Transaction {
 
 /** @param {string} file also a link that leads nowhere */
 export function isThere(file) {
-  return lstatSync(file, { throwIfNoEntry: false }) !== undefined
-}
-
-/** @param {string} file @returns {string | undefined} where a link points; undefined if it is none */
-export function linkTarget(file) {
-  return lstatSync(file, { throwIfNoEntry: false })?.isSymbolicLink() ? readlinkSync(file) : undefined
+  try {
+    return lstatSync(file, { throwIfNoEntry: false }) !== undefined
+  } catch (error) {
+    // Something on the way to it is no directory.
+    if (/** @type {NodeJS.ErrnoException} */ (error).code === 'ENOTDIR') return false
+    throw error
+  }
 }
