@@ -40,6 +40,10 @@ export function startupCommand(version: TpmVersion, type: StartupType): Buffer {
   )
 }
 
+/** TPM2_SelfTest of what is not tested yet, or TPM_ContinueSelfTest, which is the same. */
+export const selfTestCommand = (version: TpmVersion): Buffer =>
+  Buffer.from(version === '2' ? '80010000000b0000014300' : '00c10000000a00000053', 'hex')
+
 /** The response code of a response, or undefined when it is too short to be one. */
 export function responseCode(response: Uint8Array): number | undefined {
   return response.length < tpmHeader.size ? undefined : tpmHeader.decode(response, BIG).code

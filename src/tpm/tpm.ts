@@ -8,7 +8,13 @@
 import type { EngineClient } from '../engine-client/engine-client.ts'
 import { SwtpmError } from '../errors.ts'
 import { log } from '../log.ts'
-import { responseCode, type StartupType, startupCommand, type TpmVersion } from '../protocol/tpm-header.ts'
+import {
+  responseCode,
+  type StartupType,
+  selfTestCommand,
+  startupCommand,
+  type TpmVersion,
+} from '../protocol/tpm-header.ts'
 import {
   TPM_BAD_ORDINAL,
   TPM_FAIL,
@@ -93,6 +99,12 @@ export class Tpm {
     if (code === TPM_SUCCESS || code === startedBefore) return
     const hex = code === undefined ? 'no response' : `response code 0x${code.toString(16)}`
     throw new SwtpmError('SWTPM_ERR_TPM_INIT', `Could not send Startup(${type}): ${hex}`)
+  }
+
+  /** Does what a client's own request for it would take its time for; that is answered at once afterwards. */
+  async selfTest(): Promise<void> {
+    // Whoever asks next is told how it ended.
+    await this.engine.process(selfTestCommand(this.version))
   }
 
   /** Takes the storage lock if it is not held. @returns whether it is held now */

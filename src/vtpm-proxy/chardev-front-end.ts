@@ -16,22 +16,28 @@ import { type NewDevice, newProxyDevice, registered } from './new-device.ts'
 export async function serveChardev(session: Session, config: ChardevConfig): Promise<void> {
   const { tpm } = session
   // The kernel has no more commands for us, or the peer has gone: nothing is left to serve.
-  tpm.engine.on('clientClosed', () => void session.end(0))
+  const endWithPeer = (): void => void tpm.engine.on('clientClosed', () => void session.end(0))
 
   if (config.device.kind === 'vtpm-proxy') {
     // The kernel talks to the TPM as soon as the device is there, so the TPM comes first.
     await session.powerOn()
+    // The kernel gives the self-test two seconds, and on a busy machine makes no device of a TPM that takes longer.
+    await tpm.selfTest()
     const device = newProxyDevice(tpm.version)
     session.onEnd(() => closeSync(device.serverFd))
+    // Closed before it is there: the kernel has asked the TPM its first questions and given up, on a busy machine say.
+    const givenUp = new Promise<false>((resolve) => tpm.engine.once('clientClosed', () => resolve(false)))
     await attach(session, device.serverFd)
-    if (!(await registered(device))) {
+    if (!(await Promise.race([registered(device), givenUp]))) {
       throw new SwtpmError('SWTPM_ERR_DEVICE', `The kernel has not registered /dev/tpm${device.tpmNum}`)
     }
+    endWithPeer()
     announce(device)
     const control = openControl(session, config.control)
     session.writePidFile()
     control.serve()
   } else {
+    endWithPeer()
     const fd = config.device.kind === 'fd' ? inherited(config.device.fd) : openDevice(config.device.path)
     session.onEnd(() => closeSync(fd))
     const control = openControl(session, config.control)
