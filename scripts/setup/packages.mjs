@@ -20,6 +20,8 @@ const PACKAGES = [
     names: ['tpm2-abrmd', 'libtss2-tcti-tabrmd0', 'dbus'],
     only: 'test',
   },
+  { why: 'containers', names: ['runc', 'podman'], only: 'test' },
+  { why: 'keys in a TPM', names: ['tpm2-openssl'], only: 'test' },
   { why: 'look at processes and sockets', names: ['procps', 'iproute2'], only: 'test' },
   { why: 'pairs of terminals and sockets', names: ['socat'], only: 'test' },
   {

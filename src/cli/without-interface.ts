@@ -15,6 +15,10 @@ export async function withoutInterface(argv: readonly string[]): Promise<number>
     case '--version':
       process.stdout.write(`${versionLine()}\n`)
       return 0
+    case 'cdi': {
+      const { cdi } = await import('../cdi/command.ts')
+      return cdi(argv.slice(1))
+    }
     case 'completion':
       await printCompletionScript()
       return 0

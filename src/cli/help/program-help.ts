@@ -5,11 +5,13 @@ export function programHelp(program = 'swtpm'): string {
   return `TPM emulator with choice of interface.
 
 Usage: ${program} socket|chardev|cuse [options]
+       ${program} cdi write|remove [options]
        ${program} -v|--version
 
   socket   TPM commands on a TCP or Unix socket: for QEMU, libvirt, TSS libraries
   chardev  a TPM device of the kernel, /dev/tpmN (--vtpm-proxy), or a device that exists
   cuse     a TPM device in user space, /dev/NAME, controlled by ioctls
+  cdi      tells podman and other container runtimes of a TPM device
 
 Use the --help option to see the help screen for each interface type.
 Use the --version options to see version information.
