@@ -1,0 +1,104 @@
+/**
+ * The units under a real systemd, with all that they forbid: what Node or the engine needs and does not get shows only here.
+ * The machine has another first process, so systemd is the first one of a PID namespace.
+ */
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { tool, tpm2Tools } from '../support/tools.ts'
+import { waitFor } from '../support/wait.ts'
+import { projectRoot } from '../unit/man/project-root.ts'
+
+const INSTALL = join(projectRoot, 'scripts/install.mjs')
+const UNITS = '/run/systemd/system'
+const STATE = '/var/lib/swtpm'
+const NV_INDEX = '0x1500016'
+
+let namespace: ChildProcess
+let manager: string
+
+/** systemctl, where systemd sees its process. */
+const systemctl = (...args: string[]) => tool('nsenter', ['-t', manager, '-p', '-m', 'systemctl', ...args])
+
+before(async () => {
+  await tool(process.execPath, [INSTALL])
+  // The rest of a system is not what is tested here.
+  for (const unit of ['swtpm-cuse@', 'swtpm-vtpm-proxy@', 'modprobe@']) {
+    mkdirSync(join(UNITS, `${unit}.service.d`), { recursive: true })
+    writeFileSync(join(UNITS, `${unit}.service.d/alone.conf`), '[Unit]\nDefaultDependencies=no\n')
+  }
+  writeFileSync(join(UNITS, 'alone.target'), '[Unit]\nDefaultDependencies=no\n')
+  namespace = spawn(
+    'unshare',
+    [
+      '--pid',
+      '--fork',
+      '--kill-child',
+      '--mount-proc',
+      '/lib/systemd/systemd',
+      '--system',
+      '--unit=alone.target',
+    ],
+    { stdio: 'ignore', env: { PATH: process.env.PATH, container: 'test' } },
+  )
+  await waitFor(systemdIsUp, { what: 'systemd to be up' })
+})
+
+function systemdIsUp(): boolean {
+  manager = spawnSync('pgrep', ['-P', String(namespace.pid)], { encoding: 'utf8' }).stdout.trim()
+  if (manager === '') return false
+  const { stdout } = spawnSync('nsenter', ['-t', manager, '-p', '-m', 'systemctl', 'is-system-running'], {
+    encoding: 'utf8',
+  })
+  return /running|degraded/.test(stdout)
+}
+
+after(async () => {
+  namespace?.kill('SIGKILL')
+  await tool(process.execPath, [INSTALL, '--uninstall'])
+  rmSync(UNITS, { recursive: true, force: true })
+})
+
+/** Of the processes in a unit: user ids, and what they may ask of the kernel. */
+async function processes(unit: string): Promise<{ uid: string; capabilities: string }[]> {
+  const group = (await systemctl('show', '-p', 'ControlGroup', '--value', unit)).trim()
+  const ids = readFileSync(join('/sys/fs/cgroup', group, 'cgroup.procs'), 'utf8')
+    .trim()
+    .split('\n')
+  return ids.map((id) => {
+    const status = readFileSync(`/proc/${id}/status`, 'utf8')
+    return {
+      uid: /^Uid:\t(\d+)/m.exec(status)![1]!,
+      capabilities: /^CapEff:\t(\w+)/m.exec(status)![1]!,
+    }
+  })
+}
+
+for (const [unit, device, name] of [
+  ['swtpm-cuse@vtpm0.service', '/dev/vtpm0', 'vtpm0'],
+  ['swtpm-vtpm-proxy@one.service', '/dev/tpmrm0', 'one'],
+] as const) {
+  test(`${unit} is ready when its TPM is, runs as tss, and keeps its state`, async () => {
+    const tss = (await tool('id', ['-u', 'tss'])).trim()
+    await systemctl('start', unit)
+    const tpm2 = tpm2Tools(`device:${device}`)
+    assert.match(await tpm2('getrandom', '--hex', '8'), /^[0-9a-f]{16}$/)
+    await tpm2('nvdefine', '-s', '8', NV_INDEX)
+    const capabilities = '0000000000000000'
+    assert.deepEqual(await processes(unit), [
+      { uid: tss, capabilities },
+      { uid: tss, capabilities },
+    ])
+    await systemctl('stop', unit)
+    assert.equal(existsSync(device), false)
+    assert.deepEqual(readdirSync(join(STATE, name)).sort(), ['.lock', 'tpm2-00.permall'])
+    assert.equal(statSync(join(STATE, name)).mode & 0o7777, 0o2770)
+
+    await systemctl('start', unit)
+    assert.match(await tpm2('nvreadpublic'), new RegExp(NV_INDEX, 'i'))
+    await systemctl('stop', unit)
+    assert.equal((await systemctl('show', '-p', 'Result', '--value', unit)).trim(), 'success')
+  })
+}
