@@ -13,6 +13,8 @@ import { collectModules } from './modules.mjs'
 const TRANSPORT = ['virtio_pci', 'virtio_console', '9pnet_virtio', '9p', 'overlay']
 /** What the guest is for. */
 const DEVICES = ['cuse', 'tpm_vtpm_proxy']
+/** For tests that keep a TPM's state on an EFI system partition; the last two are what the kernel mounts FAT with. */
+const FILE_SYSTEMS = ['loop', 'vfat', 'nls_cp437', 'nls_ascii']
 /** The commands that guest/init.sh uses. */
 const APPLETS = ['cat', 'cp', 'insmod', 'ln', 'mkdir', 'mount', 'reboot', 'sh', 'sleep', 'switch_root']
 
@@ -23,7 +25,7 @@ const APPLETS = ['cat', 'cp', 'insmod', 'ln', 'mkdir', 'mount', 'reboot', 'sh', 
 export async function ensureInitramfs(kernel) {
   const busybox = readFileSync(findBusybox())
   const init = readFileSync(guestScript('init.sh'))
-  const wanted = [...TRANSPORT, ...DEVICES]
+  const wanted = [...TRANSPORT, ...DEVICES, ...FILE_SYSTEMS]
   const hash = createHash('sha256')
     .update(busybox)
     .update(init)

@@ -2,8 +2,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
 const POLL_MS = 10
-/** An emulated processor on a busy machine takes its time. */
-const PATIENCE_MS = process.env.SWTPM_VM ? 120_000 : 20_000
+/** Only a failure takes as long: an emulated processor on a busy machine needs many seconds to start a program. */
+const DEFAULT_TIMEOUT_MS = 60_000
 
 export interface WaitOptions {
   /** What is waited for, for the failure's text. */
@@ -14,7 +14,7 @@ export interface WaitOptions {
 /** Resolves with the first true value that `condition` gives. @throws naming what was awaited */
 export async function waitFor<T>(
   condition: () => T | Promise<T>,
-  { what, timeoutMs = PATIENCE_MS }: WaitOptions,
+  { what, timeoutMs = DEFAULT_TIMEOUT_MS }: WaitOptions,
 ): Promise<T> {
   const deadline = Date.now() + timeoutMs
   for (;;) {
