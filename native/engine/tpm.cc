@@ -8,7 +8,6 @@
 #include <poll.h>
 #include <time.h>
 
-#include <chrono>
 #include <memory>
 
 #include "common/log.h"
@@ -22,14 +21,14 @@ extern "C" {
 namespace swtpm {
 namespace {
 
-using Lock = std::unique_lock<std::timed_mutex>;
+using Lock = std::unique_lock<std::mutex>;
 
 constexpr uint32_t kTpm2CcShutdown = 0x145;
 constexpr uint16_t kTpm2SuClear = 0;
 constexpr uint16_t kTpm2SuState = 1;
 constexpr int kInfoAvailableProfiles = 64;
 constexpr int64_t kCancelWindowMs = 10;
-constexpr auto kExitPatience = std::chrono::seconds(3);
+constexpr int64_t kExitPatienceMs = 3000;
 
 struct FreeDeleter {
   void operator()(void* p) const { free(p); }
@@ -185,12 +184,14 @@ TpmResult Tpm::stop() {
 }
 
 void Tpm::stop_at_exit() {
-  Lock lock(mutex_, std::defer_lock);
-  auto deadline = std::chrono::steady_clock::now() + kExitPatience;
+  Lock lock(mutex_, std::try_to_lock);
+  int64_t deadline_ms = now_ms() + kExitPatienceMs;
   // Repeated, because the command after the cancelled one may have started already.
-  while (!lock.try_lock_for(std::chrono::milliseconds(10))) {
-    if (std::chrono::steady_clock::now() > deadline) return;
+  while (!lock.owns_lock()) {
+    if (now_ms() > deadline_ms) return;
     cancel();
+    ::poll(nullptr, 0, 5);
+    lock.try_lock();
   }
   power_off();
 }

@@ -98,7 +98,7 @@ class Tpm {
   Options options_;
   std::string profile_;
 
-  std::timed_mutex mutex_;  // held while libtpms is at work, except by cancel
+  std::mutex mutex_;  // held while libtpms is at work, except by cancel
   std::atomic<bool> running_{false};
   bool shutdown_due_ = false;
   std::optional<uint8_t> locality_override_;
