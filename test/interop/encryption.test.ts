@@ -1,13 +1,13 @@
 /** Encrypted state files go back and forth between Debian's swtpm and ours, and a damaged one is refused as it is. */
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { closeSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { closeSync, copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { startControlTpm } from '../support/control-tpm.ts'
 import { startPoweredTpm } from '../support/powered-tpm.ts'
 import { decryptFields, FLAG, makeVersion1, parseFields, parseStateBlob, TAG } from '../support/state-blob.ts'
-import { type Cleanup, REFERENCE_SWTPM, temporaryDirectory } from '../support/swtpm.ts'
+import { type Cleanup, projectRoot, REFERENCE_SWTPM, temporaryDirectory } from '../support/swtpm.ts'
 import { VmmClient } from '../support/vmm-client.ts'
 import { type Key, keyForms, makeKey } from './key-forms.ts'
 
@@ -220,6 +220,26 @@ describe('state files of version 1', () => {
       const blob = parseStateBlob(readFileSync(file))
       assert.equal(blob.version, 2)
       assert.equal((blob.flags & FLAG.encrypted) !== 0, key !== undefined)
+    })
+  }
+
+  for (const [name, bits] of [
+    ['plain', 0],
+    ['aes-128', 128],
+    ['aes-256', 256],
+  ] as const) {
+    it(`open as they were kept: test/vectors/state-version-1/${name}.permall`, async (t) => {
+      const directory = temporaryDirectory(t)
+      copyFileSync(
+        join(projectRoot, 'test/vectors/state-version-1', `${name}.permall`),
+        join(directory, PERMANENT),
+      )
+      const passphrase = join(temporaryDirectory(t), 'passphrase')
+      writeFileSync(passphrase, 'version 1')
+      const args = bits === 0 ? [] : ['--key', `pwdfile=${passphrase},mode=aes-${bits}-cbc,kdf=sha512`]
+      const tpm = await startPoweredTpm(t, args, { directory })
+      await tpm.checkNv()
+      await tpm.shutDown()
     })
   }
 

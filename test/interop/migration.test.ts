@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { type ControlTpmOptions, startControlTpm } from '../support/control-tpm.ts'
 import { type PoweredTpm, startPoweredTpm } from '../support/powered-tpm.ts'
-import { decryptFields, FLAG, parseFields, parseStateBlob, TAG } from '../support/state-blob.ts'
+import { decryptFields, FLAG, makeVersion1, parseFields, parseStateBlob, TAG } from '../support/state-blob.ts'
 import { type Cleanup, REFERENCE_SWTPM, temporaryDirectory } from '../support/swtpm.ts'
 import { responseCode, TPM2 } from '../support/tpm-commands.ts'
 import { VmmClient } from '../support/vmm-client.ts'
@@ -174,6 +174,28 @@ describe('state blobs', () => {
         )
         const arrived = await arrive(t, saved, pcr, args, target)
         await arrived.shutDown()
+      })
+    }
+  }
+
+  for (const [name, bits, flags, stateFlags] of [
+    ['not encrypted', [0, 0], 0, 0],
+    ['under the file key', [256, 0], FLAG.encrypted, ENCRYPTED],
+    ['under the migration key', [0, 128], FLAG.migrationEncrypted, 0],
+  ] as const) {
+    for (const [whose, target, skip] of [
+      ['ours', {}, false],
+      ["Debian's swtpm", debian, withoutReference],
+    ] as const) {
+      it(`of version 1 come to life in ${whose}: ${name}`, { skip }, async (t) => {
+        const { tpm, pcr } = await startSource(t, [])
+        const { fileKey, migrationKey, args } = keysFor(t, bits)
+        const old = (await save(tpm, DECRYPTED)).map(({ type, bytes }) => {
+          const inner = parseFields(parseStateBlob(bytes).payload).get(TAG.migrationData) as Buffer
+          const plain = parseFields(inner).get(TAG.data) as Buffer
+          return { type, stateFlags, bytes: makeVersion1(plain, (fileKey ?? migrationKey)?.bytes, flags) }
+        })
+        await arrive(t, old, pcr, args, target)
       })
     }
   }

@@ -90,12 +90,13 @@ export function decryptFields(
 }
 
 /** A blob of version 1: no fields; with a key CBC with a zero IV over SHA-256 of the data and the data. */
-export function makeVersion1(data: Buffer, key?: Buffer): Buffer {
+export function makeVersion1(data: Buffer, key?: Buffer, flags = 0): Buffer {
   const payload = key === undefined ? data : encryptVersion1(data, key)
   const header = Buffer.alloc(HEADER_SIZE)
   header.writeUInt8(1, 0)
   header.writeUInt8(1, 1)
   header.writeUInt16BE(HEADER_SIZE, 2)
+  header.writeUInt16BE(flags, 4)
   header.writeUInt32BE(HEADER_SIZE + payload.length, 6)
   return Buffer.concat([header, payload])
 }
