@@ -123,6 +123,15 @@ export interface Native {
    * @see fcntl(2) F_GETLK
    */
   lockHolder(fd: number): number
+  /**
+   * Locks the open file description, directories too: a process that inherits the descriptor holds the lock with us,
+   * and after us. Independent of {@link lockFile}, except on network file systems. Never waits.
+   * @returns 0; -EAGAIN if the file was opened and locked by somebody else
+   * @see flock(2)
+   */
+  lockDescription(fd: number): number
+  /** For all who hold it. */
+  unlockDescription(fd: number): number
 
   // ---- privileges: addon/process.cc. "Process": concerns all threads. "Thread": the calling one and the children it
   // spawns; call these on the main thread, early.

@@ -1,6 +1,7 @@
 #include "addon/file_lock.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -44,12 +45,25 @@ Napi::Value LockHolder(const Napi::CallbackInfo& info) {
   return Result(info, lock.l_pid > 0 ? lock.l_pid : -ESRCH);
 }
 
+// lockDescription(fd) -> 0, or -EAGAIN if another open file description of this file holds the lock, or
+// another -errno. Never waits. Any file, directories too, however it was opened.
+Napi::Value LockDescription(const Napi::CallbackInfo& info) {
+  return SystemResult(info, flock(IntArgument(info, 0), LOCK_EX | LOCK_NB));
+}
+
+// unlockDescription(fd) -> 0 or -errno. For all duplicates of the descriptor, in other processes too.
+Napi::Value UnlockDescription(const Napi::CallbackInfo& info) {
+  return SystemResult(info, flock(IntArgument(info, 0), LOCK_UN));
+}
+
 }  // namespace
 
 void RegisterFileLock(Napi::Env env, Napi::Object exports) {
   exports.Set("lockFile", Napi::Function::New<LockFile>(env, "lockFile"));
   exports.Set("unlockFile", Napi::Function::New<UnlockFile>(env, "unlockFile"));
   exports.Set("lockHolder", Napi::Function::New<LockHolder>(env, "lockHolder"));
+  exports.Set("lockDescription", Napi::Function::New<LockDescription>(env, "lockDescription"));
+  exports.Set("unlockDescription", Napi::Function::New<UnlockDescription>(env, "unlockDescription"));
 }
 
 }  // namespace swtpm::addon

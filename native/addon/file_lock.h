@@ -5,6 +5,9 @@
 // ANY descriptor of the same file in this process, from any thread or library, drops it. Open the lock file
 // once, and never read it by name. A child does not inherit the lock.
 //
+// The other kind, flock(), belongs to the open file description: whoever inherits the descriptor holds the
+// lock too, until the last one has closed it.
+//
 // Every function runs on the thread of the calling JavaScript environment and keeps no state.
 #pragma once
 

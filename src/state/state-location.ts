@@ -1,6 +1,6 @@
 /** Opens the place where a TPM keeps its state, for the engine, and knows how it is locked. */
-import { constants, mkdirSync, openSync } from 'node:fs'
-import { join } from 'node:path'
+import { closeSync, constants, fsyncSync, mkdirSync, openSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { SwtpmError } from '../errors.ts'
 import { StorageLock } from './storage-lock.ts'
 
@@ -51,8 +51,7 @@ export function openState(location: StateLocation, root: string, createDirectory
   }
   if (location.kind === 'linear') {
     try {
-      const { O_RDWR, O_CREAT, O_NONBLOCK } = constants
-      const fd = openSync(path, O_RDWR | O_CREAT | O_NONBLOCK, LINEAR_FILE_MODE)
+      const fd = openLinear(path, location.sync)
       return { fd, lock: location.lock ? StorageLock.ofFile(path, fd) : StorageLock.none() }
     } catch (error) {
       return fail(error)
@@ -61,14 +60,42 @@ export function openState(location: StateLocation, root: string, createDirectory
   if (createDirectory) {
     try {
       mkdirSync(path, { mode: DIRECTORY_MODE })
+      if (location.sync) syncParent(path)
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') fail(error)
     }
   }
   try {
     const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY)
-    return { fd, lock: location.lock ? StorageLock.ofDirectory(location.path) : StorageLock.none() }
+    return { fd, lock: location.lock ? StorageLock.ofDirectory(location.path, fd) : StorageLock.none() }
   } catch (error) {
     return fail(error)
+  }
+}
+
+/** The path may be a link to a volume; but a link that leads nowhere does not make a file where it points. */
+function openLinear(path: string, sync: boolean): number {
+  const { O_RDWR, O_CREAT, O_EXCL, O_NONBLOCK } = constants
+  try {
+    return openSync(path, O_RDWR | O_NONBLOCK)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  }
+  const fd = openSync(path, O_RDWR | O_CREAT | O_EXCL | O_NONBLOCK, LINEAR_FILE_MODE)
+  if (sync) syncParent(path)
+  return fd
+}
+
+/** What was acknowledged is lost with the name of the file it is in. */
+function syncParent(path: string): void {
+  try {
+    const fd = openSync(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY)
+    try {
+      fsyncSync(fd)
+    } finally {
+      closeSync(fd)
+    }
+  } catch {
+    // A folder that we may not read, or a file system that cannot sync one: nothing more is to be had.
   }
 }

@@ -4,8 +4,11 @@
  *
  * The supervisor holds it, not the engine, so that it outlives an engine that is replaced. It is a POSIX lock: closing
  * any other descriptor of the same file in this process would drop it, so nothing else here ever opens `.lock`.
+ *
+ * If the supervisor is killed, its engine still stores what it has to and only then ends. So the engine's descriptor of
+ * the state carries a lock of its own, which lasts as long as that engine: the next TPM waits for it.
  */
-import { closeSync, constants, fchmodSync, openSync } from 'node:fs'
+import { closeSync, constants, fchmodSync, openSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { SwtpmError } from '../errors.ts'
@@ -14,6 +17,10 @@ import { check, native } from '../native.ts'
 const LOCK_FILE = '.lock'
 const LOCK_FILE_MODE = 0o660
 const RETRY_DELAY_MS = 10
+/** How long an engine without a supervisor may take to end; it gives a running command 3 s. */
+const ENGINE_END_MS = 5000
+/** Where the kernel makes one lock of both kinds, each in the way of the other: NFS, SMB. */
+const NETWORK_FILE_SYSTEMS = new Set([0x6969, 0xff534d42, 0xfe534d42])
 const EACCES = -13
 const EAGAIN = -11
 
@@ -22,15 +29,24 @@ export class StorageLock {
   readonly #what: string
   readonly #open: () => number
   readonly #close: (fd: number) => void
+  /** The engine's descriptor of the state; undefined where it needs no lock, or can have none. */
+  readonly #engineFd: number | undefined
   #fd: number | undefined
 
-  private constructor(what: string, open: () => number, close: (fd: number) => void) {
+  private constructor(
+    what: string,
+    open: () => number,
+    close: (fd: number) => void,
+    engineFd: number | undefined,
+  ) {
     this.#what = what
+    this.#engineFd = engineFd
     this.#open = open
     this.#close = close
   }
 
-  static ofDirectory(path: string): StorageLock {
+  /** @param path where the directory will be when it is locked @param fd the descriptor that the engine gets */
+  static ofDirectory(path: string, fd: number): StorageLock {
     const file = join(path, LOCK_FILE)
     const open = (): number => {
       const { O_WRONLY, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants
@@ -41,7 +57,7 @@ export class StorageLock {
       } catch {}
       return fd
     }
-    return new StorageLock(`state directory "${path}"`, open, closeSync)
+    return new StorageLock(`state directory "${path}"`, open, closeSync, lockable(fd))
   }
 
   /** The linear backend locks the state file itself, through the descriptor that stays open for the engine. */
@@ -50,6 +66,7 @@ export class StorageLock {
       `state file "${path}"`,
       () => fd,
       () => native.unlockFile(fd),
+      lockable(fd),
     )
   }
 
@@ -59,6 +76,7 @@ export class StorageLock {
       'state',
       () => -1,
       () => {},
+      undefined,
     )
   }
 
@@ -96,12 +114,41 @@ export class StorageLock {
       }
       check(result, `lock ${this.#what}`)
     }
+    if (!(await this.#outlastEngine())) {
+      this.#close(fd)
+      throw new SwtpmError(
+        'SWTPM_ERR_STATE_LOCKED',
+        `Cannot lock ${this.#what}: in use by an engine whose swtpm has been killed`,
+      )
+    }
     this.#fd = fd
   }
 
   unlock(): void {
     if (this.#fd === undefined) return
+    if (this.#engineFd !== undefined) native.unlockDescription(this.#engineFd)
     this.#close(this.#fd)
     this.#fd = undefined
+  }
+
+  /** Nobody else has a supervisor here now; an engine may still be putting its state in order. */
+  async #outlastEngine(): Promise<boolean> {
+    if (this.#engineFd === undefined) return true
+    const deadline = Date.now() + ENGINE_END_MS
+    // Any other error: a file system without such locks.
+    while (native.lockDescription(this.#engineFd) === EAGAIN) {
+      if (Date.now() > deadline) return false
+      await delay(RETRY_DELAY_MS)
+    }
+    return true
+  }
+}
+
+/** @returns `fd`, or undefined on a file system where its lock would be in the way of the other one */
+function lockable(fd: number): number | undefined {
+  try {
+    return NETWORK_FILE_SYSTEMS.has(statfsSync(`/proc/self/fd/${fd}`).type >>> 0) ? undefined : fd
+  } catch {
+    return undefined
   }
 }

@@ -77,7 +77,7 @@ export class DiskShim {
     ftruncateSync(this.#fd, FILE_SIZE)
     this.#putWord(8, recording ? 1 : 0)
     this.engine = join(directory, 'engine')
-    const real = join(projectRoot, 'native/build/Release/tpm-engine')
+    const real = process.env.SWTPM_ENGINE || join(projectRoot, 'native/build/Release/tpm-engine')
     writeFileSync(
       this.engine,
       `#!/bin/sh\nDISK_SHIM='${control}' LD_PRELOAD='${library}' exec '${real}' "$@"\n`,

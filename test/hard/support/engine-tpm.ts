@@ -26,9 +26,10 @@ export async function startEngineTpm(options: EngineTpmOptions): Promise<EngineC
     ...{ allowSetLocality: false, rejectLocality4: false, autoShutdown: false, seccomp: 'kill' },
     ...{ logLevel: 1, logPrefix: '', trace: false, logFd: undefined, user: undefined },
   }
+  const usual = process.env.SWTPM_ENGINE
   if (program !== undefined) process.env.SWTPM_ENGINE = program
   const engine = new EngineClient(settings)
-  delete process.env.SWTPM_ENGINE
+  if (program !== undefined) process.env.SWTPM_ENGINE = usual ?? ''
   closeSync(stateFd)
   await new Promise<void>((resolve, reject) => {
     engine.once('ready', resolve)
@@ -58,7 +59,12 @@ export interface Nv {
 export const NV: { readonly [version in '1.2' | '2']: Nv } = {
   '2': {
     startup: TPM2.startupClear,
-    define: TPM2.nvDefine(),
+    // Without protection against dictionary attacks: that counts every power cut as a failed attempt.
+    define: tpm2(
+      0x12a,
+      ['40000001', '00000009 40000009 0000 00 0000', 0, 14, '01500001 000b 02040004', 0, 32],
+      true,
+    ),
     write: (sequence) => TPM2.nvWrite(numbered(sequence)),
     read: TPM2.nvRead(),
     sequence: (response) => sequenceAt(response, 16, 0x18b),
