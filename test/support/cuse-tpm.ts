@@ -1,5 +1,5 @@
 /** A CUSE TPM of this tree on a real kernel, and a client that has its device open. */
-import { closeSync, existsSync, openSync, read, readFileSync, readSync, writeSync } from 'node:fs'
+import { closeSync, existsSync, openSync, read, readFileSync, readSync, rmSync, writeSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { ioctl } from '../../src/io/ioctl.ts'
 import { HOST } from '../../src/protocol/struct.ts'
@@ -34,6 +34,8 @@ export async function startCuseTpm(
   const name = deviceName()
   const path = `/dev/${name}`
   const pidFile = `${directory}/pid`
+  // What a killed one has left behind must not be taken for the new one's.
+  rmSync(pidFile, { force: true })
   const swtpm = new Swtpm([
     ...['cuse', '--foreground', '-n', name, '--tpmstate', `dir=${directory}`, '--pid', `file=${pidFile}`],
     ...args,
