@@ -133,7 +133,7 @@ export class EngineClient extends EventEmitter<EngineEvents> {
   /** Hands a key over; the caller wipes its copy. @returns a TPM result */
   setKey(purpose: KeyPurpose, key: Buffer): Promise<number> {
     const body = setKeyReq.encode({ purpose: KEY_PURPOSE[purpose], length: key.length, key }, BIG)
-    return this.#result(ENGINE_SET_KEY, body).finally(() => body.fill(0))
+    return this.#result(ENGINE_SET_KEY, body, [], 'secret').finally(() => body.fill(0))
   }
 
   /** The profile of a TPM 2.0 that the next INIT is to make. @returns TPM_FAIL where libtpms has no profiles */
@@ -166,17 +166,30 @@ export class EngineClient extends EventEmitter<EngineEvents> {
     await ended
   }
 
-  async #result(code: number, body: Buffer, fds: readonly number[] = []): Promise<number> {
-    return word.decode(await this.#request(code, body, fds), BIG).value
+  async #result(
+    code: number,
+    body: Buffer,
+    fds: readonly number[] = [],
+    content: 'plain' | 'secret' = 'plain',
+  ): Promise<number> {
+    return word.decode(await this.#request(code, body, fds, content), BIG).value
   }
 
-  #request(code: number, body: Buffer, fds: readonly number[] = []): Promise<Buffer> {
+  #request(
+    code: number,
+    body: Buffer,
+    fds: readonly number[] = [],
+    content: 'plain' | 'secret' = 'plain',
+  ): Promise<Buffer> {
     return new Promise((resolve, reject) => {
       if (this.#gone !== undefined) return reject(this.#goneError())
       const id = this.#nextId
       this.#nextId = (id + 1) >>> 0 || 1
       this.#pending.set(id, { resolve, reject })
-      this.#socket.write(encodeFrame(FRAME_REQUEST, id, code, body), fds)
+      const frame = encodeFrame(FRAME_REQUEST, id, code, body)
+      const sent = this.#socket.write(frame, fds)
+      // Nothing is queued before INIT, so a key has always gone at once.
+      if (sent && content === 'secret') frame.fill(0)
     })
   }
 

@@ -5,10 +5,8 @@
  */
 import { EventEmitter } from 'node:events'
 import { closeSync } from 'node:fs'
-import { native } from '../native.ts'
+import { native, READABLE, WRITABLE } from '../native.ts'
 
-const READABLE = 1
-const WRITABLE = 2
 const EAGAIN = -11
 const EINTR = -4
 const READ_SIZE = 64 * 1024

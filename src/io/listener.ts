@@ -1,8 +1,6 @@
 /** A listening socket that hands over connections one by one, and can be told to leave them in the backlog. */
 import { closeSync } from 'node:fs'
-import { native } from '../native.ts'
-
-const READABLE = 1
+import { native, READABLE } from '../native.ts'
 
 export class Listener {
   readonly fd: number

@@ -1,5 +1,5 @@
 /** Makes the listening sockets that the command line asks for. */
-import { chownSync, lstatSync, unlinkSync } from 'node:fs'
+import { lchownSync, lstatSync, unlinkSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { SwtpmError } from '../errors.ts'
 import { check, native } from '../native.ts'
@@ -43,7 +43,7 @@ function listenOnPath({ path, mode, uid, gid }: UnixAddress): ServerSocket {
   removeStaleSocket(path)
   const fd = check(native.listenUnix(path, mode, BACKLOG), `listen on "${path}"`)
   const absolute = resolve(path)
-  if (uid !== -1 || gid !== -1) chownSync(path, uid, gid)
+  if (uid !== -1 || gid !== -1) lchownSync(path, uid, gid)
   return {
     fd,
     remove() {
