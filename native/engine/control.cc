@@ -266,9 +266,10 @@ Bytes Control::set_profile(ByteReader& body, UniqueFd&) {
 
 Bytes Control::set_storage(ByteReader& body, UniqueFd&) {
   bool locked = body.u32() != 0;
-  // What was held back reaches the store before any waiting command may store more.
+  // Commands are stopped before anything is held back, and go on after it has reached the store.
+  if (!locked) gate_.set_locked(false);
   if (TpmResult error = state_.set_locked(locked)) return result(error);
-  gate_.set_locked(locked);
+  if (locked) gate_.set_locked(true);
   return result(kTpmSuccess);
 }
 

@@ -175,9 +175,11 @@ std::optional<CuseLoop::Command> CuseLoop::on_write(const Request& request) {
 // wait for it with poll(). It does not return before that, because a verb that the client sends next has to
 // find the command begun.
 void CuseLoop::process(const Command& command) {
-  fuse_write_out written{static_cast<uint32_t>(command.bytes.size()), 0};
   Tpm::CommandOptions options{.short_code = insufficient_code(path_.version())};
-  options.on_turn = [&] { reply(command.unique, bytes_of(written)); };
+  // Two pointers fit into a std::function without an allocation.
+  options.on_turn = [this, &command] {
+    reply(command.unique, bytes_of(fuse_write_out{static_cast<uint32_t>(command.bytes.size()), 0}));
+  };
   ByteView response = path_.run(command.bytes, buffer_, options);
 
   std::lock_guard lock(mutex_);
