@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/eintr.h"
 #include "common/log.h"
 
 namespace swtpm {
@@ -17,15 +18,30 @@ namespace {
 
 bool write_all(int fd, ByteView data) {
   while (!data.empty()) {
-    ssize_t n = ::write(fd, data.data(), data.size());
-    if (n < 0 && errno == EINTR) continue;
+    ssize_t n = no_eintr([&] { return ::write(fd, data.data(), data.size()); });
     if (n < 0) return false;
     data = data.subspan(static_cast<size_t>(n));
   }
   return true;
 }
 
+bool sync(int fd) {
+  return no_eintr([&] { return ::fsync(fd); }) == 0;
+}
+
 }  // namespace
+
+bool DirStore::remove(const Name& name) const {
+  return no_eintr([&] { return ::unlinkat(dir_fd_, name.text, 0); }) == 0;
+}
+
+bool DirStore::rename(const Name& from, const Name& to) const {
+  return no_eintr([&] { return ::renameat(dir_fd_, from.text, dir_fd_, to.text); }) == 0;
+}
+
+bool DirStore::link(const Name& from, const Name& to) const {
+  return no_eintr([&] { return ::linkat(dir_fd_, from.text, dir_fd_, to.text, 0); }) == 0;
+}
 
 DirStore::Name DirStore::file_name(BlobType type, const char* suffix) const {
   Name name;
@@ -42,7 +58,8 @@ DirStore::Name DirStore::temp_name(BlobType type, const char* suffix) const {
 TpmResult DirStore::read_file(const Name& name, Bytes& out) const {
   // O_NONBLOCK: a FIFO under this name must not hang the TPM. O_NOFOLLOW: nor may a link make us read, or
   // chmod, something outside the directory.
-  UniqueFd fd(::openat(dir_fd_, name.text, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  UniqueFd fd(
+      no_eintr([&] { return ::openat(dir_fd_, name.text, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC); }));
   if (!fd) {
     if (errno == ENOENT) return kTpmRetry;
     log(LogLevel::kError, "Cannot open state file \"%s\": %s", name.text,
@@ -62,8 +79,7 @@ TpmResult DirStore::read_file(const Name& name, Bytes& out) const {
   out.resize(static_cast<size_t>(st.st_size));
   size_t have = 0;
   while (have < out.size()) {
-    ssize_t n = ::read(fd.get(), out.data() + have, out.size() - have);
-    if (n < 0 && errno == EINTR) continue;
+    ssize_t n = no_eintr([&] { return ::read(fd.get(), out.data() + have, out.size() - have); });
     if (n <= 0) {
       log(LogLevel::kError, "Cannot read state file \"%s\": %s", name.text,
           n < 0 ? strerror(errno) : "it shrank while being read");
@@ -89,10 +105,12 @@ UniqueFd DirStore::create(const Name& name) const {
   // O_EXCL, because a leftover may be a link to a live file; what is in the way was left by a crash and can
   // go.
   for (int attempt = 0; attempt < 2; attempt++) {
-    UniqueFd fd(
-        ::openat(dir_fd_, name.text, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, options_.mode));
+    UniqueFd fd(no_eintr([&] {
+      return ::openat(dir_fd_, name.text, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                      options_.mode);
+    }));
     if (fd || errno != EEXIST) return fd;
-    if (::unlinkat(dir_fd_, name.text, 0) < 0) return UniqueFd();
+    if (!remove(name)) return UniqueFd();
   }
   return UniqueFd();
 }
@@ -103,23 +121,23 @@ bool DirStore::write_file(const Name& name, ByteView data) const {
     log(LogLevel::kError, "Cannot create state file \"%s\": %s", name.text, strerror(errno));
     return false;
   }
-  bool written = write_all(fd.get(), data) && (!options_.sync || ::fsync(fd.get()) == 0);
+  bool written = write_all(fd.get(), data) && (!options_.sync || sync(fd.get()));
   int saved_errno = errno;
-  // Some file systems (NFS) report a failed write only here.
-  if (::close(fd.release()) < 0 && written) {
+  // Some file systems (NFS) report a failed write only here. Interrupted or not, the descriptor is closed.
+  if (::close(fd.release()) < 0 && errno != EINTR && written) {
     written = false;
     saved_errno = errno;
   }
   if (!written) {
     log(LogLevel::kError, "Cannot write %zu bytes to state file \"%s\": %s", data.size(), name.text,
         strerror(saved_errno));
-    ::unlinkat(dir_fd_, name.text, 0);
+    remove(name);
   }
   return written;
 }
 
 bool DirStore::sync_directory() const {
-  if (!options_.sync || ::fsync(dir_fd_) == 0) return true;
+  if (!options_.sync || sync(dir_fd_)) return true;
   // A file system that cannot sync a directory says EINVAL; there is nothing more to be had from it.
   if (errno == EINVAL || errno == EROFS) return true;
   log(LogLevel::kError, "Cannot sync the state directory: %s", strerror(errno));
@@ -132,21 +150,21 @@ bool DirStore::keep_backup() const {
   Name current = file_name(BlobType::kPermanent);
   Name backup = file_name(BlobType::kPermanent, ".bak");
   Name temp = temp_name(BlobType::kPermanent, ".bak");
-  ::unlinkat(dir_fd_, temp.text, 0);
-  if (::linkat(dir_fd_, current.text, dir_fd_, temp.text, 0) < 0) {
+  remove(temp);
+  if (!link(current, temp)) {
     if (errno == ENOENT) return true;  // the very first store
     // No hard links here (FAT): copy.
     Bytes content;
     if (read_file(current, content) != kTpmSuccess || !write_file(temp, content)) return false;
   }
-  if (::renameat(dir_fd_, temp.text, dir_fd_, backup.text) < 0) {
+  if (!rename(temp, backup)) {
     log(LogLevel::kError, "Cannot rename \"%s\" to \"%s\": %s", temp.text, backup.text, strerror(errno));
-    ::unlinkat(dir_fd_, temp.text, 0);
+    remove(temp);
     return false;
   }
   // rename() of two names of the same file does nothing, which is the case after a crash between this and the
   // store.
-  ::unlinkat(dir_fd_, temp.text, 0);
+  remove(temp);
   return true;
 }
 
@@ -156,7 +174,7 @@ bool DirStore::restore_missing_from_backup() const {
   if (!options_.backup) return false;
   Name current = file_name(BlobType::kPermanent);
   Name backup = file_name(BlobType::kPermanent, ".bak");
-  if (::renameat(dir_fd_, backup.text, dir_fd_, current.text) < 0) return false;
+  if (!rename(backup, current)) return false;
   log(LogLevel::kWarning, "State file \"%s\" was missing and has been restored from \"%s\"", current.text,
       backup.text);
   return sync_directory();
@@ -167,12 +185,11 @@ TpmResult DirStore::swap_backup() {
   Name current = file_name(BlobType::kPermanent);
   Name backup = file_name(BlobType::kPermanent, ".bak");
   Name temp = temp_name(BlobType::kPermanent, ".bak");
-  ::unlinkat(dir_fd_, temp.text, 0);
+  remove(temp);
   // A crash in between leaves the one content under its final name and the other under the temporary one.
-  if (::linkat(dir_fd_, current.text, dir_fd_, temp.text, 0) < 0) return kTpmRetry;
-  if (::renameat(dir_fd_, backup.text, dir_fd_, current.text) < 0 ||
-      ::renameat(dir_fd_, temp.text, dir_fd_, backup.text) < 0) {
-    ::unlinkat(dir_fd_, temp.text, 0);
+  if (!link(current, temp)) return kTpmRetry;
+  if (!rename(backup, current) || !rename(temp, backup)) {
+    remove(temp);
     return kTpmRetry;
   }
   return sync_directory() ? kTpmSuccess : kTpmFail;
@@ -183,12 +200,12 @@ TpmResult DirStore::store(BlobType type, ByteView data) {
   Name temp = temp_name(type);
   if (!write_file(temp, data)) return kTpmFail;
   if (options_.backup && type == BlobType::kPermanent && !keep_backup()) {
-    ::unlinkat(dir_fd_, temp.text, 0);
+    remove(temp);
     return kTpmFail;
   }
-  if (::renameat(dir_fd_, temp.text, dir_fd_, name.text) < 0) {
+  if (!rename(temp, name)) {
     log(LogLevel::kError, "Cannot rename \"%s\" to \"%s\": %s", temp.text, name.text, strerror(errno));
-    ::unlinkat(dir_fd_, temp.text, 0);
+    remove(temp);
     return kTpmFail;
   }
   return sync_directory() ? kTpmSuccess : kTpmFail;
@@ -196,7 +213,7 @@ TpmResult DirStore::store(BlobType type, ByteView data) {
 
 TpmResult DirStore::erase(BlobType type, bool must_exist) {
   Name name = file_name(type);
-  if (::unlinkat(dir_fd_, name.text, 0) == 0) return sync_directory() ? kTpmSuccess : kTpmFail;
+  if (remove(name)) return sync_directory() ? kTpmSuccess : kTpmFail;
   if (errno == ENOENT && !must_exist) return kTpmSuccess;
   log(LogLevel::kError, "Cannot remove state file \"%s\": %s", name.text, strerror(errno));
   return kTpmFail;

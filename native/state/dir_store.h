@@ -36,6 +36,10 @@ class DirStore : public Store {
 
   Name file_name(BlobType type, const char* suffix = "") const;
   Name temp_name(BlobType type, const char* suffix = "") const;
+  // These three set errno and say whether it worked.
+  bool remove(const Name& name) const;
+  bool rename(const Name& from, const Name& to) const;
+  bool link(const Name& from, const Name& to) const;
   UniqueFd create(const Name& name) const;
   bool write_file(const Name& name, ByteView data) const;
   bool keep_backup() const;

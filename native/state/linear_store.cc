@@ -11,6 +11,7 @@
 #include <limits>
 #include <vector>
 
+#include "common/eintr.h"
 #include "common/log.h"
 
 namespace swtpm {
@@ -37,8 +38,7 @@ static_assert(sizeof(PackedHeader) == kHeaderSizeBytes);
 bool read_all(int fd, void* data, size_t size, uint64_t offset) {
   auto* p = static_cast<uint8_t*>(data);
   while (size > 0) {
-    ssize_t n = ::pread(fd, p, size, static_cast<off_t>(offset));
-    if (n < 0 && errno == EINTR) continue;
+    ssize_t n = no_eintr([&] { return ::pread(fd, p, size, static_cast<off_t>(offset)); });
     if (n == 0) errno = ENODATA;
     if (n <= 0) return false;
     p += n;
@@ -51,8 +51,7 @@ bool read_all(int fd, void* data, size_t size, uint64_t offset) {
 bool write_all(int fd, const void* data, size_t size, uint64_t offset) {
   auto* p = static_cast<const uint8_t*>(data);
   while (size > 0) {
-    ssize_t n = ::pwrite(fd, p, size, static_cast<off_t>(offset));
-    if (n < 0 && errno == EINTR) continue;
+    ssize_t n = no_eintr([&] { return ::pwrite(fd, p, size, static_cast<off_t>(offset)); });
     if (n < 0) return false;
     p += n;
     size -= static_cast<size_t>(n);
@@ -188,7 +187,7 @@ void LinearStore::size_sections(Slots& slots) const {
 }
 
 bool LinearStore::sync() const {
-  return !options_.sync || ::fsync(fd_) == 0;
+  return !options_.sync || no_eintr([&] { return ::fsync(fd_); }) == 0;
 }
 
 // Makes `slots` the valid ones, on disk and then here.
@@ -201,7 +200,9 @@ bool LinearStore::commit(Slots slots) {
     end = std::max(end, uint64_t{slots[i].offset} + slots[i].section_size);
   }
   // Others expect the file to contain whole sections.
-  if (device_size_ == 0 && size() < end && ::ftruncate(fd_, static_cast<off_t>(end)) < 0) return false;
+  if (device_size_ == 0 && size() < end &&
+      no_eintr([&] { return ::ftruncate(fd_, static_cast<off_t>(end)); }) < 0)
+    return false;
   if (!sync() || !write_all(fd_, &header, sizeof(header), 0) || !sync()) return false;
   slots_ = slots;
   return true;
