@@ -17,6 +17,8 @@ const FIRST_PASSED_FD = 5
 const COMMAND_TIMEOUT_MS = 120_000
 const CONTROL_TIMEOUT_MS = 30_000
 const EXIT_TIMEOUT_MS = 10_000
+/** The C swtpm may ignore SIGTERM when its client has gone. */
+const TERMINATION_TIMEOUT_MS = 5000
 
 const CMD_GET_CAPABILITY = 1
 const CMD_SHUTDOWN = 3
@@ -93,10 +95,15 @@ export class TpmProcess {
     }
   }
 
-  /** Ends swtpm at once; after this it writes no more state. */
+  /**
+   * Ends swtpm without finishing what it does; after this it writes no more state. A swtpm that is not asked first but
+   * killed may leave an engine that still stores.
+   */
   async kill(): Promise<void> {
-    this.#child.kill('SIGKILL')
+    this.#child.kill('SIGTERM')
+    const timer = setTimeout(() => this.#child.kill('SIGKILL'), TERMINATION_TIMEOUT_MS)
     await this.#exited
+    clearTimeout(timer)
   }
 
   /**
