@@ -31,5 +31,6 @@ inline constexpr TpmResult kTpmRcInitialize = 0x100;
 inline constexpr TpmResult kTpmRcFailure = 0x101;
 inline constexpr TpmResult kTpmRcLocality = 0x107;
 inline constexpr TpmResult kTpmRcCommandSize = 0x142;
+inline constexpr TpmResult kTpmRcNvUnavailable = 0x923;
 
 }  // namespace swtpm

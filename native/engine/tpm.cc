@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <time.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "common/log.h"
@@ -66,6 +67,16 @@ TPMLIB_StateType state_type(BlobType type) {
 // guest's business here, so the mode is left for this process.
 void leave_fips_mode() {
   if (EVP_default_properties_is_fips_enabled(nullptr)) EVP_default_properties_enable_fips(nullptr, 0);
+}
+
+// Commands whose answer is right whether or not anything is stored along with them: the clock, which libtpms
+// stores now and then, or a failed authorization. They are the frequent ones, and need no way back.
+bool only_reads(TpmVersion version, uint32_t code) {
+  constexpr uint32_t k20[] = {0x143, 0x14e, 0x169, 0x173, 0x178, 0x17a, 0x17b, 0x17c, 0x17e, 0x181, 0x18a};
+  constexpr uint32_t k12[] = {0x15, 0x46, 0x50, 0x53, 0x54, 0x65, 0xcf};
+  std::span<const uint32_t> codes = k20;
+  if (version == TpmVersion::k12) codes = k12;
+  return std::find(codes.begin(), codes.end(), code) != codes.end();
 }
 
 std::string library_info(uint64_t flags) {
@@ -151,6 +162,7 @@ TpmResult Tpm::init(uint32_t flags) {
     }
   }
 
+  state_.take_failure();
   TpmResult result = TPMLIB_MainInit();
   if (result != TPM_SUCCESS && state_.swap_backup() == kTpmSuccess) {
     log(LogLevel::kWarning, "The TPM did not start with its state; trying the backup");
@@ -159,6 +171,8 @@ TpmResult Tpm::init(uint32_t flags) {
     result = TPMLIB_MainInit();
     if (result != TPM_SUCCESS) state_.swap_backup();  // the backup is no better: put it back
   }
+  // libtpms does not mind whether the new TPM that it has made could be stored.
+  if (result == TPM_SUCCESS && state_.take_failure()) result = kTpmIoError;
   // The volatile state goes only after libtpms has read it.
   if (result == TPM_SUCCESS && (flags & kDeleteVolatile)) result = state_.erase(BlobType::kVolatile, false);
 
@@ -202,7 +216,7 @@ void Tpm::power_off() {
   running_.store(false, std::memory_order_release);
   TPMLIB_Terminate();
   shutdown_due_ = false;
-  state_.forget_held_back();
+  state_.power_off();
 }
 
 void Tpm::send_shutdown_if_due() {
@@ -251,10 +265,50 @@ ByteView Tpm::process(std::span<uint8_t> command, ResponseBuffer& buffer,
     return buffer.set(version, code);
   }
   locality_override_ = command_options.locality;
-  ByteView response = run(command, buffer);
+  ByteView response = run_or_roll_back(command, buffer);
   locality_override_.reset();
   track(command, response);
   return response;
+}
+
+bool Tpm::save_volatile_state() {
+  unsigned char* raw = nullptr;
+  uint32_t length = 0;
+  if (TPMLIB_VolatileAll_Store(&raw, &length) != TPM_SUCCESS) return false;
+  // Copied, because libtpms's buffer is many times as large as what is in it: if it were kept during the
+  // command, the heap would grow and shrink with each.
+  before_.assign(raw, raw + length);
+  free(raw);
+  return true;
+}
+
+// A command that could not store what it changed has not happened: the TPM is set back to where it was before
+// it, and the client hears so. libtpms by itself would refuse every command from then on.
+ByteView Tpm::run_or_roll_back(std::span<uint8_t> command, ResponseBuffer& buffer) {
+  if (only_reads(options_.version, message_code(command.data()))) {
+    state_.set_postponing(true);
+    ByteView response = run(command, buffer);
+    state_.set_postponing(false);
+    return response;
+  }
+  state_.settle();
+  bool saved = save_volatile_state();
+  state_.take_failure();
+  ByteView response = run(command, buffer);
+  if (!state_.take_failure() || !saved) return response;
+
+  TPMLIB_Terminate();
+  state_.begin_restore(before_);
+  TPMLIB_ChooseTPMVersion(library_choice(options_.version));
+  TPM_RESULT result = TPMLIB_MainInit();
+  state_.end_restore();
+  if (result != TPM_SUCCESS) {
+    log(LogLevel::kError, "The TPM is off: its state could not be stored, nor the one before restored: 0x%x",
+        result);
+    TPMLIB_Terminate();
+    running_.store(false, std::memory_order_release);
+  }
+  return buffer.set(options_.version, storage_code(options_.version));
 }
 
 // libtpms forgets a cancel request when a command begins, so one cannot hit the next command by accident; but

@@ -93,10 +93,13 @@ class Tpm {
   void send_shutdown_if_due();
   void track(ByteView command, ByteView response);
   ByteView run(std::span<uint8_t> command, ResponseBuffer& buffer);
+  bool save_volatile_state();
+  ByteView run_or_roll_back(std::span<uint8_t> command, ResponseBuffer& buffer);
 
   NvState& state_;
   Options options_;
   std::string profile_;
+  Bytes before_;  // the volatile state before the command that runs
 
   std::mutex mutex_;  // held while libtpms is at work, except by cancel
   std::atomic<bool> running_{false};

@@ -19,7 +19,8 @@ namespace {
 bool write_all(int fd, ByteView data) {
   while (!data.empty()) {
     ssize_t n = no_eintr([&] { return ::write(fd, data.data(), data.size()); });
-    if (n < 0) return false;
+    if (n == 0) errno = ENOSPC;  // no file does this, but we would write for ever
+    if (n <= 0) return false;
     data = data.subspan(static_cast<size_t>(n));
   }
   return true;
@@ -58,8 +59,8 @@ DirStore::Name DirStore::temp_name(BlobType type, const char* suffix) const {
 TpmResult DirStore::read_file(const Name& name, Bytes& out) const {
   // O_NONBLOCK: a FIFO under this name must not hang the TPM. O_NOFOLLOW: nor may a link make us read, or
   // chmod, something outside the directory.
-  UniqueFd fd(
-      no_eintr([&] { return ::openat(dir_fd_, name.text, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC); }));
+  UniqueFd fd(no_eintr(
+      [&] { return ::openat(dir_fd_, name.text, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC); }));
   if (!fd) {
     if (errno == ENOENT) return kTpmRetry;
     log(LogLevel::kError, "Cannot open state file \"%s\": %s", name.text,
@@ -136,10 +137,12 @@ bool DirStore::write_file(const Name& name, ByteView data) const {
   return written;
 }
 
+
 bool DirStore::sync_directory() const {
   if (!options_.sync || sync(dir_fd_)) return true;
-  // A file system that cannot sync a directory says EINVAL; there is nothing more to be had from it.
-  if (errno == EINVAL || errno == EROFS) return true;
+  // A file system that cannot sync a directory says EINVAL; there is nothing more to be had from it. EROFS is
+  // something else: the file system has given up after an error, and what it had not written is lost.
+  if (errno == EINVAL) return true;
   log(LogLevel::kError, "Cannot sync the state directory: %s", strerror(errno));
   return false;
 }

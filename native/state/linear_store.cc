@@ -52,7 +52,8 @@ bool write_all(int fd, const void* data, size_t size, uint64_t offset) {
   auto* p = static_cast<const uint8_t*>(data);
   while (size > 0) {
     ssize_t n = no_eintr([&] { return ::pwrite(fd, p, size, static_cast<off_t>(offset)); });
-    if (n < 0) return false;
+    if (n == 0) errno = ENOSPC;  // no file does this, but we would write for ever
+    if (n <= 0) return false;
     p += n;
     size -= static_cast<size_t>(n);
     offset += static_cast<uint64_t>(n);
@@ -203,12 +204,26 @@ bool LinearStore::commit(Slots slots) {
   if (device_size_ == 0 && size() < end &&
       no_eintr([&] { return ::ftruncate(fd_, static_cast<off_t>(end)); }) < 0)
     return false;
-  if (!sync() || !write_all(fd_, &header, sizeof(header), 0) || !sync()) return false;
+  if (!sync()) return false;
+  // From here until the second sync the disk may have either header.
+  header_in_doubt_ = true;
+  if (!write_all(fd_, &header, sizeof(header), 0) || !sync()) return false;
+  header_in_doubt_ = false;
   slots_ = slots;
   return true;
 }
 
+// The header that failed to be written may have reached the disk, and it points to space that is free
+// otherwise: before that space is used again, the valid header has to be there for sure.
+bool LinearStore::settle_header() {
+  return !header_in_doubt_ || commit(slots_);
+}
+
 TpmResult LinearStore::store(BlobType type, ByteView data) {
+  if (!settle_header()) {
+    log(LogLevel::kError, "Cannot write the header of the linear state: %s", strerror(errno));
+    return kTpmFail;
+  }
   uint32_t data_size = static_cast<uint32_t>(data.size());
   Slots slots = slots_;
   Slot& slot = slots[slot_number(type)];

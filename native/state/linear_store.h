@@ -59,6 +59,7 @@ class LinearStore : public Store {
   std::optional<uint32_t> find_space(uint32_t wanted_bytes) const;
   void size_sections(Slots& slots) const;
   bool commit(Slots slots);
+  bool settle_header();
   bool sync() const;
   static size_t slot_number(BlobType type) { return static_cast<size_t>(type) - 1; }
 
@@ -66,6 +67,7 @@ class LinearStore : public Store {
   Options options_;
   uint64_t device_size_ = 0;  // of a block device; 0: a file, which grows
   Slots slots_;
+  bool header_in_doubt_ = false;
   bool warned_ = false;
 };
 

@@ -1,5 +1,7 @@
 #include "state/nv_state.h"
 
+#include <utility>
+
 #include "common/log.h"
 #include "state/blob.h"
 
@@ -58,21 +60,46 @@ TpmResult NvState::store_in_store(BlobType type, ByteView plain) {
 
 TpmResult NvState::load(BlobType type, Bytes& plain) {
   std::lock_guard lock(mutex_);
+  if (restoring_ && type == BlobType::kVolatile) {
+    plain = *restoring_;
+    return kTpmSuccess;
+  }
+  if ((restoring_ || in_doubt_) && type == BlobType::kPermanent && permanent_) {
+    plain = *permanent_;
+    return kTpmSuccess;
+  }
   if (auto held = held_back_.find(type); held != held_back_.end()) {
     if (!held->second) return kTpmRetry;
     plain = *held->second;
     return kTpmSuccess;
   }
-  return load_from_store(type, plain);
+  TpmResult result = load_from_store(type, plain);
+  if (result == kTpmSuccess && type == BlobType::kPermanent) permanent_ = plain;
+  return result;
 }
 
 TpmResult NvState::store(BlobType type, ByteView plain) {
   std::lock_guard lock(mutex_);
   if (!locked_) {
     held_back_[type] = Bytes(plain.begin(), plain.end());
+  } else if (TpmResult result = store_in_store(type, plain)) {
+    return failed(type, plain, result);
+  }
+  if (type == BlobType::kPermanent) {
+    permanent_ = Bytes(plain.begin(), plain.end());
+    in_doubt_ = false;
+  }
+  return kTpmSuccess;
+}
+
+TpmResult NvState::failed(BlobType type, std::optional<ByteView> plain, TpmResult result) {
+  if (type == BlobType::kPermanent) in_doubt_ = true;
+  if (postponing_ && plain && type == BlobType::kPermanent) {
+    permanent_ = Bytes(plain->begin(), plain->end());
     return kTpmSuccess;
   }
-  return store_in_store(type, plain);
+  failed_ = true;
+  return result;
 }
 
 TpmResult NvState::erase(BlobType type, bool must_exist) {
@@ -81,7 +108,8 @@ TpmResult NvState::erase(BlobType type, bool must_exist) {
     held_back_[type] = std::nullopt;
     return kTpmSuccess;
   }
-  return store_->erase(type, must_exist);
+  TpmResult result = store_->erase(type, must_exist);
+  return result ? failed(type, std::nullopt, result) : kTpmSuccess;
 }
 
 TpmResult NvState::peek(BlobType type, uint32_t& size_bytes) {
@@ -104,9 +132,44 @@ TpmResult NvState::set_locked(bool locked) {
   return kTpmSuccess;
 }
 
-void NvState::forget_held_back() {
+void NvState::power_off() {
   std::lock_guard lock(mutex_);
+  settle_locked();
   held_back_.clear();
+  permanent_.reset();
+  in_doubt_ = false;
+}
+
+void NvState::set_postponing(bool postponing) {
+  std::lock_guard lock(mutex_);
+  postponing_ = postponing;
+}
+
+bool NvState::take_failure() {
+  std::lock_guard lock(mutex_);
+  return std::exchange(failed_, false);
+}
+
+void NvState::settle() {
+  std::lock_guard lock(mutex_);
+  settle_locked();
+}
+
+void NvState::settle_locked() {
+  if (!in_doubt_ || !permanent_ || !locked_) return;
+  if (store_in_store(BlobType::kPermanent, *permanent_) == kTpmSuccess) in_doubt_ = false;
+}
+
+void NvState::begin_restore(ByteView volatile_state) {
+  std::lock_guard lock(mutex_);
+  restoring_ = Bytes(volatile_state.begin(), volatile_state.end());
+  postponing_ = true;
+}
+
+void NvState::end_restore() {
+  std::lock_guard lock(mutex_);
+  restoring_.reset();
+  postponing_ = false;
 }
 
 TpmResult NvState::swap_backup() {

@@ -47,7 +47,26 @@ class NvState {
   TpmResult set_locked(bool locked);
 
   // The TPM has been powered off: what it wanted to store while the storage was not ours is void.
-  void forget_held_back();
+  void power_off();
+
+  // ---- Storage that fails. The permanent state, as the TPM has it when all is well, is kept here too, so
+  // that a TPM can be set back to where it was before the command that failed;
+  // docs/design/0003-failing-storage.md.
+
+  // What follows is a command whose answer does not depend on its being stored: if that fails, it is done
+  // later.
+  void set_postponing(bool postponing);
+
+  // Whether something could not be stored, nor postponed, since the last call.
+  bool take_failure();
+
+  // Makes up for what failed or was postponed; does nothing if all is well.
+  void settle();
+
+  // In between, load() gives the TPM as it was: the permanent state of the last success, and this volatile
+  // state.
+  void begin_restore(ByteView volatile_state);
+  void end_restore();
 
   // Exchanges the permanent blob and its backup; see Store.
   TpmResult swap_backup();
@@ -55,12 +74,20 @@ class NvState {
  private:
   TpmResult load_from_store(BlobType type, Bytes& plain);
   TpmResult store_in_store(BlobType type, ByteView plain);
+  TpmResult failed(BlobType type, std::optional<ByteView> plain, TpmResult result);
+  void settle_locked();
 
   mutable std::mutex mutex_;
   std::unique_ptr<Store> store_;
   Keys keys_;
   bool locked_ = true;
   std::map<BlobType, std::optional<Bytes>> held_back_;  // no value: erased
+
+  std::optional<Bytes> permanent_;  // since the last power-on: what the TPM's permanent state is
+  bool in_doubt_ = false;           // the store may have something else
+  bool failed_ = false;
+  bool postponing_ = false;
+  std::optional<Bytes> restoring_;
 };
 
 }  // namespace swtpm
