@@ -59,8 +59,8 @@ DirStore::Name DirStore::temp_name(BlobType type, const char* suffix) const {
 TpmResult DirStore::read_file(const Name& name, Bytes& out) const {
   // O_NONBLOCK: a FIFO under this name must not hang the TPM. O_NOFOLLOW: nor may a link make us read, or
   // chmod, something outside the directory.
-  UniqueFd fd(no_eintr(
-      [&] { return ::openat(dir_fd_, name.text, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC); }));
+  UniqueFd fd(
+      no_eintr([&] { return ::openat(dir_fd_, name.text, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC); }));
   if (!fd) {
     if (errno == ENOENT) return kTpmRetry;
     log(LogLevel::kError, "Cannot open state file \"%s\": %s", name.text,
@@ -136,7 +136,6 @@ bool DirStore::write_file(const Name& name, ByteView data) const {
   }
   return written;
 }
-
 
 bool DirStore::sync_directory() const {
   if (!options_.sync || sync(dir_fd_)) return true;
