@@ -1,9 +1,11 @@
 /** libvirt's command lines, descriptors and ways to stop, for a TPM 2.0 with an encrypted state. */
+
 import assert from 'node:assert/strict'
 import { closeSync, existsSync, openSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { native } from '../../src/native.ts'
+import { isListening } from '../support/listening.ts'
 import { bin, type Cleanup, Swtpm, temporaryDirectory } from '../support/swtpm.ts'
 import { tool } from '../support/tools.ts'
 import { responseCode, TPM2 } from '../support/tpm-commands.ts'
@@ -62,7 +64,7 @@ async function startDomain(
   )
   t.after(() => swtpm.stop('SIGKILL'))
   const domain = { swtpm, state, socket: socket as string, log: log as string, pidFile: pidFile as string }
-  if (ready) await swtpm.until(() => existsSync(domain.socket), 'its control socket')
+  if (ready) await swtpm.until(() => isListening(domain.socket), 'its control socket')
   return domain
 }
 

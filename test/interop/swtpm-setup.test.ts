@@ -3,6 +3,7 @@
  * certificates, and they are those that the reference's tools make. Each test of a TPM runs with our swtpm and, where it
  * is installed, with the reference's.
  */
+
 import assert from 'node:assert/strict'
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
 import { createHmac, randomBytes, X509Certificate } from 'node:crypto'
@@ -24,6 +25,7 @@ import { TpmCommandLine } from '../../src/setup/tpm-command-line.ts'
 import { TpmFeatures } from '../../src/setup/tpm-features.ts'
 import { TpmProcess } from '../../src/setup/tpm-process.ts'
 import { authSession, NV_INDEX_EK_CERT, oiap, sha1 } from '../../src/setup/tpm12-commands.ts'
+import { isListening } from '../support/listening.ts'
 import { bin, REFERENCE_SWTPM, Swtpm, temporaryDirectory } from '../support/swtpm.ts'
 import { waitFor } from '../support/wait.ts'
 
@@ -122,7 +124,7 @@ async function tpm2Tools(
     { program },
   )
   t.after(() => tpm.stop('SIGKILL'))
-  await tpm.until(() => existsSync(socket) && existsSync(`${socket}.ctrl`), 'its sockets exist')
+  await tpm.until(() => isListening(socket) && isListening(`${socket}.ctrl`), 'it listens')
   return {
     run: (tool, ...toolArgs) =>
       execFileSync(tool, toolArgs, {

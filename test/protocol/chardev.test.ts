@@ -1,7 +1,9 @@
 /** `swtpm chardev -c`: a character device by its path. A pseudo-terminal is one that any machine has. */
+
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { describe, it } from 'node:test'
+import { isListening } from '../support/listening.ts'
 import { RawConnection } from '../support/raw-connection.ts'
 import { Swtpm, temporaryDirectory } from '../support/swtpm.ts'
 import { responseCode, TPM2 } from '../support/tpm-commands.ts'
@@ -24,7 +26,7 @@ describe('swtpm chardev -c', () => {
       `dir=${directory}`,
     ])
     t.after(() => swtpm.stop('SIGKILL'))
-    await pair.until(() => existsSync(socket), 'the other end exists')
+    await pair.until(() => isListening(socket), 'the other end exists')
     const user = await RawConnection.open(socket)
     user.write(TPM2.getRandom())
     assert.equal(responseCode(await user.readResponse()), 0)

@@ -1,8 +1,10 @@
 /** Ways to bring TPM commands to `swtpm socket`, and clients that misbehave. */
+
 import assert from 'node:assert/strict'
-import { closeSync, existsSync } from 'node:fs'
+import { closeSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { check, native } from '../../src/native.ts'
+import { isListening } from '../support/listening.ts'
 import { RawConnection } from '../support/raw-connection.ts'
 import { Swtpm, startSocketTpm, temporaryDirectory } from '../support/swtpm.ts'
 import { responseCode, TPM2, TPM12 } from '../support/tpm-commands.ts'
@@ -92,7 +94,7 @@ describe('SET_DATAFD', () => {
       ...['socket', '--tpm2', '--tpmstate', `dir=${directory}`, '--ctrl', `type=unixio,path=${controlPath}`],
     ])
     t.after(() => swtpm.stop('SIGKILL'))
-    await swtpm.until(() => existsSync(controlPath), 'its control socket')
+    await swtpm.until(() => isListening(controlPath), 'its control socket')
     const { DescriptorSocket } = await import('../../src/io/descriptor-socket.ts')
     const { connectUnix } = await import('../support/connect-unix.ts')
     const control = new DescriptorSocket(connectUnix(controlPath))

@@ -1,6 +1,8 @@
 /** `swtpm socket` as virtual machine monitors use it: nothing but a control socket, over which the data connection comes. */
-import { existsSync, rmSync } from 'node:fs'
+
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { isListening } from './listening.ts'
 import { type Cleanup, Swtpm, temporaryDirectory } from './swtpm.ts'
 
 export interface ControlTpm {
@@ -31,6 +33,6 @@ export async function startControlTpm(
     program === undefined ? { stdio } : { stdio, program },
   )
   t.after(() => swtpm.stop('SIGKILL'))
-  await swtpm.until(() => existsSync(controlPath), 'its control socket exists')
+  await swtpm.until(() => isListening(controlPath), 'its control socket listens')
   return { swtpm, directory, controlPath }
 }

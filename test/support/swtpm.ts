@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { isListening } from './listening.ts'
 import { waitFor } from './wait.ts'
 
 /** The root of the project, found upwards from the bundled test. */
@@ -123,6 +124,6 @@ export async function startSocketTpm(
     start,
   )
   t.after(() => swtpm.stop('SIGKILL'))
-  await swtpm.until(() => existsSync(dataPath) && existsSync(controlPath), 'its sockets exist')
+  await swtpm.until(() => isListening(dataPath) && isListening(controlPath), 'it listens')
   return { swtpm, directory, dataPath, controlPath }
 }
