@@ -84,15 +84,14 @@ export class EngineClient extends EventEmitter<EngineEvents> {
     this.pid = child.pid
     this.#socket = new DescriptorSocket(channelFd)
     this.#socket.on('data', (chunk) => this.#receive(chunk))
-    this.#socket.on('close', () => {
-      // The exit status says more than the closed channel; it follows at once.
-      if (child.exitCode !== null || child.signalCode !== null) this.#end('its channel closed')
-      else setTimeout(() => this.#end('its channel closed'), 500).unref()
-    })
+    // The exit status says more than the closed channel; it follows at once.
+    this.#socket.on('close', () => void setTimeout(() => this.#end('its channel closed'), 500).unref())
     child.on('error', (error) => this.#end(error.message))
-    child.on('exit', (code, signal) =>
-      this.#end(signal === null ? `it exited with status ${code}` : `it was killed by ${signal}`),
-    )
+    child.on('exit', (code, signal) => {
+      // Its last words may still lie in the channel.
+      this.#socket.drain()
+      this.#end(signal === null ? `it exited with status ${code}` : `it was killed by ${signal}`)
+    })
   }
 
   /** Executes a PTM verb in the engine. */

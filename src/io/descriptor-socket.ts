@@ -34,6 +34,8 @@ export class DescriptorSocket extends EventEmitter<DescriptorSocketEvents> {
   #open = true
   #ended = false
   #ending = false
+  /** Why nothing can be sent any more. */
+  #sendError = 0
 
   /**
    * Takes over `fd`, a connected non-blocking socket.
@@ -62,10 +64,10 @@ export class DescriptorSocket extends EventEmitter<DescriptorSocketEvents> {
    * @returns true when all was handed to the kernel at once
    */
   write(bytes: Buffer, fds: readonly number[] = []): boolean {
-    if (!this.#open) return false
+    if (!this.#open || this.#sendError !== 0) return false
     this.#queue.push({ bytes, fds })
     this.#flush()
-    return this.#queue.length === 0
+    return this.#sendError === 0 && this.#queue.length === 0
   }
 
   /** Closes when everything written has been handed to the kernel. */
@@ -81,21 +83,27 @@ export class DescriptorSocket extends EventEmitter<DescriptorSocketEvents> {
     closeSync(this.fd)
   }
 
-  #receive(): void {
+  /** Emits what has arrived by now, without waiting for the event loop's next look. */
+  drain(): void {
+    while (this.#open && !this.#ended && this.#receive()) {}
+  }
+
+  /** @returns false when there is nothing to be read at the moment */
+  #receive(): boolean {
     const fds: number[] = []
     const n = native.receiveMessage(this.fd, this.#receiveBuffer, 0, READ_SIZE, fds)
-    if (n === EAGAIN || n === EINTR) return
-    if (n === 0 && this.#halfOpen) {
+    if (n === EINTR) return true
+    if (n === EAGAIN) return false
+    if (n === 0 && this.#halfOpen && this.#sendError === 0) {
       this.#ended = true
       this.#watch()
       this.emit('end')
-      return
+    } else if (n <= 0) {
+      this.#finish(this.#sendError || -n)
+    } else {
+      this.emit('data', Buffer.from(this.#receiveBuffer.subarray(0, n)), fds)
     }
-    if (n <= 0) {
-      this.#finish(-n)
-      return
-    }
-    this.emit('data', Buffer.from(this.#receiveBuffer.subarray(0, n)), fds)
+    return true
   }
 
   #flush(): void {
@@ -106,7 +114,11 @@ export class DescriptorSocket extends EventEmitter<DescriptorSocketEvents> {
       if (n === EINTR) continue
       if (n === EAGAIN) break
       if (n < 0) {
-        this.#finish(-n)
+        // What the peer sent before it went is still to be read, and its end behind that.
+        this.#sendError = -n
+        this.#queue.length = 0
+        if (this.#ended) this.#finish(-n)
+        else this.#watch()
         return
       }
       head.fds = []

@@ -1,0 +1,238 @@
+/** Where the state is said to be, there is something else; or somebody else. */
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { RawConnection } from '../support/raw-connection.ts'
+import { type Cleanup, Swtpm, startSocketTpm, temporaryDirectory } from '../support/swtpm.ts'
+import { responseCode, TPM2 } from '../support/tpm-commands.ts'
+
+const root = process.getuid?.() === 0
+
+/** Starts a TPM that must not come up. @returns what it says */
+async function refused(t: Cleanup, state: string): Promise<string> {
+  const sockets = temporaryDirectory(t)
+  const args = ['socket', '--tpm2', '--tpmstate', state, '--flags', 'startup-clear']
+  const swtpm = new Swtpm([...args, '--server', `type=unixio,path=${sockets}/data`])
+  t.after(() => swtpm.stop('SIGKILL'))
+  const code = await swtpm.exited
+  assert.equal(code, 1, swtpm.stderr)
+  assert.notEqual(swtpm.stderr, '')
+  return swtpm.stderr
+}
+
+/** Mounts something on a new directory. @returns undefined where that is not allowed */
+function mount(t: Cleanup, ...what: string[]): string | undefined {
+  const path = mkdtempSync(join(tmpdir(), 'swtpm-test-'))
+  try {
+    execFileSync('mount', [...what, path], { stdio: 'pipe' })
+  } catch {
+    rmdirSync(path)
+    return undefined
+  }
+  t.after(() => {
+    execFileSync('umount', ['--lazy', path])
+    rmdirSync(path)
+  })
+  return path
+}
+
+const makeFifo = (path: string): Buffer => execFileSync('mkfifo', [path])
+
+describe('the state directory', () => {
+  it('missing, a file, a FIFO, a dangling link: says so and makes nothing', async (t) => {
+    const folder = temporaryDirectory(t)
+    const path = join(folder, 'state')
+    assert.match(await refused(t, `dir=${path}`), /no such file or directory.*state/)
+    writeFileSync(path, 'a file')
+    assert.match(await refused(t, `dir=${path}`), /not a directory.*state/)
+    rmSync(path)
+    makeFifo(path)
+    assert.match(await refused(t, `dir=${path}`), /not a directory.*state/)
+    rmSync(path)
+    symlinkSync(join(folder, 'nowhere'), path)
+    assert.match(await refused(t, `dir=${path}`), /no such file or directory.*state/)
+    assert.deepEqual(readdirSync(folder), ['state'])
+  })
+
+  it('unreadable: says so', { skip: root && 'root may read everything' }, async (t) => {
+    const path = temporaryDirectory(t)
+    chmodSync(path, 0)
+    assert.match(await refused(t, `dir=${path}`), /permission denied/)
+  })
+
+  for (const name of ['tpm2-00.permall', '.lock']) {
+    it(`${name} a link to somebody else's file: refused, the file untouched`, async (t) => {
+      const directory = temporaryDirectory(t)
+      const victim = join(temporaryDirectory(t), 'victim')
+      writeFileSync(victim, 'precious', { mode: 0o600 })
+      symlinkSync(victim, join(directory, name))
+      assert.match(await refused(t, `dir=${directory},mode=0644`), /link|ELOOP/)
+      assert.equal(readFileSync(victim, 'utf8'), 'precious')
+      assert.equal(statSync(victim).mode & 0o777, 0o600)
+    })
+
+    it(`${name} a dangling link: refused, nothing made at its end`, async (t) => {
+      const directory = temporaryDirectory(t)
+      const target = join(temporaryDirectory(t), 'target')
+      symlinkSync(target, join(directory, name))
+      await refused(t, `dir=${directory}`)
+      assert.ok(!existsSync(target))
+    })
+
+    it(`${name} a FIFO, a directory: refused at once`, async (t) => {
+      const directory = temporaryDirectory(t)
+      makeFifo(join(directory, name))
+      await refused(t, `dir=${directory}`)
+      rmSync(join(directory, name))
+      mkdirSync(join(directory, name))
+      await refused(t, `dir=${directory}`)
+      assert.ok(lstatSync(join(directory, name)).isDirectory())
+    })
+  }
+
+  it("a temporary file that is a link to somebody else's file: replaced, the file untouched", async (t) => {
+    const directory = temporaryDirectory(t)
+    const victim = join(temporaryDirectory(t), 'victim')
+    writeFileSync(victim, 'precious')
+    symlinkSync(victim, join(directory, 'TMP2-00.permall'))
+    const { swtpm, dataPath } = await startSocketTpm(t, undefined, { directory })
+    const data = await RawConnection.open(dataPath)
+    data.write(TPM2.getRandom())
+    assert.equal(responseCode(await data.readResponse()), 0)
+    data.close()
+    assert.equal(await swtpm.stop(), 0)
+    assert.equal(readFileSync(victim, 'utf8'), 'precious')
+    assert.ok(lstatSync(join(directory, 'tpm2-00.permall')).isFile())
+  })
+
+  it('empty, too short and far too large state files: refused, and kept', async (t) => {
+    const directory = temporaryDirectory(t)
+    const path = join(directory, 'tpm2-00.permall')
+    for (const size of [0, 9, 10, 3 << 20]) {
+      writeFileSync(path, Buffer.alloc(size))
+      await refused(t, `dir=${directory}`)
+      assert.equal(statSync(path).size, size)
+    }
+  })
+})
+
+describe('the linear file', () => {
+  it('a FIFO, a directory, a character device: says so', async (t) => {
+    const path = join(temporaryDirectory(t), 'linear')
+    makeFifo(path)
+    assert.match(await refused(t, `backend-uri=file://${path}`), /neither a regular file nor a block device/)
+    rmSync(path)
+    mkdirSync(path)
+    assert.match(await refused(t, `backend-uri=file://${path}`), /directory/)
+    assert.match(
+      await refused(t, 'backend-uri=file:///dev/null'),
+      /neither a regular file nor a block device/,
+    )
+  })
+
+  it('a dangling link: says so, and makes nothing at its end', async (t) => {
+    const folder = temporaryDirectory(t)
+    symlinkSync(join(folder, 'target'), join(folder, 'link'))
+    assert.match(await refused(t, `backend-uri=file://${folder}/link`), /file already exists|link/)
+    assert.deepEqual(readdirSync(folder), ['link'])
+  })
+})
+
+describe('two TPMs on one state', () => {
+  const second = (t: Cleanup, pid: number, state: string): Promise<void> =>
+    refused(t, state).then((said) => assert.match(said, new RegExp(`process ${pid}\\b`)))
+
+  it('exactly one starts, also through a link; the other names the holder', async (t) => {
+    const { swtpm, directory, dataPath } = await startSocketTpm(t)
+    // Its state is locked when it answers.
+    const data = await RawConnection.open(dataPath)
+    data.write(TPM2.getRandom())
+    await data.readResponse()
+    await second(t, swtpm.pid, `dir=${directory}`)
+    const link = join(temporaryDirectory(t), 'link')
+    symlinkSync(directory, link)
+    await second(t, swtpm.pid, `dir=${link}`)
+    data.write(TPM2.getRandom())
+    assert.equal(responseCode(await data.readResponse()), 0)
+    data.close()
+  })
+
+  it('exactly one starts through a bind mount', { skip: !root && 'mounting needs root' }, async (t) => {
+    const { swtpm, directory, dataPath } = await startSocketTpm(t)
+    const data = await RawConnection.open(dataPath)
+    data.write(TPM2.getRandom())
+    await data.readResponse()
+    const mounted = mount(t, '--bind', directory)
+    if (mounted === undefined) return t.skip('cannot mount')
+    await second(t, swtpm.pid, `dir=${mounted}`)
+    data.close()
+  })
+
+  it('a linear file, with `lock`: exactly one starts, also through a link', async (t) => {
+    const directory = temporaryDirectory(t)
+    const state = `backend-uri=file://${directory}/linear,lock`
+    const pid = join(directory, 'pid')
+    const args = ['socket', '--tpm2', '--tpmstate', state, '--flags', 'startup-clear']
+    const swtpm = new Swtpm([
+      ...args,
+      '--server',
+      `type=unixio,path=${directory}/data`,
+      '--pid',
+      `file=${pid}`,
+    ])
+    t.after(() => swtpm.stop('SIGKILL'))
+    await swtpm.until(() => existsSync(pid), 'it has its state')
+    const link = join(temporaryDirectory(t), 'link')
+    symlinkSync(join(directory, 'linear'), link)
+    await second(t, swtpm.pid, state)
+    await second(t, swtpm.pid, `backend-uri=file://${link},lock`)
+  })
+})
+
+describe('a full disk', { skip: !root && 'mounting needs root' }, () => {
+  it('refuses what cannot be stored and goes on, by the whole of swtpm on a real file system', async (t) => {
+    const directory = mount(t, '-t', 'tmpfs', '-o', 'size=128k', 'tmpfs')
+    if (directory === undefined) return t.skip('cannot mount')
+    const { swtpm, dataPath } = await startSocketTpm(t, undefined, { directory })
+    const data = await RawConnection.open(dataPath)
+    const ask = async (command: Buffer): Promise<Buffer> => {
+      for (;;) {
+        data.write(command)
+        const response = await data.readResponse()
+        if (responseCode(response) !== 0x922) return response
+      }
+    }
+    assert.equal(responseCode(await ask(TPM2.nvDefine())), 0)
+    assert.equal(responseCode(await ask(TPM2.nvWrite(Buffer.alloc(32, 1)))), 0)
+    const ballast = join(directory, 'ballast')
+    try {
+      for (;;) writeFileSync(ballast, Buffer.alloc(4096), { flag: 'a' })
+    } catch {
+      // Full.
+    }
+    assert.equal(responseCode(await ask(TPM2.nvWrite(Buffer.alloc(32, 2)))), 0x923)
+    const read = await ask(TPM2.nvRead())
+    assert.equal(responseCode(read), 0)
+    assert.equal(read[16], 1)
+    rmSync(ballast)
+    assert.equal(responseCode(await ask(TPM2.nvWrite(Buffer.alloc(32, 2)))), 0)
+    data.close()
+    assert.equal(await swtpm.stop(), 0)
+  })
+})
