@@ -49,6 +49,8 @@ export async function buildPrograms() {
 /** @returns {Promise<number>} how many files changed */
 export async function buildTests() {
   const sources = (await filesBelow(TESTS)).filter((name) => name.endsWith('.test.ts'))
+  // The benchmark is a program of its own among the tests, whose support it uses.
+  sources.push('bench/main.ts')
   const changed = await bundle({
     entryPoints: sources.map((name) => path.join(TESTS, name)),
     outbase: TESTS,

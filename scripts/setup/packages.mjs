@@ -22,7 +22,7 @@ const PACKAGES = [
   },
   { why: 'containers', names: ['runc', 'podman'], only: 'test' },
   { why: 'keys in a TPM', names: ['tpm2-openssl'], only: 'test' },
-  { why: 'look at processes and sockets', names: ['procps', 'iproute2'], only: 'test' },
+  { why: 'look at processes and sockets', names: ['procps', 'iproute2', 'strace'], only: 'test' },
   { why: 'pairs of terminals and sockets', names: ['socat'], only: 'test' },
   {
     why: 'what reads manual pages and completions',

@@ -13,8 +13,11 @@ import { collectModules } from './modules.mjs'
 const TRANSPORT = ['virtio_pci', 'virtio_console', '9pnet_virtio', '9p', 'overlay']
 /** What the guest is for. */
 const DEVICES = ['cuse', 'tpm_vtpm_proxy']
-/** For tests that keep a TPM's state on an EFI system partition; the last two are what the kernel mounts FAT with. */
-const FILE_SYSTEMS = ['loop', 'vfat', 'nls_cp437', 'nls_ascii']
+/**
+ * For TPMs that keep their state on an EFI system partition, where the two code pages are what the kernel mounts FAT
+ * with, and on ext4, which asks for its checksums by another name than the module's.
+ */
+const FILE_SYSTEMS = ['loop', 'vfat', 'nls_cp437', 'nls_ascii', 'crc32c_generic', 'ext4']
 /** The commands that guest/init.sh uses. */
 const APPLETS = ['cat', 'cp', 'insmod', 'ln', 'mkdir', 'mount', 'reboot', 'sh', 'sleep', 'switch_root']
 

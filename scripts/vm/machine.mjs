@@ -39,6 +39,7 @@ const DRAIN_TIMEOUT_MS = 10_000
  * @property {NodeJS.WritableStream} [stderr]
  * @property {(bootMs: number) => void} [onUp] called when the command starts
  * @property {number} [cpus] default 2
+ * @property {boolean} [countInstructions] one CPU whose clock counts instructions, so that times repeat
  */
 
 /**
@@ -219,7 +220,8 @@ function defaultEnvironment() {
 }
 
 /** @param {Job} job @param {string} directory @returns {Promise<string[]>} */
-async function qemuArguments({ kernel, interactive, shares = [], cpus = 2 }, directory) {
+async function qemuArguments(job, directory) {
+  const { kernel, interactive, shares = [], cpus = 2, countInstructions = false } = job
   const initramfs = await ensureInitramfs(kernel)
   const share = (/** @type {string} */ tag, /** @type {string} */ dir, readonly = true) => [
     '-fsdev',
@@ -235,7 +237,8 @@ async function qemuArguments({ kernel, interactive, shares = [], cpus = 2 }, dir
     `virtserialport,chardev=${name},name=${name}`,
   ]
   return [
-    ...['-M', 'q35', ...(await acceleratorArguments(kernel)), '-smp', String(cpus), '-m', '2048'],
+    ...['-M', 'q35', ...(await acceleratorArguments(kernel, countInstructions)), '-m', '2048'],
+    ...['-smp', String(countInstructions ? 1 : cpus)],
     ...['-nodefaults', '-no-user-config', '-display', 'none', '-nic', 'none', '-no-reboot'],
     ...['-kernel', kernel.image, '-initrd', initramfs],
     // quiet: every character on the emulated serial port costs time; warnings still come through.

@@ -18,6 +18,7 @@ own paths and may write anywhere: the writes stay in the guest's memory.
   --share DIRECTORY  let the guest write to this directory for real; may be given more than once
   --env NAME=VALUE   set a variable for the command; may be given more than once
   --cpus N           default 2
+  --icount           one emulated CPU whose clock counts its instructions: times repeat within 1 %
   --timeout SECONDS  give up when the command runs longer (default: none)
   --shell            connect a shell to this terminal; Ctrl-] x ends the machine if the shell cannot`
 
@@ -36,6 +37,7 @@ runMain(async () => {
     shares: values.share,
     env: Object.fromEntries(values.env.map(nameAndValue)),
     cpus: Number(values.cpus),
+    countInstructions: values.icount,
     ...(values.timeout ? { timeoutMs: Number(values.timeout) * 1000 } : {}),
     onUp: (bootMs) => note(`Linux ${kernel.release} is up after ${(bootMs / 1000).toFixed(1)} s`),
   })
@@ -50,6 +52,7 @@ function parseArguments() {
         share: { type: 'string', multiple: true, default: [] },
         env: { type: 'string', multiple: true, default: [] },
         cpus: { type: 'string', default: '2' },
+        icount: { type: 'boolean', default: false },
         timeout: { type: 'string' },
         shell: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },

@@ -20,7 +20,7 @@ export function tpm2(
 }
 
 /** An empty password authorization: one session in the area. */
-const EMPTY_PASSWORD = '00000009 40000009 0000 00 0000'
+export const EMPTY_PASSWORD = '00000009 40000009 0000 00 0000'
 
 export const TPM2 = {
   startupClear: tpm2(0x144, [0]),

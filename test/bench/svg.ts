@@ -1,0 +1,87 @@
+/** Horizontal bars in groups, as an SVG image that needs nothing else and can be read on light and dark pages. */
+
+export interface Bar {
+  readonly series: string
+  readonly value: number
+  /** Ends of a line over the bar. */
+  readonly low?: number
+  readonly high?: number
+  /** What is written behind it. */
+  readonly text: string
+}
+
+export interface Chart {
+  readonly title: string
+  readonly subtitle: string
+  /** Series in the order of their colours, so that each has the same in all charts. */
+  readonly palette: readonly string[]
+  readonly groups: readonly { readonly label: string; readonly bars: readonly Bar[] }[]
+  /** A line across all groups. */
+  readonly mark?: { readonly value: number; readonly text: string }
+}
+
+const WIDTH = 860
+const LABEL_WIDTH = 210
+const TEXT_WIDTH = 150
+const BAR_HEIGHT = 15
+const GROUP_GAP = 12
+const TOP = 92
+const COLOURS = ['#2563a8', '#7fb0dd', '#e0a458', '#c2571a', '#8a3b0f', '#7a7a7a', '#b9b9b9', '#5b8c5a']
+
+const escaped = (text: string): string =>
+  text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&quot;')
+const round = (value: number): number => Math.round(value * 10) / 10
+
+export function barChart({ title, subtitle, palette, groups, mark }: Chart): string {
+  const bars = groups.flatMap((group) => group.bars)
+  const series = palette.filter((name) => bars.some((bar) => bar.series === name))
+  const largest = Math.max(mark?.value ?? 0, ...bars.map((bar) => bar.high ?? bar.value))
+  const x = (value: number): number =>
+    round(LABEL_WIDTH + (value / largest) * (WIDTH - LABEL_WIDTH - TEXT_WIDTH))
+  const colour = (name: string): string => COLOURS[palette.indexOf(name) % COLOURS.length] as string
+
+  const body: string[] = []
+  let y = TOP
+  for (const { label, bars } of groups) {
+    const middle = y + (bars.length * BAR_HEIGHT) / 2 + 4
+    body.push(`<text x="${LABEL_WIDTH - 10}" y="${round(middle)}" text-anchor="end">${escaped(label)}</text>`)
+    for (const bar of bars) {
+      const [left, right] = [LABEL_WIDTH, x(bar.value)]
+      const width = round(Math.max(1, right - left))
+      body.push(
+        `<rect x="${left}" y="${y + 1}" width="${width}" height="${BAR_HEIGHT - 2}" fill="${colour(bar.series)}"/>`,
+      )
+      if (bar.low !== undefined && bar.high !== undefined) {
+        const line = y + BAR_HEIGHT / 2
+        body.push(`<path d="M${x(bar.low)} ${line}H${x(bar.high)}" stroke="#333" stroke-width="1.5"/>`)
+      }
+      const end = Math.max(right, bar.high === undefined ? 0 : x(bar.high))
+      body.push(`<text x="${round(end + 6)}" y="${y + 12}" class="value">${escaped(bar.text)}</text>`)
+      y += BAR_HEIGHT
+    }
+    y += GROUP_GAP
+  }
+  if (mark) {
+    body.push(
+      `<path d="M${x(mark.value)} ${TOP - 8}V${y - GROUP_GAP}" stroke="#333" stroke-dasharray="3 3"/>`,
+      `<text x="${x(mark.value)}" y="${TOP - 12}" text-anchor="middle" class="value">${escaped(mark.text)}</text>`,
+    )
+  }
+  let left = LABEL_WIDTH
+  const legend = series.map((name) => {
+    const entry = `<rect x="${left}" y="52" width="11" height="11" fill="${colour(name)}"/><text x="${left + 16}" y="62">${escaped(name)}</text>`
+    left += 32 + name.length * 7
+    return entry
+  })
+  return [
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${y + 8}" viewBox="0 0 ${WIDTH} ${y + 8}" role="img" aria-label="${escaped(title)}">`,
+    '<style>text{font:13px sans-serif;fill:#222}.value{font-size:11.5px}.title{font-size:16px;font-weight:bold}</style>',
+    '<rect width="100%" height="100%" fill="#fff"/>',
+    `<text x="16" y="24" class="title">${escaped(title)}</text>`,
+    `<text x="16" y="42">${escaped(subtitle)}</text>`,
+    ...legend,
+    ...body,
+    '</svg>',
+    '',
+  ].join('\n')
+}
