@@ -81,11 +81,14 @@ function derive(passphrase: Buffer, kdf: 'pbkdf2' | 'sha512', keyBytes: number):
   if (kdf === 'pbkdf2')
     return crypto.pbkdf2Sync(passphrase, PBKDF2_SALT, PBKDF2_ITERATIONS, keyBytes, 'sha512')
   const digest = crypto.createHash('sha512').update(passphrase).digest()
-  const key = Buffer.alloc(keyBytes)
+  const key = emptyKey(keyBytes)
   digest.copy(key)
   digest.fill(0)
   return key
 }
+
+/** Outside the JavaScript heap, whose collector moves small arrays and leaves copies that nobody can wipe. */
+const emptyKey = (keyBytes: number): Buffer => Buffer.from(new ArrayBuffer(keyBytes))
 
 /**
  * A binary key has the size of the mode. (The reference takes 16 bytes with aes-256-cbc too and then encrypts with
@@ -95,7 +98,7 @@ function binaryKey(material: Buffer, keyBytes: number, place: string): Buffer {
   if (material.length !== keyBytes) {
     throw wrongKey(place, `has ${material.length} bytes, ${modeOf(keyBytes)} needs exactly ${keyBytes}`)
   }
-  const key = Buffer.alloc(keyBytes)
+  const key = emptyKey(keyBytes)
   material.copy(key)
   return key
 }
@@ -103,7 +106,7 @@ function binaryKey(material: Buffer, keyBytes: number, place: string): Buffer {
 /** Hex digits, optionally after `0x`; they end at the first white space, and what follows it does not matter. */
 function hexKey(material: Buffer, keyBytes: number, place: string): Buffer {
   const start = material[0] === 0x30 && material[1] === 0x78 ? 2 : 0 // "0x"
-  const key = Buffer.alloc(keyBytes)
+  const key = emptyKey(keyBytes)
   const digitsNeeded = 2 * keyBytes
   let digits = 0
   // Digit by digit from the bytes: a string with the key in it could not be wiped.
