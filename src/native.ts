@@ -160,11 +160,14 @@ export interface Native {
    */
   chroot(path: string): number
   /**
-   * Thread: empties the effective, permitted, inheritable and ambient sets, and the bounding set if allowed.
-   * @returns 0; 1 if the bounding set had to stay, so that {@link setNoNewPrivileges} is called for
+   * Process, all threads, for good: empties the effective, permitted, inheritable and ambient sets but for `keep`, and
+   * the bounding set if allowed. Call it while /proc is there.
+   * @param keep numbers of capabilities
+   * @returns 0; 1 if the bounding set had to stay, so that {@link setNoNewPrivileges} is called for; -ENOENT without
+   * /proc and -ETIMEDOUT: of this thread only
    * @see capabilities(7)
    */
-  dropCapabilities(): number
+  dropCapabilities(keep: readonly number[]): number
   /** Thread, for good: set-uid and set-capability programs give nothing. @see prctl(2) PR_SET_NO_NEW_PRIVS */
   setNoNewPrivileges(): number
   /**

@@ -6,6 +6,7 @@
 
 #include <napi.h>
 
+#include "addon/capabilities.h"
 #include "addon/file_lock.h"
 #include "addon/memory.h"
 #include "addon/poller.h"
@@ -22,6 +23,7 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
   RegisterSockets(env, exports);
   RegisterFileLock(env, exports);
   RegisterProcess(env, exports);
+  RegisterCapabilities(env, exports);
   RegisterMemory(env, exports);
   RegisterSyscallFilter(env, exports);
   Poller::Register(env, exports);

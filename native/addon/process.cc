@@ -1,11 +1,9 @@
 #include "addon/process.h"
 
 #include <grp.h>
-#include <linux/capability.h>
 #include <pwd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
@@ -129,22 +127,6 @@ Napi::Value Chroot(const Napi::CallbackInfo& info) {
   return Result(info, 0);
 }
 
-// dropCapabilities() -> 0, 1 if the bounding set stays for want of CAP_SETPCAP (a set-uid program could then
-// gain capabilities: see setNoNewPrivileges), or -errno. Calling thread and its children; other threads keep
-// theirs, so switchUser() is the stronger measure.
-Napi::Value DropCapabilities(const Napi::CallbackInfo& info) {
-  bool bounding_set_stays = false;
-  for (int capability = 0; prctl(PR_CAPBSET_READ, capability) >= 0; capability++) {
-    if (prctl(PR_CAPBSET_DROP, capability) < 0) bounding_set_stays = true;
-  }
-  // A kernel without ambient capabilities has none to clear.
-  prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
-  const std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> none{};
-  if (syscall(SYS_capset, &header, none.data()) < 0) return SystemResult(info, -1);
-  return Result(info, bounding_set_stays);
-}
-
 // setNoNewPrivileges() -> 0 or -errno. Calling thread and its children, for good: no set-uid program gives
 // them anything.
 Napi::Value SetNoNewPrivileges(const Napi::CallbackInfo& info) {
@@ -178,7 +160,6 @@ void RegisterProcess(Napi::Env env, Napi::Object exports) {
   exports.Set("groupByName", Napi::Function::New<GroupByName>(env, "groupByName"));
   exports.Set("switchUser", Napi::Function::New<SwitchUser>(env, "switchUser"));
   exports.Set("chroot", Napi::Function::New<Chroot>(env, "chroot"));
-  exports.Set("dropCapabilities", Napi::Function::New<DropCapabilities>(env, "dropCapabilities"));
   exports.Set("setNoNewPrivileges", Napi::Function::New<SetNoNewPrivileges>(env, "setNoNewPrivileges"));
   exports.Set("setDumpable", Napi::Function::New<SetDumpable>(env, "setDumpable"));
   exports.Set("disableCoreDumps", Napi::Function::New<DisableCoreDumps>(env, "disableCoreDumps"));

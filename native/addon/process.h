@@ -1,4 +1,4 @@
-// Giving up privileges: user, root directory, capabilities, core dumps; and being told of the parent's death.
+// Giving up privileges: user, root directory, core dumps; and being told of the parent's death.
 // What is given up when, and what --runas means, is decided in TypeScript.
 //
 // Every function runs on the thread of the calling JavaScript environment and keeps no state. Node has more

@@ -23,6 +23,7 @@
 #include "engine/control.h"
 #include "engine/data_path.h"
 #include "engine/options.h"
+#include "engine/privileges.h"
 #include "engine/sandbox.h"
 #include "engine/storage_gate.h"
 #include "engine/tpm.h"
@@ -83,6 +84,7 @@ int run(const Options& options) {
   g_channel = &channel;
   g_log_sink = [](LogLevel level, std::string_view text) { g_channel->log_event(level, text); };
 
+  drop_privileges(options.backend);
   std::unique_ptr<Store> store = open_store(options);
   if (!store) return kExitFailure;
   NvState state(std::move(store));
@@ -97,6 +99,7 @@ int run(const Options& options) {
   Attachment attachment(channel, path, gate);
   Control control(channel, tpm, state, gate, attachment);
 
+  limit_resources();
   if (!confine_system_calls(options)) return kExitFailure;
   channel.event(wire::Event::kReady, Tpm::library_version());
   control.run();

@@ -6,7 +6,7 @@ import { SwtpmError } from '../errors.ts'
 import { loadIoctl } from '../io/ioctl.ts'
 import { type LogConfig, log } from '../log.ts'
 import { serveSocket } from '../socket/socket-front-end.ts'
-import { forbidSystemCalls } from '../supervisor/confinement.ts'
+import { confine } from '../supervisor/confinement.ts'
 import { enterBackground } from '../supervisor/daemon.ts'
 import { becomeUser, changeRoot } from '../supervisor/privileges.ts'
 import { connectServiceManager } from '../supervisor/service-manager.ts'
@@ -42,7 +42,7 @@ export async function serveSwtpm(config: SwtpmConfig): Promise<number> {
     await session.equipEngine()
     await serveFrontEnd(session, config)
     if (late && user !== undefined) becomeUser(user)
-    forbidSystemCalls(config.seccomp)
+    confine(config.seccomp)
     session.onEnd(() => serviceManager.stopping())
     session.ready()
     serviceManager.ready()

@@ -1,13 +1,40 @@
-/** What the supervisor gives up once everything is open: the `--seccomp` option, as far as it concerns this process. */
+/** What the supervisor gives up once everything is open: what is left is to decide, to answer, and to clean up. */
 import { SwtpmError } from '../errors.ts'
+import { log } from '../log.ts'
 import { check, native } from '../native.ts'
 import type { SeccompAction } from './config.ts'
 
-/** @throws SwtpmError SWTPM_ERR_SECCOMP */
-export function forbidSystemCalls(action: SeccompAction): void {
-  if (action === 'none') return
+/**
+ * What root keeps: it removes its files from directories of other users, and may have to end an engine that has become
+ * the owner of the state. @see linux/capability.h
+ */
+const CAP_DAC_OVERRIDE = 1
+const CAP_FOWNER = 3
+const CAP_KILL = 5
+
+/**
+ * For good: no core dump and no debugger of the same user, no capabilities that are not needed, no new privileges, and
+ * `--seccomp` as far as it concerns this process.
+ * @throws SwtpmError SWTPM_ERR_PRIVILEGE, SWTPM_ERR_SECCOMP
+ */
+export function confine(seccomp: SeccompAction): void {
   try {
-    check(native.forbidSystemCalls(action === 'kill'), 'install the seccomp filter')
+    check(native.setDumpable(false), 'forbid core dumps')
+    check(native.disableCoreDumps(), 'forbid core dumps')
+    check(native.setNoNewPrivileges(), 'forbid new privileges')
+  } catch (error) {
+    throw new SwtpmError('SWTPM_ERR_PRIVILEGE', `Error: ${(error as Error).message}`, { cause: error })
+  }
+  const dropped = native.dropCapabilities([CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_KILL])
+  // Another user has lost them with the change of user.
+  if (dropped < 0 && process.geteuid?.() === 0)
+    log.warn('Cannot drop the capabilities of all threads: under a new root directory this needs its /proc')
+  if (seccomp !== 'none') forbidSystemCalls(seccomp === 'kill')
+}
+
+function forbidSystemCalls(kill: boolean): void {
+  try {
+    check(native.forbidSystemCalls(kill), 'install the seccomp filter')
   } catch (error) {
     throw new SwtpmError(
       'SWTPM_ERR_SECCOMP',

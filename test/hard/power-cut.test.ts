@@ -16,8 +16,9 @@ import { RawConnection } from '../support/raw-connection.ts'
 import { type Cleanup, REFERENCE_SWTPM, startSocketTpm, temporaryDirectory } from '../support/swtpm.ts'
 import { responseCode, TPM2, TPM12, tpm12 } from '../support/tpm-commands.ts'
 import { DiskModel, type Image } from './support/disk-model.ts'
-import { type DiskRecord, DiskShim, type Fault, noDiskShim } from './support/disk-shim.ts'
+import { type DiskRecord, DiskShim, type Fault } from './support/disk-shim.ts'
 import { ask, createPrimaryEcc, NV, startEngineTpm, succeed } from './support/engine-tpm.ts'
+import { noCompiler } from './support/preload.ts'
 import { figure, scaled } from './support/scale.ts'
 
 const CHANNEL_FD = 3
@@ -312,7 +313,7 @@ async function examine(setup: Setup, recording: Recording, sample: number): Prom
   return { points, possible, different: disks.size, started: chosen.length, failures }
 }
 
-describe('power cut', { skip: noDiskShim() }, () => {
+describe('power cut', { skip: noCompiler() }, () => {
   for (const setup of setups) {
     it(setup.name, async (t) => {
       const recording = await record(t, setup, WRITES)
@@ -368,7 +369,7 @@ const noReference = existsSync(REFERENCE_SWTPM)
   ? false
   : `${REFERENCE_SWTPM} is missing: apt-get install swtpm`
 
-describe("power cut, linear file, read by Debian's swtpm", { skip: noDiskShim() || noReference }, () => {
+describe("power cut, linear file, read by Debian's swtpm", { skip: noCompiler() || noReference }, () => {
   it('starts on what is left and finds what was acknowledged', async (t) => {
     const setup = setups.find(({ name }) => name === 'TPM 2.0, linear file') as Setup
     const { records, known } = await record(t, setup, WRITES)

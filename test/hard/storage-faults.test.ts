@@ -9,8 +9,9 @@ import { describe, it } from 'node:test'
 import type { EngineClient } from '../../src/engine-client/engine-client.ts'
 import { type Cleanup, temporaryDirectory } from '../support/swtpm.ts'
 import { hex32, responseCode, TPM2, TPM12, tpm2 } from '../support/tpm-commands.ts'
-import { DiskShim, type Fault, noDiskShim } from './support/disk-shim.ts'
+import { DiskShim, type Fault } from './support/disk-shim.ts'
 import { ask, createPrimaryEcc, NV, startEngineTpm, succeed } from './support/engine-tpm.ts'
+import { noCompiler } from './support/preload.ts'
 import { figure } from './support/scale.ts'
 
 const TPM_RC_NV_UNAVAILABLE = 0x923
@@ -147,7 +148,7 @@ const PLACES: {
   ],
 }
 
-describe('a failing disk', { skip: noDiskShim() }, () => {
+describe('a failing disk', { skip: noCompiler() }, () => {
   for (const version of ['2', '1.2'] as const) {
     for (const backend of ['dir', 'linear'] as const) {
       for (const [place, fault, mayBeStored] of PLACES[backend]) {

@@ -1,9 +1,9 @@
 /** The engine with disk-shim.c preloaded: its storage operations written down, or made to fail. */
-import { execFileSync } from 'node:child_process'
-import { chmodSync, closeSync, ftruncateSync, openSync, readSync, writeFileSync, writeSync } from 'node:fs'
+import { closeSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs'
 import { constants } from 'node:os'
 import { join } from 'node:path'
-import { type Cleanup, projectRoot, temporaryDirectory } from '../../support/swtpm.ts'
+import { type Cleanup, temporaryDirectory } from '../../support/swtpm.ts'
+import { engineWith } from './preload.ts'
 
 const OPERATIONS = [
   '',
@@ -51,18 +51,6 @@ const RECORD_HEAD = 32
 const FILE_SIZE = 64 << 20
 const FOR_EVER = 0xffffffff
 
-let library: string | undefined
-
-/** @returns why there can be none, or false */
-export function noDiskShim(): string | false {
-  try {
-    execFileSync('cc', ['--version'], { stdio: 'ignore' })
-    return false
-  } catch {
-    return 'there is no C compiler: apt-get install gcc'
-  }
-}
-
 export class DiskShim {
   /** A program to be started in place of tpm-engine; see SWTPM_ENGINE. */
   readonly engine: string
@@ -70,19 +58,12 @@ export class DiskShim {
 
   constructor(t: Cleanup, { recording = false } = {}) {
     const directory = temporaryDirectory(t)
-    library ??= compile()
     const control = join(directory, 'control')
     this.#fd = openSync(control, 'w+')
     t.after(() => closeSync(this.#fd))
     ftruncateSync(this.#fd, FILE_SIZE)
     this.#putWord(8, recording ? 1 : 0)
-    this.engine = join(directory, 'engine')
-    const real = process.env.SWTPM_ENGINE || join(projectRoot, 'native/build/Release/tpm-engine')
-    writeFileSync(
-      this.engine,
-      `#!/bin/sh\nDISK_SHIM='${control}' LD_PRELOAD='${library}' exec '${real}' "$@"\n`,
-    )
-    chmodSync(this.engine, 0o755)
+    this.engine = engineWith(directory, 'disk-shim.c', { DISK_SHIM: control })
   }
 
   /** Everything recorded so far, in order. */
@@ -144,13 +125,4 @@ export class DiskShim {
     word.writeUInt32LE(value)
     writeSync(this.#fd, word, 0, 4, offset)
   }
-}
-
-/** Once for the whole test file, which the process's end removes. */
-function compile(): string {
-  const directory = temporaryDirectory({ after: (undo) => void process.on('exit', () => undo()) })
-  const target = join(directory, 'disk-shim.so')
-  const source = join(projectRoot, 'test/hard/support/disk-shim.c')
-  execFileSync('cc', ['-shared', '-fPIC', '-O2', '-o', target, source])
-  return target
 }

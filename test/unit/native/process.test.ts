@@ -95,14 +95,33 @@ test('chroot() tells what is in the way', () => {
 
 test('dropCapabilities() empties every set', { skip: withoutRoot }, () => {
   const script = `${STATUS}
-    const result = native.dropCapabilities()
+    const result = native.dropCapabilities([])
     console.log(JSON.stringify([result, ...['Inh', 'Prm', 'Eff', 'Bnd', 'Amb'].map((set) => status('Cap' + set))]))`
   assert.deepEqual(inOtherProcess(script), [0, ...Array(5).fill('0000000000000000')])
 })
 
+test('dropCapabilities() keeps what it is told to, in every thread', { skip: withoutRoot }, () => {
+  const script = `const fs = require('fs')
+    // A file operation starts the thread pool.
+    fs.readFile('/proc/self/stat', () => {
+      const result = native.dropCapabilities([1, 3])
+      const tasks = fs.readdirSync('/proc/self/task')
+      const sets = tasks.flatMap((task) => fs.readFileSync('/proc/self/task/' + task + '/status', 'utf8').match(/^Cap.*$/gm))
+      console.log(JSON.stringify([result, tasks.length > 5, [...new Set(sets)].sort()]))
+    })`
+  assert.deepEqual(inOtherProcess(script), [
+    0,
+    true,
+    [
+      ...['CapAmb:\t0000000000000000', 'CapBnd:\t0000000000000000', 'CapEff:\t000000000000000a'],
+      ...['CapInh:\t0000000000000000', 'CapPrm:\t000000000000000a'],
+    ],
+  ])
+})
+
 test('dropCapabilities() says so when the bounding set has to stay', { skip: withoutRoot }, () => {
   const script = `native.switchUser(12345, 12345, [12345])
-    console.log(native.dropCapabilities())`
+    console.log(native.dropCapabilities([]))`
   assert.equal(inOtherProcess(script), 1)
 })
 
