@@ -90,18 +90,20 @@ uint64_t LinearStore::size() const {
 }
 
 bool LinearStore::read_header() {
-  if (size() < kHeaderSizeBytes) return true;  // new
-  PackedHeader header;
-  if (!read_all(fd_, &header, sizeof(header), 0)) {
+  uint64_t present = std::min<uint64_t>(size(), kHeaderSizeBytes);
+  PackedHeader header{};
+  if (!read_all(fd_, &header, present, 0)) {
     log(LogLevel::kError, "Cannot read the linear state: %s", strerror(errno));
     return false;
   }
   bool looks_right = header.version == kVersion && le16toh(header.header_size) == kHeaderSizeBytes;
-  if (le64toh(header.magic) != kMagic) {
-    // Anything else is taken for unused space, as a volume may hold remains of its former use. But if all the
-    // rest of the header is right, this is a TPM with a damaged magic number.
-    if (!looks_right) return true;
-    log(LogLevel::kError, "Cannot use the linear state: its magic number is damaged");
+  if (present < kHeaderSizeBytes || le64toh(header.magic) != kMagic) {
+    auto* bytes = reinterpret_cast<const uint8_t*>(&header);
+    if (std::all_of(bytes, bytes + sizeof(header), [](uint8_t byte) { return byte == 0; })) return true;
+    // A volume may hold remains of its former use. But if all the rest of the header is right, this is a TPM
+    // with a damaged magic number; and a file that holds something is somebody's, or such a TPM.
+    if (device_size_ > 0 && !looks_right) return true;
+    log(LogLevel::kError, "Cannot use the linear state: it is no TPM's, or damaged");
     return false;
   }
   if (!looks_right) {
@@ -121,7 +123,11 @@ bool LinearStore::read_header() {
 bool LinearStore::check_slots() const {
   uint64_t end = size();
   for (const Slot& slot : slots_) {
-    if (slot.offset == 0) continue;
+    if (slot.offset == 0) {
+      // No blob; whoever removes one clears its sizes, too.
+      if (slot.data_size != 0 || slot.section_size != 0) return false;
+      continue;
+    }
     if (slot.offset < kHeaderSizeBytes || slot.data_size > slot.section_size) return false;
     if (slot.data_size > kMaxBlobSizeBytes || uint64_t{slot.offset} + slot.data_size > end) return false;
     for (const Slot& other : slots_) {
