@@ -14,10 +14,11 @@ const TIMEOUT_MS = 30 * 60_000
 /**
  * @param {import('../vm/kernel.mjs').Kernel} kernel
  * @param {string[]} files below build/test
- * @param {import('./run-files.mjs').RunOptions} options
+ * @param {import('./run-files.mjs').RunOptions & { guest?: Partial<import('../vm/machine.mjs').Job> }} options
+ *   `guest`: what else the machine is to be
  * @param {(record: import('./records.mjs').RunRecord) => void} emit
  */
-export async function runVmSuite(kernel, files, options, emit) {
+export async function runVmSuite(kernel, files, { guest, ...options }, emit) {
   const take = lineSplitter((line) => {
     if (line.startsWith('{')) emit(JSON.parse(line))
     else if (line.trim()) note(line)
@@ -36,6 +37,7 @@ export async function runVmSuite(kernel, files, options, emit) {
       command: [process.execPath, RUNNER, JSON.stringify({ files, options })],
       cwd: projectRoot,
       timeoutMs: TIMEOUT_MS,
+      ...guest,
       stdout: sink(),
       onUp: (bootMs) => note(`Linux ${kernel.release} is up after ${(bootMs / 1000).toFixed(1)} s`),
     })

@@ -1,0 +1,139 @@
+#!/usr/bin/env node
+// `npm run fuzz`: the fuzzers of `npm test`, for as long as one likes, from seeds that nobody has tried.
+
+import { randomInt } from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
+import path from 'node:path'
+import { parseArgs } from 'node:util'
+import { buildTests } from './build.mjs'
+import { RESULTS, SANITIZER_LOG, sanitizedEngine } from './fuzz/sanitized-engine.mjs'
+import { UserError } from './lib/command.mjs'
+import { bold, lastLines, note, runMain, say, step } from './lib/terminal.mjs'
+import { setUp } from './setup.mjs'
+import { Report } from './test/report.mjs'
+import { runFiles } from './test/run-files.mjs'
+import { filesOf } from './test/suites.mjs'
+import { runVmSuite } from './test/vm-suite.mjs'
+import { ensureKernel, KERNEL_SERIES } from './vm/kernel.mjs'
+
+const HOST = 'fuzz'
+/** Those that need a kernel with CUSE are among the tests of the virtual machine. */
+const IN_VM = ['cuse-fuzz']
+
+const USAGE = `Usage: npm run fuzz [-- OPTION… FUZZER…]
+
+FUZZER is one of control, engine-channel, options, state-files, tpm-commands and, in the virtual machine,
+${IN_VM.join(', ')}; without any: all of them. A failure says how to have its round again.
+
+  --minutes N      how long each test of a fuzzer runs (default 1)
+  --rounds N       as many rounds instead
+  --seed S         where the seeds begin (default: anywhere)
+  --sanitize       with an engine that is watched by AddressSanitizer and UndefinedBehaviorSanitizer
+  --kernel SERIES  of the virtual machine: ${KERNEL_SERIES.join(' or ')} (default ${KERNEL_SERIES[0]})
+  --help`
+
+/** How long after its time a test may still be busy with its last round, on an emulated processor too. */
+const GRACE_MS = 300_000
+
+runMain(async () => {
+  const options = parseArguments()
+  if (options.help) {
+    say(USAGE)
+    return 0
+  }
+  const { minutes, rounds, seed, sanitize, wanted } = options
+  await step('Bundle the tests', buildTests)
+  const hostFiles = filesOf(HOST, []).filter(wanted)
+  const vmFiles = filesOf('vm', []).filter((file) => IN_VM.includes(nameOf(file)) && wanted(file))
+  if (hostFiles.length + vmFiles.length === 0) throw new UserError('No such fuzzer', { hint: USAGE })
+  await setUp({
+    needs: vmFiles.length > 0 ? ['vm', 'test'] : ['test'],
+    kernels: vmFiles.length > 0 ? [options.kernel] : [],
+  })
+
+  mkdirSync(RESULTS, { recursive: true })
+  const figures = path.join(RESULTS, 'figures.json')
+  for (const file of [figures, SANITIZER_LOG]) rmSync(file, { force: true })
+  /** @type {Record<string, string>} */
+  const env = { SWTPM_SEED: String(seed), SWTPM_FIGURES: figures }
+  if (rounds === undefined) env.SWTPM_FUZZ_SECONDS = String(minutes * 60)
+  else env.SWTPM_FUZZ_ROUNDS = String(rounds)
+  if (sanitize) env.SWTPM_ENGINE = await step('Compile the engine with sanitizers', sanitizedEngine)
+
+  note(`The seeds begin at ${seed}`)
+  const report = new Report({ verbose: true })
+  const take = report.take.bind(report)
+  const running = { concurrency: 1, silenceMs: minutes * 60_000 + GRACE_MS }
+  if (hostFiles.length > 0) {
+    report.begin(HOST)
+    Object.assign(process.env, env)
+    await runFiles(hostFiles, running, take)
+  }
+  if (vmFiles.length > 0) {
+    const kernel = await ensureKernel(options.kernel)
+    report.begin(`vm (kernel ${kernel.release})`)
+    const timeoutMs = vmFiles.length * 4 * running.silenceMs
+    await runVmSuite(kernel, vmFiles, { ...running, guest: { env, shares: [RESULTS], timeoutMs } }, take)
+  }
+  const good = report.close()
+  showFigures(figures)
+  const found = sanitizerReports()
+  if (found) say(`\n${bold('The sanitizers say')}\n${found}`)
+  return good && !found ? 0 : 1
+})
+
+/** @returns {string} nothing where they have found nothing; libtpms writes to the same place */
+function sanitizerReports() {
+  const log = existsSync(SANITIZER_LOG) ? readFileSync(SANITIZER_LOG, 'utf8') : ''
+  return /Sanitizer|runtime error:/.test(log) ? lastLines(log, 100) : ''
+}
+
+/** @param {string} file */
+function showFigures(file) {
+  if (!existsSync(file)) return
+  say()
+  for (const line of readFileSync(file, 'utf8').trim().split('\n')) {
+    const { what, result } = JSON.parse(line)
+    say(`${bold(what)}: ${result}`)
+  }
+}
+
+function parseArguments() {
+  try {
+    const { values, positionals } = parseArgs({
+      allowPositionals: true,
+      options: {
+        minutes: { type: 'string', default: '1' },
+        rounds: { type: 'string' },
+        seed: { type: 'string', default: String(randomInt(2 ** 31)) },
+        sanitize: { type: 'boolean', default: false },
+        kernel: { type: 'string', default: KERNEL_SERIES[0] },
+        help: { type: 'boolean', default: false },
+      },
+    })
+    if (!KERNEL_SERIES.includes(values.kernel)) throw new Error(`Unknown kernel "${values.kernel}"`)
+    return {
+      minutes: positive('--minutes', values.minutes),
+      rounds: values.rounds === undefined ? undefined : positive('--rounds', values.rounds),
+      seed: positive('--seed', values.seed),
+      sanitize: values.sanitize,
+      kernel: values.kernel,
+      help: values.help,
+      wanted: (/** @type {string} */ file) => positionals.length === 0 || positionals.includes(nameOf(file)),
+    }
+  } catch (error) {
+    throw new UserError(error instanceof Error ? error.message : String(error), { hint: USAGE })
+  }
+}
+
+/** @param {string} option @param {string} text */
+function positive(option, text) {
+  const number = Number(text)
+  if (!(number > 0)) throw new Error(`Not a number for ${option}: "${text}"`)
+  return number
+}
+
+/** @param {string} file "fuzz/control.test.js" @returns {string} "control" */
+function nameOf(file) {
+  return path.basename(file, '.test.js')
+}
