@@ -1,17 +1,21 @@
 #!/usr/bin/env node
-// Bundles the programs (src/cli/swtpm-ioctl.ts to dist/swtpm_ioctl.js and so on) and the test files.
+// Bundles the programs (src/cli/swtpm-ioctl.ts to dist/swtpm_ioctl.main.js and so on) and the test files.
 //
-// One file for each program, because a program made of hundreds of modules takes Node twice as long to start.
+// One file for each program, because a program made of hundreds of modules takes Node twice as long to start. It is run by
+// a launcher (dist/swtpm_ioctl.js), which gives V8 what it compiled when the program was built.
 
+import { createHash } from 'node:crypto'
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { recordCodeCaches } from './lib/code-cache.mjs'
 import { UserError } from './lib/command.mjs'
 import { displayPath, projectRoot } from './lib/paths.mjs'
 import { runMain, step } from './lib/terminal.mjs'
 
 const SOURCES = path.join(projectRoot, 'src/cli')
+const LAUNCHER = path.join(projectRoot, 'src/launch.ts')
 const PROGRAMS = path.join(projectRoot, 'dist')
 const TESTS = path.join(projectRoot, 'test')
 /** Where the bundled test files are, in the tree that they have under test/. */
@@ -25,12 +29,16 @@ const SHARED = {
   format: 'cjs',
   sourcemap: 'linked',
   legalComments: 'none',
+  // The launchers read the programs byte by byte.
+  charset: 'ascii',
   logLevel: 'silent',
   absWorkingDir: projectRoot,
   // Native code is loaded from where it was built.
   external: ['ioctl', '*.node'],
   // yargs is written for ES modules and asks for its own address, which CommonJS does not have.
   define: { 'import.meta.url': '__bundleUrl' },
+  // import() of Node's own modules too: it would bring up the loader for ES modules.
+  supported: { 'dynamic-import': false },
   banner: { js: "const __bundleUrl = require('node:url').pathToFileURL(__filename).href;" },
   // Files are written by us, and only those that differ: a program that runs meanwhile never finds half a file.
   write: false,
@@ -38,12 +46,34 @@ const SHARED = {
 
 /** @returns {Promise<number>} how many files changed */
 export async function buildPrograms() {
-  const names = (await readdir(SOURCES)).filter((name) => /^swtpm(-[a-z]+)?\.ts$/.test(name))
-  const programs = names.map((name) => path.basename(name, '.ts'))
-  return bundle({
-    entryPoints: programs.map((name) => ({ in: path.join(SOURCES, `${name}.ts`), out: underscored(name) })),
+  const sources = (await readdir(SOURCES)).filter((name) => /^swtpm(-[a-z]+)?\.ts$/.test(name))
+  const programs = sources.map((source) => ({ source, name: underscored(path.basename(source, '.ts')) }))
+  let changed = await bundle({
+    entryPoints: programs.map(({ source, name }) => ({
+      in: path.join(SOURCES, source),
+      out: `${name}.main`,
+    })),
     outdir: PROGRAMS,
   })
+  const caches = new Map()
+  for (const { name } of programs) {
+    const main = `${name}.main.js`
+    const digest = createHash('sha256')
+      .update(await readFile(path.join(PROGRAMS, main)))
+      .digest('hex')
+    const cache = `${name}.${digest.slice(0, 16)}.cache`
+    caches.set(name, path.join(PROGRAMS, cache))
+    changed += await bundle({
+      entryPoints: [{ in: LAUNCHER, out: name }],
+      outdir: PROGRAMS,
+      sourcemap: false,
+      define: { PROGRAM: JSON.stringify(main), CODE_CACHE: JSON.stringify(cache) },
+      banner: {},
+    })
+  }
+  await removeOthers(caches)
+  await recordCodeCaches(process.execPath, caches)
+  return changed
 }
 
 /** @returns {Promise<number>} how many files changed */
@@ -108,6 +138,15 @@ async function filesBelow(directory) {
   const entries = await readdir(directory, { recursive: true, withFileTypes: true }).catch(() => [])
   const files = entries.filter((entry) => entry.isFile())
   return files.map((entry) => path.relative(directory, path.join(entry.parentPath ?? entry.path, entry.name)))
+}
+
+/** Caches of programs as they were before. @param {Map<string, string>} caches those of now */
+async function removeOthers(caches) {
+  const current = new Set(caches.values())
+  for (const name of await readdir(PROGRAMS)) {
+    const file = path.join(PROGRAMS, name)
+    if (name.endsWith('.cache') && !current.has(file)) await rm(file, { force: true })
+  }
 }
 
 /** A test whose source is gone must not be run any more. @param {Set<string>} current relative to BUILT_TESTS */

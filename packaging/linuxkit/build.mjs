@@ -131,7 +131,7 @@ function addSwtpm(tree, root) {
       .filter((entry) => /\.(js|json)$/.test(entry))
       .map((entry) => `${name}/${entry}`),
   )
-  const own = ['bin/swtpm', 'dist/swtpm.js', 'package.json']
+  const own = ['bin/swtpm', 'dist/swtpm.js', 'dist/swtpm.main.js', 'package.json']
   for (const name of [...own, ...ioctl, ...built, 'node_modules/ioctl/build/Release/ioctl.node']) {
     tree.program(path.join(projectRoot, name), `${root}/usr/lib/swtpm/${name}`, root)
   }

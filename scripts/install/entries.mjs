@@ -1,7 +1,9 @@
 // What is installed: every file with its contents, so that nothing is looked for after the first one has been written.
 
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { recordCodeCaches } from '../lib/code-cache.mjs'
 import { UserError } from '../lib/command.mjs'
 import { displayPath, projectRoot } from '../lib/paths.mjs'
 import { renderDocuments } from '../man.mjs'
@@ -31,6 +33,7 @@ const DATA = 0o644
 export async function entriesFor(places, { node, services }) {
   return [
     ...programs(places, node),
+    ...(await codeCaches(places, node)),
     ...nativeCode(places),
     ...packages(places),
     ...(await documents(places)),
@@ -52,7 +55,7 @@ function programs({ bin, lib }, node) {
     ),
     file(path.join(lib, 'LICENSE'), built('LICENSE')),
     ...names.flatMap((name) => [
-      file(path.join(lib, 'dist', `${name}.js`), built(`dist/${name}.js`)),
+      ...[`dist/${name}.js`, `dist/${name}.main.js`].map((each) => file(path.join(lib, each), built(each))),
       file(path.join(lib, 'bin', name), script(`require('../dist/${name}.js')`), PROGRAM),
       link(bin, name, lib),
     ]),
@@ -67,6 +70,25 @@ function programs({ bin, lib }, node) {
     ),
     link(bin, 'swtpm_cuse', lib),
   ]
+}
+
+/**
+ * Made for the Node that will run the programs, which need not be the one that they were built with.
+ *
+ * @param {import('./layout.mjs').Layout} places @param {string} node @returns {Promise<Entry[]>}
+ */
+async function codeCaches({ lib }, node) {
+  const names = readdirSync(path.join(projectRoot, 'dist')).filter((name) => name.endsWith('.cache'))
+  const work = mkdtempSync(path.join(tmpdir(), 'swtpm-install-'))
+  try {
+    const program = (/** @type {string} */ name) => name.slice(0, name.indexOf('.'))
+    await recordCodeCaches(node, new Map(names.map((name) => [program(name), path.join(work, name)])))
+    return readdirSync(work).map((name) =>
+      file(path.join(lib, 'dist', name), readFileSync(path.join(work, name))),
+    )
+  } finally {
+    rmSync(work, { recursive: true })
+  }
 }
 
 /** @param {import('./layout.mjs').Layout} places @returns {Entry[]} where src/paths.ts looks for it */

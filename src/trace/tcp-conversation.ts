@@ -2,8 +2,6 @@
  * TPM commands and responses dressed as a TCP conversation on the loopback, so that any packet analyser shows them: a
  * client with a port of its own talks to port 2321, where software TPMs listen.
  */
-import { randomInt } from 'node:crypto'
-
 const TPM_PORT = 2321
 const CLIENT_PORTS = [50_000, 55_000] as const
 const LOOPBACK = 0x7f000001
@@ -25,8 +23,8 @@ export type Direction = 'toTpm' | 'fromTpm'
 
 export class TcpConversation {
   readonly #checksums: boolean
-  readonly #clientPort = randomInt(...CLIENT_PORTS)
-  readonly #sequence = { toTpm: randomInt(2 ** 32), fromTpm: randomInt(2 ** 32) }
+  readonly #clientPort = randomFrom(...CLIENT_PORTS)
+  readonly #sequence = { toTpm: randomFrom(0, 2 ** 32), fromTpm: randomFrom(0, 2 ** 32) }
 
   /** @param checksums compute those of IP and TCP; left 0 otherwise */
   constructor(checksums: boolean) {
@@ -100,6 +98,9 @@ export class TcpConversation {
     return frame
   }
 }
+
+/** `from` … `to` - 1. Nobody is kept from guessing it; node:crypto would be felt at start-up. */
+const randomFrom = (from: number, to: number): number => from + Math.floor(Math.random() * (to - from))
 
 /** The internet checksum. @see RFC 1071 */
 function checksum(...parts: Buffer[]): number {

@@ -1,0 +1,88 @@
+// Makes the code caches that the launchers of the programs (src/launch.ts) give to V8.
+//
+// Each program is run once as it is mostly run, because a cache holds what has been compiled by its end: the functions that
+// are needed, and not those of which a start makes no use.
+
+import { copyFileSync, existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { run } from './command.mjs'
+import { projectRoot } from './paths.mjs'
+import { note } from './terminal.mjs'
+
+const RECORDER = path.join(projectRoot, 'scripts/lib/record-code-cache.cjs')
+const PATIENCE_MS = 10_000
+
+/**
+ * Makes the caches that are not there. Where that is not possible, the programs start without: somewhat later.
+ *
+ * @param {string} node the Node that will run the programs; no other takes them
+ * @param {Map<string, string>} caches program → the file to be made
+ */
+export async function recordCodeCaches(node, caches) {
+  const missing = new Map([...caches].filter(([, file]) => !isMade(file)))
+  if (missing.size === 0) return
+  const abort = new AbortController()
+  const work = mkdtempSync(path.join(tmpdir(), 'swtpm-code-cache-'))
+  /** @param {string} program @param {string[]} args */
+  const record = async (program, ...args) => {
+    const file = missing.get(program)
+    const launcher = path.join(projectRoot, 'dist', `${program}.js`)
+    if (file === undefined) return run(node, [launcher, ...args], { timeout: PATIENCE_MS })
+    // The launcher goes through V8's cache if there is a file, whatever is in it.
+    writeFileSync(file, '')
+    const scratch = path.join(work, program)
+    const env = { ...process.env, CODE_CACHE_TO: scratch }
+    const options = { env, timeout: PATIENCE_MS, signal: abort.signal }
+    try {
+      await run(node, ['--require', RECORDER, launcher, ...args], options)
+      copyFileSync(scratch, file)
+    } catch (error) {
+      rmSync(file, { force: true })
+      throw error
+    }
+  }
+  try {
+    await Promise.all([
+      recordTpm(work, record),
+      ...['swtpm_setup', 'swtpm_localca', 'swtpm_cert'].map((program) => record(program, '--version')),
+    ])
+  } catch (error) {
+    abort.abort()
+    const [reason] = String(/** @type {Error} */ (error).message).split('\n')
+    note(`No code caches, the programs start more slowly: ${reason}`)
+  } finally {
+    rmSync(work, { recursive: true, force: true })
+  }
+}
+
+/** An empty one is from a run that was broken off. @param {string} file */
+const isMade = (file) => (statSync(file, { throwIfNoEntry: false })?.size ?? 0) > 0
+
+/**
+ * Has a TPM served, and used by the tools for that.
+ *
+ * @param {string} work
+ * @param {(program: string, ...args: string[]) => Promise<unknown>} record
+ */
+async function recordTpm(work, record) {
+  const [control, data] = [path.join(work, 'control'), path.join(work, 'data')]
+  let over = false
+  const tpm = record(
+    ...['swtpm', 'socket', '--tpm2', '--tpmstate', `dir=${work}`, '--flags', 'startup-clear'],
+    ...['--ctrl', `type=unixio,path=${control}`, '--server', `type=unixio,path=${data},disconnect`],
+    ...['--pid', `file=${path.join(work, 'pid')}`],
+  ).finally(() => {
+    over = true
+  })
+  const use = async () => {
+    const deadline = performance.now() + PATIENCE_MS
+    while (!over && !existsSync(path.join(work, 'pid')) && performance.now() < deadline) await delay(10)
+    if (over) return
+    await record('swtpm_bios', '--tpm2', '--unix', data, '-n', '-cs')
+    // Ends the TPM.
+    await record('swtpm_ioctl', '--unix', control, '-s')
+  }
+  await Promise.all([tpm, use()])
+}

@@ -1,0 +1,74 @@
+/** The launchers of the programs, and the code caches that they give to V8. */
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { cpSync, mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { projectRoot } from '../../support/swtpm.ts'
+
+const PROGRAMS = ['swtpm', 'swtpm_bios', 'swtpm_cert', 'swtpm_ioctl', 'swtpm_localca', 'swtpm_setup']
+
+/** Tells on descriptor 2 whether V8 took the cache. */
+const OBSERVER = `const vm = require('node:vm')
+vm.Script = class extends vm.Script {
+  constructor(...args) {
+    super(...args)
+    process.stderr.write('rejected: ' + this.cachedDataRejected + '\\n')
+  }
+}`
+
+describe('The launcher of a program', () => {
+  let folder: string
+  let cache: string
+
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), 'swtpm-launch-'))
+    writeFileSync(join(folder, 'observer.cjs'), OBSERVER)
+    // Beside native/, where the program looks for what belongs to it.
+    cpSync(join(projectRoot, 'dist'), join(folder, 'dist'), { recursive: true })
+    const name = readdirSync(join(folder, 'dist')).find((file) => /^swtpm\.[0-9a-f]+\.cache$/.test(file))
+    assert(name !== undefined, 'the build has made no code cache for swtpm')
+    cache = join(folder, 'dist', name)
+  })
+  after(() => rmSync(folder, { recursive: true }))
+
+  const version = (...options: string[]) =>
+    spawnSync(
+      process.execPath,
+      ['-r', join(folder, 'observer.cjs'), ...options, join(folder, 'dist/swtpm.js'), 'socket', '--version'],
+      { encoding: 'utf8', env: { ...process.env, SWTPM_NATIVE: nativeAddon } },
+    )
+  const nativeAddon = join(projectRoot, 'native/build/Release/swtpm_native.node')
+
+  it('has a code cache for every program', () => {
+    const caches = readdirSync(join(projectRoot, 'dist')).filter((file) => file.endsWith('.cache'))
+    assert.deepEqual(caches.map((file) => file.split('.', 1)[0]).sort(), PROGRAMS)
+  })
+
+  it('gives V8 a cache that it takes', () => {
+    const { status, stdout, stderr } = version()
+    assert.deepEqual({ status, stderr }, { status: 0, stderr: 'rejected: false\n' })
+    assert.match(stdout, /^TPM emulator version /)
+  })
+
+  it('runs the program as a module where traces go through source maps', () => {
+    const { status, stdout, stderr } = version('--enable-source-maps')
+    assert.deepEqual({ status, stderr }, { status: 0, stderr: '' })
+    assert.match(stdout, /^TPM emulator version /)
+  })
+
+  it('runs the program all the same when V8 does not take the cache', () => {
+    truncateSync(cache, 1000)
+    const { status, stdout, stderr } = version()
+    assert.deepEqual({ status, stderr }, { status: 0, stderr: 'rejected: true\n' })
+    assert.match(stdout, /^TPM emulator version /)
+  })
+
+  it('runs the program all the same without a cache', () => {
+    rmSync(cache)
+    const { status, stdout, stderr } = version()
+    assert.deepEqual({ status, stderr }, { status: 0, stderr: '' })
+    assert.match(stdout, /^TPM emulator version /)
+  })
+})
