@@ -29,6 +29,7 @@ with plots, into docs/benchmarks. All of it takes a quarter of an hour.
                       throughput   commands per second of 1, 8 and 50 TPMs at once
                       vm           /dev/tpm0, /dev/tpmrm0, /dev/vtpm0 and the Unix socket in a virtual machine
                                    whose clock counts instructions, so that times repeat within 1 %
+  --record          measure what \`npm test\` compares with instead, and write it to test/bench/recorded.json
   --output DIR      write there instead
   --help            this
 

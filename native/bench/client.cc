@@ -9,6 +9,7 @@
 //   vary=OFFSET,SIZE   put another number into these bytes of the command each time
 //   flush=1            flush the object whose handle the response begins with, unmeasured
 //   ioctl=REQUEST,HEX  an ioctl() with this argument instead of a command
+//   pause=US           wait so long before each, unmeasured: the TPM has then gone to sleep
 //   cancel=US[,HEX]    so many microseconds after the command has been sent, cancel it: by HEX on the control
 //                      address, or without HEX by PTM_CANCEL_TPM_CMD on the device. Measured is the time from
 //                      there to the response.
@@ -34,6 +35,12 @@ int64_t now_ns() {
   return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
 }
 
+void sleep_for(int64_t ns) {
+  if (ns == 0) return;
+  timespec pause{ns / 1'000'000'000, ns % 1'000'000'000};
+  nanosleep(&pause, nullptr);
+}
+
 Bytes from_hex(const std::string& text) {
   Bytes bytes;
   for (size_t i = 0; i + 1 < text.size(); i += 2)
@@ -55,6 +62,7 @@ struct Batch {
   bool flush = false;
   unsigned long request = 0;
   Bytes argument;
+  int64_t pause_ns = 0;
   int64_t cancel_after_ns = 0;
   Bytes cancel;
 };
@@ -78,6 +86,8 @@ Batch parse(const std::string& line) {
     } else if (name == "ioctl") {
       batch.request = std::stoul(first, nullptr, 0);
       batch.argument = from_hex(second);
+    } else if (name == "pause") {
+      batch.pause_ns = std::stoll(value) * 1000;
     } else if (name == "cancel") {
       batch.cancel_after_ns = std::stoll(first) * 1000;
       batch.cancel = from_hex(second);
@@ -101,6 +111,7 @@ class Client {
     times.reserve(batch.count);
     while (times.size() < batch.count) {
       vary(batch);
+      sleep_for(batch.pause_ns);
       int64_t time = batch.request           ? one_ioctl(batch)
                      : batch.cancel_after_ns ? one_cancelled(batch)
                                              : one_command(batch);
@@ -136,8 +147,7 @@ class Client {
 
   int64_t one_cancelled(const Batch& batch) {
     tpm_->send(batch.command);
-    timespec pause{0, batch.cancel_after_ns};
-    nanosleep(&pause, nullptr);
+    sleep_for(batch.cancel_after_ns);
     int64_t start = now_ns();
     if (control_) {
       control_->send(batch.cancel);

@@ -6,7 +6,7 @@ import { BUILT_TESTS } from '../build.mjs'
 import { sourceOf } from './run-file.mjs'
 
 /** These run on this machine. */
-export const HOST_SUITES = ['unit', 'protocol', 'interop', 'hard', 'fuzz']
+export const HOST_SUITES = ['unit', 'protocol', 'interop', 'hard', 'fuzz', 'bench']
 /** These need /dev/cuse, /dev/vtpmx and root, and run in the virtual machine, on each kernel. */
 export const VM_SUITE = 'vm'
 

@@ -8,6 +8,7 @@ export interface Batch {
   readonly command?: Uint8Array
   readonly vary?: { readonly offset: number; readonly size: number }
   readonly flush?: boolean
+  readonly pauseUs?: number
   readonly ioctl?: { readonly request: number; readonly argument: Uint8Array }
   readonly cancel?: { readonly afterUs: number; readonly command?: Uint8Array }
 }
@@ -39,11 +40,12 @@ export class BenchClient {
     return new BenchClient(program)
   }
 
-  async run({ count, command, vary, flush, ioctl, cancel }: Batch): Promise<Timing> {
+  async run({ count, command, vary, flush, pauseUs, ioctl, cancel }: Batch): Promise<Timing> {
     const words = [`count=${count}`]
     if (command) words.push(`command=${hex(command)}`)
     if (vary) words.push(`vary=${vary.offset},${vary.size}`)
     if (flush) words.push('flush=1')
+    if (pauseUs) words.push(`pause=${pauseUs}`)
     if (ioctl) words.push(`ioctl=${ioctl.request},${hex(ioctl.argument)}`)
     if (cancel) words.push(`cancel=${cancel.afterUs}${cancel.command ? `,${hex(cancel.command)}` : ''}`)
     return JSON.parse(await this.#program.ask(words.join(' ')))

@@ -48,6 +48,13 @@ export const GET_RANDOM: MeasuredCommand = {
   quick: true,
 }
 
+/** So rarely that the server has gone to sleep before each. */
+export const GET_RANDOM_RARELY: MeasuredCommand = {
+  ...GET_RANDOM,
+  name: 'GetRandom, rarely',
+  batch: { ...GET_RANDOM.batch, pauseUs: 1000 },
+}
+
 export const NV_WRITE: MeasuredCommand = {
   name: 'NV_Write',
   tpm: '2',

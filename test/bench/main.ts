@@ -7,6 +7,7 @@ import { contestants } from './contestants.ts'
 import { environment } from './environment.ts'
 import { IN_GUEST, runJob } from './guest.ts'
 import { carryOut, PARTS, type Part } from './plan.ts'
+import { measureRecorded, saveRecorded } from './recorded.ts'
 import { report } from './report.ts'
 import type { Results } from './results.ts'
 
@@ -19,10 +20,12 @@ async function main(args: readonly string[]): Promise<void> {
       quick: { type: 'boolean', default: false },
       reference: { type: 'string' },
       only: { type: 'string' },
+      record: { type: 'boolean', default: false },
       output: { type: 'string', default: join(projectRoot, 'docs/benchmarks') },
     },
   })
-  const { quick, reference, only, output } = values
+  const { quick, reference, only, record, output } = values
+  if (record) return saveRecorded(await measureRecorded())
   const parts = only === undefined ? PARTS : only.split(',').map(partNamed)
   const takePart = contestants({ reference, stores: false })
   const found: Results = {

@@ -97,11 +97,13 @@ export interface PlacedOptions {
   readonly stateRoot: string
   readonly pin: boolean
   readonly reference: string | undefined
+  /** Instead of everybody. */
+  readonly only?: readonly Contestant[]
   readonly progress: (what: string) => void
 }
 
 export async function measurePlaced(options: PlacedOptions): Promise<PlacedLatency[]> {
-  const { transport, commands, rounds, place, stateRoot, pin, reference, progress } = options
+  const { transport, commands, rounds, place, stateRoot, pin, reference, only, progress } = options
   const results: PlacedLatency[] = []
   mkdirSync(stateRoot, { recursive: true })
   const directory = mkdtempSync(join(stateRoot, 'swtpm-bench-'))
@@ -111,7 +113,7 @@ export async function measurePlaced(options: PlacedOptions): Promise<PlacedLaten
       const ofThisTpm = commands.filter((command) => command.tpm === tpm)
       const found = await measureLatencies({
         ...{ transport, tpm, commands: ofThisTpm, rounds, pin, stateRoot, state, takesPart },
-        contestants: contestants({ reference, stores: true }),
+        contestants: only ?? contestants({ reference, stores: true }),
         progress: ({ name }) => progress(`${name} (TPM ${tpm}) over ${transport}`),
       })
       results.push(...found.map((result) => ({ ...result, place, fileSystem: fileSystemOf(stateRoot) })))
