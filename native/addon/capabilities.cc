@@ -18,6 +18,7 @@
 #include <cstring>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 
 #include "addon/arguments.h"
@@ -33,6 +34,8 @@ using KernelAction = std::array<unsigned char, 64>;
 
 std::mutex g_errand;
 std::atomic<uint64_t> g_keep;
+// False: too late. The supervisor may have forbidden the system calls by now.
+std::atomic<bool> g_wanted;
 
 // Calling thread. Raw system calls only: it runs in a signal handler.
 long DropOwn() {
@@ -55,7 +58,7 @@ long DropOwn() {
 
 void OnErrand(int) {
   const int saved_errno = errno;
-  DropOwn();
+  if (g_wanted.load()) DropOwn();
   errno = saved_errno;
 }
 
@@ -63,10 +66,12 @@ long KernelSigaction(int signal, const KernelAction* action, KernelAction* old) 
   return syscall(SYS_rt_sigaction, signal, action, old, _NSIG / 8);
 }
 
-// Has OnErrand() called on `kErrandSignal`, which sigaction() refuses to touch.
+// Has OnErrand() called on `kErrandSignal`, which sigaction() refuses to touch; for ever, unless every thread
+// has been there.
 class Errand {
  public:
   Errand() {
+    g_wanted.store(true);
     // How a handler comes back is the C library's secret: let it install ours on another signal, and copy
     // that.
     struct sigaction ours {};
@@ -79,12 +84,17 @@ class Errand {
     sigaction(SIGRTMAX, &other, nullptr);
     KernelSigaction(kErrandSignal, &action, &before_);
   }
-  ~Errand() { KernelSigaction(kErrandSignal, &before_, nullptr); }
+  ~Errand() {
+    g_wanted.store(false);
+    if (done_) KernelSigaction(kErrandSignal, &before_, nullptr);
+  }
+  void Done() { done_ = true; }
   Errand(const Errand&) = delete;
   Errand& operator=(const Errand&) = delete;
 
  private:
   KernelAction before_{};
+  bool done_ = false;
 };
 
 struct CloseDirectory {
@@ -111,7 +121,9 @@ int DropInOtherThreads() {
   const std::unique_ptr<DIR, CloseDirectory> directory(opendir("/proc/self/task"));
   if (!directory) return -errno;
   const auto self = std::to_string(syscall(SYS_gettid));
-  const Errand errand;
+  Errand errand;
+  // Once each: a signal that stays behind would find another handler, or the system calls forbidden.
+  std::set<int> told;
   // Threads may be started meanwhile, by some that have not followed yet.
   constexpr int rounds = 2000;
   constexpr timespec pause{0, 1'000'000};
@@ -122,9 +134,13 @@ int DropInOtherThreads() {
       if (entry->d_name[0] == '.' || self == entry->d_name) continue;
       if (!HasMore(dirfd(directory.get()), entry->d_name)) continue;
       all = false;
-      syscall(SYS_tgkill, getpid(), atoi(entry->d_name), kErrandSignal);
+      const int thread = atoi(entry->d_name);
+      if (told.insert(thread).second) syscall(SYS_tgkill, getpid(), thread, kErrandSignal);
     }
-    if (all) return 0;
+    if (all) {
+      errand.Done();
+      return 0;
+    }
     nanosleep(&pause, nullptr);
   }
   return -ETIMEDOUT;

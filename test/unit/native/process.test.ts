@@ -119,6 +119,17 @@ test('dropCapabilities() keeps what it is told to, in every thread', { skip: wit
   ])
 })
 
+test('dropCapabilities() leaves nothing to be done later', { skip: withoutRoot }, () => {
+  const script = `const crypto = require('crypto')
+    let left = 4
+    const done = () => { if (--left === 0) console.log(JSON.stringify('alive')) }
+    // Threads that are at work follow late.
+    for (let i = 0; i < 4; i++) crypto.pbkdf2('a', 'b', 20000, 32, 'sha512', done)
+    native.dropCapabilities([])
+    native.forbidSystemCalls(true)`
+  for (let i = 0; i < 5; i++) assert.equal(inOtherProcess(script), 'alive')
+})
+
 test('dropCapabilities() says so when the bounding set has to stay', { skip: withoutRoot }, () => {
   const script = `native.switchUser(12345, 12345, [12345])
     console.log(native.dropCapabilities([]))`
