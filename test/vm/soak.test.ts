@@ -1,0 +1,27 @@
+/** Does it last, on a real kernel's devices. Several TPMs at once, since the vTPM proxy's driver looks once a millisecond. */
+import { describe, it } from 'node:test'
+import { figure, scaled } from '../hard/support/scale.ts'
+import { describeSoak, soak } from '../hard/support/soak.ts'
+import { startCuseTpm } from '../support/cuse-tpm.ts'
+import { startProxyTpm } from '../support/proxy-tpm.ts'
+
+/** An emulated processor takes so many in ten minutes or so; SWTPM_SOAK sets another number. */
+const commands = Number(process.env.SWTPM_SOAK ?? scaled(2_000, 400_000))
+const ARGS = ['--tpm2', '--flags', 'startup-clear']
+
+describe('soak', () => {
+  for (const [kind, tpms, start] of [
+    ['cuse', 2, startCuseTpm],
+    ['device', 4, startProxyTpm],
+  ] as const) {
+    const name = kind === 'cuse' ? 'CUSE' : 'vTPM proxy'
+    it(`${commands} commands over ${name}`, async (t) => {
+      const started = []
+      for (let i = 0; i < tpms; i++) started.push(await start(t, ARGS))
+      const results = await Promise.all(
+        started.map(({ swtpm, path }) => soak(swtpm.pid, kind, path, commands / tpms)),
+      )
+      figure(`soak, ${name}`, describeSoak(results))
+    })
+  }
+})
