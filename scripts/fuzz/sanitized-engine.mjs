@@ -40,9 +40,10 @@ export async function sanitizedEngine(progress) {
     cwd: NATIVE,
     onLine: progress,
   })
-  // The sanitizers need system calls that the engine does not, an environment, and a place for what they say.
+  // The sanitizers need system calls that the engine does not, an environment, and a place for what they say. Signals
+  // stay what they are, so that it shows when libtpms dies.
   const start = path.join(RESULTS, 'start')
-  const options = 'detect_leaks=0:abort_on_error=0:handle_segv=1:allow_user_segv_handler=0'
+  const options = 'detect_leaks=0:abort_on_error=0:handle_segv=0:handle_sigbus=0:handle_sigfpe=0'
   writeFileSync(
     start,
     `#!/bin/sh

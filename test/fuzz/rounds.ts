@@ -33,6 +33,8 @@ export async function fuzz(short: number, round: Round): Promise<number> {
   let done = 0
   do {
     const own = seed + done
+    // For when a round kills or hangs this very process; shown only then.
+    console.log(`seed ${own}`)
     const undo: (() => unknown)[] = []
     try {
       await round(new Random(Math.imul(own, 0x9e3779b1)), { after: (action) => undo.push(action) })
