@@ -65,6 +65,8 @@ class ByteReader {
 
 class ByteWriter {
  public:
+  explicit ByteWriter(size_t expected_bytes = 0) { out_.reserve(expected_bytes); }
+
   ByteWriter& u8(uint8_t v) {
     out_.push_back(v);
     return *this;

@@ -15,7 +15,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <latch>
 #include <memory>
+#include <thread>
 
 #include "common/log.h"
 #include "engine/attachment.h"
@@ -72,8 +74,19 @@ std::unique_ptr<Store> open_store(const Options& options) {
   if (options.backend == Backend::kLinear)
     return LinearStore::open(wire::kStateFd, {options.mode, options.mode_given, options.sync});
   bool tpm2 = options.version == TpmVersion::k20;
-  return std::make_unique<DirStore>(wire::kStateFd, DirStore::Options{tpm2, options.mode, options.mode_given,
-                                                                      options.sync, options.backup});
+  return std::make_unique<DirStore>(
+      wire::kStateFd, DirStore::Options{tpm2, options.mode, options.mode_given, options.sync, options.backup,
+                                        options.journal});
+}
+
+// Before the system calls are confined, as it starts a thread; see PumpThreads.
+void rest_when_idle(NvState& state) {
+  std::latch started(1);
+  std::thread([&] {
+    started.count_down();
+    state.rest_when_idle();
+  }).detach();
+  started.wait();
 }
 
 int run(const Options& options) {
@@ -89,6 +102,7 @@ int run(const Options& options) {
   if (!store) return kExitFailure;
   NvState state(std::move(store));
   confine_files(options.backend);
+  if (options.journal) rest_when_idle(state);
   Tpm tpm(state, {options.version,
                   {options.allow_set_locality, options.reject_locality_4},
                   options.auto_shutdown,

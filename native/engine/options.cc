@@ -40,21 +40,14 @@ constexpr Choice<SeccompAction> kActions[] = {
 
 std::optional<Options> parse_options(int argc, char** argv) {
   static const option kLongOptions[] = {
-      {"tpm", required_argument, nullptr, 't'},
-      {"backend", required_argument, nullptr, 'b'},
-      {"mode", required_argument, nullptr, 'm'},
-      {"mode-given", no_argument, nullptr, 'M'},
-      {"no-sync", no_argument, nullptr, 'S'},
-      {"backup", no_argument, nullptr, 'B'},
-      {"allow-set-locality", no_argument, nullptr, 'a'},
-      {"reject-locality-4", no_argument, nullptr, 'r'},
-      {"no-auto-shutdown", no_argument, nullptr, 'A'},
-      {"log-level", required_argument, nullptr, 'l'},
-      {"log-prefix", required_argument, nullptr, 'p'},
-      {"seccomp", required_argument, nullptr, 's'},
-      {"trace", no_argument, nullptr, 'T'},
-      {"print-info", required_argument, nullptr, 'i'},
-      {nullptr, 0, nullptr, 0},
+      {"tpm", required_argument, nullptr, 't'},         {"backend", required_argument, nullptr, 'b'},
+      {"mode", required_argument, nullptr, 'm'},        {"mode-given", no_argument, nullptr, 'M'},
+      {"no-sync", no_argument, nullptr, 'S'},           {"backup", no_argument, nullptr, 'B'},
+      {"journal", no_argument, nullptr, 'J'},           {"allow-set-locality", no_argument, nullptr, 'a'},
+      {"reject-locality-4", no_argument, nullptr, 'r'}, {"no-auto-shutdown", no_argument, nullptr, 'A'},
+      {"log-level", required_argument, nullptr, 'l'},   {"log-prefix", required_argument, nullptr, 'p'},
+      {"seccomp", required_argument, nullptr, 's'},     {"trace", no_argument, nullptr, 'T'},
+      {"print-info", required_argument, nullptr, 'i'},  {nullptr, 0, nullptr, 0},
   };
   Options options;
   uint64_t number = 0;
@@ -82,6 +75,9 @@ std::optional<Options> parse_options(int argc, char** argv) {
         break;
       case 'B':
         options.backup = true;
+        break;
+      case 'J':
+        options.journal = true;
         break;
       case 'a':
         options.allow_set_locality = true;

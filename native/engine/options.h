@@ -21,6 +21,7 @@ struct Options {
   bool mode_given = false;
   bool sync = true;
   bool backup = false;
+  bool journal = false;
   bool allow_set_locality = false;
   bool reject_locality_4 = false;
   bool auto_shutdown = true;

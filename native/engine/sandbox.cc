@@ -108,6 +108,7 @@ std::vector<Rule> rules(const Options& options) {
   allow(Rule(SCMP_SYS(openat), is_state(0)), Rule(SCMP_SYS(newfstatat), is_state(0)),
         Rule(SCMP_SYS(renameat), is_state(0), is_state(2)), Rule(SCMP_SYS(unlinkat), is_state(0)));
   if (options.mode_given) allow(Rule(SCMP_SYS(fchmod)));
+  if (options.journal) allow(Rule(SCMP_SYS(pwrite64)));
   if (options.backup) allow(Rule(SCMP_SYS(linkat), is_state(0), is_state(2)));
   return allowed;
 }

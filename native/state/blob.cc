@@ -6,6 +6,9 @@ namespace swtpm {
 namespace {
 
 constexpr size_t kFieldHeaderSizeBytes = 6;
+constexpr size_t kMinVersionAt = 1;
+constexpr uint8_t kMinVersion = 1;
+constexpr uint8_t kMinVersionOfOutdated = kBlobVersion + 1;
 constexpr uint16_t kKnownFlags =
     kBlobEncrypted | kBlobMigrationEncrypted | kBlobMigrationData | kBlobFileKey256 | kBlobMigrationKey256;
 
@@ -50,10 +53,23 @@ TpmResult parse_blob_header(ByteView blob, const char* what, BlobHeader& out) {
 }
 
 Bytes make_blob(uint16_t flags, ByteView payload) {
-  ByteWriter writer;
-  writer.u8(kBlobVersion).u8(1).u16(kBlobHeaderSizeBytes).u16(flags);
+  ByteWriter writer(kBlobHeaderSizeBytes + payload.size());
+  writer.u8(kBlobVersion).u8(kMinVersion).u16(kBlobHeaderSizeBytes).u16(flags);
   writer.u32(static_cast<uint32_t>(kBlobHeaderSizeBytes + payload.size())).bytes(payload);
   return writer.take();
+}
+
+void mark_outdated(Bytes& blob) {
+  blob[kMinVersionAt] = kMinVersionOfOutdated;
+}
+
+void unmark_outdated(Bytes& blob) {
+  blob[kMinVersionAt] = kMinVersion;
+}
+
+bool is_marked_outdated(ByteView blob) {
+  return blob.size() >= kBlobHeaderSizeBytes && blob[0] == kBlobVersion &&
+         blob[kMinVersionAt] == kMinVersionOfOutdated;
 }
 
 std::optional<ByteView> find_field(ByteView payload, BlobTag tag) {
@@ -73,6 +89,7 @@ void append_field(Bytes& payload, BlobTag tag, ByteView value) {
   uint8_t header[kFieldHeaderSizeBytes];
   store_be16(header, static_cast<uint16_t>(tag));
   store_be32(header + 2, static_cast<uint32_t>(value.size()));
+  payload.reserve(payload.size() + sizeof(header) + value.size());
   payload.insert(payload.end(), header, header + sizeof(header));
   payload.insert(payload.end(), value.begin(), value.end());
 }

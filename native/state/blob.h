@@ -55,6 +55,12 @@ Bytes make_blob(uint16_t flags, ByteView payload);
 // payload ends.
 std::optional<ByteView> find_field(ByteView payload, BlobTag tag);
 
+// While a journal holds newer states than a blob, this blob says that it takes a later version than any to be
+// read: whoever does not know of the journal refuses it instead of going back in time.
+void mark_outdated(Bytes& blob);
+void unmark_outdated(Bytes& blob);
+bool is_marked_outdated(ByteView blob);
+
 void append_field(Bytes& payload, BlobTag tag, ByteView value);
 
 }  // namespace swtpm

@@ -55,7 +55,10 @@ TpmResult NvState::store_in_store(BlobType type, ByteView plain) {
   } else {
     append_field(payload, BlobTag::kData, plain);
   }
-  return store_->store(type, make_blob(flags, payload));
+  bool due = store_->rest_due().has_value();
+  TpmResult result = store_->store(type, make_blob(flags, payload));
+  if (!due && store_->rest_due()) rest_due_.notify_one();
+  return result;
 }
 
 TpmResult NvState::load(BlobType type, Bytes& plain) {
@@ -119,6 +122,8 @@ TpmResult NvState::peek(BlobType type, uint32_t& size_bytes) {
 
 TpmResult NvState::set_locked(bool locked) {
   std::lock_guard lock(mutex_);
+  // Whatever it could not do, load() will say so.
+  if (locked) store_->acquire();
   if (locked && !locked_) {
     while (!held_back_.empty()) {
       auto held = held_back_.begin();
@@ -128,8 +133,24 @@ TpmResult NvState::set_locked(bool locked) {
       held_back_.erase(held);
     }
   }
+  // The lock goes whether or not this works: the state is complete in any case.
+  TpmResult result = locked_ && !locked ? store_->release() : kTpmSuccess;
   locked_ = locked;
-  return kTpmSuccess;
+  return result;
+}
+
+void NvState::rest_when_idle() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    auto due = store_->rest_due();
+    if (!due || !locked_) {
+      rest_due_.wait(lock);
+    } else if (std::chrono::steady_clock::now() < *due) {
+      rest_due_.wait_until(lock, *due);
+    } else {
+      store_->rest();
+    }
+  }
 }
 
 void NvState::power_off() {
@@ -138,6 +159,7 @@ void NvState::power_off() {
   held_back_.clear();
   permanent_.reset();
   in_doubt_ = false;
+  if (locked_) store_->release();
 }
 
 void NvState::set_postponing(bool postponing) {

@@ -4,6 +4,7 @@
 // Every method may be called from any thread.
 #pragma once
 
+#include <condition_variable>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -49,6 +50,10 @@ class NvState {
   // The TPM has been powered off: what it wanted to store while the storage was not ours is void.
   void power_off();
 
+  // Never returns: has the store leave its files in order when nothing was stored for a while. For a thread
+  // of its own.
+  [[noreturn]] void rest_when_idle();
+
   // ---- Storage that fails. The permanent state, as the TPM has it when all is well, is kept here too, so
   // that a TPM can be set back to where it was before the command that failed;
   // docs/design/0003-failing-storage.md.
@@ -78,6 +83,7 @@ class NvState {
   void settle_locked();
 
   mutable std::mutex mutex_;
+  std::condition_variable rest_due_;  // the store has begun to ask for it
   std::unique_ptr<Store> store_;
   Keys keys_;
   bool locked_ = true;

@@ -2,6 +2,7 @@
 // their contents; headers, encryption and the rule when to store at all are nv_state's.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -63,6 +64,20 @@ class Store {
 
   // How log lines name the place of this blob.
   virtual std::string describe(BlobType type) const = 0;
+
+  // What is stored is ours alone from now on. Puts in order what another process has left when it was killed.
+  virtual TpmResult acquire() { return kTpmSuccess; }
+
+  // Leaves what is stored as any other program expects it. kTpmFail: it is complete, but only for programs
+  // like this one (logged).
+  virtual TpmResult rest() { return kTpmSuccess; }
+
+  // When rest() should be called if nothing is stored until then. Nothing: no need.
+  virtual std::optional<std::chrono::steady_clock::time_point> rest_due() const { return std::nullopt; }
+
+  // As rest(), and in any case takes nothing for granted until the next acquire(): another process may own
+  // what is stored.
+  virtual TpmResult release() { return kTpmSuccess; }
 
   // After a failed start: exchanges the permanent blob and its backup, so that a second call undoes the
   // first. kTpmRetry: there is no backup (or the store keeps none).

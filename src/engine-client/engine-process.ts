@@ -18,6 +18,8 @@ export interface EngineOptions {
   readonly modeGiven: boolean
   readonly sync: boolean
   readonly backup: boolean
+  /** Permanent states that follow one another closely go to a journal; not together with `backup`. */
+  readonly journal: boolean
   readonly allowSetLocality: boolean
   readonly rejectLocality4: boolean
   readonly autoShutdown: boolean
@@ -47,6 +49,7 @@ function engineArguments(options: EngineOptions): string[] {
   if (options.modeGiven) args.push('--mode-given')
   if (!options.sync) args.push('--no-sync')
   if (options.backup) args.push('--backup')
+  if (options.journal) args.push('--journal')
   if (options.allowSetLocality) args.push('--allow-set-locality')
   if (options.rejectLocality4) args.push('--reject-locality-4')
   if (!options.autoShutdown) args.push('--no-auto-shutdown')

@@ -61,7 +61,7 @@ export class StateLocation {
     try {
       if (this.#kind === 'dir') {
         const states = readdirSync(this.path).filter((name) =>
-          /(permall(\.bak)?|volatilestate|savestate)$/.test(name),
+          /(permall(\.bak|\.journal)?|volatilestate|savestate)$/.test(name),
         )
         for (const name of states) unlinkSync(join(this.path, name))
         return

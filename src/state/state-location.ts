@@ -17,6 +17,8 @@ export type StateLocation = {
   readonly sync: boolean
   /** Keep a copy of the last permanent state. */
   readonly backup: boolean
+  /** Keep the permanent state in a journal while it changes often. */
+  readonly journal: boolean
 } & (
   | {
       /** a directory of files */

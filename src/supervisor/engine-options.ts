@@ -24,6 +24,7 @@ export function engineOptions(
     modeGiven: state.modeGiven,
     sync: state.sync,
     backup: state.backup,
+    journal: state.journal,
     allowSetLocality,
     rejectLocality4: config.locality.rejectLocality4,
     autoShutdown: !config.flags.disableAutoShutdown,

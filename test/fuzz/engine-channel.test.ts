@@ -114,7 +114,7 @@ describe('frames of every kind on the engine channel', () => {
       const stateFd = openSync(temporaryDirectory(t), constants.O_RDONLY | constants.O_DIRECTORY)
       const { child, channelFd } = startEngine({
         ...{ tpmVersion: '2', backend: 'dir', stateFd, mode: 0o600, modeGiven: false },
-        ...{ sync: false, backup: false, autoShutdown: true, seccomp: 'kill' },
+        ...{ sync: false, backup: false, journal: random.chance(0.5), autoShutdown: true, seccomp: 'kill' },
         ...{ allowSetLocality: true, rejectLocality4: false, trace: random.chance(0.3) },
         ...{ logLevel: 1, logPrefix: '', logFd: undefined, user: undefined },
       })

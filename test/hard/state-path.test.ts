@@ -206,10 +206,17 @@ describe('two TPMs on one state', () => {
 })
 
 describe('a full disk', { skip: !root && 'mounting needs root' }, () => {
-  it('refuses what cannot be stored and goes on, by the whole of swtpm on a real file system', async (t) => {
-    const directory = mount(t, '-t', 'tmpfs', '-o', 'size=128k', 'tmpfs')
-    if (directory === undefined) return t.skip('cannot mount')
-    const { swtpm, dataPath } = await startSocketTpm(t, undefined, { directory })
+  const fill = (directory: string): string => {
+    const ballast = join(directory, 'ballast')
+    try {
+      for (;;) writeFileSync(ballast, Buffer.alloc(4096), { flag: 'a' })
+    } catch {
+      return ballast
+    }
+  }
+  const start = async (t: Cleanup, directory: string, option: string) => {
+    const args = ['--tpm2', '--flags', 'startup-clear', '--tpmstate', `dir=${directory}${option}`]
+    const { swtpm, dataPath } = await startSocketTpm(t, args, { directory })
     const data = await RawConnection.open(dataPath)
     const ask = async (command: Buffer): Promise<Buffer> => {
       for (;;) {
@@ -218,21 +225,47 @@ describe('a full disk', { skip: !root && 'mounting needs root' }, () => {
         if (responseCode(response) !== 0x922) return response
       }
     }
-    assert.equal(responseCode(await ask(TPM2.nvDefine())), 0)
-    assert.equal(responseCode(await ask(TPM2.nvWrite(Buffer.alloc(32, 1)))), 0)
-    const ballast = join(directory, 'ballast')
-    try {
-      for (;;) writeFileSync(ballast, Buffer.alloc(4096), { flag: 'a' })
-    } catch {
-      // Full.
+    const write = async (number: number): Promise<number> =>
+      responseCode(await ask(TPM2.nvWrite(Buffer.alloc(32, number))))
+    const read = async (): Promise<number | undefined> => {
+      const response = await ask(TPM2.nvRead())
+      assert.equal(responseCode(response), 0)
+      return response[16]
     }
-    assert.equal(responseCode(await ask(TPM2.nvWrite(Buffer.alloc(32, 2)))), 0x923)
-    const read = await ask(TPM2.nvRead())
-    assert.equal(responseCode(read), 0)
-    assert.equal(read[16], 1)
+    const stop = async (): Promise<void> => {
+      data.close()
+      assert.equal(await swtpm.stop(), 0)
+    }
+    return { ask, write, read, stop }
+  }
+
+  it('refuses what cannot be stored and goes on, by the whole of swtpm on a real file system', async (t) => {
+    const directory = mount(t, '-t', 'tmpfs', '-o', 'size=128k', 'tmpfs')
+    if (directory === undefined) return t.skip('cannot mount')
+    const { ask, write, read, stop } = await start(t, directory, ',journal=false')
+    assert.equal(responseCode(await ask(TPM2.nvDefine())), 0)
+    assert.equal(await write(1), 0)
+    const ballast = fill(directory)
+    assert.equal(await write(2), 0x923)
+    assert.equal(await read(), 1)
     rmSync(ballast)
-    assert.equal(responseCode(await ask(TPM2.nvWrite(Buffer.alloc(32, 2)))), 0)
-    data.close()
-    assert.equal(await swtpm.stop(), 0)
+    assert.equal(await write(2), 0)
+    await stop()
+  })
+
+  it('does not stop a journal, whose room is reserved', async (t) => {
+    const directory = mount(t, '-t', 'tmpfs', '-o', 'size=128k', 'tmpfs')
+    if (directory === undefined) return t.skip('cannot mount')
+    const first = await start(t, directory, '')
+    assert.equal(responseCode(await first.ask(TPM2.nvDefine())), 0)
+    assert.equal(await first.write(1), 0)
+    const ballast = fill(directory)
+    assert.equal(await first.write(2), 0)
+    await first.stop()
+    rmSync(ballast)
+    const second = await start(t, directory, '')
+    assert.equal(await second.read(), 2)
+    await second.stop()
+    assert.deepEqual(readdirSync(directory).sort(), ['.lock', 'tpm2-00.permall'])
   })
 })

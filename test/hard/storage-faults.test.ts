@@ -3,14 +3,14 @@
  * on, the stored state stays good, and when the disk works again so does the TPM.
  */
 import assert from 'node:assert/strict'
-import { cpSync, mkdirSync, readdirSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import type { EngineClient } from '../../src/engine-client/engine-client.ts'
 import { type Cleanup, temporaryDirectory } from '../support/swtpm.ts'
 import { hex32, responseCode, TPM2, TPM12, tpm2 } from '../support/tpm-commands.ts'
 import { DiskShim, type Fault } from './support/disk-shim.ts'
-import { ask, createPrimaryEcc, NV, startEngineTpm, succeed } from './support/engine-tpm.ts'
+import { ask, createPrimaryEcc, defineLarge, NV, startEngineTpm, succeed } from './support/engine-tpm.ts'
 import { noCompiler } from './support/preload.ts'
 import { figure } from './support/scale.ts'
 
@@ -19,7 +19,11 @@ const TPM_FAIL = 9
 const PCR = 16
 
 type Version = '1.2' | '2'
-type Backend = 'dir' | 'linear'
+/** A directory has plain files or a journal; the latter is at work once the TPM has been set up. */
+type Backend = 'dir' | 'journal' | 'linear'
+const BACKENDS = ['dir', 'journal', 'linear'] as const
+
+const JOURNAL = { '1.2': 'tpm-00.permall.journal', '2': 'tpm2-00.permall.journal' } as const
 
 interface Patient {
   readonly shim: DiskShim
@@ -29,20 +33,23 @@ interface Patient {
   readonly backend: Backend
 }
 
-const pathOf = (directory: string, backend: Backend): string =>
-  backend === 'dir' ? directory : join(directory, 'linear')
+const settingsOf = (directory: string, backend: Backend) =>
+  backend === 'linear'
+    ? ({ backend, path: join(directory, 'linear') } as const)
+    : ({ backend: 'dir', path: directory, journal: backend === 'journal' } as const)
 
 /** A TPM with number 1 in its NV index. */
 async function start(t: Cleanup, version: Version, backend: Backend): Promise<Patient> {
   const directory = join(temporaryDirectory(t), 'state')
   mkdirSync(directory)
   const shim = new DiskShim(t)
-  const settings = { tpmVersion: version, backend, path: pathOf(directory, backend) }
-  const engine = await startEngineTpm({ ...settings, program: shim.engine })
+  const settings = { tpmVersion: version, ...settingsOf(directory, backend), program: shim.engine }
+  const engine = await startEngineTpm(settings)
   t.after(() => engine.close())
   assert.equal((await engine.verb('INIT', { initFlags: 0 })).tpmResult, 0)
   const nv = NV[version]
   for (const command of [nv.startup, nv.define, nv.write(1)]) await succeed(engine, command, 'setting up')
+  assert.equal(existsSync(join(directory, JOURNAL[version])), backend === 'journal')
   return { shim, engine, directory, version, backend }
 }
 
@@ -50,7 +57,7 @@ async function start(t: Cleanup, version: Version, backend: Backend): Promise<Pa
 async function stored(t: Cleanup, { directory, version, backend }: Patient): Promise<number> {
   const copy = join(temporaryDirectory(t), 'copy')
   cpSync(directory, copy, { recursive: true })
-  const engine = await startEngineTpm({ tpmVersion: version, backend, path: pathOf(copy, backend) })
+  const engine = await startEngineTpm({ tpmVersion: version, ...settingsOf(copy, backend) })
   try {
     assert.equal((await engine.verb('INIT', { initFlags: 0 })).tpmResult, 0, 'the stored state does not load')
     await succeed(engine, NV[version].startup, 'Startup')
@@ -140,6 +147,10 @@ const PLACES: {
     ['rename', { operation: 'rename' }, false],
     ['sync of the directory', { operation: 'syncDirectory' }, true],
   ],
+  journal: [
+    ['write', { operation: 'write' }, false],
+    ['sync', { operation: 'sync' }, true],
+  ],
   linear: [
     ['write', { operation: 'write' }, false],
     ['sync of the data', { operation: 'sync' }, false],
@@ -150,7 +161,7 @@ const PLACES: {
 
 describe('a failing disk', { skip: noCompiler() }, () => {
   for (const version of ['2', '1.2'] as const) {
-    for (const backend of ['dir', 'linear'] as const) {
+    for (const backend of BACKENDS) {
       for (const [place, fault, mayBeStored] of PLACES[backend]) {
         // What TPM 1.2 does differently does not depend on the error.
         const errors = version === '2' ? ERRORS : (['EIO'] as const)
@@ -170,18 +181,14 @@ describe('a failing disk', { skip: noCompiler() }, () => {
     const patient = await start(t, '2', 'linear')
     patient.shim.breakDisk({ operation: 'truncate', error: 'ENOSPC' })
     // Large enough to need more room than the file has.
-    const define = tpm2(
-      0x12a,
-      ['40000001', '00000009 40000009 0000 00 0000', 0, 14, '01500002 000b 02040004', 0, 2048],
-      true,
-    )
+    const define = defineLarge(0x01500002)
     assert.equal(responseCode(await ask(patient.engine, define)), TPM_RC_NV_UNAVAILABLE)
     assert.equal(await stored(t, patient), 1)
     patient.shim.heal()
     await succeed(patient.engine, define, 'defining an index')
   })
 
-  for (const backend of ['dir', 'linear'] as const) {
+  for (const backend of BACKENDS) {
     it(`${backend}: short and interrupted operations are no failures`, async (t) => {
       const patient = await start(t, '2', backend)
       const { shim, engine } = patient
@@ -190,7 +197,7 @@ describe('a failing disk', { skip: noCompiler() }, () => {
       )
       shim.breakDisk(...interrupted)
       await succeed(engine, NV['2'].write(2), 'writing with interruptions')
-      assert.ok(shim.hits >= 6)
+      assert.ok(shim.hits >= (backend === 'journal' ? 3 : 6))
       shim.breakDisk({ operation: 'write', error: 100 }, { operation: 'read', error: 7 })
       await succeed(engine, NV['2'].write(3), 'writing in small pieces')
       assert.ok(shim.hits > 10)
@@ -203,7 +210,7 @@ describe('a failing disk', { skip: noCompiler() }, () => {
       const directory = temporaryDirectory(t)
       const shim = new DiskShim(t)
       const engine = await startEngineTpm({
-        ...{ backend, path: pathOf(directory, backend), program: shim.engine },
+        ...{ ...settingsOf(directory, backend), program: shim.engine },
       })
       t.after(() => engine.close())
       shim.breakDisk({ operation: 'write', error: 'ENOSPC' })

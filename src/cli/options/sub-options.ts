@@ -93,6 +93,12 @@ export const tpmstateSchema = {
     since: '0.11',
     defaultDescription: 'true',
   },
+  journal: {
+    kind: 'bool',
+    describe:
+      'Keep the permanent state in a journal beside its file while it changes often (dir only, extension).',
+    defaultDescription: 'true; false with backup',
+  },
 } as const satisfies SubOptionSchema
 
 export const keySchema = {

@@ -197,7 +197,7 @@ export const optionTable = {
     interfaces: everywhere,
     group: groups.state,
     sub: tpmstateSchema,
-    synopsis: ['dir=DIR|backend-uri=URI[,mode=MODE][,lock[=BOOL]][,backup][,fsync[=BOOL]]'],
+    synopsis: ['dir=DIR|backend-uri=URI[,mode=MODE][,lock[=BOOL]][,backup][,fsync[=BOOL]][,journal[=BOOL]]'],
     describe: 'Where the TPM keeps its state.',
   },
   key: {

@@ -34,6 +34,8 @@ export function stateOf(
     ...common,
     lock: values?.lock ?? true,
     backup: values?.backup ?? false,
+    // A backup is wanted of every state, also of those that a journal would keep from the file.
+    journal: (values?.journal ?? true) && !values?.backup,
   })
 
   if (values === undefined) {
@@ -52,7 +54,7 @@ export function stateOf(
     throw subOptionError('tpmstate', `backend-uri "${uri}" is neither dir://DIR nor file://PATH`, reason)
   }
   if (scheme === 'dir') return directory(path)
-  return { kind: 'linear', path, ...common, lock: values.lock ?? false, backup: false }
+  return { kind: 'linear', path, ...common, lock: values.lock ?? false, backup: false, journal: false }
 }
 
 /** For an interface that cannot start without. */

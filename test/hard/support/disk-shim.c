@@ -61,6 +61,7 @@ static struct control* control;
 static size_t mapped;
 static int state_is_directory;
 static uint8_t is_state_file[FDS];
+static uint8_t syncs_every_write[FDS]; /* O_DSYNC */
 
 #define REAL(type, name, ...) static type (*real_##name)(__VA_ARGS__)
 REAL(int, openat64, int, const char*, int, ...);
@@ -175,7 +176,10 @@ int openat64(int dir, const char* name, int flags, ...) {
   enum op op = flags & O_CREAT ? OP_CREATE : OP_OPEN;
   if (fails(op, NULL)) return -1;
   int fd = real_openat64(dir, name, flags, mode);
-  if (fd >= 0 && fd < FDS) is_state_file[fd] = 1;
+  if (fd >= 0 && fd < FDS) {
+    is_state_file[fd] = 1;
+    syncs_every_write[fd] = (flags & O_DSYNC) != 0;
+  }
   if (fd >= 0) record(op, dir, fd, 0, name, NULL, NULL, 0);
   return fd;
 }
@@ -198,25 +202,27 @@ ssize_t pread64(int fd, void* data, size_t size, off64_t offset) {
   return real_pread64(fd, data, size, offset);
 }
 
-static void record_write(int fd, const void* data, ssize_t done, uint64_t offset) {
+/* Returns what the call is to return: of a write with O_DSYNC, the sync is a step of its own, and may fail. */
+static ssize_t written(int fd, const void* data, ssize_t done, uint64_t offset) {
+  if (done <= 0) return done;
   struct iovec iov = {(void*)data, (size_t)done};
-  if (done > 0) record(OP_WRITE, fd, (int)done, offset, NULL, NULL, &iov, 1);
+  record(OP_WRITE, fd, (int)done, offset, NULL, NULL, &iov, 1);
+  if (fd >= FDS || !syncs_every_write[fd]) return done;
+  if (fails(OP_SYNC_FILE, NULL)) return -1;
+  record(OP_SYNC_FILE, fd, 0, 0, NULL, NULL, NULL, 0);
+  return done;
 }
 
 ssize_t write(int fd, const void* data, size_t size) {
   if (!is_state(fd)) return real_write(fd, data, size);
   if (fails(OP_WRITE, &size)) return -1;
-  ssize_t done = real_write(fd, data, size);
-  record_write(fd, data, done, UINT64_MAX);
-  return done;
+  return written(fd, data, real_write(fd, data, size), UINT64_MAX);
 }
 
 ssize_t pwrite64(int fd, const void* data, size_t size, off64_t offset) {
   if (!is_state(fd)) return real_pwrite64(fd, data, size, offset);
   if (fails(OP_WRITE, &size)) return -1;
-  ssize_t done = real_pwrite64(fd, data, size, offset);
-  record_write(fd, data, done, (uint64_t)offset);
-  return done;
+  return written(fd, data, real_pwrite64(fd, data, size, offset), (uint64_t)offset);
 }
 
 /* Recorded before it is done: from the first byte on, the client may believe it. */

@@ -2,7 +2,7 @@
 import { closeSync, constants, openSync } from 'node:fs'
 import { EngineClient } from '../../../src/engine-client/engine-client.ts'
 import type { EngineOptions } from '../../../src/engine-client/engine-process.ts'
-import { responseCode, TPM2, TPM12, tpm2, tpm12 } from '../../support/tpm-commands.ts'
+import { hex32, responseCode, TPM2, TPM12, tpm2, tpm12 } from '../../support/tpm-commands.ts'
 
 export interface EngineTpmOptions {
   readonly tpmVersion?: '1.2' | '2'
@@ -12,6 +12,8 @@ export interface EngineTpmOptions {
   readonly key?: Buffer
   readonly backup?: boolean
   readonly sync?: boolean
+  /** Of the dir backend; there is one by default, unless there is a backup. */
+  readonly journal?: boolean
   /** Instead of the tree's own. */
   readonly program?: string
 }
@@ -19,10 +21,11 @@ export interface EngineTpmOptions {
 /** The engine has said READY, and has its key. Nothing else has happened. */
 export async function startEngineTpm(options: EngineTpmOptions): Promise<EngineClient> {
   const { tpmVersion = '2', backend = 'dir', path, key, backup = false, sync = true, program } = options
+  const journal = options.journal ?? (backend === 'dir' && !backup)
   const { O_RDONLY, O_DIRECTORY, O_RDWR, O_CREAT } = constants
   const stateFd = openSync(path, backend === 'dir' ? O_RDONLY | O_DIRECTORY : O_RDWR | O_CREAT, 0o600)
   const settings: EngineOptions = {
-    ...{ tpmVersion, backend, stateFd, mode: 0o600, modeGiven: false, sync, backup },
+    ...{ tpmVersion, backend, stateFd, mode: 0o600, modeGiven: false, sync, backup, journal },
     ...{ allowSetLocality: false, rejectLocality4: false, autoShutdown: false, seccomp: 'kill' },
     ...{ logLevel: 1, logPrefix: '', trace: false, logFd: undefined, user: undefined },
   }
@@ -38,6 +41,14 @@ export async function startEngineTpm(options: EngineTpmOptions): Promise<EngineC
   if (key !== undefined) await engine.setKey('file', Buffer.from(key))
   return engine
 }
+
+/** Room in NV memory for 2048 bytes. */
+export const defineLarge = (index: number): Buffer =>
+  tpm2(
+    0x12a,
+    ['40000001', '00000009 40000009 0000 00 0000', 0, 14, hex32(index), '000b 02040004', 0, 2048],
+    true,
+  )
 
 /** 32 bytes that carry a number, and differ everywhere from those of another number. */
 export function numbered(sequence: number): Buffer {

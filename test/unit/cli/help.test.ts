@@ -49,7 +49,7 @@ test('an error shows how the option is written and where to read on', () => {
     errorText(['--tpmstate', 'dir=/d,mode=888']),
     [
       'swtpm: --tpmstate: mode "888" is not an octal number up to 0777',
-      'Usage: --tpmstate dir=DIR|backend-uri=URI[,mode=MODE][,lock[=BOOL]][,backup][,fsync[=BOOL]]',
+      'Usage: --tpmstate dir=DIR|backend-uri=URI[,mode=MODE][,lock[=BOOL]][,backup][,fsync[=BOOL]][,journal[=BOOL]]',
       "Try 'swtpm cuse --help' for more.",
       '',
     ].join('\n'),

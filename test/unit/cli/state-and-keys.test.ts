@@ -16,6 +16,10 @@ const states: [option: string, state: object][] = [
     { mode: 0o600, modeGiven: true, lock: false, sync: false, backup: true },
   ],
   ['dir=/d,fsync', { sync: true }],
+  ['dir=/d', { journal: true }],
+  ['dir=/d,journal=false', { journal: false }],
+  ['dir=/d,backup,journal', { backup: true, journal: false }],
+  ['backend-uri=file:///f,journal', { journal: false }],
   ['dir=/d,mode=0640', { mode: 0o640, modeGiven: true }],
   ['backend-uri=dir:///d/e', { kind: 'dir', path: '/d/e', lock: true }],
   ['backend-uri=dir://rel', { kind: 'dir', path: 'rel' }],
@@ -76,7 +80,10 @@ const refused: [options: string, message: string][] = [
   ['--tpmstate dir=/d,backend-uri=dir:///d', '--tpmstate: give either dir or backend-uri, not both'],
   ['--tpmstate backend-uri=/d', '--tpmstate: backend-uri "/d" is neither dir://DIR nor file://PATH'],
   ['--tpmstate backend-uri=dir://', '--tpmstate: backend-uri "dir://" is neither dir://DIR nor file://PATH'],
-  ['--tpmstate /d', '--tpmstate: "/d" is unknown; known are dir, backend-uri, mode, lock, backup, fsync'],
+  [
+    '--tpmstate /d',
+    '--tpmstate: "/d" is unknown; known are dir, backend-uri, mode, lock, backup, fsync, journal',
+  ],
   [
     '--tpmstate dir=/d --key file=/a,pwdfd=3',
     '--key: exactly one of file, fd, pwdfile and pwdfd is required, not file and pwdfd',
