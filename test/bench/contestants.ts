@@ -169,8 +169,7 @@ function freePort(): Promise<number> {
 export const ECHO: Contestant = {
   name: 'echo',
   serve({ transport, tpm, pin }) {
-    if (tpm !== '2' || transport === 'tpmrm') return undefined
-    return serveEcho(transport, pin)
+    return tpm === '2' ? serveEcho(transport, pin) : undefined
   },
 }
 
@@ -185,7 +184,8 @@ async function serveEcho(transport: Transport, pin: boolean): Promise<Served> {
   }
   const address = await addresses[transport]()
   const program = new LineProgram('bench-echo', [address], { pin })
-  const [, device] = (await program.line()).split(' ')
+  const [, node] = (await program.line()).split(' ')
+  const device = transport === 'tpmrm' ? node?.replace('tpm', 'tpmrm') : node
   if (device) await waitFor(() => existsSync(device), { what: device })
   return {
     address: device ? `device:${device}` : address,

@@ -4,8 +4,16 @@ import { once } from 'node:events'
 import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { projectRoot } from '../support/swtpm.ts'
-import { COMMANDS, cancellation, GET_RANDOM, GET_RANDOM_RARELY, NV_WRITE, verbs } from './commands.ts'
-import { OURS } from './contestants.ts'
+import {
+  COMMANDS,
+  cancellation,
+  GET_RANDOM,
+  GET_RANDOM_RARELY,
+  type MeasuredCommand,
+  NV_WRITE,
+  verbs,
+} from './commands.ts'
+import { type Contestant, OURS, type Transport } from './contestants.ts'
 import { measurePlaced } from './plan.ts'
 import type { PlacedLatency } from './results.ts'
 
@@ -48,54 +56,47 @@ export async function measureInGuest(job: GuestJob): Promise<PlacedLatency[]> {
 
 /** Inside: prints the results. */
 export async function runJob({ quick, reference, onlyRecorded }: GuestJob): Promise<void> {
-  const common = {
-    place: 'vm',
-    pin: false,
-    reference,
-    progress: (what: string) => console.error(`  · ${what}`),
-  } as const
-  const tmpfs = { ...common, stateRoot: '/tmp/tmpfs' }
+  const results: PlacedLatency[] = []
+  const measure = async (
+    transport: Transport,
+    commands: readonly MeasuredCommand[],
+    options: { stateRoot?: string; rounds?: number; only?: readonly Contestant[] } = {},
+  ): Promise<void> => {
+    results.push(
+      ...(await measurePlaced({
+        // Times repeat so well that more rounds tell nothing more.
+        ...{ transport, commands, reference, place: 'vm', pin: false, rounds: 1, stateRoot: '/tmp/tmpfs' },
+        progress: (what) => console.error(`  · ${what}`),
+        ...options,
+      })),
+    )
+  }
   if (onlyRecorded) {
-    const only = { ...tmpfs, commands: [GET_RANDOM, GET_RANDOM_RARELY], rounds: 5, only: [OURS] }
-    return print([
-      ...(await measurePlaced({ ...only, transport: 'unix' })),
-      ...(await measurePlaced({ ...only, transport: 'cuse' })),
-    ])
+    for (const transport of ['unix', 'cuse'] as const) {
+      await measure(transport, [GET_RANDOM, GET_RANDOM_RARELY], { rounds: 5, only: [OURS] })
+    }
+  } else if (quick) {
+    await measure('unix', [GET_RANDOM, NV_WRITE])
+    await measure('cuse', [GET_RANDOM, NV_WRITE])
+    await measure('tpm', [GET_RANDOM])
+  } else {
+    const short = COMMANDS.filter(({ name }) => THROUGH_THE_DRIVER.includes(name))
+    await measure('unix', COMMANDS)
+    await measure('cuse', COMMANDS)
+    await measure('cuse', verbs('ioctl'))
+    await measure('cuse', [cancellation('ioctl')], { rounds: 5 })
+    await measure('tpm', short)
+    await measure(
+      'tpmrm',
+      short.filter(({ tpm }) => tpm === '2'),
+    )
+    await measure('cuse', [NV_WRITE], { stateRoot: mountExt4() })
   }
-  // Times repeat so well that more rounds tell nothing more.
-  const rounds = 1
-  if (quick) {
-    const commands = [GET_RANDOM, NV_WRITE]
-    return print([
-      ...(await measurePlaced({ ...tmpfs, transport: 'unix', commands, rounds })),
-      ...(await measurePlaced({ ...tmpfs, transport: 'cuse', commands, rounds })),
-      ...(await measurePlaced({ ...tmpfs, transport: 'tpm', commands: [GET_RANDOM], rounds })),
-    ])
-  }
-  const commands = COMMANDS
-  const results = [
-    ...(await measurePlaced({ ...tmpfs, transport: 'unix', commands, rounds })),
-    ...(await measurePlaced({ ...tmpfs, transport: 'cuse', commands, rounds })),
-    ...(await measurePlaced({ ...tmpfs, transport: 'cuse', commands: verbs('ioctl'), rounds })),
-    ...(await measurePlaced({ ...tmpfs, transport: 'cuse', commands: [cancellation('ioctl')], rounds })),
-    ...(await measurePlaced({ ...tmpfs, transport: 'tpm', commands: COMMANDS.filter(isShort), rounds })),
-    ...(await measurePlaced({ ...tmpfs, transport: 'tpmrm', commands: COMMANDS.filter(isShort), rounds })),
-    ...(await measurePlaced({
-      ...common,
-      stateRoot: mountExt4(),
-      transport: 'cuse',
-      commands: [NV_WRITE],
-      rounds,
-    })),
-  ]
-  print(results)
+  console.log(`${MARK}${JSON.stringify(results)}`)
 }
 
-/** What the 1 ms between the driver's looks leaves anything to see of. */
-const isShort = ({ name }: { name: string }): boolean =>
-  ['GetRandom', 'PCR_Extend', 'Extend', 'NV_Write'].includes(name)
-
-const print = (results: readonly PlacedLatency[]): void => console.log(`${MARK}${JSON.stringify(results)}`)
+/** Enough where the driver's looking once a millisecond leaves little to see of the TPM. */
+const THROUGH_THE_DRIVER = ['GetRandom', 'PCR_Extend', 'Extend', 'NV_Write']
 
 /** An ext4 file system in a file in memory: what its code costs, and no disk. */
 function mountExt4(): string {

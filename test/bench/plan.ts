@@ -32,6 +32,9 @@ export interface Plan {
   readonly progress: (what: string) => void
 }
 
+/** What the cost of a disk is seen by. */
+const IN_MEMORY = '/dev/shm'
+
 type Found = Pick<Results, 'latencies' | 'systemCalls' | 'startUps' | 'memory' | 'throughput'>
 
 export async function carryOut(plan: Plan): Promise<Found> {
@@ -44,6 +47,10 @@ export async function carryOut(plan: Plan): Promise<Found> {
     if (!wants(transport)) continue
     const commands = COMMANDS.filter((command) => !quick || command.quick)
     found.latencies.push(...(await latencies(plan, transport, commands, quick ? 10 : 40)))
+  }
+  const storing = COMMANDS.filter((command) => command.stores && (!quick || command.quick))
+  if (wants('unix') && fileSystemOf(IN_MEMORY) === 'tmpfs') {
+    found.latencies.push(...(await latencies(plan, 'unix', storing, quick ? 10 : 40, IN_MEMORY)))
   }
   if (wants('verbs'))
     found.latencies.push(...(await latencies(plan, 'unix', verbs('control'), quick ? 4 : 20)))
@@ -82,9 +89,10 @@ async function latencies(
   transport: Transport,
   commands: readonly MeasuredCommand[],
   rounds: number,
+  stateRoot = tmpdir(),
 ): Promise<PlacedLatency[]> {
   return measurePlaced({
-    ...{ transport, commands, rounds, place: 'host', stateRoot: tmpdir(), pin: true },
+    ...{ transport, commands, rounds, place: 'host', stateRoot, pin: true },
     ...{ reference: plan.reference, progress: plan.progress },
   })
 }

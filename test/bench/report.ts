@@ -3,6 +3,7 @@
 import type { Measurement } from './latency.ts'
 import type { Place, PlacedLatency, Results } from './results.ts'
 import { barChart, type Chart } from './svg.ts'
+import { targets } from './targets.ts'
 
 /** File name to contents. */
 export type Report = ReadonlyMap<string, string>
@@ -76,6 +77,25 @@ function markdown(results: Results, plots: readonly string[]): string {
     `Made by \`${results.commandLine}\`; [README.md](README.md) says how to read it. Ratios are to ${baseline}, lower is better.`,
     table(['environment', ''], Object.entries(environment)),
   ]
+  const reached = targets(results).filter(({ values }) => values.length > 0)
+  if (reached.length > 0) {
+    parts.push(
+      '## Targets',
+      table(
+        ['what', 'at most', 'geometric mean', 'worst'],
+        reached.map(({ what, atMost, values }) => {
+          const mean = Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length)
+          const worst = Math.max(...values)
+          return [
+            what,
+            atMost.toFixed(2),
+            mean.toFixed(2),
+            `${worst.toFixed(2)}${worst > atMost ? ' ✗' : ' ✓'}`,
+          ]
+        }),
+      ),
+    )
+  }
   for (const { title, file, rows } of sections(results.latencies)) {
     parts.push(`## ${title}`)
     if (plots.includes(`${file}.svg`)) parts.push(`![${title}](${file}.svg)`)

@@ -7,6 +7,9 @@ import type { Contestant, SwtpmProgram } from './contestants.ts'
 import { nativeProgram } from './programs.ts'
 import { type Spread, spread } from './statistics.ts'
 
+/** Without options and certificates that the user wants loaded into every Node. */
+const NODE_AS_IT_COMES = { NODE_OPTIONS: undefined, NODE_EXTRA_CA_CERTS: undefined }
+
 export interface StartUp {
   readonly contestant: string
   /** A TPM that is made at its start, or one that has a state already. */
@@ -48,7 +51,7 @@ function startTpm({ path, env = {} }: SwtpmProgram, state: string): number {
 const time = (args: readonly string[], env: NodeJS.ProcessEnv): number =>
   Number(
     execFileSync(nativeProgram('bench-start'), args, {
-      env: { ...process.env, ...env },
+      env: { ...process.env, ...NODE_AS_IT_COMES, ...env },
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'inherit'],
     }),

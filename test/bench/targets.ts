@@ -1,0 +1,107 @@
+/** What this swtpm is meant to reach, in terms of the C program in the same run, and what it does. */
+import type { Measurement } from './latency.ts'
+import type { Place, PlacedLatency, Results } from './results.ts'
+
+export interface Target {
+  readonly what: string
+  readonly atMost: number
+  /** One value for each command that the target is about; empty when none of them was measured. */
+  readonly values: readonly number[]
+}
+
+/** Commands during which the TPM itself has next to nothing to do. */
+const SHORT = ['GetRandom', 'PCR_Read', 'PCR_Extend', 'GetCapability', 'Hash of 1 KiB', 'Extend']
+const OURS = 'ours'
+const UNSYNCED = 'ours, fsync=false'
+
+interface Where {
+  readonly place: Place
+  readonly transport: string
+  readonly fileSystem?: string
+  readonly commands: readonly string[]
+}
+
+export function targets(results: Results): Target[] {
+  const { baseline } = results
+  const rows = ({ place, transport, fileSystem, commands }: Where): PlacedLatency[] =>
+    results.latencies.filter(
+      (row) =>
+        row.place === place &&
+        row.transport === transport &&
+        (fileSystem === undefined || row.fileSystem === fileSystem) &&
+        commands.includes(row.command),
+    )
+  const times = (
+    where: Where,
+    { who = OURS, to = baseline, of = median }: { who?: string; to?: string; of?: Quantity } = {},
+  ): number[] => rows(where).flatMap((row) => quotient(row, who, to, of))
+  const short = (place: Place, transport: string): Where => ({ place, transport, commands: SHORT })
+  const nvWrite = (fileSystem: string): Where => ({
+    ...{ place: 'host', transport: 'unix', fileSystem, commands: ['NV_Write'] },
+  })
+  const cancel = (place: Place, transport: string): Where => ({
+    ...{ place, transport, commands: ['CANCEL of CreatePrimary RSA-3072'] },
+  })
+  return [
+    { what: 'short commands, Unix socket', atMost: 0.85, values: times(short('host', 'unix')) },
+    { what: 'short commands, TCP', atMost: 0.85, values: times(short('host', 'tcp')) },
+    { what: 'short commands, CUSE, instruction clock', atMost: 0.92, values: times(short('vm', 'cuse')) },
+    {
+      what: 'GetRandom, vTPM proxy, server CPU time above that of the echo server',
+      atMost: 1,
+      values: aboveEcho(rows({ ...short('vm', 'tpm'), commands: ['GetRandom'] }), baseline),
+    },
+    {
+      what: 'server CPU time of short commands, Unix socket',
+      atMost: 0.85,
+      values: times(short('host', 'unix'), { of: cpu }),
+    },
+    { what: 'NV_Write, durable, to the baseline unsynced, ext4', atMost: 1, values: times(nvWrite('ext4')) },
+    {
+      what: "NV_Write, durable, to the reference's fsync, ext4",
+      atMost: 0.4,
+      values: times(nvWrite('ext4'), { to: 'reference, fsync' }),
+    },
+    { what: 'NV_Write, both unsynced, ext4', atMost: 0.3, values: times(nvWrite('ext4'), { who: UNSYNCED }) },
+    {
+      what: 'NV_Write, both unsynced, tmpfs',
+      atMost: 0.85,
+      values: times(nvWrite('tmpfs'), { who: UNSYNCED }),
+    },
+    { what: 'CANCEL, control channel', atMost: 0.1, values: times(cancel('host', 'unix')) },
+    { what: 'CANCEL, CUSE, instruction clock', atMost: 0.1, values: times(cancel('vm', 'cuse')) },
+    { what: 'proportional memory of 50 TPMs', atMost: 1.3, values: memory(results, 50) },
+    { what: 'proportional memory of 200 TPMs', atMost: 1, values: memory(results, 200) },
+  ]
+}
+
+type Quantity = (measurement: Measurement) => number | undefined
+const median: Quantity = ({ ns }) => ns.median
+const cpu: Quantity = ({ perCommand }) => perCommand?.cpuNs
+
+function quotient(row: PlacedLatency, who: string, to: string, of: Quantity): number[] {
+  const value = (name: string): number | undefined => {
+    const found = row.measurements.find(({ contestant }) => contestant === name)
+    return found && of(found)
+  }
+  const [ours, theirs] = [value(who), value(to)]
+  return ours === undefined || theirs === undefined ? [] : [ours / theirs]
+}
+
+/** The driver looks for the response once a millisecond, so the time of a command tells nothing of the server. */
+function aboveEcho(rows: readonly PlacedLatency[], baseline: string): number[] {
+  return rows.flatMap(({ measurements }) => {
+    const [ours, theirs, echo] = [OURS, baseline, 'echo'].map(
+      (name) => measurements.find(({ contestant }) => contestant === name)?.perCommand?.cpuNs,
+    )
+    if (ours === undefined || theirs === undefined || echo === undefined) return []
+    return [(ours - echo) / (theirs - echo)]
+  })
+}
+
+function memory({ memory, baseline }: Results, tpms: number): number[] {
+  const [ours, theirs] = [OURS, baseline].map(
+    (name) => memory.find((one) => one.contestant === name && one.tpms === tpms)?.bytes.proportional,
+  )
+  return ours === undefined || theirs === undefined ? [] : [ours / theirs]
+}
