@@ -95,13 +95,13 @@ async function tryState(kind: Kind, files: Files, t: Cleanup): Promise<boolean> 
   return tpmResult === 0
 }
 
-/** Whether anything says that there is a permanent state: a linear file without a header is a new one. */
+/** Whether anything says that there is a permanent state: without its slot, a linear file has none. */
 function existed(kind: Kind, files: Files): boolean {
   if (kind.backend === 'dir') return files.has(permanentName(kind))
   return (
     files
       .get('linear')
-      ?.subarray(0, LINEAR_HEADER_BYTES)
+      ?.subarray(12, 24)
       .some((byte) => byte !== 0) ?? false
   )
 }
