@@ -10,6 +10,7 @@ import { RESULTS, SANITIZER_LOG, sanitizedEngine } from './fuzz/sanitized-engine
 import { UserError } from './lib/command.mjs'
 import { bold, lastLines, note, runMain, say, step } from './lib/terminal.mjs'
 import { setUp } from './setup.mjs'
+import { readFigures } from './test/figures.mjs'
 import { Report } from './test/report.mjs'
 import { runFiles } from './test/run-files.mjs'
 import { filesOf } from './test/suites.mjs'
@@ -76,7 +77,8 @@ runMain(async () => {
     await runVmSuite(kernel, vmFiles, { ...running, guest: { env, shares: [RESULTS], timeoutMs } }, take)
   }
   const good = report.close()
-  showFigures(figures)
+  say()
+  for (const { what, result } of readFigures(figures)) say(`${bold(what)}: ${result}`)
   const found = sanitizerReports()
   if (found) say(`\n${bold('The sanitizers say')}\n${found}`)
   return good && !found ? 0 : 1
@@ -86,16 +88,6 @@ runMain(async () => {
 function sanitizerReports() {
   const log = existsSync(SANITIZER_LOG) ? readFileSync(SANITIZER_LOG, 'utf8') : ''
   return /Sanitizer|runtime error:/.test(log) ? lastLines(log, 100) : ''
-}
-
-/** @param {string} file */
-function showFigures(file) {
-  if (!existsSync(file)) return
-  say()
-  for (const line of readFileSync(file, 'utf8').trim().split('\n')) {
-    const { what, result } = JSON.parse(line)
-    say(`${bold(what)}: ${result}`)
-  }
 }
 
 function parseArguments() {

@@ -119,6 +119,7 @@ int run(const Options& options) {
   control.run();
 
   tpm.stop_at_exit();
+  state.wipe_keys();
   // Pump threads may still block on a client; they own nothing that would have to be put in order.
   _exit(0);
 }

@@ -119,10 +119,12 @@ void drop_privileges(Backend backend) {
       had.apply();
       if (!become_owner_of_state(files)) {
         kept = had.permitted & bit(CAP_DAC_OVERRIDE);
-        log(LogLevel::kWarning,
-            "The engine keeps CAP_DAC_OVERRIDE: neither user %u nor the owner of the state directory may use "
-            "everything in it",
-            static_cast<unsigned>(geteuid()));
+        if (kept)
+          log(LogLevel::kWarning,
+              "The engine keeps CAP_DAC_OVERRIDE: neither user %u nor the state directory's owner may use "
+              "all "
+              "of it",
+              static_cast<unsigned>(geteuid()));
       }
     }
   }

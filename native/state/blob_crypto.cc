@@ -117,6 +117,10 @@ Keys::Keys() {
 }
 
 Keys::~Keys() {
+  wipe();
+}
+
+void Keys::wipe() {
   OPENSSL_cleanse(page_, 2 * sizeof(Key));
 }
 

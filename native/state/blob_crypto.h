@@ -36,6 +36,7 @@ class Keys {
   ~Keys();
   Keys(const Keys&) = delete;
   Keys& operator=(const Keys&) = delete;
+  void wipe();
 
   Key& file() { return page_[0]; }
   Key& migration() { return page_[1]; }

@@ -13,6 +13,11 @@ TpmResult NvState::set_key(KeySlot slot, ByteView key) {
   return target.set(key) ? kTpmSuccess : kTpmBadKeyProperty;
 }
 
+void NvState::wipe_keys() {
+  std::lock_guard lock(mutex_);
+  keys_.wipe();
+}
+
 bool NvState::has_key(KeySlot slot) const {
   std::lock_guard lock(mutex_);
   return slot == KeySlot::kFile ? keys_.file().present() : keys_.migration().present();

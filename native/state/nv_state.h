@@ -26,6 +26,8 @@ class NvState {
   // kTpmBadKeyProperty: not 16 or 32 bytes.
   TpmResult set_key(KeySlot slot, ByteView key);
   bool has_key(KeySlot slot) const;
+  // For the end of a process that runs no destructors; nothing can be stored or loaded afterwards.
+  void wipe_keys();
 
   // The plain content of a blob. kTpmRetry: there is none. Any other error: it exists but cannot be used
   // (logged).
