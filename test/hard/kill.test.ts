@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Random } from '../fuzz/random.ts'
+import { alive } from '../support/processes.ts'
 import { RawConnection } from '../support/raw-connection.ts'
 import { type Cleanup, Swtpm, startSocketTpm, temporaryDirectory } from '../support/swtpm.ts'
 import { responseCode } from '../support/tpm-commands.ts'
@@ -88,7 +89,7 @@ class Victim {
         { what: 'the connection' },
       )
       if (connection instanceof RawConnection) {
-        const work = this.#work(connection, early)
+        const work = this.#work(connection, early, swtpm.pid)
         if (!early) setTimeout(() => strike(swtpm.pid), random.below(60))
         await work
         connection.close()
@@ -126,21 +127,25 @@ class Victim {
     return undefined
   }
 
-  /** @returns false when the TPM has been switched off, because its supervisor is gone */
-  async #done(connection: RawConnection, command: Buffer): Promise<boolean> {
-    const code = responseCode(await ask(connection, command))
-    if (code === TPM_RC_FAILURE) return false
-    assert.equal(code, 0)
-    return true
+  /** @returns undefined when the TPM has been switched off, because its supervisor is gone */
+  async #ask(connection: RawConnection, supervisor: number, command: Buffer): Promise<Buffer | undefined> {
+    const response = await ask(connection, command)
+    if (responseCode(response) !== TPM_RC_FAILURE) return response
+    assert.ok(!alive(supervisor), `start ${this.starts}: the TPM has failed`)
+    return undefined
   }
 
   /** Until the connection ends. */
-  async #work(connection: RawConnection, early: boolean): Promise<void> {
+  async #work(connection: RawConnection, early: boolean, supervisor: number): Promise<void> {
+    const done = async (command: Buffer): Promise<boolean> => {
+      const response = await this.#ask(connection, supervisor, command)
+      if (response !== undefined) assert.equal(responseCode(response), 0)
+      return response !== undefined
+    }
     try {
-      const answer = await ask(connection, nv.read)
-      // Switched off already; a TPM that is so for another reason does not end, and is found out by that.
-      if (responseCode(answer) === TPM_RC_FAILURE) return
-      const seen = nv.sequence(answer)
+      const first = await this.#ask(connection, supervisor, nv.read)
+      if (first === undefined) return
+      const seen = nv.sequence(first)
       assert.ok(
         seen >= this.acknowledged && seen <= this.sent,
         `start ${this.starts}: write ${seen} is there; ${this.acknowledged} was acknowledged, ${this.sent} sent`,
@@ -148,12 +153,12 @@ class Victim {
       this.acknowledged = this.sent = seen
       if (seen < 0) {
         this.sent = 0
-        if (!(await this.#done(connection, nv.define))) return
+        if (!(await done(nv.define))) return
         this.acknowledged = 0
       }
       for (;;) {
         this.sent = this.acknowledged + 1
-        if (!(await this.#done(connection, nv.write(this.sent)))) return
+        if (!(await done(nv.write(this.sent)))) return
         this.acknowledged = this.sent
         this.writes++
         if (early && this.writes % 8 === 0) await delay(1)
