@@ -59,6 +59,12 @@ export interface Native {
   /** @returns 1, 0 or -errno */
   isNonBlocking(fd: number): number
 
+  /**
+   * Memory of a fixed size without a name, to be mapped by whoever is given the descriptor, which is close-on-exec.
+   * @see memfd_create(2)
+   */
+  sharedMemory(bytes: number): number
+
   // ---- sockets: addon/sockets.cc
 
   /**

@@ -1,5 +1,6 @@
 #include "addon/memory.h"
 
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -7,6 +8,7 @@
 #include <cstring>
 
 #include "addon/arguments.h"
+#include "common/unique_fd.h"
 
 namespace swtpm::addon {
 namespace {
@@ -37,10 +39,20 @@ Napi::Value LockPages(const Napi::CallbackInfo& info) {
   return Result(info, dump_result < 0 ? -dump_error : 0);
 }
 
+// sharedMemory(bytes) -> fd or -errno. Sealed: nobody can take the memory away from under those who map it.
+Napi::Value SharedMemory(const Napi::CallbackInfo& info) {
+  UniqueFd memory(memfd_create("swtpm", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (memory.get() < 0 || ftruncate(memory.get(), IntArgument(info, 0)) < 0) return SystemResult(info, -1);
+  if (fcntl(memory.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+    return SystemResult(info, -1);
+  return Result(info, memory.release());
+}
+
 }  // namespace
 
 void RegisterMemory(Napi::Env env, Napi::Object exports) {
   exports.Set("wipe", Napi::Function::New<Wipe>(env, "wipe"));
+  exports.Set("sharedMemory", Napi::Function::New<SharedMemory>(env, "sharedMemory"));
   exports.Set("lockPages", Napi::Function::New<LockPages>(env, "lockPages"));
 }
 

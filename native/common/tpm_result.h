@@ -31,6 +31,7 @@ inline constexpr TpmResult kTpmRcInitialize = 0x100;
 inline constexpr TpmResult kTpmRcFailure = 0x101;
 inline constexpr TpmResult kTpmRcLocality = 0x107;
 inline constexpr TpmResult kTpmRcCommandSize = 0x142;
+inline constexpr TpmResult kTpmRcCanceled = 0x909;
 inline constexpr TpmResult kTpmRcNvUnavailable = 0x923;
 
 }  // namespace swtpm

@@ -17,22 +17,23 @@ void make_blocking(int fd) {
 
 }  // namespace
 
-TpmResult Attachment::attach(uint32_t kind, uint32_t flags, UniqueFd fd) {
+TpmResult Attachment::attach(uint32_t kind, uint32_t flags, UniqueFd fd, UniqueFd client) {
   if (!fd) return kTpmIoError;
   std::lock_guard lock(mutex_);
   if (loop_) return kTpmIoError;
   make_blocking(fd.get());
+  if (!(flags & wire::kAttachContinue)) desk_.clear();
 
   std::shared_ptr<Loop> loop;
   switch (static_cast<wire::AttachKind>(kind)) {
     case wire::AttachKind::kStream:
     case wire::AttachKind::kListener:
     case wire::AttachKind::kChardev:
-      loop = std::make_shared<StreamLoop>(static_cast<wire::AttachKind>(kind), flags, std::move(fd), channel_,
-                                          path_);
+      loop = std::make_shared<StreamLoop>(static_cast<wire::AttachKind>(kind), flags, std::move(fd),
+                                          std::move(client), channel_, path_, desk_);
       break;
     case wire::AttachKind::kCuse:
-      loop = std::make_shared<CuseLoop>(flags, std::move(fd), channel_, path_);
+      loop = std::make_shared<CuseLoop>(flags, std::move(fd), channel_, path_, desk_);
       break;
     default:
       return kTpmBadParameter;
@@ -57,19 +58,28 @@ void Attachment::serve(const std::shared_ptr<Loop>& loop) {
 }
 
 TpmResult Attachment::detach() {
+  end(Loop::Stop::kNow);
+  return kTpmSuccess;
+}
+
+UniqueFd Attachment::hand_over() {
+  return end(Loop::Stop::kBetweenMessages);
+}
+
+UniqueFd Attachment::end(Loop::Stop how) {
   std::shared_ptr<Loop> loop;
   {
     std::lock_guard lock(mutex_);
-    if (!loop_) return kTpmSuccess;
+    if (!loop_) return UniqueFd();
     loop = loop_;
-    loop->request_stop();
+    loop->request_stop(how);
   }
   gate_.turn_away();
   threads_.interrupt_until_idle();
   std::lock_guard lock(mutex_);
   loop->close();
   loop_.reset();
-  return kTpmSuccess;
+  return loop->take_client();
 }
 
 void Attachment::set_route(wire::Route route) {

@@ -9,6 +9,7 @@
 #include "common/unique_fd.h"
 #include "engine/channel.h"
 #include "engine/data_path.h"
+#include "engine/heritage.h"
 #include "engine/loop.h"
 #include "engine/pump_threads.h"
 
@@ -16,24 +17,31 @@ namespace swtpm {
 
 class Attachment {
  public:
-  Attachment(Channel& channel, DataPath& path, StorageGate& gate)
-      : channel_(channel), path_(path), gate_(gate) {}
+  Attachment(Channel& channel, DataPath& path, StorageGate& gate, Desk& desk)
+      : channel_(channel), path_(path), gate_(gate), desk_(desk) {}
 
   // kTpmIoError: one is attached already, or there is no fd. kTpmBadParameter: unknown kind.
-  TpmResult attach(uint32_t kind, uint32_t flags, UniqueFd fd);
+  // client: what take_client() of another engine's loop had.
+  TpmResult attach(uint32_t kind, uint32_t flags, UniqueFd fd, UniqueFd client);
 
   // Returns when nothing serves the descriptor any more and our copy is closed. Nothing attached is no error.
   TpmResult detach();
+
+  // As detach(), but between two messages, and without a loss: unread responses stay on the desk, and a
+  // client that was accepted here is handed out.
+  UniqueFd hand_over();
 
   // Of what is attached; every attached descriptor begins with the native route.
   void set_route(wire::Route route);
 
  private:
   void serve(const std::shared_ptr<Loop>& loop);
+  UniqueFd end(Loop::Stop how);
 
   Channel& channel_;
   DataPath& path_;
   StorageGate& gate_;
+  Desk& desk_;
   std::mutex mutex_;
   std::shared_ptr<Loop> loop_;
   size_t threads_left_ = 0;

@@ -6,11 +6,12 @@
 
 namespace swtpm {
 
-bool Channel::receive(uint8_t* data, size_t size, UniqueFd* fd) {
+bool Channel::receive(uint8_t* data, size_t size, std::span<UniqueFd> fds) {
   size_t have = 0;
+  size_t next_fd = 0;
   while (have < size) {
     iovec iov{data + have, size - have};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+    alignas(cmsghdr) char control[CMSG_SPACE(wire::kMaxFrameFds * sizeof(int))];
     msghdr message{};
     message.msg_iov = &iov;
     message.msg_iovlen = 1;
@@ -22,10 +23,12 @@ bool Channel::receive(uint8_t* data, size_t size, UniqueFd* fd) {
     have += static_cast<size_t>(n);
     for (cmsghdr* header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header)) {
       if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
-      int received;
-      memcpy(&received, CMSG_DATA(header), sizeof(received));
-      UniqueFd owned(received);  // closed here unless somebody wants it
-      if (fd) *fd = std::move(owned);
+      for (size_t i = 0; i < (header->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++) {
+        int received;
+        memcpy(&received, CMSG_DATA(header) + i * sizeof(int), sizeof(received));
+        UniqueFd owned(received);  // closed here unless somebody wants it
+        if (next_fd < fds.size()) fds[next_fd++] = std::move(owned);
+      }
     }
   }
   return true;
@@ -33,8 +36,8 @@ bool Channel::receive(uint8_t* data, size_t size, UniqueFd* fd) {
 
 bool Channel::read(Frame& frame) {
   uint8_t header[wire::kFrameHeaderSizeBytes];
-  frame.fd.reset();
-  if (!receive(header, sizeof(header), &frame.fd)) return false;
+  for (UniqueFd& fd : frame.fds) fd.reset();
+  if (!receive(header, sizeof(header), frame.fds)) return false;
   uint32_t length = load_be32(header);
   frame.kind = static_cast<wire::FrameKind>(load_be32(header + 4));
   frame.id = load_be32(header + 8);
@@ -43,10 +46,10 @@ bool Channel::read(Frame& frame) {
     return false;
   }
   frame.body.resize(length);
-  return receive(frame.body.data(), length, nullptr);
+  return receive(frame.body.data(), length, {});
 }
 
-void Channel::send(wire::FrameKind kind, uint32_t id, ByteView head, ByteView body) {
+void Channel::send(wire::FrameKind kind, uint32_t id, ByteView head, ByteView body, int fd) {
   uint8_t header[wire::kFrameHeaderSizeBytes];
   store_be32(header, static_cast<uint32_t>(head.size() + body.size()));
   store_be32(header + 4, static_cast<uint32_t>(kind));
@@ -56,12 +59,27 @@ void Channel::send(wire::FrameKind kind, uint32_t id, ByteView head, ByteView bo
                  {const_cast<uint8_t*>(body.data()), body.size()}};
   iovec* next = iov;
   iovec* end = iov + 3;
+  msghdr message{};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+  if (fd >= 0) {
+    message.msg_control = control;
+    message.msg_controllen = sizeof(control);
+    cmsghdr* rights = CMSG_FIRSTHDR(&message);
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(rights), &fd, sizeof(fd));
+  }
 
   std::lock_guard lock(write_mutex_);
   while (next != end) {
-    ssize_t n = ::writev(fd_, next, static_cast<int>(end - next));
+    message.msg_iov = next;
+    message.msg_iovlen = static_cast<size_t>(end - next);
+    ssize_t n = ::sendmsg(fd_, &message, MSG_NOSIGNAL);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return;
+    message.msg_control = nullptr;  // has gone with the first byte
+    message.msg_controllen = 0;
     size_t written = static_cast<size_t>(n);
     while (next != end && written >= next->iov_len) written -= next++->iov_len;
     if (next != end) {

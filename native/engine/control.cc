@@ -45,10 +45,13 @@ const Control::Verb Control::kVerbs[] = {
     {wire::Code::kSetStorage, When::kAnyTime, Thread::kUrgent, 4, 4, &Control::set_storage},
     {wire::Code::kSetProfile, When::kStopped, Thread::kVerb, 4, kMaxProfileBytes, &Control::set_profile},
     {wire::Code::kPeekState, When::kAnyTime, Thread::kVerb, 4, 4, &Control::peek_state},
+    {wire::Code::kResume, When::kAnyTime, Thread::kVerb, 0, 0, &Control::resume},
+    {wire::Code::kHandOver, When::kAnyTime, Thread::kVerb, 0, 0, &Control::hand_over},
 };
 
-Control::Control(Channel& channel, Tpm& tpm, NvState& state, StorageGate& gate, Attachment& attachment)
-    : channel_(channel), tpm_(tpm), state_(state), gate_(gate), attachment_(attachment) {
+Control::Control(Channel& channel, Tpm& tpm, NvState& state, Heritage& heritage, StorageGate& gate,
+                 Attachment& attachment)
+    : channel_(channel), tpm_(tpm), state_(state), heritage_(heritage), gate_(gate), attachment_(attachment) {
   std::latch started(1);  // see PumpThreads
   std::thread([&] {
     started.count_down();
@@ -103,7 +106,7 @@ void Control::verb_thread() {
 
 void Control::execute(Frame& frame) {
   Bytes reply = answer(frame);
-  channel_.reply(frame.id, reply);
+  channel_.reply(frame.id, reply, frame.reply_fd.get());
 }
 
 Bytes Control::answer(Frame& frame) {
@@ -114,59 +117,59 @@ Bytes Control::answer(Frame& frame) {
   if (verb->when == When::kStopped && tpm_.running()) return result(kTpmBadOrdinal);
   Bytes reply = body.remaining() < verb->min_body || body.remaining() > verb->max_body
                     ? result(kTpmBadParameter)
-                    : (this->*verb->handler)(body, frame.fd);
+                    : (this->*verb->handler)(body, frame);
   if (verb->code == wire::Code::kSetKey) OPENSSL_cleanse(frame.body.data(), frame.body.size());
   return reply;
 }
 
-Bytes Control::init(ByteReader& body, UniqueFd&) {
+Bytes Control::init(ByteReader& body, Frame&) {
   gate_.turn_away();
   return result(tpm_.init(body.u32()));
 }
 
 // STOP and SHUTDOWN alike: the end of the process comes with the end of the channel.
-Bytes Control::stop(ByteReader&, UniqueFd&) {
+Bytes Control::stop(ByteReader&, Frame&) {
   gate_.turn_away();
   return result(tpm_.stop());
 }
 
-Bytes Control::get_established(ByteReader&, UniqueFd&) {
+Bytes Control::get_established(ByteReader&, Frame&) {
   uint8_t bit = 0;
   if (TpmResult error = tpm_.get_established(bit)) return result(error);
   return ByteWriter().u32(kTpmSuccess).u8(bit).u8(0).u16(0).take();
 }
 
-Bytes Control::set_locality(ByteReader& body, UniqueFd&) {
+Bytes Control::set_locality(ByteReader& body, Frame&) {
   return result(tpm_.set_locality(body.u8()));
 }
 
-Bytes Control::hash_start(ByteReader&, UniqueFd&) {
+Bytes Control::hash_start(ByteReader&, Frame&) {
   return result(tpm_.hash_start());
 }
 
-Bytes Control::hash_data(ByteReader& body, UniqueFd&) {
+Bytes Control::hash_data(ByteReader& body, Frame&) {
   uint32_t length = body.u32();
   if (length != body.remaining()) return result(kTpmBadParameter);
   return result(tpm_.hash_data(body.bytes(length)));
 }
 
-Bytes Control::hash_end(ByteReader&, UniqueFd&) {
+Bytes Control::hash_end(ByteReader&, Frame&) {
   return result(tpm_.hash_end());
 }
 
-Bytes Control::cancel(ByteReader&, UniqueFd&) {
+Bytes Control::cancel(ByteReader&, Frame&) {
   return result(tpm_.cancel());
 }
 
-Bytes Control::store_volatile(ByteReader&, UniqueFd&) {
+Bytes Control::store_volatile(ByteReader&, Frame&) {
   return result(tpm_.store_volatile());
 }
 
-Bytes Control::reset_established(ByteReader& body, UniqueFd&) {
+Bytes Control::reset_established(ByteReader& body, Frame&) {
   return result(tpm_.reset_established(body.u8()));
 }
 
-Bytes Control::get_stateblob(ByteReader& body, UniqueFd&) {
+Bytes Control::get_stateblob(ByteReader& body, Frame&) {
   uint32_t flags = body.u32();
   uint32_t type = body.u32();
   uint32_t offset = body.u32();
@@ -180,7 +183,7 @@ Bytes Control::get_stateblob(ByteReader& body, UniqueFd&) {
   return reply.u32(static_cast<uint32_t>(rest.size())).bytes(rest).take();
 }
 
-Bytes Control::set_stateblob(ByteReader& body, UniqueFd&) {
+Bytes Control::set_stateblob(ByteReader& body, Frame&) {
   uint32_t flags = body.u32();
   uint32_t type = body.u32();
   uint32_t length = body.u32();
@@ -188,20 +191,20 @@ Bytes Control::set_stateblob(ByteReader& body, UniqueFd&) {
   return result(tpm_.set_state_blob(type, flags & wire::kStateEncrypted, body.bytes(length)));
 }
 
-Bytes Control::get_config(ByteReader&, UniqueFd&) {
+Bytes Control::get_config(ByteReader&, Frame&) {
   uint32_t flags = 0;
   if (state_.has_key(NvState::KeySlot::kFile)) flags |= wire::kConfigFileKey;
   if (state_.has_key(NvState::KeySlot::kMigration)) flags |= wire::kConfigMigrationKey;
   return ByteWriter().u32(kTpmSuccess).u32(flags).take();
 }
 
-Bytes Control::set_buffersize(ByteReader& body, UniqueFd&) {
+Bytes Control::set_buffersize(ByteReader& body, Frame&) {
   Tpm::BufferSizes sizes{};
   if (TpmResult error = tpm_.set_buffer_size(body.u32(), sizes)) return result(error);
   return ByteWriter().u32(kTpmSuccess).u32(sizes.current).u32(sizes.min).u32(sizes.max).take();
 }
 
-Bytes Control::get_info(ByteReader& body, UniqueFd&) {
+Bytes Control::get_info(ByteReader& body, Frame&) {
   uint64_t flags = body.u64();
   uint32_t offset = body.u32();
   std::string text = tpm_.info(flags);
@@ -213,17 +216,17 @@ Bytes Control::get_info(ByteReader& body, UniqueFd&) {
   return reply.text(std::string_view(text).substr(offset)).u8(0).take();
 }
 
-Bytes Control::attach(ByteReader& body, UniqueFd& fd) {
+Bytes Control::attach(ByteReader& body, Frame& frame) {
   uint32_t kind = body.u32();
   uint32_t flags = body.u32();
-  return result(attachment_.attach(kind, flags, std::move(fd)));
+  return result(attachment_.attach(kind, flags, std::move(frame.fds[0]), std::move(frame.fds[1])));
 }
 
-Bytes Control::detach(ByteReader&, UniqueFd&) {
+Bytes Control::detach(ByteReader&, Frame&) {
   return result(attachment_.detach());
 }
 
-Bytes Control::process(ByteReader& body, UniqueFd&) {
+Bytes Control::process(ByteReader& body, Frame&) {
   uint8_t locality = body.u8();
   body.skip(3);
   uint32_t length = body.u32();
@@ -243,28 +246,31 @@ Bytes Control::process(ByteReader& body, UniqueFd&) {
   return reply.take();
 }
 
-Bytes Control::set_route(ByteReader& body, UniqueFd&) {
+Bytes Control::set_route(ByteReader& body, Frame&) {
   uint32_t route = body.u32();
   if (route > static_cast<uint32_t>(wire::Route::kSupervisor)) return result(kTpmBadParameter);
   attachment_.set_route(static_cast<wire::Route>(route));
   return result(kTpmSuccess);
 }
 
-Bytes Control::set_key(ByteReader& body, UniqueFd&) {
+Bytes Control::set_key(ByteReader& body, Frame&) {
   uint32_t which = body.u32();
   uint32_t length = body.u32();
   if (which > 1 || length != body.remaining()) return result(kTpmBadParameter);
-  return result(state_.set_key(static_cast<NvState::KeySlot>(which), body.bytes(length)));
+  ByteView key = body.bytes(length);
+  if (TpmResult error = state_.set_key(static_cast<NvState::KeySlot>(which), key)) return result(error);
+  heritage_.set_key(static_cast<Heritage::KeySlot>(which), key);
+  return result(kTpmSuccess);
 }
 
-Bytes Control::set_profile(ByteReader& body, UniqueFd&) {
+Bytes Control::set_profile(ByteReader& body, Frame&) {
   uint32_t length = body.u32();
   if (length == 0 || length != body.remaining()) return result(kTpmBadParameter);
   ByteView json = body.bytes(length);
   return result(tpm_.set_profile(std::string(json.begin(), json.end())));
 }
 
-Bytes Control::set_storage(ByteReader& body, UniqueFd&) {
+Bytes Control::set_storage(ByteReader& body, Frame&) {
   bool locked = body.u32() != 0;
   // Commands are stopped before anything is held back, and go on after it has reached the store.
   if (!locked) gate_.set_locked(false);
@@ -273,12 +279,25 @@ Bytes Control::set_storage(ByteReader& body, UniqueFd&) {
   return result(kTpmSuccess);
 }
 
-Bytes Control::peek_state(ByteReader& body, UniqueFd&) {
+Bytes Control::peek_state(ByteReader& body, Frame&) {
   auto type = blob_type(body.u32());
   if (!type) return result(kTpmBadParameter);
   uint32_t size_bytes = 0;
   if (TpmResult error = state_.peek(*type, size_bytes)) return result(error);
   return ByteWriter().u32(kTpmSuccess).u32(size_bytes).take();
+}
+
+Bytes Control::resume(ByteReader&, Frame&) {
+  if (TpmResult error = tpm_.resume()) return result(error);
+  return ByteWriter().u32(kTpmSuccess).u32(tpm_.running()).take();
+}
+
+// The client that a listener has accepted goes along with the reply.
+Bytes Control::hand_over(ByteReader&, Frame& frame) {
+  // A command waits for the storage: it would be lost.
+  if (!gate_.locked()) return result(kTpmBadOrdinal);
+  frame.reply_fd = attachment_.hand_over();
+  return result(tpm_.hand_over());
 }
 
 }  // namespace swtpm

@@ -19,7 +19,8 @@ namespace swtpm {
 
 class Control {
  public:
-  Control(Channel& channel, Tpm& tpm, NvState& state, StorageGate& gate, Attachment& attachment);
+  Control(Channel& channel, Tpm& tpm, NvState& state, Heritage& heritage, StorageGate& gate,
+          Attachment& attachment);
   Control(const Control&) = delete;
   Control& operator=(const Control&) = delete;
 
@@ -37,7 +38,7 @@ class Control {
     Thread thread;
     size_t min_body;  // bytes after the code
     size_t max_body;
-    Bytes (Control::*handler)(ByteReader& body, UniqueFd& fd);
+    Bytes (Control::*handler)(ByteReader& body, Frame& frame);
   };
 
   static const Verb kVerbs[];
@@ -48,33 +49,36 @@ class Control {
   Bytes answer(Frame& frame);
   void verb_thread();
 
-  Bytes init(ByteReader& body, UniqueFd& fd);
-  Bytes stop(ByteReader& body, UniqueFd& fd);
-  Bytes get_established(ByteReader& body, UniqueFd& fd);
-  Bytes set_locality(ByteReader& body, UniqueFd& fd);
-  Bytes hash_start(ByteReader& body, UniqueFd& fd);
-  Bytes hash_data(ByteReader& body, UniqueFd& fd);
-  Bytes hash_end(ByteReader& body, UniqueFd& fd);
-  Bytes cancel(ByteReader& body, UniqueFd& fd);
-  Bytes store_volatile(ByteReader& body, UniqueFd& fd);
-  Bytes reset_established(ByteReader& body, UniqueFd& fd);
-  Bytes get_stateblob(ByteReader& body, UniqueFd& fd);
-  Bytes set_stateblob(ByteReader& body, UniqueFd& fd);
-  Bytes get_config(ByteReader& body, UniqueFd& fd);
-  Bytes set_buffersize(ByteReader& body, UniqueFd& fd);
-  Bytes get_info(ByteReader& body, UniqueFd& fd);
-  Bytes attach(ByteReader& body, UniqueFd& fd);
-  Bytes detach(ByteReader& body, UniqueFd& fd);
-  Bytes process(ByteReader& body, UniqueFd& fd);
-  Bytes set_route(ByteReader& body, UniqueFd& fd);
-  Bytes set_key(ByteReader& body, UniqueFd& fd);
-  Bytes set_storage(ByteReader& body, UniqueFd& fd);
-  Bytes set_profile(ByteReader& body, UniqueFd& fd);
-  Bytes peek_state(ByteReader& body, UniqueFd& fd);
+  Bytes init(ByteReader& body, Frame& frame);
+  Bytes stop(ByteReader& body, Frame& frame);
+  Bytes get_established(ByteReader& body, Frame& frame);
+  Bytes set_locality(ByteReader& body, Frame& frame);
+  Bytes hash_start(ByteReader& body, Frame& frame);
+  Bytes hash_data(ByteReader& body, Frame& frame);
+  Bytes hash_end(ByteReader& body, Frame& frame);
+  Bytes cancel(ByteReader& body, Frame& frame);
+  Bytes store_volatile(ByteReader& body, Frame& frame);
+  Bytes reset_established(ByteReader& body, Frame& frame);
+  Bytes get_stateblob(ByteReader& body, Frame& frame);
+  Bytes set_stateblob(ByteReader& body, Frame& frame);
+  Bytes get_config(ByteReader& body, Frame& frame);
+  Bytes set_buffersize(ByteReader& body, Frame& frame);
+  Bytes get_info(ByteReader& body, Frame& frame);
+  Bytes attach(ByteReader& body, Frame& frame);
+  Bytes detach(ByteReader& body, Frame& frame);
+  Bytes process(ByteReader& body, Frame& frame);
+  Bytes set_route(ByteReader& body, Frame& frame);
+  Bytes set_key(ByteReader& body, Frame& frame);
+  Bytes set_storage(ByteReader& body, Frame& frame);
+  Bytes set_profile(ByteReader& body, Frame& frame);
+  Bytes peek_state(ByteReader& body, Frame& frame);
+  Bytes resume(ByteReader& body, Frame& frame);
+  Bytes hand_over(ByteReader& body, Frame& frame);
 
   Channel& channel_;
   Tpm& tpm_;
   NvState& state_;
+  Heritage& heritage_;
   StorageGate& gate_;
   Attachment& attachment_;
   ResponseBuffer process_buffer_;

@@ -2,10 +2,10 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "common/log.h"
 
@@ -31,12 +31,20 @@ ByteView bytes_of(const T& value) {
 
 static_assert(sizeof(fuse_in_header) == 40 && sizeof(fuse_out_header) == 16 && sizeof(fuse_write_in) == 40);
 
-CuseLoop::CuseLoop(uint32_t flags, UniqueFd fd, Channel& channel, DataPath& path)
+CuseLoop::CuseLoop(uint32_t flags, UniqueFd fd, Channel& channel, DataPath& path, Desk& desk)
     : Loop(std::move(fd)),
       channel_(channel),
       path_(path),
-      inherited_(flags & wire::kAttachOpenAlready),
-      open_(flags & wire::kAttachOpenAlready) {}
+      desk_(desk),
+      continued_(flags & wire::kAttachContinue),
+      lost_(desk.in_flight.exchange(0) != 0) {
+  // Its client is gone, and will not say so again.
+  if (desk_.current_opcode == FUSE_RELEASE) desk_.open = 0;
+  if (!desk_.open) {
+    lost_ = false;
+    set_unread({});
+  }
+}
 
 void CuseLoop::run() {
   std::vector<uint8_t> buffer(kReadBufferSizeBytes);
@@ -49,7 +57,9 @@ void CuseLoop::run() {
         if (stopping() || ended_) return;
         continue;
       }
+      desk_.current_opcode.store(request.header.opcode, std::memory_order_relaxed);
       command = dispatch(request);
+      desk_.current_opcode.store(0, std::memory_order_release);
     }
     if (command) process(*command);
   }
@@ -77,6 +87,8 @@ bool CuseLoop::read_request(std::span<uint8_t> buffer, Request& request) {
     log(LogLevel::kError, "Cannot use a FUSE request of %zd bytes: its header does not fit", n);
     return false;
   }
+  if (request.header.opcode != FUSE_INTERRUPT)
+    desk_.last_unique.store(request.header.unique, std::memory_order_relaxed);
   return true;
 }
 
@@ -122,9 +134,10 @@ void CuseLoop::forward(const Request& request) {
 void CuseLoop::on_open(const Request& request) {
   {
     std::lock_guard lock(mutex_);
-    if (open_) return reply_error(request.header.unique, EBUSY);
-    open_ = true;
+    if (desk_.open) return reply_error(request.header.unique, EBUSY);
+    // Only then: an open that failed has no release.
     reply(request.header.unique, bytes_of(fuse_open_out{}));
+    desk_.open = 1;
   }
   channel_.event(wire::Event::kClientOpened);
 }
@@ -133,9 +146,10 @@ void CuseLoop::on_release(const Request& request) {
   set_route(wire::Route::kNative);
   {
     std::lock_guard lock(mutex_);
-    open_ = false;
+    desk_.open = 0;
     session_++;  // a response still to come is not for the next client
-    if (!busy_) unread_ = {};
+    lost_ = false;
+    if (!busy_) set_unread({});
     reply(request.header.unique, {});
   }
   channel_.event(wire::Event::kClientClosed, 0u);
@@ -147,6 +161,8 @@ void CuseLoop::on_read(const Request& request) {
   std::lock_guard lock(mutex_);
   if (busy_)
     parked_.push_back({request.header.unique, in.size});
+  else if (std::exchange(lost_, false))
+    reply_error(request.header.unique, EIO);
   else
     serve_read(request.header.unique, in.size);
 }
@@ -167,7 +183,9 @@ std::optional<CuseLoop::Command> CuseLoop::on_write(const Request& request) {
   uint32_t taken = std::min<uint32_t>(in.size, kTpmBufferSizeBytes);
   busy_ = true;
   busy_session_ = session_;
-  unread_ = {};
+  lost_ = false;
+  set_unread({});
+  desk_.in_flight = 1;
   return Command{unique, request.body().subspan(sizeof(in), taken)};
 }
 
@@ -184,7 +202,8 @@ void CuseLoop::process(const Command& command) {
 
   std::lock_guard lock(mutex_);
   busy_ = false;
-  unread_ = busy_session_ == session_ ? response : ByteView{};
+  set_unread(busy_session_ == session_ ? response : ByteView{});
+  desk_.in_flight = 0;
   for (const ParkedRead& read : parked_) serve_read(read.unique, read.size);
   parked_.clear();
   notify_pollers();
@@ -192,9 +211,25 @@ void CuseLoop::process(const Command& command) {
 
 // Called with the mutex held. A response may be read in parts; behind it there are 0 bytes.
 void CuseLoop::serve_read(uint64_t unique, uint32_t size) {
-  size_t n = std::min<size_t>(size, unread_.size());
-  reply(unique, unread_.first(n));
-  unread_ = unread_.subspan(n);
+  ByteView part = unread();
+  part = part.first(std::min<size_t>(size, part.size()));
+  reply(unique, part);
+  desk_.unread_offset += static_cast<uint32_t>(part.size());
+}
+
+// On the desk, where an engine that comes after us finds it.
+ByteView CuseLoop::unread() const {
+  uint32_t end = std::min<uint32_t>(desk_.unread_end, sizeof(desk_.response));
+  uint32_t start = std::min<uint32_t>(desk_.unread_offset, end);
+  return {desk_.response + start, end - start};
+}
+
+void CuseLoop::set_unread(ByteView response) {
+  response = response.first(std::min(response.size(), sizeof(desk_.response)));
+  desk_.unread_end = 0;
+  memcpy(desk_.response, response.data(), response.size());
+  desk_.unread_offset = 0;
+  desk_.unread_end = static_cast<uint32_t>(response.size());
 }
 
 // Called with the mutex held. As /dev/tpm0 has it: readable when there is a response, writable when there is
@@ -202,7 +237,7 @@ void CuseLoop::serve_read(uint64_t unique, uint32_t size) {
 uint32_t CuseLoop::poll_events() const {
   if (to_supervisor()) return POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM;
   if (busy_) return 0;
-  return POLLOUT | POLLWRNORM | (unread_.empty() ? 0 : POLLIN | POLLRDNORM);
+  return POLLOUT | POLLWRNORM | (unread().empty() && !lost_ ? 0 : POLLIN | POLLRDNORM);
 }
 
 void CuseLoop::on_poll(const Request& request) {
@@ -231,14 +266,17 @@ void CuseLoop::on_interrupt(const Request& request) {
     return reply_error(in.unique, EINTR);
   }
   // From before our time: the engine that read it is gone, and nobody else would ever answer it.
-  if (inherited_ && (first_unique_ == 0 || in.unique < first_unique_)) return reply_error(in.unique, EINTR);
+  if (continued_ && (first_unique_ == 0 || in.unique < first_unique_)) return reply_error(in.unique, EINTR);
   // Answered by now, or the supervisor's to answer.
 }
 
 void CuseLoop::send(uint64_t unique, int32_t error, ByteView payload) {
+  uint8_t message[sizeof(fuse_out_header) + kTpmBufferSizeBytes];
+  payload = payload.first(std::min(payload.size(), kTpmBufferSizeBytes));
   fuse_out_header header{static_cast<uint32_t>(sizeof(header) + payload.size()), error, unique};
-  iovec iov[] = {{&header, sizeof(header)}, {const_cast<uint8_t*>(payload.data()), payload.size()}};
-  while (::writev(fd_.get(), iov, payload.empty() ? 1 : 2) < 0) {
+  memcpy(message, &header, sizeof(header));
+  memcpy(message + sizeof(header), payload.data(), payload.size());
+  while (::write(fd_.get(), message, header.len) < 0) {
     if (errno == EINTR) continue;
     // ENOENT: the client did not wait for it. ENODEV: nor does anybody else.
     if (errno != ENOENT && errno != ENODEV)

@@ -16,13 +16,14 @@
 
 #include "engine/channel.h"
 #include "engine/data_path.h"
+#include "engine/heritage.h"
 #include "engine/loop.h"
 
 namespace swtpm {
 
 class CuseLoop : public Loop {
  public:
-  CuseLoop(uint32_t flags, UniqueFd fd, Channel& channel, DataPath& path);
+  CuseLoop(uint32_t flags, UniqueFd fd, Channel& channel, DataPath& path, Desk& desk);
 
   size_t thread_count() const override { return 2; }
   void run() override;
@@ -59,6 +60,8 @@ class CuseLoop : public Loop {
 
   bool to_supervisor() const { return route_.load(std::memory_order_acquire) == wire::Route::kSupervisor; }
   uint32_t poll_events() const;
+  ByteView unread() const;
+  void set_unread(ByteView response);
   void serve_read(uint64_t unique, uint32_t size);
   void notify_pollers();
   void reply(uint64_t unique, ByteView payload) { send(unique, 0, payload); }
@@ -67,20 +70,20 @@ class CuseLoop : public Loop {
 
   Channel& channel_;
   DataPath& path_;
+  Desk& desk_;
   std::atomic<wire::Route> route_{wire::Route::kNative};
 
   std::mutex reading_;  // held by the thread that reads requests, until it has settled what it read
   bool ended_ = false;
-  const bool inherited_;  // requests of another engine's time may be unanswered
+  const bool continued_;  // requests of another engine's time may be unanswered
   uint64_t first_unique_ = 0;
 
-  std::mutex mutex_;  // guards what follows
-  bool open_;
+  std::mutex mutex_;           // guards what follows
   uint64_t session_ = 0;       // counts the device's clients
   bool busy_ = false;          // a command is being processed; its thread alone may touch buffer_
   uint64_t busy_session_ = 0;  // whose command it is
+  bool lost_ = false;          // the engine before us died over a command: the next read() says so
   ResponseBuffer buffer_;
-  ByteView unread_;  // what is left of the response in buffer_
   std::deque<ParkedRead> parked_;
   std::vector<uint64_t> pollers_;  // kernel handles to wake
 };

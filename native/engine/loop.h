@@ -29,15 +29,23 @@ class Loop {
   // Only when no thread is in run() any more.
   void close() { fd_.reset(); }
 
-  void request_stop() { stop_.store(true, std::memory_order_release); }
-  bool stopping() const { return stop_.load(std::memory_order_acquire); }
+  enum class Stop { kNo, kNow, kBetweenMessages };
+
+  void request_stop(Stop how) { stop_.store(how, std::memory_order_release); }
+  bool stopping() const { return stop_.load(std::memory_order_acquire) != Stop::kNo; }
+
+  // The connection that a loop which accepts some has now, and leaves open. Only when no thread is in run().
+  virtual UniqueFd take_client() { return UniqueFd(); }
 
  protected:
+  // A message that has begun to arrive is not waited for, either.
+  bool stopping_now() const { return stop_.load(std::memory_order_acquire) == Stop::kNow; }
+
   UniqueFd fd_;
   std::atomic<int> end_errno_{0};
 
  private:
-  std::atomic<bool> stop_{false};
+  std::atomic<Stop> stop_{Stop::kNo};
 };
 
 }  // namespace swtpm

@@ -17,6 +17,7 @@
 
 #include <latch>
 #include <memory>
+#include <string_view>
 #include <thread>
 
 #include "common/log.h"
@@ -24,9 +25,11 @@
 #include "engine/channel.h"
 #include "engine/control.h"
 #include "engine/data_path.h"
+#include "engine/heritage.h"
 #include "engine/options.h"
 #include "engine/privileges.h"
 #include "engine/sandbox.h"
+#include "engine/spawner.h"
 #include "engine/storage_gate.h"
 #include "engine/tpm.h"
 #include "state/dir_store.h"
@@ -41,8 +44,8 @@ constexpr int kExitUsage = 2;
 
 Channel* g_channel = nullptr;
 
-void protect_process() {
-  close_range(wire::kFirstStrayFd, ~0U, 0);
+void protect_process(unsigned first_stray_fd) {
+  close_range(first_stray_fd, ~0U, 0);
   // Keys and the TPM's secrets lie in our memory: no core dumps, no ptrace by others of the same user.
   prctl(PR_SET_DUMPABLE, 0);
   rlimit no_core{0, 0};
@@ -101,17 +104,19 @@ int run(const Options& options) {
   std::unique_ptr<Store> store = open_store(options);
   if (!store) return kExitFailure;
   NvState state(std::move(store));
+  Heritage heritage(wire::kHeritageFd);
   confine_files(options.backend);
   if (options.journal) rest_when_idle(state);
-  Tpm tpm(state, {options.version,
-                  {options.allow_set_locality, options.reject_locality_4},
-                  options.auto_shutdown,
-                  options.log_level >= 5 ? options.log_level - 4 : 0,
-                  options.log_prefix + "    "});
+  Tpm tpm(state, heritage,
+          {options.version,
+           {options.allow_set_locality, options.reject_locality_4},
+           options.auto_shutdown,
+           options.log_level >= 5 ? options.log_level - 4 : 0,
+           options.log_prefix + "    "});
   StorageGate gate([&channel] { channel.event(wire::Event::kStorageNeeded); });
   DataPath path(tpm, gate, options.trace ? &channel : nullptr);
-  Attachment attachment(channel, path, gate);
-  Control control(channel, tpm, state, gate, attachment);
+  Attachment attachment(channel, path, gate, heritage.desk());
+  Control control(channel, tpm, state, heritage, gate, attachment);
 
   limit_resources();
   if (!confine_system_calls(options)) return kExitFailure;
@@ -124,21 +129,30 @@ int run(const Options& options) {
   _exit(0);
 }
 
+int run_engine(int argc, char** argv) {
+  auto options = parse_options(argc, argv);
+  if (!options) return kExitUsage;
+  if (options->print_info) {
+    printf("%s\n", Tpm::print_info(*options->print_info, options->version).c_str());
+    return 0;
+  }
+  protect_process(wire::kFirstStrayFd);
+  if (fcntl(wire::kChannelFd, F_GETFD) < 0 || fcntl(wire::kStateFd, F_GETFD) < 0) {
+    fprintf(stderr, "tpm-engine: Descriptors 3 and 4 must be given; swtpm starts this program\n");
+    return kExitUsage;
+  }
+  warm_up_libraries();
+  return run(*options);
+}
+
 }  // namespace
 }  // namespace swtpm
 
 int main(int argc, char** argv) {
-  auto options = swtpm::parse_options(argc, argv);
-  if (!options) return swtpm::kExitUsage;
-  if (options->print_info) {
-    printf("%s\n", swtpm::Tpm::print_info(*options->print_info, options->version).c_str());
-    return 0;
+  if (argc == 2 && std::string_view(argv[1]) == "--spawner") {
+    swtpm::protect_process(swtpm::wire::kStateFd);
+    swtpm::warm_up_libraries();
+    swtpm::run_spawner(swtpm::run_engine);
   }
-  swtpm::protect_process();
-  if (fcntl(swtpm::wire::kChannelFd, F_GETFD) < 0 || fcntl(swtpm::wire::kStateFd, F_GETFD) < 0) {
-    fprintf(stderr, "tpm-engine: Descriptors 3 and 4 must be given; swtpm starts this program\n");
-    return swtpm::kExitUsage;
-  }
-  swtpm::warm_up_libraries();
-  return swtpm::run(*options);
+  return swtpm::run_engine(argc, argv);
 }

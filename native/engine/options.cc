@@ -51,6 +51,7 @@ std::optional<Options> parse_options(int argc, char** argv) {
   };
   Options options;
   uint64_t number = 0;
+  optind = 0;  // from the start, also in a fork
   while (true) {
     int index = 0;
     int c = getopt_long(argc, argv, "", kLongOptions, &index);

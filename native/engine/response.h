@@ -53,6 +53,10 @@ class ResponseBuffer {
 inline TpmResult failure_code(TpmVersion v) {
   return v == TpmVersion::k20 ? kTpmRcFailure : kTpmFail;
 }
+// Nobody can tell whether the command was executed.
+inline TpmResult canceled_code(TpmVersion v) {
+  return v == TpmVersion::k20 ? kTpmRcCanceled : kTpmFail;
+}
 // The command was not executed, because what it changes could not be stored.
 inline TpmResult storage_code(TpmVersion v) {
   return v == TpmVersion::k20 ? kTpmRcNvUnavailable : kTpmFail;

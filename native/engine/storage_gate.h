@@ -27,6 +27,8 @@ class StorageGate {
     return turned_away_ == turn;
   }
 
+  bool locked() const { return locked_.load(std::memory_order_acquire); }
+
   void set_locked(bool locked) {
     std::lock_guard lock(mutex_);
     locked_.store(locked, std::memory_order_release);

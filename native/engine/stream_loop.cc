@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "common/log.h"
@@ -18,50 +17,82 @@ constexpr uint16_t kTagSessions = 0x8002;
 
 }  // namespace
 
-StreamLoop::StreamLoop(wire::AttachKind kind, uint32_t flags, UniqueFd fd, Channel& channel, DataPath& path)
+StreamLoop::StreamLoop(wire::AttachKind kind, uint32_t flags, UniqueFd fd, UniqueFd client, Channel& channel,
+                       DataPath& path, Desk& desk)
     : Loop(std::move(fd)),
       kind_(kind),
       disconnect_(flags & wire::kAttachDisconnect),
+      continued_(flags & wire::kAttachContinue),
+      client_(std::move(client)),
       channel_(channel),
-      path_(path) {}
+      path_(path),
+      desk_(desk) {}
 
 void StreamLoop::run() {
   if (kind_ != wire::AttachKind::kListener) {
+    if (continued_) answer_lost_command();
     end_errno_ = serve_client(fd_.get());
     return;
   }
   while (!stopping()) {
-    UniqueFd client(::accept4(fd_.get(), nullptr, nullptr, SOCK_CLOEXEC));
-    if (!client) {
-      // A client that gave up while waiting, or a passing shortage, is no reason to stop listening.
-      if (errno == EINTR || errno == ECONNABORTED) continue;
-      if (errno == EAGAIN) {
-        pollfd wait{fd_.get(), POLLIN, 0};
-        ::poll(&wait, 1, -1);
-        continue;
-      }
-      if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-        ::poll(nullptr, 0, 100);
-        continue;
-      }
-      end_errno_ = errno;
-      return;
+    if (!client_) {
+      if (!accept_client()) return;
+      continue;
     }
-    channel_.event(wire::Event::kClientOpened);
-    int error = serve_client(client.get());
-    client.reset();
-    if (!stopping()) channel_.event(wire::Event::kClientClosed, static_cast<uint32_t>(error));
+    int error = serve_client(client_.get());
+    if (left_) return;
+    client_.reset();
+    if (!stopping_now()) channel_.event(wire::Event::kClientClosed, static_cast<uint32_t>(error));
   }
+}
+
+// False: nobody will ever come again.
+bool StreamLoop::accept_client() {
+  client_.reset(::accept4(fd_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  if (client_) {
+    channel_.event(wire::Event::kClientOpened);
+    return true;
+  }
+  // A client that gave up while waiting, or a passing shortage, is no reason to stop listening.
+  if (errno == EINTR || errno == ECONNABORTED) return true;
+  if (errno == EAGAIN) {
+    pollfd wait{fd_.get(), POLLIN, 0};
+    ::poll(&wait, 1, -1);
+    return true;
+  }
+  if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+    ::poll(nullptr, 0, 100);
+    return true;
+  }
+  end_errno_ = errno;
+  return false;
+}
+
+// The engine before us has read a command and died. Whether it has been executed nobody can tell: its client
+// hears that it was cancelled, and at once.
+void StreamLoop::answer_lost_command() {
+  if (desk_.in_flight == 0) return;
+  have_ = 0;
+  pollfd next{fd_.get(), POLLIN, 0};
+  // The vTPM proxy has one command at a time: where the next one waits, this one has been given up.
+  bool given_up = kind_ == wire::AttachKind::kChardev && ::poll(&next, 1, 0) > 0;
+  if (!given_up) respond(fd_.get(), buffer_.set(path_.version(), canceled_code(path_.version())));
+  desk_.in_flight = 0;
 }
 
 // Returns the errno that ended the connection, 0 for end of file.
 int StreamLoop::serve_client(int fd) {
+  left_ = false;
   while (!stopping()) {
     if (read_message(fd) == Outcome::kEnd) return error_;
+    desk_.in_flight.store(1, std::memory_order_relaxed);
     ByteView response = handle_message();
-    if (!respond(fd, response)) return error_;
+    bool alive = respond(fd, response);
+    desk_.in_flight.store(0, std::memory_order_release);
+    if (!alive) return error_;
     if (disconnect_) return 0;
   }
+  left_ = true;
   return 0;
 }
 
@@ -71,8 +102,12 @@ ssize_t StreamLoop::read_some(int fd, size_t limit) {
     ssize_t n = ::read(fd, message_.data() + have_, limit);
     if (n > 0) have_ += static_cast<size_t>(n);
     if (n >= 0) return n;
-    error_ = stopping() ? 0 : errno;
-    if (stopping()) return -1;
+    error_ = errno;
+    if (stopping_now() || (stopping() && have_ == 0)) {
+      left_ = true;
+      error_ = 0;
+      return -1;
+    }
     if (errno == EINTR) continue;
     if (errno != EAGAIN) return -1;
     pollfd wait{fd, POLLIN, 0};
@@ -81,7 +116,7 @@ ssize_t StreamLoop::read_some(int fd, size_t limit) {
 }
 
 bool StreamLoop::wait_readable(int fd, std::chrono::steady_clock::time_point deadline) {
-  while (!stopping()) {
+  while (!stopping_now()) {
     auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
     if (left.count() <= 0) return false;
     pollfd wait{fd, POLLIN, 0};
@@ -122,7 +157,7 @@ StreamLoop::Outcome StreamLoop::read_message(int fd) {
     if (n < 0) return Outcome::kEnd;
     if (n == 0) break;  // the client may have shut down its side only and still wait for the answer
   }
-  return stopping() ? Outcome::kEnd : Outcome::kMessage;
+  return stopping_now() ? Outcome::kEnd : Outcome::kMessage;
 }
 
 void StreamLoop::drain(int fd) {
@@ -147,40 +182,8 @@ ByteView StreamLoop::handle_message() {
                    {.short_code = command_size_code(path_.version())});
 }
 
+// In one write() where the other side takes it: for the vTPM proxy each write() is a response of its own.
 bool StreamLoop::respond(int fd, ByteView response) {
-  if (kind_ == wire::AttachKind::kChardev) return respond_in_one_write(fd, response);
-
-  uint8_t prefix[4];
-  uint8_t acknowledgement[4] = {};
-  store_be32(prefix, static_cast<uint32_t>(response.size()));
-  iovec iov[] = {{prefix, sizeof(prefix)},
-                 {const_cast<uint8_t*>(response.data()), response.size()},
-                 {acknowledgement, sizeof(acknowledgement)}};
-  iovec* next = has_prefix() ? iov : iov + 1;
-  iovec* end = has_prefix() ? iov + 3 : iov + 2;
-  while (next != end) {
-    ssize_t n = ::writev(fd, next, static_cast<int>(end - next));
-    if (n < 0) {
-      error_ = stopping() ? 0 : errno;
-      if (stopping()) return false;
-      if (errno == EINTR) continue;
-      if (errno != EAGAIN) return false;
-      pollfd wait{fd, POLLOUT, 0};
-      ::poll(&wait, 1, -1);
-      continue;
-    }
-    size_t written = static_cast<size_t>(n);
-    while (next != end && written >= next->iov_len) written -= next++->iov_len;
-    if (next != end) {
-      next->iov_base = static_cast<uint8_t*>(next->iov_base) + written;
-      next->iov_len -= written;
-    }
-  }
-  return true;
-}
-
-// The vTPM proxy takes every write(), and every segment of a writev(), for a response of its own.
-bool StreamLoop::respond_in_one_write(int fd, ByteView response) {
   if (has_prefix()) {
     framed_.resize(4);
     store_be32(framed_.data(), static_cast<uint32_t>(response.size()));
@@ -188,24 +191,32 @@ bool StreamLoop::respond_in_one_write(int fd, ByteView response) {
     framed_.insert(framed_.end(), 4, 0);
     response = framed_;
   }
-  while (true) {
+  while (!response.empty()) {
     ssize_t n = ::write(fd, response.data(), response.size());
-    if (n >= 0) return true;
-    error_ = stopping() ? 0 : errno;
-    if (stopping()) return false;
-    if (errno == EINTR) continue;
-    if (errno == EAGAIN) {
+    if (n >= 0) {
+      response = response.subspan(static_cast<size_t>(n));
+    } else if (stopping()) {
+      // A client that does not read is not waited for.
+      error_ = 0;
+      return false;
+    } else if (errno == EAGAIN) {
       pollfd wait{fd, POLLOUT, 0};
       ::poll(&wait, 1, -1);
-      continue;
+    } else if (errno != EINTR) {
+      return give_up(errno);
     }
-    // The kernel has given up waiting for this response; the device lives on, and if not, read() will say so.
-    if (errno == EIO || errno == EPIPE || errno == ETIME) {
-      log(LogLevel::kDebug, "A response of %zu bytes came too late and was dropped", response.size());
-      return true;
-    }
-    return false;
   }
+  return true;
+}
+
+// Returns whether more may come nevertheless.
+bool StreamLoop::give_up(int error) {
+  error_ = error;
+  if (kind_ != wire::AttachKind::kChardev) return false;
+  // The kernel has given up waiting for this response; the device lives on, and if not, read() will say so.
+  bool too_late = error == EIO || error == EPIPE || error == ETIME;
+  if (too_late) log(LogLevel::kDebug, "A response came too late and was dropped");
+  return too_late;
 }
 
 }  // namespace swtpm

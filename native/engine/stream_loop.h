@@ -12,21 +12,27 @@
 
 #include "engine/channel.h"
 #include "engine/data_path.h"
+#include "engine/heritage.h"
 #include "engine/loop.h"
 
 namespace swtpm {
 
 class StreamLoop : public Loop {
  public:
-  StreamLoop(wire::AttachKind kind, uint32_t flags, UniqueFd fd, Channel& channel, DataPath& path);
+  // client: of a listener, the connection that another engine had accepted.
+  StreamLoop(wire::AttachKind kind, uint32_t flags, UniqueFd fd, UniqueFd client, Channel& channel,
+             DataPath& path, Desk& desk);
 
   void run() override;
+  UniqueFd take_client() override { return std::move(client_); }
 
  private:
   // TCG's optional prefix of TPM 2.0 commands: u32 8, u8 locality, u32 length.
   static constexpr size_t kPrefixSizeBytes = 9;
   enum class Outcome { kMessage, kEnd };
 
+  bool accept_client();
+  void answer_lost_command();
   int serve_client(int fd);
   Outcome read_message(int fd);
   ssize_t read_some(int fd, size_t limit);
@@ -36,18 +42,22 @@ class StreamLoop : public Loop {
   void drain(int fd);
   ByteView handle_message();
   bool respond(int fd, ByteView response);
-  bool respond_in_one_write(int fd, ByteView response);
+  bool give_up(int error);
 
   wire::AttachKind kind_;
   bool disconnect_;
+  bool continued_;
+  UniqueFd client_;  // of a listener
   Channel& channel_;
   DataPath& path_;
+  Desk& desk_;
 
   std::array<uint8_t, kPrefixSizeBytes + kTpmBufferSizeBytes> message_;
   size_t have_ = 0;
-  int error_ = 0;  // of the connection, after kEnd
+  int error_ = 0;      // of the connection, after kEnd
+  bool left_ = false;  // the connection is as good as before, we have been told to leave it
   ResponseBuffer buffer_;
-  std::vector<uint8_t> framed_;  // a prefixed response for respond_in_one_write()
+  std::vector<uint8_t> framed_;  // a response with its prefix
 };
 
 }  // namespace swtpm

@@ -5,6 +5,7 @@
 #include <libtpms/tpm_nvfilename.h>
 #include <libtpms/tpm_tis.h>
 #include <openssl/evp.h>
+#include <openssl/rand.h>
 #include <poll.h>
 #include <time.h>
 
@@ -12,6 +13,7 @@
 #include <memory>
 
 #include "common/log.h"
+#include "engine/command_effect.h"
 
 // Entry points of newer versions of libtpms; null with older ones.
 extern "C" {
@@ -25,6 +27,9 @@ namespace {
 using Lock = std::unique_lock<std::mutex>;
 
 constexpr uint32_t kTpm2CcShutdown = 0x145;
+constexpr uint32_t kTpm2CcStirRandom = 0x146;
+constexpr uint32_t kTpm12OrdStirRandom = 0x47;
+constexpr size_t kStirBytes = 32;
 constexpr uint16_t kTpm2SuClear = 0;
 constexpr uint16_t kTpm2SuState = 1;
 constexpr int kInfoAvailableProfiles = 64;
@@ -69,16 +74,6 @@ void leave_fips_mode() {
   if (EVP_default_properties_is_fips_enabled(nullptr)) EVP_default_properties_enable_fips(nullptr, 0);
 }
 
-// Commands whose answer is right whether or not anything is stored along with them: the clock, which libtpms
-// stores now and then, or a failed authorization. They are the frequent ones, and need no way back.
-bool only_reads(TpmVersion version, uint32_t code) {
-  constexpr uint32_t k20[] = {0x143, 0x14e, 0x169, 0x173, 0x178, 0x17a, 0x17b, 0x17c, 0x17e, 0x181, 0x18a};
-  constexpr uint32_t k12[] = {0x15, 0x46, 0x50, 0x53, 0x54, 0x65, 0xcf};
-  std::span<const uint32_t> codes = k20;
-  if (version == TpmVersion::k12) codes = k12;
-  return std::find(codes.begin(), codes.end(), code) != codes.end();
-}
-
 std::string library_info(uint64_t flags) {
   Malloced<char> text(TPMLIB_GetInfo(static_cast<TPMLIB_InfoFlags>(flags)));
   return text ? text.get() : "";
@@ -115,12 +110,13 @@ struct Callbacks {
   }
 
   static TPM_RESULT get_locality(TPM_MODIFIER_INDICATOR* locality, uint32_t) {
-    *locality = g_tpm->locality_override_.value_or(g_tpm->locality_.load(std::memory_order_relaxed));
+    *locality = g_tpm->effective_locality();
     return TPM_SUCCESS;
   }
 };
 
-Tpm::Tpm(NvState& state, const Options& options) : state_(state), options_(options) {
+Tpm::Tpm(NvState& state, Heritage& heritage, const Options& options)
+    : state_(state), heritage_(heritage), options_(options) {
   g_tpm = this;
   g_state = &state_;
   if (options_.debug_level > 0) {
@@ -188,7 +184,69 @@ TpmResult Tpm::init(uint32_t flags) {
   }
   profile_.clear();  // the next INIT starts the TPM that exists now
   running_.store(true, std::memory_order_release);
+  permanent_number_ = 0;
+  take_down();
   return kTpmSuccess;
+}
+
+TpmResult Tpm::resume() {
+  Lock lock(mutex_);
+  handed_over_ = false;
+  if (running()) return kTpmSuccess;
+  Heritage::Saved saved;
+  if (!heritage_.load(saved)) {
+    log(LogLevel::kError, "The TPM cannot go on in another engine: what it was could not be kept");
+    return kTpmFail;
+  }
+  for (auto slot : {NvState::KeySlot::kFile, NvState::KeySlot::kMigration}) {
+    ByteView key = heritage_.key(static_cast<Heritage::KeySlot>(slot));
+    if (!key.empty()) state_.set_key(slot, key);
+  }
+  if (heritage_.buffer_size() > 0) TPMLIB_SetBufferSize(heritage_.buffer_size(), nullptr, nullptr);
+  if (!saved.running) return kTpmSuccess;
+  state_.restore_permanent(saved.permanent_state);
+  if (TpmResult result = restore(saved)) {
+    log(LogLevel::kError, "The TPM cannot go on in another engine: libtpms returned 0x%x", result);
+    TPMLIB_Terminate();
+    return kTpmFail;
+  }
+  // What the engine before stored for a command that it did not answer is taken back.
+  state_.settle();
+  shutdown_due_ = saved.shutdown_due;
+  running_.store(true, std::memory_order_release);
+  stir_random();
+  permanent_number_ = 0;
+  take_down();
+  return kTpmSuccess;
+}
+
+TpmResult Tpm::hand_over() {
+  Lock lock(mutex_);
+  if (running()) {
+    state_.settle();
+    take_down();
+    Heritage::Saved saved;
+    if (!heritage_.load(saved)) return kTpmFail;
+  }
+  // The next engine opens what is stored before this one has ended.
+  if (TpmResult result = state_.set_locked(false)) return result;
+  handed_over_ = true;
+  return kTpmSuccess;
+}
+
+// The state that a TPM goes on with holds the state of its random number generator, too: without fresh
+// entropy it would say again what it has said since.
+void Tpm::stir_random() {
+  ByteWriter command;
+  if (options_.version == TpmVersion::k20)
+    command.u16(0x8001).u32(12 + kStirBytes).u32(kTpm2CcStirRandom).u16(kStirBytes);
+  else
+    command.u16(0x00c1).u32(14 + kStirBytes).u32(kTpm12OrdStirRandom).u32(kStirBytes);
+  uint8_t entropy[kStirBytes];
+  RAND_bytes(entropy, sizeof(entropy));
+  Bytes bytes = command.bytes(entropy).take();
+  ResponseBuffer buffer;
+  run(bytes, buffer);  // before Startup it is refused, and not needed
 }
 
 TpmResult Tpm::stop() {
@@ -207,7 +265,7 @@ void Tpm::stop_at_exit() {
     ::poll(nullptr, 0, 5);
     lock.try_lock();
   }
-  power_off();
+  if (!handed_over_) power_off();
 }
 
 // Called with the mutex held.
@@ -217,6 +275,7 @@ void Tpm::power_off() {
   TPMLIB_Terminate();
   shutdown_due_ = false;
   state_.power_off();
+  heritage_.set_off();
 }
 
 void Tpm::send_shutdown_if_due() {
@@ -245,70 +304,103 @@ ByteView Tpm::run(std::span<uint8_t> command, ResponseBuffer& buffer) {
   return buffer.view();
 }
 
-void Tpm::track(ByteView command, ByteView response) {
-  bool shut_down =
-      message_code(command.data()) == kTpm2CcShutdown && message_code(response.data()) == kTpmSuccess;
-  shutdown_due_ = !shut_down;
-}
-
 ByteView Tpm::process(std::span<uint8_t> command, ResponseBuffer& buffer,
                       const CommandOptions& command_options) {
   Lock lock(mutex_);
   if (command_options.on_turn) command_options.on_turn();
   TpmVersion version = options_.version;
-  if (!running()) return buffer.set(version, failure_code(version));
+  if (!running() || handed_over_) return buffer.set(version, failure_code(version));
   if (command.size() < kTpmHeaderSizeBytes) return buffer.set(version, command_options.short_code);
   if (is_set_locality(command)) {
     uint8_t wanted = 0;
     TpmResult code = judge_set_locality(command, version, options_.locality_policy, wanted);
-    if (code == kTpmSuccess) locality_.store(wanted, std::memory_order_relaxed);
+    if (code == kTpmSuccess) heritage_.set_locality(wanted);
     return buffer.set(version, code);
   }
   locality_override_ = command_options.locality;
-  ByteView response = run_or_roll_back(command, buffer);
+  ByteView response = run_safely(command, buffer);
   locality_override_.reset();
-  track(command, response);
   return response;
 }
 
-bool Tpm::save_volatile_state() {
+uint8_t Tpm::effective_locality() const {
+  return locality_override_.value_or(heritage_.locality());
+}
+
+// Puts the TPM's state where another engine can go on from, and where we can go back to.
+void Tpm::take_down() {
+  uint64_t number = state_.permanent_number();
+  Bytes permanent;
+  if (number != permanent_number_) permanent = state_.permanent();
   unsigned char* raw = nullptr;
   uint32_t length = 0;
-  if (TPMLIB_VolatileAll_Store(&raw, &length) != TPM_SUCCESS) return false;
-  // Copied, because libtpms's buffer is many times as large as what is in it: if it were kept during the
-  // command, the heap would grow and shrink with each.
-  before_.assign(raw, raw + length);
-  free(raw);
-  return true;
+  TPM_RESULT result = TPMLIB_VolatileAll_Store(&raw, &length);
+  Malloced<unsigned char> buffer(raw);
+  if (result != TPM_SUCCESS) return heritage_.set_lost();
+  heritage_.save({raw, length}, number != permanent_number_ ? &permanent : nullptr, shutdown_due_);
+  permanent_number_ = number;
+}
+
+// Runs a command such that its effect is either whole and safe when it is answered, or not there at all.
+ByteView Tpm::run_safely(std::span<uint8_t> command, ResponseBuffer& buffer) {
+  CommandEffect effect = effect_of(options_.version, command);
+  // libtpms may change the command while it reads it.
+  bool shuts_down = message_code(command.data()) == kTpm2CcShutdown;
+  bool staged = effect == CommandEffect::kRepeatable && heritage_.stage(command, effective_locality());
+  if (effect == CommandEffect::kReads) {
+    state_.set_postponing(true);
+  } else {
+    state_.settle();
+    state_.take_failure();
+  }
+  ByteView response = run(command, buffer);
+  if (effect == CommandEffect::kReads)
+    state_.set_postponing(false);
+  else if (state_.take_failure())
+    return roll_back(buffer);
+
+  shutdown_due_ = !(shuts_down && message_code(response.data()) == kTpmSuccess);
+  bool same_permanent_state = state_.permanent_number() == permanent_number_;
+  if (same_permanent_state && effect == CommandEffect::kReads) return response;
+  if (same_permanent_state && staged)
+    heritage_.keep_staged(shutdown_due_);
+  else
+    take_down();
+  return response;
 }
 
 // A command that could not store what it changed has not happened: the TPM is set back to where it was before
 // it, and the client hears so. libtpms by itself would refuse every command from then on.
-ByteView Tpm::run_or_roll_back(std::span<uint8_t> command, ResponseBuffer& buffer) {
-  if (only_reads(options_.version, message_code(command.data()))) {
-    state_.set_postponing(true);
-    ByteView response = run(command, buffer);
-    state_.set_postponing(false);
-    return response;
-  }
-  state_.settle();
-  bool saved = save_volatile_state();
-  state_.take_failure();
-  ByteView response = run(command, buffer);
-  if (!state_.take_failure() || !saved) return response;
-
-  TPMLIB_Terminate();
-  state_.begin_restore(before_);
-  TPMLIB_ChooseTPMVersion(library_choice(options_.version));
-  TPM_RESULT result = TPMLIB_MainInit();
-  state_.end_restore();
-  if (result != TPM_SUCCESS) {
+ByteView Tpm::roll_back(ResponseBuffer& buffer) {
+  Heritage::Saved before;
+  if (!heritage_.load(before) || !before.running) return buffer.view();
+  if (TpmResult result = restore(before)) {
     log(LogLevel::kError, "The TPM is off: its state could not be stored, nor the one before restored: 0x%x",
         result);
     TPMLIB_Terminate();
+    heritage_.set_off();
     running_.store(false, std::memory_order_release);
   }
   return buffer.set(options_.version, storage_code(options_.version));
+}
+
+// Called with the mutex held. Powers the TPM on as it was.
+TpmResult Tpm::restore(const Heritage::Saved& saved) {
+  TPMLIB_Terminate();
+  state_.begin_restore(saved.volatile_state);
+  TPMLIB_ChooseTPMVersion(library_choice(options_.version));
+  TPM_RESULT result = TPMLIB_MainInit();
+  ResponseBuffer buffer;
+  if (result == TPM_SUCCESS) {
+    for (const Heritage::Command& command : saved.commands) {
+      Bytes bytes = command.bytes;
+      locality_override_ = command.locality;
+      run(bytes, buffer);
+    }
+    locality_override_.reset();
+  }
+  state_.end_restore();
+  return result;
 }
 
 // libtpms forgets a cancel request when a command begins, so one cannot hit the next command by accident; but
@@ -327,7 +419,7 @@ TpmResult Tpm::cancel() {
 
 TpmResult Tpm::set_locality(uint8_t locality) {
   if (!options_.locality_policy.permits(locality)) return kTpmBadLocality;
-  locality_.store(locality, std::memory_order_relaxed);
+  heritage_.set_locality(locality);
   return kTpmSuccess;
 }
 
@@ -347,22 +439,32 @@ TpmResult Tpm::reset_established(uint8_t locality) {
   locality_override_ = locality;
   TpmResult result = TPM_IO_TpmEstablished_Reset();
   locality_override_.reset();
+  take_down();
   return result;
 }
 
 TpmResult Tpm::hash_start() {
   Lock lock(mutex_);
-  return running() ? TPM_IO_Hash_Start() : kTpmBadOrdinal;
+  if (!running()) return kTpmBadOrdinal;
+  TpmResult result = TPM_IO_Hash_Start();
+  take_down();
+  return result;
 }
 
 TpmResult Tpm::hash_data(ByteView data) {
   Lock lock(mutex_);
-  return running() ? TPM_IO_Hash_Data(data.data(), static_cast<uint32_t>(data.size())) : kTpmBadOrdinal;
+  if (!running()) return kTpmBadOrdinal;
+  TpmResult result = TPM_IO_Hash_Data(data.data(), static_cast<uint32_t>(data.size()));
+  take_down();
+  return result;
 }
 
 TpmResult Tpm::hash_end() {
   Lock lock(mutex_);
-  return running() ? TPM_IO_Hash_End() : kTpmBadOrdinal;
+  if (!running()) return kTpmBadOrdinal;
+  TpmResult result = TPM_IO_Hash_End();
+  take_down();
+  return result;
 }
 
 TpmResult Tpm::store_volatile() {
@@ -405,7 +507,8 @@ TpmResult Tpm::set_state_blob(uint32_t number, bool marked_encrypted, ByteView b
   Bytes plain;
   if (TpmResult result = state_.unwrap_state_blob(blob, blob_name(*type), marked_encrypted, plain))
     return result;
-  // Kept by libtpms until the next INIT. Null clears it.
+  // Kept by libtpms until the next INIT, and by nobody else. Null clears it.
+  heritage_.set_lost();
   return TPMLIB_SetState(state_type(*type), plain.empty() ? nullptr : plain.data(),
                          static_cast<uint32_t>(plain.size()));
 }
@@ -418,6 +521,7 @@ TpmResult Tpm::set_buffer_size(uint32_t wanted, BufferSizes& sizes) {
     if (running()) return kTpmBadOrdinal;
   }
   sizes.current = TPMLIB_SetBufferSize(wanted, &sizes.min, &sizes.max);
+  if (wanted > 0) heritage_.set_buffer_size(sizes.current);
   return kTpmSuccess;
 }
 

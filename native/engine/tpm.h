@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 
+#include "engine/heritage.h"
 #include "engine/response.h"
 #include "engine/set_locality.h"
 #include "state/nv_state.h"
@@ -28,7 +29,7 @@ class Tpm {
   };
 
   // One per process.
-  Tpm(NvState& state, const Options& options);
+  Tpm(NvState& state, Heritage& heritage, const Options& options);
   Tpm(const Tpm&) = delete;
   Tpm& operator=(const Tpm&) = delete;
 
@@ -41,6 +42,14 @@ class Tpm {
 
   TpmResult init(uint32_t flags);
   TpmResult stop();
+
+  // Goes on where another engine, or this one before hand_over(), has stopped. kTpmFail (logged): there is
+  // nothing to go on with. A TPM that was off stays so, and is no error.
+  TpmResult resume();
+
+  // Leaves the TPM to another engine: from now on nothing is run or stored here, not even at the end. Waits
+  // until a running command has ended. kTpmFail: it cannot be handed over, and goes on.
+  TpmResult hand_over();
 
   // For the end of the process: cancels what runs until the TPM is free, then stops it. Gives up after a few
   // seconds on a command that cannot be cancelled; the stored state is consistent at any time.
@@ -90,22 +99,27 @@ class Tpm {
   friend struct Callbacks;  // serve libtpms in tpm.cc
 
   void power_off();
+  TpmResult restore(const Heritage::Saved& saved);
+  void stir_random();
   void send_shutdown_if_due();
   void track(ByteView command, ByteView response);
   ByteView run(std::span<uint8_t> command, ResponseBuffer& buffer);
-  bool save_volatile_state();
-  ByteView run_or_roll_back(std::span<uint8_t> command, ResponseBuffer& buffer);
+  ByteView run_safely(std::span<uint8_t> command, ResponseBuffer& buffer);
+  ByteView roll_back(ResponseBuffer& buffer);
+  void take_down();
+  uint8_t effective_locality() const;
 
   NvState& state_;
+  Heritage& heritage_;
   Options options_;
   std::string profile_;
-  Bytes before_;  // the volatile state before the command that runs
 
   std::mutex mutex_;  // held while libtpms is at work, except by cancel
   std::atomic<bool> running_{false};
   bool shutdown_due_ = false;
+  bool handed_over_ = false;
+  uint64_t permanent_number_ = 0;  // of the permanent state in the heritage
   std::optional<uint8_t> locality_override_;
-  std::atomic<uint8_t> locality_{0};
 
   // 0: none runs. Otherwise a number that tells one command from the next.
   std::atomic<uint64_t> running_command_{0};

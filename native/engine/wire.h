@@ -10,12 +10,16 @@ namespace swtpm::wire {
 // Inherited descriptors.
 inline constexpr int kChannelFd = 3;
 inline constexpr int kStateFd = 4;
-inline constexpr unsigned kFirstStrayFd = 5;
+inline constexpr int kHeritageFd = 5;
+inline constexpr unsigned kFirstStrayFd = 6;
 
 // Frame header: u32 length of the body, u32 kind, u32 id.
 inline constexpr size_t kFrameHeaderSizeBytes = 12;
 // The largest request is SET_STATEBLOB with 512 KiB of blob.
 inline constexpr size_t kMaxBodySizeBytes = 1024 * 1024;
+
+// Of one frame.
+inline constexpr size_t kMaxFrameFds = 3;
 
 enum class FrameKind : uint32_t { kRequest = 1, kReply = 2, kEvent = 3 };
 
@@ -46,6 +50,10 @@ enum class Code : uint32_t {
   kSetStorage = 0x1006,
   kPeekState = 0x1007,
   kSetProfile = 0x1008,
+  kResume = 0x1009,
+  kHandOver = 0x100a,
+  // To the spawner.
+  kSpawn = 0x2001,
 };
 
 enum class Event : uint32_t {
@@ -56,13 +64,15 @@ enum class Event : uint32_t {
   kFuseRequest = 5,
   kStorageNeeded = 6,
   kTrace = 7,
+  // From the spawner.
+  kEngineEnded = 0x2001,
 };
 
 enum class AttachKind : uint32_t { kStream = 1, kListener = 2, kChardev = 3, kCuse = 4 };
 
 enum AttachFlags : uint32_t {
-  kAttachDisconnect = 1,   // close the client's connection after each response
-  kAttachOpenAlready = 2,  // CUSE: a client has had the device open since before this engine
+  kAttachDisconnect = 1,  // close the client's connection after each response
+  kAttachContinue = 2,    // another engine served it: take up what that one left in the heritage
 };
 
 enum class Route : uint32_t { kNative = 0, kSupervisor = 1 };

@@ -82,7 +82,7 @@ TpmResult NvState::load(BlobType type, Bytes& plain) {
     return kTpmSuccess;
   }
   TpmResult result = load_from_store(type, plain);
-  if (result == kTpmSuccess && type == BlobType::kPermanent) permanent_ = plain;
+  if (result == kTpmSuccess && type == BlobType::kPermanent) set_permanent(plain);
   return result;
 }
 
@@ -94,7 +94,7 @@ TpmResult NvState::store(BlobType type, ByteView plain) {
     return failed(type, plain, result);
   }
   if (type == BlobType::kPermanent) {
-    permanent_ = Bytes(plain.begin(), plain.end());
+    set_permanent(plain);
     in_doubt_ = false;
   }
   return kTpmSuccess;
@@ -103,7 +103,7 @@ TpmResult NvState::store(BlobType type, ByteView plain) {
 TpmResult NvState::failed(BlobType type, std::optional<ByteView> plain, TpmResult result) {
   if (type == BlobType::kPermanent) in_doubt_ = true;
   if (postponing_ && plain && type == BlobType::kPermanent) {
-    permanent_ = Bytes(plain->begin(), plain->end());
+    set_permanent(*plain);
     return kTpmSuccess;
   }
   failed_ = true;
@@ -185,6 +185,23 @@ void NvState::settle() {
 void NvState::settle_locked() {
   if (!in_doubt_ || !permanent_ || !locked_) return;
   if (store_in_store(BlobType::kPermanent, *permanent_) == kTpmSuccess) in_doubt_ = false;
+}
+
+void NvState::set_permanent(ByteView plain) {
+  if (!permanent_) permanent_.emplace();
+  permanent_->assign(plain.begin(), plain.end());
+  permanent_number_++;
+}
+
+Bytes NvState::permanent() const {
+  std::lock_guard lock(mutex_);
+  return permanent_.value_or(Bytes{});
+}
+
+void NvState::restore_permanent(ByteView plain) {
+  std::lock_guard lock(mutex_);
+  set_permanent(plain);
+  in_doubt_ = true;
 }
 
 void NvState::begin_restore(ByteView volatile_state) {

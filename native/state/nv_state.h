@@ -4,6 +4,7 @@
 // Every method may be called from any thread.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <map>
 #include <memory>
@@ -70,6 +71,13 @@ class NvState {
   // Makes up for what failed or was postponed; does nothing if all is well.
   void settle();
 
+  // The permanent state as the TPM has it, and a number that changes whenever it does.
+  uint64_t permanent_number() const { return permanent_number_.load(std::memory_order_acquire); }
+  Bytes permanent() const;
+
+  // That is it from now on, whatever the store has; settle() makes the store agree.
+  void restore_permanent(ByteView plain);
+
   // In between, load() gives the TPM as it was: the permanent state of the last success, and this volatile
   // state.
   void begin_restore(ByteView volatile_state);
@@ -83,6 +91,7 @@ class NvState {
   TpmResult store_in_store(BlobType type, ByteView plain);
   TpmResult failed(BlobType type, std::optional<ByteView> plain, TpmResult result);
   void settle_locked();
+  void set_permanent(ByteView plain);
 
   mutable std::mutex mutex_;
   std::condition_variable rest_due_;  // the store has begun to ask for it
@@ -92,7 +101,8 @@ class NvState {
   std::map<BlobType, std::optional<Bytes>> held_back_;  // no value: erased
 
   std::optional<Bytes> permanent_;  // since the last power-on: what the TPM's permanent state is
-  bool in_doubt_ = false;           // the store may have something else
+  std::atomic<uint64_t> permanent_number_{0};
+  bool in_doubt_ = false;  // the store may have something else
   bool failed_ = false;
   bool postponing_ = false;
   std::optional<Bytes> restoring_;

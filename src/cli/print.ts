@@ -1,13 +1,13 @@
 /** The requests that print something and end: help, version, capabilities, states, profiles, info. */
 
 import { EngineClient } from '../engine-client/engine-client.ts'
-import { engineInfo } from '../engine-client/engine-process.ts'
+import { engineInfo } from '../engine-client/engine-program.ts'
 import { log } from '../log.ts'
 import { TPM_RETRY, TPM_SUCCESS } from '../protocol/tpm-result.ts'
 import { PTM_BLOB_TYPE_PERMANENT, PTM_BLOB_TYPE_SAVESTATE, PTM_BLOB_TYPE_VOLATILE } from '../ptm/structs.ts'
 import { openState, type StateLocation } from '../state/state-location.ts'
 import { giveKeys, giveProfile } from '../supervisor/engine-equipment.ts'
-import { engineOptions } from '../supervisor/engine-options.ts'
+import { engineOptions, startSpawner } from '../supervisor/engine-options.ts'
 import { Tpm } from '../tpm/tpm.ts'
 import type { PrintRequest } from './parse.ts'
 
@@ -54,7 +54,8 @@ async function printInfoOfTpm(
 ): Promise<number> {
   log.configure(request.log)
   const { fd, lock } = openState(request.state, '', false)
-  const engine = new EngineClient(engineOptions(request, fd, false, undefined))
+  const spawner = startSpawner(request)
+  const engine = new EngineClient(spawner, engineOptions(request, fd, false))
   engine.on('log', (_level, text) => log.error(text))
   const tpm = new Tpm(engine, lock, { version: request.tpmVersion, incomingMigration: false })
   try {
@@ -69,6 +70,7 @@ async function printInfoOfTpm(
     return 0
   } finally {
     await engine.close()
+    spawner.close()
     lock.unlock()
   }
 }
@@ -86,7 +88,8 @@ const STATE_NAMES = [
 async function printStates(request: Extract<PrintRequest, { action: 'print-states' }>): Promise<number> {
   log.configure(request.log)
   const { fd } = openState(request.state, '', false)
-  const engine = new EngineClient(engineOptions(request, fd, false, undefined))
+  const spawner = startSpawner(request)
+  const engine = new EngineClient(spawner, engineOptions(request, fd, false))
   const states: string[] = []
   let failed = false
   for (const [name, type] of STATE_NAMES) {
@@ -95,6 +98,7 @@ async function printStates(request: Extract<PrintRequest, { action: 'print-state
     else if (tpmResult !== TPM_RETRY) failed = true
   }
   await engine.close()
+  spawner.close()
   if (failed) return 1
   process.stdout.write(`{ "type": "swtpm", "states": [${states.join(',')}${states.length > 0 ? ' ' : ''}] }`)
   return 0

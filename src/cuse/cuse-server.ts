@@ -24,6 +24,11 @@ import { ptmIoctl } from './ptm-ioctls.ts'
 
 const { EINVAL, EIO, ENOSYS } = constants.errno
 
+const UNIQUE_STEP = 2n
+/** A client that waits longer than for so many other requests is found by its interruption. */
+const REQUESTS_BACK = 1024n
+const REQUESTS_AHEAD = 16n
+
 export interface CuseServerOptions {
   readonly tpm: Tpm
   /** Our descriptor of the device, on which the answers are written. */
@@ -35,6 +40,8 @@ export interface CuseServerOptions {
 export class CuseServer {
   readonly #options: CuseServerOptions
   readonly #transfer: StateblobTransfer
+  /** The requests that are ours to answer, by number. */
+  readonly #serving = new Set<bigint>()
   /** Verbs that are not urgent run one after the other. */
   #tail: Promise<void> = Promise.resolve()
 
@@ -43,12 +50,14 @@ export class CuseServer {
     this.#transfer = new StateblobTransfer(options.tpm)
     const { engine } = options.tpm
     engine.on('fuseRequest', (request) => void this.#serve(request))
+    engine.on('lost', () => this.#failLostRequests())
     engine.on('clientClosed', () => this.#transfer.abandon())
   }
 
   async #serve(request: Buffer): Promise<void> {
     const { opcode, unique } = fuseInHeader.decode(request, HOST)
     const reply = new FuseReply(this.#options.fd, unique)
+    this.#serving.add(unique)
     const body = request.subarray(fuseInHeader.size)
     try {
       switch (opcode) {
@@ -69,6 +78,22 @@ export class CuseServer {
       if (!reply.sent) reply.error(EIO)
       // Our own faults must not pass as the client's.
       if (!(error instanceof SwtpmError)) throw error
+    } finally {
+      this.#serving.delete(unique)
+    }
+  }
+
+  /**
+   * The engine has died over requests that nobody else would ever answer: reads that wait for a response, above all. The
+   * kernel counts requests in steps of two, and says ENOENT for those that are not waiting for an answer.
+   */
+  #failLostRequests(): void {
+    const { fd, tpm } = this.#options
+    const last = tpm.engine.lastFuseRequest()
+    const first = last > REQUESTS_BACK * UNIQUE_STEP ? last - REQUESTS_BACK * UNIQUE_STEP : UNIQUE_STEP
+    // It may have been killed before it noted the last one.
+    for (let unique = first; unique <= last + REQUESTS_AHEAD * UNIQUE_STEP; unique += UNIQUE_STEP) {
+      if (!this.#serving.has(unique)) new FuseReply(fd, unique).error(EIO)
     }
   }
 

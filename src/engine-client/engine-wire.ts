@@ -19,12 +19,20 @@ export const ENGINE_SET_KEY = 0x1005
 export const ENGINE_SET_STORAGE = 0x1006
 export const ENGINE_PEEK_STATE = 0x1007
 export const ENGINE_SET_PROFILE = 0x1008
+export const ENGINE_RESUME = 0x1009
+export const ENGINE_HAND_OVER = 0x100a
+/** To the spawner, which speaks the same frames. */
+export const ENGINE_SPAWN = 0x2001
+/** Execute the program as it lies there now, instead of a copy of the one that runs. */
+export const SPAWN_FLAG_FRESH = 1
 
 /** What an attached descriptor is, and so how the engine reads commands from it. */
 export const ATTACH_KIND = { stream: 1, listener: 2, chardev: 3, cuse: 4 } as const
 export type AttachKind = keyof typeof ATTACH_KIND
 /** Close the client's connection after each response. */
 export const ATTACH_FLAG_DISCONNECT = 1
+/** Another engine served it: this one takes up what that one left in the heritage. */
+export const ATTACH_FLAG_CONTINUE = 2
 
 export const ROUTE = { native: 0, supervisor: 1 } as const
 export type Route = keyof typeof ROUTE
@@ -61,7 +69,18 @@ export const setProfileReq = struct({ length: u32, json: trailing(UNBOUNDED) })
 export const peekStateResp = struct({ tpmResult: u32, size: u32 })
 /** `direction` 0: a command, 1: a response; `timeUs` in µs since 1970. */
 export const traceEvent = packed({ direction: u32, timeUs: u64 })
+/** `words`: the program and its arguments, each with a NUL behind it. */
+export const spawnReq = struct({ flags: u32, words: trailing(UNBOUNDED) })
+export const spawnResp = struct({ errno: u32, pid: u32 })
+/** The only event of the spawner, with its number in front. `signal` 0: none. */
+export const engineEndedEvent = struct({ type: u32, pid: u32, code: u32, signal: u32 })
+export const resumeResp = struct({ tpmResult: u32, running: u32 })
 export const word = struct({ value: u32 })
+
+/** Of the memory that engines leave to each other; what is not used takes no room. */
+export const HERITAGE_BYTES = 2 << 20
+/** Where in it is the number of the last FUSE request that was read: u64, in host order. */
+export const HERITAGE_LAST_UNIQUE_OFFSET = 16
 
 export interface Frame {
   readonly kind: number

@@ -1,6 +1,7 @@
-/** What an engine must know of the command line. */
+/** What an engine must know of the command line, and what starts it. */
 
-import type { EngineOptions } from '../engine-client/engine-process.ts'
+import type { EngineOptions } from '../engine-client/engine-program.ts'
+import { Spawner } from '../engine-client/spawner.ts'
 import { log } from '../log.ts'
 import type { CommonConfig, StateLocation } from './config.ts'
 import type { User } from './privileges.ts'
@@ -13,7 +14,6 @@ export function engineOptions(
   config: CommonConfig & { readonly state: StateLocation },
   stateFd: number,
   allowSetLocality: boolean,
-  user: User | undefined,
 ): EngineOptions {
   const { state } = config
   return {
@@ -32,8 +32,14 @@ export function engineOptions(
     trace: config.pcap !== undefined || log.isEnabled(COMMAND_BYTES),
     logLevel: config.log.level,
     logPrefix: config.log.prefix,
-    // A terminal is let go once we are in the background; the engine must not hold on to it.
-    logFd: config.daemonize && log.fd <= STDERR ? undefined : log.fd,
-    user,
   }
+}
+
+/**
+ * What starts engines, also when we cannot any more.
+ * @param user whom they run as, when that is not us
+ */
+export function startSpawner(config: CommonConfig, user?: User): Spawner {
+  // A terminal is let go once we are in the background; nobody else must hold on to it.
+  return new Spawner({ logFd: config.daemonize && log.fd <= STDERR ? undefined : log.fd, user })
 }

@@ -13,7 +13,7 @@ import { PcapFile } from '../trace/pcap-file.ts'
 import type { CommonConfig, SwtpmConfig } from './config.ts'
 import { reportReady } from './daemon.ts'
 import { giveKeys, giveProfile } from './engine-equipment.ts'
-import { COMMAND_BYTES, engineOptions } from './engine-options.ts'
+import { COMMAND_BYTES, engineOptions, startSpawner } from './engine-options.ts'
 import { PidFile } from './pid-file.ts'
 import { lookUpUser, type User } from './privileges.ts'
 
@@ -44,8 +44,9 @@ export class Session {
    */
   static open(config: SwtpmConfig, engineUser: User | undefined, root: string): Session {
     const { state, tpmVersion } = config
+    const spawner = startSpawner(config, engineUser)
     const opened = openState(state, root, config.interface === 'cuse')
-    const engine = new EngineClient(engineOptions(config, opened.fd, allowsSetLocality(config), engineUser))
+    const engine = new EngineClient(spawner, engineOptions(config, opened.fd, allowsSetLocality(config)))
     const tpm = new Tpm(engine, opened.lock, {
       version: tpmVersion,
       incomingMigration: config.migration.incoming,
@@ -66,9 +67,11 @@ export class Session {
     session.onEnd(async () => {
       await session.#settle(tpm.shutdown())
       await engine.close()
+      spawner.close()
     })
     for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const)
       process.on(signal, () => void session.end(0))
+    process.on('SIGUSR2', () => void session.#replaceEngine())
     return session
   }
 
@@ -135,6 +138,19 @@ export class Session {
       }
     }
     this.#resolveEnded(code)
+  }
+
+  /** What SIGUSR2 asks for: libtpms, or the engine itself, has been updated. */
+  async #replaceEngine(): Promise<void> {
+    if (this.#ending) return
+    try {
+      const before = this.tpm.engine.pid
+      await this.tpm.engine.replace()
+      log.info(`The engine (process ${before}) has been replaced by process ${this.tpm.engine.pid}`)
+    } catch (error) {
+      if (!(error instanceof SwtpmError)) throw error
+      log.error(`Error: The engine was not replaced: ${error.message}`)
+    }
   }
 
   /** An engine that has gone cannot be shut down any more; that was reported. */

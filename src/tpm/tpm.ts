@@ -48,6 +48,9 @@ export class Tpm {
     this.#storage = storage
     this.#incomingMigration = options.incomingMigration
     engine.on('storageNeeded', () => void this.#answerStorageNeeded())
+    engine.on('resumed', (running) => {
+      this.#running = running
+    })
   }
 
   get running(): boolean {

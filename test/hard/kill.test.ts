@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Random } from '../fuzz/random.ts'
+import { descendants, nameOf } from '../support/processes.ts'
 import { RawConnection } from '../support/raw-connection.ts'
 import { type Cleanup, Swtpm, startSocketTpm, temporaryDirectory } from '../support/swtpm.ts'
 import { responseCode } from '../support/tpm-commands.ts'
@@ -20,16 +21,8 @@ const TPM_RC_RETRY = 0x922
 const TPM_RC_FAILURE = 0x101
 
 /** The engine of a running swtpm; undefined before there is one. */
-function engineOf(pid: number): number | undefined {
-  try {
-    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')
-    return children.map(Number).find((child) => child > 0 && isEngine(child))
-  } catch {
-    return undefined
-  }
-}
-
-const isEngine = (pid: number): boolean => readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === 'tpm-engine'
+const engineOf = (pid: number): number | undefined =>
+  descendants(pid).find((child) => nameOf(child) === 'tpm-engine')
 
 function kill(pid: number | undefined, signal: NodeJS.Signals): void {
   if (pid === undefined) return
@@ -97,7 +90,8 @@ class Victim {
         await work
         connection.close()
       }
-      // An engine that is gone takes its supervisor with it.
+      // The TPM lives on in another engine, so that this one's supervisor has to be ended, too.
+      if (target === 'engine') kill(swtpm.pid, 'SIGKILL')
       await Promise.race([
         swtpm.exited,
         delay(10_000, undefined, { ref: false }).then(() =>

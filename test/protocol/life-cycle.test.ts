@@ -20,7 +20,7 @@ async function roundTrip(path: string): Promise<number> {
 describe('SIGTERM', () => {
   it('ends cleanly: exit 0, no socket files, no engine, and the state starts again', async (t) => {
     const { swtpm, directory, dataPath, controlPath } = await startSocketTpm(t)
-    const engine = enginePid(swtpm.pid)
+    const engine = await enginePid(swtpm.pid)
     assert.equal(await roundTrip(dataPath), 0)
     assert.equal(await swtpm.stop(), 0)
     assert.equal(existsSync(dataPath), false)
@@ -42,7 +42,7 @@ describe('SIGTERM', () => {
     const data = await RawConnection.open(dataPath)
     data.write(TPM2.createPrimaryRsa(3072, Buffer.from('cancel me')))
     // The command is with the engine once its pump thread is at work.
-    const engine = enginePid(swtpm.pid)
+    const engine = await enginePid(swtpm.pid)
     await waitFor(() => atWork(engine), { what: 'the engine to work' })
     assert.equal(await swtpm.stop(), 0)
     data.close()
@@ -50,12 +50,11 @@ describe('SIGTERM', () => {
 })
 
 describe('a process that is killed', () => {
-  it('engine: clients see the end at once, the supervisor says why and exits 1', async (t) => {
-    const { swtpm, dataPath, controlPath } = await startSocketTpm(t)
+  it('engine that has not been powered on: clients see the end at once, the supervisor says why and exits 1', async (t) => {
+    const { swtpm, dataPath, controlPath } = await startSocketTpm(t, ['--tpm2'])
     const data = await RawConnection.open(dataPath)
     const control = await RawConnection.open(controlPath)
-    data.write(TPM2.createPrimaryRsa(3072, Buffer.from('never')))
-    process.kill(enginePid(swtpm.pid), 'SIGKILL')
+    process.kill(await enginePid(swtpm.pid), 'SIGKILL')
     await data.readToEnd()
     await control.readToEnd()
     assert.equal(await swtpm.exited, 1)
@@ -64,7 +63,7 @@ describe('a process that is killed', () => {
 
   it('supervisor: the engine stores, ends, and lets the lock go', async (t) => {
     const { swtpm, directory, dataPath } = await startSocketTpm(t)
-    const engine = enginePid(swtpm.pid)
+    const engine = await enginePid(swtpm.pid)
     assert.equal(await roundTrip(dataPath), 0)
     await swtpm.stop('SIGKILL')
     await waitFor(() => !alive(engine), { what: 'the engine to end' })
@@ -186,7 +185,7 @@ describe('the executables', () => {
 describe('the engine process', () => {
   it('has no descriptors but its own', async (t) => {
     const { swtpm } = await startSocketTpm(t)
-    const open = readdirSync(`/proc/${enginePid(swtpm.pid)}/fd`).map(Number)
+    const open = readdirSync(`/proc/${await enginePid(swtpm.pid)}/fd`).map(Number)
     assert.ok(
       open.every((fd) => fd < 16),
       `descriptors ${open.join(', ')}`,

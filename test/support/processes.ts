@@ -1,13 +1,39 @@
 /** Looking at processes, through /proc. */
 import { readdirSync, readFileSync } from 'node:fs'
+import { waitFor } from './wait.ts'
 
-/** The engine of a supervisor: its child process. */
-export function enginePid(supervisor: number): number {
-  const children = readFileSync(`/proc/${supervisor}/task/${supervisor}/children`, 'utf8').trim().split(' ')
-  for (const pid of children) {
-    if (readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === 'tpm-engine') return Number(pid)
+/** The engine of a supervisor: started by the spawner, which is its child. */
+export function enginePid(supervisor: number): Promise<number> {
+  return nextEngine(supervisor, 0)
+}
+
+/** The engine that has come after `before`. */
+export function nextEngine(supervisor: number, before: number): Promise<number> {
+  return waitFor(
+    () => descendants(supervisor).find((pid) => pid !== before && alive(pid) && nameOf(pid) === 'tpm-engine'),
+    { what: `an engine after process ${before}` },
+  ) as Promise<number>
+}
+
+export function nameOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, 'utf8').trim()
+  } catch {
+    return ''
   }
-  throw new Error(`process ${supervisor} has no engine`)
+}
+
+/** Children, and theirs. */
+export function descendants(pid: number): number[] {
+  try {
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
+      .split(' ')
+      .filter(Boolean)
+      .map(Number)
+    return children.flatMap((child) => [child, ...descendants(child)])
+  } catch {
+    return []
+  }
 }
 
 /** A zombie has ended: only its parent has not asked yet. */

@@ -18,8 +18,9 @@ export async function startProxyTpm(
   t: Cleanup,
   args: readonly string[] = ['--tpm2'],
   directory = temporaryDirectory(t),
+  env: NodeJS.ProcessEnv = {},
 ): Promise<ProxyTpm> {
-  const swtpm = new Swtpm(['chardev', '--vtpm-proxy', '--tpmstate', `dir=${directory}`, ...args])
+  const swtpm = new Swtpm(['chardev', '--vtpm-proxy', '--tpmstate', `dir=${directory}`, ...args], { env })
   t.after(() => swtpm.stop('SIGKILL'))
   await swtpm.until(() => swtpm.stdout.includes('\n'), 'its announcement')
   const match = ANNOUNCEMENT.exec(swtpm.stdout)

@@ -1,14 +1,14 @@
 /** `swtpm chardev` on a real kernel: the kernel's own /dev/tpmN, and descriptors handed in. */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { closeSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { closeSync, copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { newProxyDevice, registered } from '../../src/vtpm-proxy/new-device.ts'
 import { DeviceHandle } from '../support/cuse-tpm.ts'
 import { enginePid } from '../support/processes.ts'
 import { startProxyTpm } from '../support/proxy-tpm.ts'
-import { Swtpm, temporaryDirectory } from '../support/swtpm.ts'
+import { projectRoot, Swtpm, temporaryDirectory } from '../support/swtpm.ts'
 import { tpm2Tools } from '../support/tools.ts'
 import { responseCode, TPM2, TPM12 } from '../support/tpm-commands.ts'
 import { waitFor } from '../support/wait.ts'
@@ -74,11 +74,14 @@ describe('swtpm chardev --vtpm-proxy', () => {
     device.close()
   })
 
-  it('gives every user an error at once when the engine is killed', async (t) => {
-    const { swtpm, path } = await startProxyTpm(t)
+  it('gives every user an error at once when no other engine can take over, and goes away', async (t) => {
+    const program = join(temporaryDirectory(t), 'tpm-engine')
+    copyFileSync(join(projectRoot, 'native/build/Release/tpm-engine'), program)
+    const { swtpm, path } = await startProxyTpm(t, ['--tpm2'], undefined, { SWTPM_ENGINE: program })
     const device = new DeviceHandle(path)
     device.command(TPM2.getRandom())
-    process.kill(enginePid(swtpm.pid), 'SIGKILL')
+    rmSync(program)
+    process.kill(await enginePid(swtpm.pid), 'SIGKILL')
     assert.equal(await swtpm.exited, 1)
     assert.match(swtpm.stderr, /engine has ended unexpectedly/)
     assert.throws(() => device.command(TPM2.getRandom()), { code: 'EPIPE' })

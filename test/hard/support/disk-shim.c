@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -59,7 +60,6 @@ struct control {
 
 static struct control* control;
 static size_t mapped;
-static int state_is_directory;
 static uint8_t is_state_file[FDS];
 static uint8_t syncs_every_write[FDS]; /* O_DSYNC */
 
@@ -68,7 +68,7 @@ REAL(int, openat64, int, const char*, int, ...);
 REAL(int, close, int);
 REAL(ssize_t, read, int, void*, size_t);
 REAL(ssize_t, write, int, const void*, size_t);
-REAL(ssize_t, writev, int, const struct iovec*, int);
+REAL(ssize_t, sendmsg, int, const struct msghdr*, int);
 REAL(ssize_t, pread64, int, void*, size_t, off64_t);
 REAL(ssize_t, pwrite64, int, const void*, size_t, off64_t);
 REAL(int, fsync, int);
@@ -83,7 +83,7 @@ __attribute__((constructor)) static void begin(void) {
   RESOLVE(close);
   RESOLVE(read);
   RESOLVE(write);
-  RESOLVE(writev);
+  RESOLVE(sendmsg);
   RESOLVE(pread64);
   RESOLVE(pwrite64);
   RESOLVE(fsync);
@@ -100,8 +100,13 @@ __attribute__((constructor)) static void begin(void) {
   void* map = mmap(NULL, mapped, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   real_close(fd);
   if (map == MAP_FAILED) abort();
-  state_is_directory = fstat(STATE_FD, &st) == 0 && S_ISDIR(st.st_mode);
   control = map;
+}
+
+/* The state is there only after the spawner, in which this was loaded, has forked. */
+static int is_state_directory(int fd) {
+  struct stat st;
+  return fd == STATE_FD && fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
 static int is_state(int fd) {
@@ -213,8 +218,13 @@ static ssize_t written(int fd, const void* data, ssize_t done, uint64_t offset) 
   return done;
 }
 
+/* A response is recorded before it is done: from the first byte on, the client may believe it. */
 ssize_t write(int fd, const void* data, size_t size) {
-  if (!is_state(fd)) return real_write(fd, data, size);
+  if (!is_state(fd)) {
+    struct iovec iov = {(void*)data, size};
+    if (fd > STDERR_FILENO) record(OP_RESPOND, fd, 0, 0, NULL, NULL, &iov, 1);
+    return real_write(fd, data, size);
+  }
   if (fails(OP_WRITE, &size)) return -1;
   return written(fd, data, real_write(fd, data, size), UINT64_MAX);
 }
@@ -225,15 +235,14 @@ ssize_t pwrite64(int fd, const void* data, size_t size, off64_t offset) {
   return written(fd, data, real_pwrite64(fd, data, size, offset), (uint64_t)offset);
 }
 
-/* Recorded before it is done: from the first byte on, the client may believe it. */
-ssize_t writev(int fd, const struct iovec* iov, int count) {
-  record(OP_RESPOND, fd, 0, 0, NULL, NULL, iov, count);
-  return real_writev(fd, iov, count);
+ssize_t sendmsg(int fd, const struct msghdr* message, int flags) {
+  record(OP_RESPOND, fd, 0, 0, NULL, NULL, message->msg_iov, (int)message->msg_iovlen);
+  return real_sendmsg(fd, message, flags);
 }
 
 int fsync(int fd) {
   if (!is_state(fd)) return real_fsync(fd);
-  enum op op = fd == STATE_FD && state_is_directory ? OP_SYNC_DIRECTORY : OP_SYNC_FILE;
+  enum op op = is_state_directory(fd) ? OP_SYNC_DIRECTORY : OP_SYNC_FILE;
   if (fails(op, NULL)) return -1;
   int result = real_fsync(fd);
   if (result == 0) record(op, fd, 0, 0, NULL, NULL, NULL, 0);

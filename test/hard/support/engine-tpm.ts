@@ -1,7 +1,8 @@
 /** A TPM in an engine of its own, driven over the channel without the supervisor around it: quick to start. */
 import { closeSync, constants, openSync } from 'node:fs'
 import { EngineClient } from '../../../src/engine-client/engine-client.ts'
-import type { EngineOptions } from '../../../src/engine-client/engine-process.ts'
+import type { EngineOptions } from '../../../src/engine-client/engine-program.ts'
+import { Spawner } from '../../../src/engine-client/spawner.ts'
 import { hex32, responseCode, TPM2, TPM12, tpm2, tpm12 } from '../../support/tpm-commands.ts'
 
 export interface EngineTpmOptions {
@@ -27,11 +28,13 @@ export async function startEngineTpm(options: EngineTpmOptions): Promise<EngineC
   const settings: EngineOptions = {
     ...{ tpmVersion, backend, stateFd, mode: 0o600, modeGiven: false, sync, backup, journal },
     ...{ allowSetLocality: false, rejectLocality4: false, autoShutdown: false, seccomp: 'kill' },
-    ...{ logLevel: 1, logPrefix: '', trace: false, logFd: undefined, user: undefined },
+    ...{ logLevel: 1, logPrefix: '', trace: false },
   }
   const usual = process.env.SWTPM_ENGINE
   if (program !== undefined) process.env.SWTPM_ENGINE = program
-  const engine = new EngineClient(settings)
+  const spawner = new Spawner({ logFd: undefined, user: undefined })
+  const engine = new EngineClient(spawner, settings)
+  engine.once('exit', () => spawner.close())
   if (program !== undefined) process.env.SWTPM_ENGINE = usual ?? ''
   closeSync(stateFd)
   await new Promise<void>((resolve, reject) => {

@@ -1,8 +1,6 @@
-/** Starts tpm-engine with the descriptors it inherits, and finds its executable. */
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { closeSync } from 'node:fs'
+/** The engine's program: where it lies, its command line, and what it says of itself. */
+import { spawnSync } from 'node:child_process'
 import { SwtpmError } from '../errors.ts'
-import { check, native } from '../native.ts'
 import { installedFile } from '../paths.ts'
 import type { TpmVersion } from '../protocol/tpm-header.ts'
 import type { EngineInfo } from './engine-info.ts'
@@ -28,23 +26,13 @@ export interface EngineOptions {
   readonly logPrefix: string
   /** Send every TPM command and response here, as `trace` events. */
   readonly trace: boolean
-  /** Where libtpms's debug output goes; nowhere when undefined. */
-  readonly logFd: number | undefined
-  /** Whom the engine runs as; ourselves when undefined. */
-  readonly user: { readonly uid: number; readonly gid: number } | undefined
 }
 
-export interface StartedEngine {
-  readonly child: ChildProcess
-  /** Our end of the channel: non-blocking, close-on-exec. */
-  readonly channelFd: number
-}
-
-/** The engine's program: what SWTPM_ENGINE names, or the one that belongs to this installation. */
-const enginePath = (): string =>
+/** What SWTPM_ENGINE names, or the one that belongs to this installation. */
+export const enginePath = (): string =>
   process.env.SWTPM_ENGINE || installedFile('native/build/Release/tpm-engine', 'npm run build:native')
 
-function engineArguments(options: EngineOptions): string[] {
+export function engineArguments(options: EngineOptions): string[] {
   const args = ['--tpm', options.tpmVersion, '--backend', options.backend, '--mode', options.mode.toString(8)]
   if (options.modeGiven) args.push('--mode-given')
   if (!options.sync) args.push('--no-sync')
@@ -60,34 +48,9 @@ function engineArguments(options: EngineOptions): string[] {
 }
 
 /** The engine needs nothing of our environment but the way to a libtpms outside the system's folders. */
-function engineEnvironment(): NodeJS.ProcessEnv {
+export function engineEnvironment(): NodeJS.ProcessEnv {
   const path = process.env.LD_LIBRARY_PATH
   return path === undefined ? {} : { LD_LIBRARY_PATH: path }
-}
-
-/** @throws SwtpmError SWTPM_ERR_ENGINE_START */
-export function startEngine(options: EngineOptions): StartedEngine {
-  const pair = native.socketPair()
-  if (typeof pair === 'number') check(pair, 'make a socket pair for the engine')
-  const [ours, theirs] = pair as [number, number]
-  try {
-    // Detached: a terminal's ^C reaches the supervisor alone, which then ends the engine in order.
-    const child = spawn(enginePath(), engineArguments(options), {
-      stdio: ['ignore', 'ignore', options.logFd ?? 'ignore', theirs, options.stateFd],
-      detached: true,
-      ...(options.user && { uid: options.user.uid, gid: options.user.gid }),
-      cwd: '/',
-      env: engineEnvironment(),
-    })
-    return { child, channelFd: ours }
-  } catch (error) {
-    closeSync(ours)
-    throw new SwtpmError('SWTPM_ERR_ENGINE_START', `Cannot start the engine: ${(error as Error).message}`, {
-      cause: error,
-    })
-  } finally {
-    closeSync(theirs)
-  }
 }
 
 /**

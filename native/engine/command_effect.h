@@ -1,0 +1,24 @@
+// What a TPM command may do to the TPM, as far as that can be told before it runs: what has to be taken down
+// before its answer is given, for a way back and for an engine that comes after this one.
+#pragma once
+
+#include "common/bytes.h"
+#include "engine/response.h"
+
+namespace swtpm {
+
+enum class CommandEffect {
+  // Its answer is right whether or not anything is stored along with it: the clock, which libtpms stores now
+  // and
+  // then, or a failed authorization.
+  kReads,
+  // Repeated on the same state it does the same again: neither randomness nor time nor a session is part of
+  // it.
+  kRepeatable,
+  kModifies,
+};
+
+// The command is complete up to its header.
+CommandEffect effect_of(TpmVersion version, ByteView command);
+
+}  // namespace swtpm

@@ -1,0 +1,233 @@
+/**
+ * Devices outlive the engine behind them, on a real kernel: killed under load, its commands end in an error at once and
+ * the node stays; replaced under load, nobody notices. What is kept is the matter of test/hard/succession.test.ts.
+ */
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { existsSync, statSync } from 'node:fs'
+import { describe, it } from 'node:test'
+import { DeviceHandle, openDevice, startCuseTpm } from '../support/cuse-tpm.ts'
+import { alive, atWork, enginePid, nextEngine } from '../support/processes.ts'
+import { startProxyTpm } from '../support/proxy-tpm.ts'
+import type { Swtpm } from '../support/swtpm.ts'
+import { responseCode, TPM2 } from '../support/tpm-commands.ts'
+import { waitFor } from '../support/wait.ts'
+
+const TPM_RC_CANCELED = 0x909
+const CUSE = ['--tpm2', '--flags', 'startup-clear']
+const KILLS = 5
+const REPLACEMENTS = 5
+
+const sha256 = (...parts: Uint8Array[]): Buffer => createHash('sha256').update(Buffer.concat(parts)).digest()
+const DIGEST = sha256(Buffer.from('measured'))
+const extended = (times: number): Buffer =>
+  Array.from({ length: times }).reduce<Buffer>((pcr) => sha256(pcr, DIGEST), Buffer.alloc(32))
+const slowCommand = (): Buffer => TPM2.createPrimaryRsa(3072, Buffer.from(`slow ${Math.random()}`))
+
+/** Not only about to read what it is to do. */
+async function deepInWork(engine: number): Promise<void> {
+  let looks = 0
+  await waitFor(
+    () => {
+      looks = atWork(engine) ? looks + 1 : 0
+      return looks > 2
+    },
+    { what: 'the engine to work' },
+  )
+}
+
+async function replace(swtpm: Swtpm): Promise<void> {
+  const engine = await enginePid(swtpm.pid)
+  process.kill(swtpm.pid, 'SIGUSR2')
+  await nextEngine(swtpm.pid, engine)
+  await waitFor(() => !alive(engine), { what: 'the old engine to end' })
+}
+
+/** A client that extends PCR 7 of /dev/tpm0's kind, waiting on another thread. */
+class Extender {
+  readonly #device: DeviceHandle
+  /** How often it was told of success; one more may have happened. */
+  count = 0
+
+  constructor(device: DeviceHandle) {
+    this.#device = device
+  }
+
+  async once(): Promise<void> {
+    this.#device.write(TPM2.pcrExtend(7, DIGEST))
+    const response = await this.#device.readLater()
+    assert.equal(responseCode(response), 0, response.toString('hex'))
+    this.count++
+  }
+
+  async check(): Promise<void> {
+    this.#device.write(TPM2.pcrRead(7))
+    const pcr = (await this.#device.readLater()).subarray(-32)
+    if (!pcr.equals(extended(this.count))) assert.deepEqual(pcr, extended(++this.count))
+  }
+}
+
+describe('a CUSE device whose engine is killed', () => {
+  it('fails the read() that waits, at once, and goes on with PCRs and keys', async (t) => {
+    const { swtpm, path } = await startCuseTpm(t, CUSE)
+    const device = openDevice(t, path)
+    const { ino } = statSync(path)
+    device.command(TPM2.pcrExtend(7, DIGEST))
+    assert.equal(responseCode(device.command(TPM2.createPrimaryEcc)), 0)
+    for (let i = 0; i < KILLS; i++) {
+      const engine = await enginePid(swtpm.pid)
+      device.write(slowCommand())
+      const response = device.readLater()
+      await deepInWork(engine)
+      process.kill(engine, 'SIGKILL')
+      await assert.rejects(response, { code: 'EIO' })
+      assert.deepEqual(device.command(TPM2.pcrRead(7)).subarray(-32), extended(1))
+    }
+    assert.equal(responseCode(device.command(TPM2.readPublic(0x80000000))), 0)
+    assert.equal(statSync(path).ino, ino)
+    assert.equal(device.verb('GET_CONFIG').tpmResult, 0)
+    assert.match(swtpm.stderr, /A new engine has taken over/)
+    assert.equal(await swtpm.stop(), 0)
+  })
+
+  it('fails the next read() where none waited, and keeps a response that nobody has read', async (t) => {
+    const { swtpm, path } = await startCuseTpm(t, CUSE)
+    const device = openDevice(t, path)
+    const first = await enginePid(swtpm.pid)
+    device.write(slowCommand())
+    await deepInWork(first)
+    process.kill(first, 'SIGKILL')
+    const second = await nextEngine(swtpm.pid, first)
+    assert.throws(() => device.read(), { code: 'EIO' })
+
+    device.write(TPM2.getRandom())
+    await waitFor(() => !atWork(second), { what: 'the response' })
+    process.kill(second, 'SIGKILL')
+    await nextEngine(swtpm.pid, second)
+    assert.equal(responseCode(device.read()), 0)
+  })
+
+  it('is open for the next client after one that closed meanwhile', async (t) => {
+    const { swtpm, path } = await startCuseTpm(t, CUSE)
+    const device = openDevice(t, path)
+    device.command(TPM2.getRandom())
+    process.kill(swtpm.pid, 'SIGSTOP')
+    process.kill(await enginePid(swtpm.pid), 'SIGKILL')
+    device.close()
+    process.kill(swtpm.pid, 'SIGCONT')
+    const next = await waitFor(
+      () => {
+        try {
+          return new DeviceHandle(path)
+        } catch {
+          return undefined
+        }
+      },
+      { what: 'the device to be free' },
+    )
+    t.after(() => next?.close())
+    assert.equal(responseCode((next as DeviceHandle).command(TPM2.getRandom())), 0)
+  })
+
+  it('loses no command that was answered under load', async (t) => {
+    const { swtpm, path } = await startCuseTpm(t, CUSE)
+    const device = openDevice(t, path)
+    const extender = new Extender(device)
+    for (let i = 0; i < KILLS; i++) {
+      const engine = await enginePid(swtpm.pid)
+      const goal = extender.count + 3 + i
+      let killed = false
+      for (;;) {
+        try {
+          await extender.once()
+        } catch (error) {
+          assert.equal((error as NodeJS.ErrnoException).code, 'EIO')
+          break
+        }
+        if (extender.count > goal && !killed) {
+          killed = true
+          process.kill(engine, 'SIGKILL')
+        }
+        // The kill may have met no command at all.
+        if (killed && extender.count > goal + 3) break
+      }
+      await nextEngine(swtpm.pid, engine)
+      await extender.check()
+    }
+    assert.equal(await swtpm.stop(), 0)
+  })
+})
+
+describe('a /dev/tpmN whose engine is killed', () => {
+  it('ends its command at once, and goes on', async (t) => {
+    const { swtpm, path, number } = await startProxyTpm(t)
+    const device = new DeviceHandle(path)
+    t.after(() => device.close())
+    const extender = new Extender(device)
+    await extender.once()
+    for (let i = 0; i < KILLS; i++) {
+      const engine = await enginePid(swtpm.pid)
+      device.write(slowCommand())
+      const response = device.readLater()
+      await deepInWork(engine)
+      process.kill(engine, 'SIGKILL')
+      assert.equal(responseCode(await response), TPM_RC_CANCELED)
+      await extender.check()
+      await extender.once()
+    }
+    assert.ok(existsSync(`/dev/tpmrm${number}`))
+    assert.equal(await swtpm.stop(), 0)
+  })
+
+  it('is not missed by the kernel while nobody talks', async (t) => {
+    const { swtpm, path } = await startProxyTpm(t)
+    const engine = await enginePid(swtpm.pid)
+    process.kill(engine, 'SIGKILL')
+    await nextEngine(swtpm.pid, engine)
+    const device = new DeviceHandle(path)
+    assert.equal(responseCode(device.command(TPM2.getRandom())), 0)
+    device.close()
+  })
+})
+
+describe('an engine replaced under a device', () => {
+  it('CUSE: a client that keeps it busy notices nothing, nor one with an unread response', async (t) => {
+    const { swtpm, path } = await startCuseTpm(t, CUSE)
+    const device = openDevice(t, path)
+    assert.equal(responseCode(device.command(TPM2.createPrimaryEcc)), 0)
+    const extender = new Extender(device)
+    let replacing = true
+    const load = (async () => {
+      while (replacing) await extender.once()
+    })()
+    for (let i = 0; i < REPLACEMENTS; i++) await replace(swtpm)
+    replacing = false
+    await load
+    const told = extender.count
+    await extender.check()
+    assert.equal(extender.count, told)
+    device.write(TPM2.readPublic(0x80000000))
+    await replace(swtpm)
+    assert.equal(responseCode(device.read()), 0)
+    assert.doesNotMatch(swtpm.stderr, /unexpectedly/)
+    assert.equal(await swtpm.stop(), 0)
+  })
+
+  it('vTPM proxy: a client that keeps it busy notices nothing', async (t) => {
+    const { swtpm, path } = await startProxyTpm(t)
+    const device = new DeviceHandle(path)
+    t.after(() => device.close())
+    const extender = new Extender(device)
+    let replacing = true
+    const load = (async () => {
+      while (replacing) await extender.once()
+    })()
+    for (let i = 0; i < REPLACEMENTS; i++) await replace(swtpm)
+    replacing = false
+    await load
+    const told = extender.count
+    await extender.check()
+    assert.equal(extender.count, told)
+    assert.equal(await swtpm.stop(), 0)
+  })
+})
