@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -86,6 +87,7 @@ Heritage::Heritage(int fd) {
   }
   void* memory = MAP_FAILED;
   if (given) memory = ::mmap(nullptr, sizeof(Layout), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  if (given) ::close(fd);
   if (memory == MAP_FAILED) {
     if (given) log(LogLevel::kError, "Cannot map the heritage: %s", strerror(errno));
     memory = ::mmap(nullptr, sizeof(Layout), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

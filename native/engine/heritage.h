@@ -34,7 +34,8 @@ class Heritage {
  public:
   enum class KeySlot { kFile = 0, kMigration = 1 };
 
-  // Maps `fd`. Without one, or if it cannot be mapped (logged), the memory is our own and nobody's heritage.
+  // Maps `fd`, and closes it. Without one, or if it cannot be mapped (logged), the memory is our own and
+  // nobody's heritage.
   explicit Heritage(int fd);
   Heritage(const Heritage&) = delete;
   Heritage& operator=(const Heritage&) = delete;

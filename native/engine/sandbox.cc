@@ -63,7 +63,7 @@ std::vector<Rule> rules(const Options& options) {
       // The channel, the clients and the log.
       Rule(SCMP_SYS(read)),
       Rule(SCMP_SYS(write)),
-      Rule(SCMP_SYS(sendmsg)),
+      Rule(SCMP_SYS(sendmsg), equals(0, wire::kChannelFd)),
       Rule(SCMP_SYS(recvmsg)),
       Rule(SCMP_SYS(accept4)),
       Rule(SCMP_SYS(poll)),
