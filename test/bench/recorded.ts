@@ -40,7 +40,7 @@ export async function countPlainPath(t: Cleanup, command: MeasuredCommand): Prom
   const allocated = heap.allocations
   await run(COUNT)
   const allocations = heap.allocations - allocated
-  const calls = await systemCallsOf([enginePid(swtpm.pid)], () => run(COUNT))
+  const calls = await systemCallsOf([await enginePid(swtpm.pid)], () => run(COUNT))
   return {
     'system calls': rounded([...calls.values()].reduce((a, b) => a + b, 0) / COUNT),
     'heap allocations': rounded(allocations / COUNT),

@@ -4,8 +4,9 @@
  */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { existsSync, statSync } from 'node:fs'
+import { close, existsSync, statSync, write } from 'node:fs'
 import { describe, it } from 'node:test'
+import { promisify } from 'node:util'
 import { DeviceHandle, openDevice, startCuseTpm } from '../support/cuse-tpm.ts'
 import { alive, atWork, enginePid, nextEngine } from '../support/processes.ts'
 import { startProxyTpm } from '../support/proxy-tpm.ts'
@@ -109,12 +110,14 @@ describe('a CUSE device whose engine is killed', () => {
 
   it('is open for the next client after one that closed meanwhile', async (t) => {
     const { swtpm, path } = await startCuseTpm(t, CUSE)
-    const device = openDevice(t, path)
+    const device = new DeviceHandle(path)
     device.command(TPM2.getRandom())
     process.kill(swtpm.pid, 'SIGSTOP')
     process.kill(await enginePid(swtpm.pid), 'SIGKILL')
-    device.close()
+    // It returns when it has been answered.
+    const closed = promisify(close)(device.fd)
     process.kill(swtpm.pid, 'SIGCONT')
+    await closed
     const next = await waitFor(
       () => {
         try {
@@ -167,11 +170,12 @@ describe('a /dev/tpmN whose engine is killed', () => {
     await extender.once()
     for (let i = 0; i < KILLS; i++) {
       const engine = await enginePid(swtpm.pid)
-      device.write(slowCommand())
-      const response = device.readLater()
+      // The kernel's driver returns from write() when it has the response.
+      const written = promisify(write)(device.fd, slowCommand())
       await deepInWork(engine)
       process.kill(engine, 'SIGKILL')
-      assert.equal(responseCode(await response), TPM_RC_CANCELED)
+      await written
+      assert.equal(responseCode(device.read()), TPM_RC_CANCELED)
       await extender.check()
       await extender.once()
     }

@@ -57,7 +57,7 @@ export async function soak(
   path: string,
   commands: number,
 ): Promise<Soaked> {
-  const processes = [enginePid(swtpmPid), swtpmPid]
+  const processes = [await enginePid(swtpmPid), swtpmPid]
   const script = join(projectRoot, 'test/hard/support/soak-client.py')
   const client = spawn('python3', [script, kind, path, String(commands), String(REPORTS)], {
     stdio: ['ignore', 'pipe', 'pipe'],
