@@ -52,10 +52,12 @@ async function busy(t: Cleanup, path: string, last: number, options: Options = {
   return engine
 }
 
+/** It does not end in order, nor does another one go on. */
 async function kill(engine: EngineClient): Promise<void> {
-  const ended = new Promise((resolve) => engine.once('exit', resolve))
+  process.kill(engine.pid as number, 'SIGSTOP')
+  const closed = engine.close()
   process.kill(engine.pid as number, 'SIGKILL')
-  await ended
+  await closed
 }
 
 /** The directory of a TPM that was killed with its journal live, number 5 being the last one. */
