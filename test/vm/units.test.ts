@@ -7,6 +7,7 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { alive, nameOf } from '../support/processes.ts'
 import { tool, tpm2Tools } from '../support/tools.ts'
 import { waitFor } from '../support/wait.ts'
 import { projectRoot } from '../unit/man/project-root.ts'
@@ -61,13 +62,19 @@ after(async () => {
   rmSync(UNITS, { recursive: true, force: true })
 })
 
-/** Of the processes in a unit: user ids, and what they may ask of the kernel. */
-async function processes(unit: string): Promise<{ uid: string; capabilities: string }[]> {
+/** The processes in a unit, by the numbers that they have here. */
+async function processIds(unit: string): Promise<number[]> {
   const group = (await systemctl('show', '-p', 'ControlGroup', '--value', unit)).trim()
   const ids = readFileSync(join('/sys/fs/cgroup', group, 'cgroup.procs'), 'utf8')
-    .trim()
-    .split('\n')
-  return ids.map((id) => {
+  return ids.trim().split('\n').map(Number)
+}
+
+const engineOf = async (unit: string): Promise<number | undefined> =>
+  (await processIds(unit)).find((id) => nameOf(id) === 'tpm-engine')
+
+/** Of the processes in a unit: user ids, and what they may ask of the kernel. */
+async function processes(unit: string): Promise<{ uid: string; capabilities: string }[]> {
+  return (await processIds(unit)).map((id) => {
     const status = readFileSync(`/proc/${id}/status`, 'utf8')
     return {
       uid: /^Uid:\t(\d+)/m.exec(status)![1]!,
@@ -87,10 +94,14 @@ for (const [unit, device, name] of [
     assert.match(await tpm2('getrandom', '--hex', '8'), /^[0-9a-f]{16}$/)
     await tpm2('nvdefine', '-s', '8', NV_INDEX)
     const capabilities = '0000000000000000'
-    assert.deepEqual(await processes(unit), [
-      { uid: tss, capabilities },
-      { uid: tss, capabilities },
-    ])
+    // swtpm, spawner and engine.
+    assert.deepEqual(await processes(unit), Array(3).fill({ uid: tss, capabilities }))
+
+    const engine = (await engineOf(unit)) as number
+    await systemctl('reload', unit)
+    await waitFor(() => !alive(engine), { what: 'the old engine to end' })
+    assert.notEqual(await engineOf(unit), undefined)
+    assert.match(await tpm2('nvreadpublic'), new RegExp(NV_INDEX, 'i'))
     await systemctl('stop', unit)
     assert.equal(existsSync(device), false)
     assert.deepEqual(readdirSync(join(STATE, name)).sort(), ['.lock', 'tpm2-00.permall'])
