@@ -11,6 +11,7 @@
  * hold authorization values.
  * @see swtpm(8) --log
  */
+import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Logger } from 'pino'
 import {
   closeDestination,
@@ -46,6 +47,8 @@ class Log {
   #config: Omit<LogConfig, 'destination'> = { level: PLAIN, prefix: DEFAULT_LOG_PREFIX, format: 'text' }
   #destination: LogDestination = stderrDestination
   #pino: Logger | undefined
+  /** Whose lines are written at the moment. */
+  #speaker: AsyncLocalStorage<string> | undefined
 
   /**
    * Opens the log that was asked for; until then lines go to standard error.
@@ -70,6 +73,15 @@ class Log {
 
   get prefix(): string {
     return this.#config.prefix
+  }
+
+  /**
+   * Whatever `work` logs, now and from then on in what it has set going, is told to be of `name`: in front of the line, or
+   * as `tpm` in JSON.
+   */
+  of<T>(name: string, work: () => T): T {
+    this.#speaker ??= new AsyncLocalStorage()
+    return this.#speaker.run(name, work)
   }
 
   error(message: string): void {
@@ -114,8 +126,9 @@ class Log {
     if (!this.isEnabled(level)) return
     this.#pino ??= this.#open()
     const text = message.endsWith('\n') ? message.slice(0, -1) : message
-    if (this.#config.format === 'json') this.#pino[severity]({ verbosity: level }, text)
-    else this.#pino[severity](`${' '.repeat(level - 1)}${text}`)
+    const tpm = this.#speaker?.getStore()
+    if (this.#config.format === 'json') this.#pino[severity]({ verbosity: level, ...(tpm && { tpm }) }, text)
+    else this.#pino[severity](`${tpm ? `${tpm}: ` : ''}${' '.repeat(level - 1)}${text}`)
   }
 
   #open(): Logger {

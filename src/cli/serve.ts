@@ -1,17 +1,16 @@
 /** Serves one TPM in the order in which privileges, descriptors and the terminal are given up. */
 
 import { join } from 'node:path'
-import { serveCuse } from '../cuse/cuse-front-end.ts'
 import { SwtpmError } from '../errors.ts'
 import { loadIoctl } from '../io/ioctl.ts'
 import { type LogConfig, log } from '../log.ts'
-import { serveSocket } from '../socket/socket-front-end.ts'
 import { confine } from '../supervisor/confinement.ts'
-import { enterBackground } from '../supervisor/daemon.ts'
+import { enterBackground, reportReady } from '../supervisor/daemon.ts'
+import { startSpawner } from '../supervisor/engine-options.ts'
 import { becomeUser, changeRoot } from '../supervisor/privileges.ts'
 import { connectServiceManager } from '../supervisor/service-manager.ts'
 import { runAsUser, Session } from '../supervisor/session.ts'
-import { serveChardev } from '../vtpm-proxy/chardev-front-end.ts'
+import { makesDevice, serveFrontEnd } from './front-end.ts'
 import { CommandLineError, exitCodeOf, type SwtpmConfig } from './parse.ts'
 
 /** @returns the exit code */
@@ -29,7 +28,10 @@ export async function serveSwtpm(config: SwtpmConfig): Promise<number> {
   // Both are outside the new root: the service manager's socket, and the engine's program, which starts as the user it
   // will be.
   const serviceManager = connectServiceManager(process.env)
-  const session = Session.open(config, user, root)
+  const spawner = startSpawner(config, user)
+  const session = Session.open(config, spawner, root)
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => void session.end(0))
+  process.on('SIGUSR2', () => void session.replaceEngine())
   // A new device takes root to make; everything else is done as the user.
   const late = makesDevice(config)
   try {
@@ -44,33 +46,21 @@ export async function serveSwtpm(config: SwtpmConfig): Promise<number> {
     if (late && user !== undefined) becomeUser(user)
     confine(config.seccomp)
     session.onEnd(() => serviceManager.stopping())
-    session.ready()
+    reportReady()
     serviceManager.ready()
   } catch (error) {
     if (!(error instanceof SwtpmError)) throw error
     log.error(error.message)
     await session.end(exitCodeOf(error, config.interface))
   }
-  return session.ended
+  const code = await session.ended
+  spawner.close()
+  return code
 }
-
-const makesDevice = (config: SwtpmConfig): boolean =>
-  config.interface === 'cuse' || (config.interface === 'chardev' && config.device.kind === 'vtpm-proxy')
 
 /** The log file of a TPM that will change its root directory is named as it will be seen from there. */
 function rebased(config: LogConfig, root: string): LogConfig {
   const { destination } = config
   if (root === '' || destination.kind !== 'file') return config
   return { ...config, destination: { ...destination, path: join(root, destination.path) } }
-}
-
-function serveFrontEnd(session: Session, config: SwtpmConfig): Promise<void> {
-  switch (config.interface) {
-    case 'socket':
-      return serveSocket(session, config)
-    case 'chardev':
-      return serveChardev(session, config)
-    case 'cuse':
-      return serveCuse(session, config)
-  }
 }

@@ -14,6 +14,7 @@ export async function serveCuse(session: Session, config: CuseConfig): Promise<v
   await session.powerOn()
   const device = CuseDevice.create(config)
   session.onEnd(() => device.close())
+  session.device = device.path
   new CuseServer({ tpm, fd: device.fd, onShutdown: () => void session.end(0) })
   const result = await tpm.engine.attach('cuse', device.fd)
   if (result !== TPM_SUCCESS) {

@@ -28,6 +28,8 @@ export interface SpawnerOptions {
   readonly logFd: number | undefined
   /** Whom the engines run as; ourselves when undefined. */
   readonly user: { readonly uid: number; readonly gid: number } | undefined
+  /** Execute the program anew for each engine, which then has an address space of its own. */
+  readonly freshEngines?: boolean
 }
 
 /** How one engine begins, and comes to its end. */
@@ -47,6 +49,7 @@ interface Expected {
 
 export class Spawner {
   readonly #program = enginePath()
+  readonly #freshEngines: boolean
   readonly #socket: DescriptorSocket
   readonly #decoder = new FrameDecoder()
   readonly #starting = new Map<number, Expected>()
@@ -60,7 +63,8 @@ export class Spawner {
   })
 
   /** @throws SwtpmError SWTPM_ERR_ENGINE_START */
-  constructor({ logFd, user }: SpawnerOptions) {
+  constructor({ logFd, user, freshEngines = false }: SpawnerOptions) {
+    this.#freshEngines = freshEngines
     const [ours, theirs] = check(native.socketPair(), 'make a socket pair for the engine')
     let child: ChildProcess
     try {
@@ -100,7 +104,7 @@ export class Spawner {
   spawn(args: readonly string[], fds: readonly number[], fresh: boolean): SpawnedEngine {
     const id = this.#nextId++
     const words = Buffer.from([this.#program, ...args].map((word) => `${word}\0`).join(''))
-    const body = spawnReq.encode({ flags: fresh ? SPAWN_FLAG_FRESH : 0, words }, BIG)
+    const body = spawnReq.encode({ flags: fresh || this.#freshEngines ? SPAWN_FLAG_FRESH : 0, words }, BIG)
     const pid = settler<number>()
     const ended = settler<string>()
     // Whoever does not ask for the number hears of it by the end.

@@ -3,6 +3,7 @@
  *
  * Non-blocking: reads when readable, queues what cannot be written yet. Owns its descriptor and closes it.
  */
+import { AsyncResource } from 'node:async_hooks'
 import { EventEmitter } from 'node:events'
 import { closeSync } from 'node:fs'
 import { native, READABLE, WRITABLE } from '../native.ts'
@@ -10,6 +11,8 @@ import { native, READABLE, WRITABLE } from '../native.ts'
 const EAGAIN = -11
 const EINTR = -4
 const READ_SIZE = 64 * 1024
+/** For all sockets: what is received is copied out before anything else happens. */
+const receiveBuffer = Buffer.allocUnsafeSlow(READ_SIZE)
 
 interface Outgoing {
   bytes: Buffer
@@ -28,7 +31,6 @@ export interface DescriptorSocketEvents {
 export class DescriptorSocket extends EventEmitter<DescriptorSocketEvents> {
   readonly fd: number
   readonly #poller: InstanceType<typeof native.Poller>
-  readonly #receiveBuffer = Buffer.allocUnsafe(READ_SIZE)
   readonly #queue: Outgoing[] = []
   readonly #halfOpen: boolean
   #open = true
@@ -45,11 +47,13 @@ export class DescriptorSocket extends EventEmitter<DescriptorSocketEvents> {
     super()
     this.fd = fd
     this.#halfOpen = halfOpen
-    this.#poller = new native.Poller(fd, (error, readable, writable) => {
-      if (error < 0) return this.#finish(-error)
+    const onReady = (error: number, readable: boolean, writable: boolean): void => {
       if (writable) this.#flush()
       if (readable && this.#open) this.#receive()
-    })
+      if (error < 0) this.#finish(-error)
+    }
+    // What happens here is done for whoever made this socket.
+    this.#poller = new native.Poller(fd, AsyncResource.bind(onReady))
     this.#poller.start(READABLE)
   }
 
@@ -91,7 +95,7 @@ export class DescriptorSocket extends EventEmitter<DescriptorSocketEvents> {
   /** @returns false when there is nothing to be read at the moment */
   #receive(): boolean {
     const fds: number[] = []
-    const n = native.receiveMessage(this.fd, this.#receiveBuffer, 0, READ_SIZE, fds)
+    const n = native.receiveMessage(this.fd, receiveBuffer, 0, READ_SIZE, fds)
     if (n === EINTR) return true
     if (n === EAGAIN) return false
     if (n === 0 && this.#halfOpen && this.#sendError === 0) {
@@ -101,7 +105,7 @@ export class DescriptorSocket extends EventEmitter<DescriptorSocketEvents> {
     } else if (n <= 0) {
       this.#finish(this.#sendError || -n)
     } else {
-      this.emit('data', Buffer.from(this.#receiveBuffer.subarray(0, n)), fds)
+      this.emit('data', Buffer.from(receiveBuffer.subarray(0, n)), fds)
     }
     return true
   }

@@ -1,4 +1,5 @@
 /** A listening socket that hands over connections one by one, and can be told to leave them in the backlog. */
+import { AsyncResource } from 'node:async_hooks'
 import { closeSync } from 'node:fs'
 import { native, READABLE } from '../native.ts'
 
@@ -14,7 +15,10 @@ export class Listener {
     this.fd = fd
     this.#onConnection = onConnection
     native.setNonBlocking(fd, true)
-    this.#poller = new native.Poller(fd, () => this.#accept())
+    this.#poller = new native.Poller(
+      fd,
+      AsyncResource.bind(() => this.#accept()),
+    )
   }
 
   resume(): void {

@@ -1,5 +1,6 @@
 /** `swtpm socket`: TPM commands over TCP or Unix sockets, pumped by the engine; verbs over the control channel. */
 
+import { closeSync } from 'node:fs'
 import { ATTACH_FLAG_DISCONNECT } from '../engine-client/engine-wire.ts'
 import { SwtpmError } from '../errors.ts'
 import { native } from '../native.ts'
@@ -16,7 +17,12 @@ export async function serveSocket(session: Session, config: SocketConfig): Promi
 
   // Both sockets exist before the TPM is powered on: a management tool waits for the files, not for the TPM.
   const data = config.server === undefined ? undefined : openEndpoint(config.server)
-  if (data !== undefined) session.onEnd(() => data.remove())
+  if (data !== undefined) {
+    session.onEnd(() => {
+      data.remove()
+      closeSync(data.fd)
+    })
+  }
   const control = openControl(session, config.control)
   await session.powerOn()
   // Whoever waits for this file finds a TPM with its state.

@@ -11,13 +11,16 @@ import type { SeccompAction } from './config.ts'
 const CAP_DAC_OVERRIDE = 1
 const CAP_FOWNER = 3
 const CAP_KILL = 5
+/** What a vTPM proxy device takes to be made. */
+const CAP_SYS_ADMIN = 21
 
 /**
  * For good: no core dump and no debugger of the same user, no capabilities that are not needed, no new privileges, and
  * `--seccomp` as far as it concerns this process.
+ * @param makesDevices there will be devices to make yet
  * @throws SwtpmError SWTPM_ERR_PRIVILEGE, SWTPM_ERR_SECCOMP
  */
-export function confine(seccomp: SeccompAction): void {
+export function confine(seccomp: SeccompAction, makesDevices = false): void {
   try {
     check(native.setDumpable(false), 'forbid core dumps')
     check(native.disableCoreDumps(), 'forbid core dumps')
@@ -25,7 +28,10 @@ export function confine(seccomp: SeccompAction): void {
   } catch (error) {
     throw new SwtpmError('SWTPM_ERR_PRIVILEGE', `Error: ${(error as Error).message}`, { cause: error })
   }
-  const dropped = native.dropCapabilities([CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_KILL])
+  const dropped = native.dropCapabilities([
+    ...[CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_KILL],
+    ...(makesDevices ? [CAP_SYS_ADMIN] : []),
+  ])
   // Another user has lost them with the change of user.
   if (dropped < 0 && process.geteuid?.() === 0)
     log.warn('Cannot drop the capabilities of all threads: under a new root directory this needs its /proc')

@@ -17,7 +17,8 @@ export function openControl(session: Session, config: ControlConfig | undefined)
   const { fd, connected, remove } = openEndpoint(config)
   let server: ControlServer | undefined
   session.onEnd(() => {
-    server?.close()
+    if (server === undefined) closeSync(fd)
+    else server.close()
     remove()
   })
   return {

@@ -5,7 +5,6 @@
 import { spawn } from 'node:child_process'
 import { closeSync, openSync, readSync, writeSync } from 'node:fs'
 import { check, native } from '../native.ts'
-import type { CommonConfig } from './config.ts'
 import { passOnDescriptors } from './handed-in.ts'
 
 /** Tells the copy on which descriptor to report; it is closed on exec in everything the copy starts. */
@@ -20,9 +19,10 @@ const readyFd = (): number | undefined => {
 
 /**
  * Starts the copy and waits for it.
+ * @param config what the descriptors are found in that the copy is to have
  * @returns the exit code for this process once the copy is ready or has failed; undefined in the copy itself
  */
-export async function enterBackground(config: CommonConfig): Promise<number | undefined> {
+export async function enterBackground(config: object): Promise<number | undefined> {
   const inherited = readyFd()
   if (inherited !== undefined) {
     delete process.env[READY_FD]

@@ -35,11 +35,18 @@ export function engineOptions(
   }
 }
 
+/** What there is to be known for it, of one TPM or of a fleet. */
+interface SpawnerConfig {
+  readonly daemonize: boolean
+  readonly freshEngines?: boolean
+}
+
 /**
  * What starts engines, also when we cannot any more.
  * @param user whom they run as, when that is not us
  */
-export function startSpawner(config: CommonConfig, user?: User): Spawner {
+export function startSpawner(config: SpawnerConfig, user?: User): Spawner {
   // A terminal is let go once we are in the background; nobody else must hold on to it.
-  return new Spawner({ logFd: config.daemonize && log.fd <= STDERR ? undefined : log.fd, user })
+  const logFd = config.daemonize && log.fd <= STDERR ? undefined : log.fd
+  return new Spawner({ logFd, user, freshEngines: config.freshEngines ?? false })
 }

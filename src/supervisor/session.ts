@@ -3,7 +3,9 @@
  * come in by is the front end's matter.
  */
 
+import { closeSync } from 'node:fs'
 import { EngineClient } from '../engine-client/engine-client.ts'
+import type { Spawner } from '../engine-client/spawner.ts'
 import { SwtpmError } from '../errors.ts'
 import { log } from '../log.ts'
 import { TPM_SUCCESS } from '../protocol/tpm-result.ts'
@@ -11,17 +13,18 @@ import { openState } from '../state/state-location.ts'
 import { Tpm } from '../tpm/tpm.ts'
 import { PcapFile } from '../trace/pcap-file.ts'
 import type { CommonConfig, SwtpmConfig } from './config.ts'
-import { reportReady } from './daemon.ts'
 import { giveKeys, giveProfile } from './engine-equipment.ts'
-import { COMMAND_BYTES, engineOptions, startSpawner } from './engine-options.ts'
+import { COMMAND_BYTES, engineOptions } from './engine-options.ts'
 import { PidFile } from './pid-file.ts'
 import { lookUpUser, type User } from './privileges.ts'
 
-/** Why a TPM ended, as an exit code. */
+/** How a TPM ended, as an exit code. */
 export type ExitCode = number
 
 export class Session {
   readonly tpm: Tpm
+  /** Path of the device that it is served on, if it is one and known. */
+  device: string | undefined
   readonly #config: SwtpmConfig
   readonly #cleanups: (() => void | Promise<void>)[] = []
   #resolveEnded!: (code: ExitCode) => void
@@ -30,6 +33,7 @@ export class Session {
     this.#resolveEnded = resolve
   })
   #ending = false
+  #failure: string | undefined
 
   private constructor(config: SwtpmConfig, tpm: Tpm) {
     this.#config = config
@@ -38,13 +42,12 @@ export class Session {
 
   /**
    * Starts the engine on the configured state. Nothing is served yet, and the TPM is powered on by {@link powerOn}.
-   * @param engineUser whom the engine runs as, when that is not us
+   * @param spawner what starts its engines; it serves other TPMs too, and is the caller's to close
    * @param root what will be our root directory later: the state's path is below it
    * @throws SwtpmError
    */
-  static open(config: SwtpmConfig, engineUser: User | undefined, root: string): Session {
+  static open(config: SwtpmConfig, spawner: Spawner, root: string): Session {
     const { state, tpmVersion } = config
-    const spawner = startSpawner(config, engineUser)
     const opened = openState(state, root, config.interface === 'cuse')
     const engine = new EngineClient(spawner, engineOptions(config, opened.fd, allowsSetLocality(config)))
     const tpm = new Tpm(engine, opened.lock, {
@@ -61,17 +64,16 @@ export class Session {
     engine.on('exit', (reason) => {
       if (session.#ending) return
       log.error(`Error: The engine has ended unexpectedly: ${reason}`)
-      void session.end(1)
+      void session.end(1, `the engine has ended: ${reason}`)
     })
-    session.onEnd(() => opened.lock.unlock())
+    session.onEnd(() => {
+      opened.lock.unlock()
+      closeSync(opened.fd)
+    })
     session.onEnd(async () => {
       await session.#settle(tpm.shutdown())
       await engine.close()
-      spawner.close()
     })
-    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const)
-      process.on(signal, () => void session.end(0))
-    process.on('SIGUSR2', () => void session.#replaceEngine())
     return session
   }
 
@@ -121,15 +123,19 @@ export class Session {
     if (startup !== 'none') await this.tpm.startup(startup)
   }
 
-  /** Serving has begun: lets a waiting parent go. */
-  ready(): void {
-    reportReady()
+  /** Why it ended, where that was not asked for. */
+  get failure(): string | undefined {
+    return this.#failure
   }
 
-  /** Ends in order, once: no new clients, TPM off, state stored, engine gone, files removed. */
-  async end(code: ExitCode): Promise<void> {
+  /**
+   * Ends in order, once: no new clients, TPM off, state stored, engine gone, files removed.
+   * @param failure why, where nobody has asked for it
+   */
+  async end(code: ExitCode, failure?: string): Promise<void> {
     if (this.#ending) return
     this.#ending = true
+    this.#failure = failure
     for (const cleanup of this.#cleanups.splice(0).reverse()) {
       try {
         await cleanup()
@@ -141,7 +147,7 @@ export class Session {
   }
 
   /** What SIGUSR2 asks for: libtpms, or the engine itself, has been updated. */
-  async #replaceEngine(): Promise<void> {
+  async replaceEngine(): Promise<void> {
     if (this.#ending) return
     try {
       const before = this.tpm.engine.pid
@@ -168,5 +174,5 @@ const allowsSetLocality = (config: SwtpmConfig): boolean =>
   config.locality.allowSetLocality || (config.interface === 'chardev' && config.device.kind === 'vtpm-proxy')
 
 /** Whom --runas names; undefined without it. */
-export const runAsUser = ({ runAs }: CommonConfig): User | undefined =>
+export const runAsUser = ({ runAs }: Pick<CommonConfig, 'runAs'>): User | undefined =>
   runAs === undefined ? undefined : lookUpUser(runAs)

@@ -33,6 +33,7 @@ export async function serveChardev(session: Session, config: ChardevConfig): Pro
     }
     endWithPeer()
     announce(device)
+    session.device = `/dev/tpm${device.tpmNum}`
     const control = openControl(session, config.control)
     session.writePidFile()
     control.serve()
@@ -40,6 +41,7 @@ export async function serveChardev(session: Session, config: ChardevConfig): Pro
     endWithPeer()
     const fd = config.device.kind === 'fd' ? inherited(config.device.fd) : openDevice(config.device.path)
     session.onEnd(() => closeSync(fd))
+    if (config.device.kind === 'path') session.device = config.device.path
     const control = openControl(session, config.control)
     await session.powerOn()
     session.writePidFile()
