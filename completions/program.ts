@@ -1,5 +1,11 @@
 /** The programs that have completion, and what completion needs to know beyond their options. */
-import { type DocumentedOption, INTERFACES, swtpmOptions, tools } from '../man/generator/programs.ts'
+import {
+  type DocumentedOption,
+  fleetOptions,
+  INTERFACES,
+  swtpmOptions,
+  tools,
+} from '../man/generator/programs.ts'
 import type { Kind } from './kinds.ts'
 
 export interface CompletedProgram {
@@ -22,7 +28,10 @@ const plain = (name: string, options: readonly DocumentedOption[], operand?: Kin
 export const programs: readonly CompletedProgram[] = [
   {
     name: 'swtpm',
-    interfaces: new Map(INTERFACES.map((iface) => [iface, swtpmOptions(iface)])),
+    interfaces: new Map([
+      ...INTERFACES.map((iface) => [iface, swtpmOptions(iface)] as const),
+      ['fleet', fleetOptions],
+    ]),
     firstWords: ['completion', '--help', '--version'],
   },
   plain('swtpm_cuse', swtpmOptions('cuse')),

@@ -18,6 +18,7 @@ const CODES = {
   SWTPM_ERR_SECCOMP: 'the system calls could not be restricted',
   SWTPM_ERR_USER: 'there is no such user or group',
   SWTPM_ERR_LOG: 'the log cannot be written',
+  SWTPM_ERR_FLEET: 'the fleet has no such TPM, or has it already, or cannot have it',
 } as const
 
 export type SwtpmErrorCode = keyof typeof CODES

@@ -6,6 +6,7 @@ import { CERT_OPTIONS, CERTIFICATE_TYPES } from '../../src/cert/options.ts'
 import { notYet } from '../../src/cli/options/not-yet.ts'
 import type { Interface, OptionRow, SubOptionSchema } from '../../src/cli/options/option.ts'
 import { optionsOf, optionTable } from '../../src/cli/options/table.ts'
+import { FLEET_OPTIONS } from '../../src/fleet/options.ts'
 import { LOCALCA_OPTIONS } from '../../src/localca/options.ts'
 import { BLOB_TYPES } from '../../src/ptm-client/state-blob.ts'
 import { KEY_ALGORITHM_CHOICES } from '../../src/setup/key-templates.ts'
@@ -74,6 +75,9 @@ export const tools = {
 } as const
 
 export type Tool = keyof typeof tools
+
+/** `swtpm fleet`. */
+export const fleetOptions = toolOptions(FLEET_OPTIONS, {})
 
 export const INTERFACES: readonly Interface[] = ['socket', 'chardev', 'cuse']
 

@@ -1,4 +1,4 @@
-/** `swtpm` without the name of an interface: help, version, shell completion, or an error. */
+/** `swtpm` without the name of an interface: fleets, CDI, help, version, shell completion, or an error. */
 import { versionLine } from '../version.ts'
 import { COMPLETION_REQUEST, complete, printCompletionScript } from './help/completion.ts'
 import { interfaceError, programHelp } from './help/program-help.ts'
@@ -18,6 +18,10 @@ export async function withoutInterface(argv: readonly string[]): Promise<number>
     case 'cdi': {
       const { cdi } = await import('../cdi/command.ts')
       return cdi(argv.slice(1))
+    }
+    case 'fleet': {
+      const { fleet } = await import('./fleet.ts')
+      return fleet(argv.slice(1))
     }
     case 'completion':
       await printCompletionScript()

@@ -5,6 +5,7 @@
  * `swtpm completion` prints the script of yargs, for bash or zsh; that script asks `swtpm --get-yargs-completions WORDS`,
  * which {@link complete} answers without yargs, because it is on the way of every keystroke.
  */
+import { FLEET_OPTIONS, FLEET_VERBS } from '../../fleet/options.ts'
 import type { Interface, SubOption, SubOptionSchema } from '../options/option.ts'
 import { optionsOf } from '../options/table.ts'
 import { labelOf } from './layout.ts'
@@ -37,7 +38,10 @@ export function complete(words: readonly string[]): string[] {
 
 function proposals(before: readonly string[], word: string): string[] {
   const iface = INTERFACES.find((name) => name === before[0])
-  if (iface === undefined) return before.length === 0 ? [...INTERFACES, '--help', '--version'] : []
+  if (iface === undefined) {
+    if (before.length === 0) return [...INTERFACES, 'fleet', '--help', '--version']
+    return before[0] === 'fleet' ? fleetProposals(before.slice(1), word) : []
+  }
   const rows = optionsOf(iface)
 
   const previous = before.at(-1)
@@ -53,6 +57,14 @@ function proposals(before: readonly string[], word: string): string[] {
     return subOptionProposals(schema, argument).map((proposal) => `--${name}=${proposal}`)
   }
   return rows.map(([long]) => `--${long}`)
+}
+
+/** Behind `--` is the command line of a TPM. */
+function fleetProposals(before: readonly string[], word: string): string[] {
+  const described = before.indexOf('--')
+  if (described >= 0) return proposals(before.slice(described + 1), word)
+  const options = Object.keys(FLEET_OPTIONS).map((name) => `--${name}`)
+  return before.length === 0 ? [...FLEET_VERBS, ...options] : options
 }
 
 /** Ways to go on with a list of sub-options: a name that is not there yet, or a value of the last one. */

@@ -5,12 +5,14 @@ export function programHelp(program = 'swtpm'): string {
   return `TPM emulator with choice of interface.
 
 Usage: ${program} socket|chardev|cuse [options]
+       ${program} fleet [options], ${program} fleet add|remove|list
        ${program} cdi write|remove [options]
        ${program} -v|--version
 
   socket   TPM commands on a TCP or Unix socket: for QEMU, libvirt, TSS libraries
   chardev  a TPM device of the kernel, /dev/tpmN (--vtpm-proxy), or a device that exists
   cuse     a TPM device in user space, /dev/NAME, controlled by ioctls
+  fleet    many TPMs of these kinds under one supervisor
   cdi      tells podman and other container runtimes of a TPM device
 
 Use the --help option to see the help screen for each interface type.

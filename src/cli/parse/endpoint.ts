@@ -17,7 +17,8 @@ const SUN_PATH_MAX = 107
 type Values = SubOptionValues<typeof serverSchema> & SubOptionValues<typeof ctrlSchema>
 type Option = 'server' | 'ctrl'
 
-function unixEndpoint(option: Option, path: string, values: Values): UnixEndpoint {
+/** @throws CommandLineError for a path that is too long */
+export function unixEndpoint(option: Option, path: string, values: Values): UnixEndpoint {
   if (Buffer.byteLength(path) > SUN_PATH_MAX) {
     throw subOptionError(
       option,

@@ -5,7 +5,7 @@ import { complete } from '../../../src/cli/help/completion.ts'
 const cases: [words: string[], proposals: string[]][] = [
   [
     ['swtpm', ''],
-    ['socket', 'chardev', 'cuse', '--help', '--version'],
+    ['socket', 'chardev', 'cuse', 'fleet', '--help', '--version'],
   ],
   [
     ['swtpm', 'c'],
@@ -16,6 +16,16 @@ const cases: [words: string[], proposals: string[]][] = [
     ['--min', '--migration-key', '--migration'],
   ],
   [['swtpm', 'nonsense', ''], []],
+  [
+    ['swtpm', 'fleet', '--f'],
+    ['--fresh-engines', '--foreground'],
+  ],
+  [['swtpm', 'fleet', 'r'], ['remove']],
+  [
+    ['swtpm', 'fleet', 'add', 'a', '--', 'c'],
+    ['chardev', 'cuse'],
+  ],
+  [['swtpm', 'fleet', 'add', 'a', '--', 'socket', '--tpm2', '--seccomp', ''], ['action=']],
   [['swtpm', 'socket', '--seccomp', ''], ['action=']],
   [
     ['swtpm', 'socket', '--seccomp', 'action='],

@@ -24,6 +24,7 @@ const cases: [keys: string, bash: string, zsh?: string][] = [
   ['swtpm so\t', 'swtpm socket '],
   ['swtpm comp\t', 'swtpm completion '],
   ['swtpm cuse --fore\t', 'swtpm cuse --foreground '],
+  ['swtpm fleet --tp\t', 'swtpm fleet --tpms ', 'swtpm fleet --tpms='],
   // An interface does not know the options of another one.
   ['swtpm cuse --serv\t', 'swtpm cuse --serv'],
   // Options with an argument, and lists of sub-options: no blank where the word goes on.

@@ -1,0 +1,277 @@
+/** `swtpm fleet`: many TPMs under one supervisor, of which none is another's concern. */
+import assert from 'node:assert/strict'
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { type FleetTpm, type RunningFleet, startFleet } from '../support/fleet.ts'
+import { alive, descendants, nameOf } from '../support/processes.ts'
+import { RawConnection } from '../support/raw-connection.ts'
+import { startSocketTpm } from '../support/swtpm.ts'
+import { responseCode, TPM2 } from '../support/tpm-commands.ts'
+import { waitFor } from '../support/wait.ts'
+
+async function answers({ data }: FleetTpm): Promise<void> {
+  const client = await RawConnection.open(data)
+  try {
+    client.write(TPM2.getRandom())
+    assert.equal(responseCode(await client.readResponse()), 0)
+  } finally {
+    client.close()
+  }
+}
+
+const statusOf = async (fleet: RunningFleet, name: string) =>
+  (await fleet.list()).find((tpm) => tpm.name === name)
+
+describe('swtpm fleet add, remove, list', () => {
+  it('a TPM is served when add returns, listed, and gone when remove does', async (t) => {
+    const fleet = await startFleet(t)
+    assert.equal(statSync(fleet.socket).mode & 0o777, 0o600)
+    const tpm = await fleet.add('web')
+    await answers(tpm)
+    const [status, ...others] = await fleet.list()
+    assert.deepEqual(others, [])
+    const { engine, ...rest } = status!
+    assert.ok(alive(engine!) && nameOf(engine!) === 'tpm-engine')
+    assert.deepEqual(rest, {
+      ...{ name: 'web', state: 'running', interface: 'socket' },
+      ...{ address: tpm.data, control: tpm.control, tpmstate: tpm.directory },
+    })
+    assert.match(
+      (await fleet.run('list')).stdout,
+      new RegExp(`^web +running +socket +${engine} +${tpm.data} `, 'm'),
+    )
+    assert.deepEqual(await fleet.run('remove', 'web'), { code: 0, stdout: '', stderr: '' })
+    assert.deepEqual(await fleet.list(), [])
+    assert.ok(!alive(engine!))
+    assert.deepEqual(readdirSync(tpm.directory), ['.lock', 'tpm2-00.permall'])
+    // The name and the state are free again.
+    await answers(await fleet.add('web'))
+    assert.equal(await fleet.swtpm.stop(), 0)
+  })
+
+  it('a relative path begins where the client is', async (t) => {
+    const fleet = await startFleet(t)
+    mkdirSync(join(fleet.directory, 'here'))
+    const added = await fleet.run(
+      'add',
+      'a',
+      '--',
+      'socket',
+      '--tpmstate',
+      'dir=here',
+      '--server',
+      'type=unixio,path=d',
+    )
+    assert.equal(added.code, 0, added.stderr)
+    assert.ok(existsSync(join(fleet.directory, 'd')))
+    assert.equal((await statusOf(fleet, 'a'))?.tpmstate, join(fleet.directory, 'here'))
+  })
+
+  it('what cannot be is refused, by name, reason and way out', async (t) => {
+    const fleet = await startFleet(t, { tpms: ['a'] })
+    const { words, directory } = fleet.describe('a')
+    const place = ['socket', '--tpm2', '--tpmstate', `dir=${fleet.describe('b').directory}`]
+    const cases: [words: string[], said: RegExp][] = [
+      [['add', 'a', '--', ...words], /"a": there is one of this name; swtpm fleet remove a ends it/],
+      [['add', 'b', '--', ...words], /"b": its state ".*\/a" is that of TPM "a"; give it another/],
+      [
+        ['add', 'b', '--', ...words.map((word) => word.replace(directory, `${directory}/../a`))],
+        /is that of TPM "a"/,
+      ],
+      [['add', 'b', '--', ...place, '--fd', '4'], /descriptors are not handed over/],
+      [['add', 'b', '--', ...place, '--nonsense'], /unrecognized option '--nonsense'/],
+      ...['--daemon', '--pid=file=x', '--runas=root', '--log=level=5', '--seccomp=action=none'].map(
+        (option): [string[], RegExp] => [
+          ['add', 'b', '--', ...place, option],
+          new RegExp(`${option.split('=')[0]} concerns all TPMs of a fleet: give it to swtpm fleet itself`),
+        ],
+      ),
+      [['add', 'b', '--', ...place, '--chroot', '/tmp'], /--chroot is for a swtpm with one TPM/],
+      [['add', 'b', '--', 'socket', '--print-capabilities'], /prints something and ends/],
+      [['add', 'b', '--', 'tpm'], /"tpm" is no interface; write socket, chardev or cuse/],
+      [['add', '../b', '--', ...place], /"\.\.\/b" cannot be a TPM's name/],
+      [['add', 'b'], /What TPM\? add b -- socket/],
+      [['remove', 'b'], /Cannot remove TPM "b": there is none of this name/],
+      [['list', 'b'], /Unexpected argument "b"/],
+      [['start'], /Cannot "start"; say add, remove or list/],
+      [['list', '--daemon'], /--daemon is for swtpm fleet itself/],
+    ]
+    for (const [words, said] of cases) {
+      const { code, stderr } = await fleet.run(...words)
+      assert.equal(code, 1, words.join(' '))
+      assert.match(stderr, said)
+    }
+    assert.deepEqual(
+      (await fleet.list()).map(({ name }) => name),
+      ['a'],
+    )
+    await answers(fleet.describe('a'))
+  })
+
+  it('nobody there: says so', async (t) => {
+    const fleet = await startFleet(t)
+    assert.equal(await fleet.swtpm.stop(), 0)
+    const { code, stderr } = await fleet.run('list')
+    assert.equal(code, 1)
+    assert.match(stderr, /Cannot ask the fleet at ".*": none is running there; start one with swtpm fleet/)
+  })
+})
+
+describe('the fleet’s socket', () => {
+  it('answers requests in order, and tells what is no request', async (t) => {
+    const fleet = await startFleet(t, { tpms: ['a'] })
+    const client = await RawConnection.open(fleet.socket)
+    client.socket.end('nonsense\n{"verb":"start"}\n{"verb":"remove","name":"b"}\n{"verb":"list"}\n')
+    const lines = (await client.readToEnd()).toString().trimEnd().split('\n')
+    const [first, second, third, last] = lines.map((line) => JSON.parse(line))
+    assert.match(first.error, /it is not JSON/)
+    assert.match(second.error, /"verb" is "start"; it can be "add", "remove" or "list"/)
+    assert.match(third.error, /there is none of this name/)
+    assert.equal(last.ok && last.tpms.length, 1)
+  })
+
+  it('a line without end is refused, and others are heard meanwhile', async (t) => {
+    const fleet = await startFleet(t)
+    const client = await RawConnection.open(fleet.socket)
+    client.socket.write('{')
+    assert.deepEqual(await fleet.list(), [])
+    client.socket.write(Buffer.alloc(70_000, 0x20))
+    assert.match((await client.readToEnd()).toString(), /longer than 65536 bytes/)
+  })
+})
+
+describe('one TPM’s failure is its own', () => {
+  it('a bad line, a state that is not there, one that is damaged', async (t) => {
+    const fleet = await startFleet(t, {
+      tpms: ['good'],
+      lines: [
+        'no name',
+        'open: socket "quote',
+        'flag: socket --tpm2 --daemon',
+        'none: socket --tpmstate dir=/nonexistent/x --port 0',
+      ],
+    })
+    assert.match(fleet.swtpm.stderr, /tpms:2: there is no "NAME:" in front/)
+    assert.match(fleet.swtpm.stderr, /tpms:3: a quotation that begins with " does not end/)
+    assert.match(fleet.swtpm.stderr, /tpms:4: --daemon concerns all TPMs/)
+    assert.match(fleet.swtpm.stderr, /tpms:5: Cannot serve TPM "none": Cannot open state directory/)
+    const bad = fleet.describe('bad')
+    writeFileSync(join(bad.directory, 'tpm2-00.permall'), 'not a state')
+    await assert.rejects(fleet.add('bad'), /Cannot serve TPM "bad": The TPM did not start/)
+    assert.match(fleet.swtpm.stderr, /^swtpm: bad: .*Could not initialize the TPM/m)
+    const failed = (await fleet.list()).filter(({ state }) => state === 'failed')
+    assert.deepEqual(
+      failed.map(({ name }) => name),
+      ['bad', 'none'],
+    )
+    assert.match(failed[0]?.failure ?? '', /The TPM did not start/)
+    assert.ok(!existsSync(bad.data) && !existsSync(bad.control))
+    await answers(fleet.describe('good'))
+    // What was wrong has been put right.
+    writeFileSync(join(bad.directory, 'tpm2-00.permall'), '')
+    assert.equal((await fleet.run('remove', 'bad')).code, 0)
+    assert.equal((await fleet.run('remove', 'none')).code, 0)
+    assert.equal(await fleet.swtpm.stop(), 0)
+  })
+
+  it('kill -9 of an engine: its TPM goes on, the others’ connections too', async (t) => {
+    const fleet = await startFleet(t, { tpms: ['a', 'b'] })
+    const [a, b] = [fleet.describe('a'), fleet.describe('b')]
+    const other = await RawConnection.open(b.data)
+    t.after(() => other.close())
+    const before = await fleet.list()
+    process.kill(before[0]?.engine as number, 'SIGKILL')
+    await waitFor(
+      async () => ![undefined, before[0]?.engine].includes((await statusOf(fleet, 'a'))?.engine),
+      {
+        what: 'another engine of "a"',
+      },
+    )
+    await answers(a)
+    other.write(TPM2.getRandom())
+    assert.equal(responseCode(await other.readResponse()), 0)
+    assert.equal((await statusOf(fleet, 'b'))?.engine, before[1]?.engine)
+    assert.match(fleet.swtpm.stderr, /^swtpm: a: .*The engine has ended unexpectedly/m)
+    assert.doesNotMatch(fleet.swtpm.stderr, /^swtpm: b: Error/m)
+  })
+
+  it('a state that another swtpm holds', async (t) => {
+    const fleet = await startFleet(t)
+    const { directory, words } = fleet.describe('a')
+    const { swtpm } = await startSocketTpm(t, ['--tpm2', '--flags', 'startup-clear'], { directory })
+    const { stderr } = await fleet.run(
+      'add',
+      'a',
+      '--',
+      ...words.map((word) => word.replace(/data$|control$/, '$&2')),
+    )
+    assert.match(stderr, /Cannot serve TPM "a"/)
+    assert.match(fleet.swtpm.stderr, new RegExp(`^swtpm: a: .*held by process ${swtpm.pid}`, 'm'))
+  })
+
+  it('SHUTDOWN over a control channel ends that TPM alone', async (t) => {
+    const fleet = await startFleet(t, { tpms: ['a', 'b'] })
+    const control = await RawConnection.open(fleet.describe('a').control)
+    control.write('00000003')
+    assert.deepEqual(await control.read(4), Buffer.alloc(4))
+    await waitFor(async () => (await fleet.list()).length === 1, { what: '"a" to be gone' })
+    await answers(fleet.describe('b'))
+  })
+})
+
+describe('the end of a fleet', () => {
+  it('SIGTERM: twenty TPMs are used at once, then end in order, with their files', async (t) => {
+    const names = Array.from({ length: 20 }, (_, index) => `tpm${index}`)
+    const fleet = await startFleet(t, { tpms: names })
+    const tpms = names.map((name) => fleet.describe(name))
+    const engines = (await fleet.list()).map(({ engine }) => engine as number)
+    assert.equal(new Set(engines).size, 20)
+    // Different TPMs: what one extends is not seen by another.
+    const digests = await Promise.all(
+      tpms.map(async ({ data }, index) => {
+        const client = await RawConnection.open(data)
+        t.after(() => client.close())
+        for (let count = 0; count < 25; count++) {
+          client.write(TPM2.pcrExtend(16, Buffer.alloc(32, index)))
+          assert.equal(responseCode(await client.readResponse()), 0)
+        }
+        client.write(TPM2.pcrRead(16))
+        return (await client.readResponse()).subarray(-32).toString('hex')
+      }),
+    )
+    assert.equal(new Set(digests).size, 20)
+    const processes = descendants(fleet.swtpm.pid)
+    assert.equal(await fleet.swtpm.stop(), 0, fleet.swtpm.stderr)
+    await waitFor(() => !processes.some(alive), { what: 'all processes to end' })
+    assert.ok(!existsSync(fleet.socket))
+    for (const { data, control, directory } of tpms) {
+      assert.ok(!existsSync(data) && !existsSync(control))
+      assert.ok(existsSync(join(directory, 'tpm2-00.permall')))
+    }
+    assert.doesNotMatch(fleet.swtpm.stderr, /Error/)
+  })
+
+  it('kill -9 of the supervisor: the engines store and end', async (t) => {
+    const fleet = await startFleet(t, { tpms: ['a', 'b'] })
+    const engines = (await fleet.list()).map(({ engine }) => engine as number)
+    await fleet.swtpm.stop('SIGKILL')
+    await waitFor(() => !engines.some(alive), { what: 'the engines to end' })
+  })
+})
+
+describe('--fresh-engines', () => {
+  it('engines are executed, not forked: their address spaces differ', async (t) => {
+    const startOfProgram = (pid: number): string =>
+      /^\w+/.exec(readFileSync(`/proc/${pid}/maps`, 'latin1'))?.[0] ?? ''
+    for (const [options, spaces] of [
+      [[], 1],
+      [['--fresh-engines'], 4],
+    ] as const) {
+      const fleet = await startFleet(t, { tpms: ['a', 'b', 'c', 'd'], options: [...options] })
+      const engines = (await fleet.list()).map(({ engine }) => engine as number)
+      assert.equal(new Set(engines.map(startOfProgram)).size, spaces)
+      assert.equal(await fleet.swtpm.stop(), 0)
+    }
+  })
+})
