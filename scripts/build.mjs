@@ -37,8 +37,6 @@ const SHARED = {
   external: ['ioctl', '*.node'],
   // yargs is written for ES modules and asks for its own address, which CommonJS does not have.
   define: { 'import.meta.url': '__bundleUrl' },
-  // import() of Node's own modules too: it would bring up the loader for ES modules.
-  supported: { 'dynamic-import': false },
   banner: { js: "const __bundleUrl = require('node:url').pathToFileURL(__filename).href;" },
   // Files are written by us, and only those that differ: a program that runs meanwhile never finds half a file.
   write: false,
@@ -54,6 +52,8 @@ export async function buildPrograms() {
       out: `${name}.main`,
     })),
     outdir: PROGRAMS,
+    // import() of Node's own modules too: it would bring up the loader for ES modules.
+    supported: { 'dynamic-import': false },
   })
   const caches = new Map()
   for (const { name } of programs) {
