@@ -132,6 +132,8 @@ export class EngineClient extends EventEmitter<EngineEvents> {
   async attach(kind: AttachKind, fd: number, flags = 0): Promise<number> {
     const copy = check(native.duplicate(fd), 'keep a descriptor')
     const attached = { kind, fd: copy, flags }
+    // An engine that takes over attaches what it finds here, and must not find what is yet to be asked for.
+    await this.#settled()
     const before = this.#attached
     // Known at once: its end may be told in the same breath as the success.
     this.#attached ??= attached
@@ -201,7 +203,7 @@ export class EngineClient extends EventEmitter<EngineEvents> {
    * @throws SwtpmError SWTPM_ERR_ENGINE_START: it did not take over, and the old one goes on
    */
   async replace(): Promise<void> {
-    while (this.#succession !== undefined) await this.#succession
+    await this.#settled()
     if (this.#gone !== undefined || this.#closing) throw this.#goneError()
     const next = this.#startLink(true)
     await ready(next)
@@ -224,7 +226,7 @@ export class EngineClient extends EventEmitter<EngineEvents> {
   /** The engine shuts its TPM down in order and ends; resolves when it has. */
   async close(): Promise<void> {
     this.#closing = true
-    while (this.#succession !== undefined) await this.#succession
+    await this.#settled()
     await this.#link.close()
     this.#end('it was closed')
   }
@@ -320,6 +322,11 @@ export class EngineClient extends EventEmitter<EngineEvents> {
     this.#end(`${reason}, as ${MAX_DEATHS_PER_MINUTE} others did within a minute`)
   }
 
+  /** No engine is being replaced. */
+  async #settled(): Promise<void> {
+    while (this.#succession !== undefined) await this.#succession
+  }
+
   #tooManyDeaths(): boolean {
     const now = Date.now()
     this.#deaths = [...this.#deaths.filter((time) => now - time < 60_000), now]
@@ -370,7 +377,7 @@ export class EngineClient extends EventEmitter<EngineEvents> {
     content: 'plain' | 'secret' = 'plain',
   ): Promise<Buffer> {
     // What is to be cancelled is in the engine that still runs.
-    if (code !== controlCode('CANCEL_TPM_CMD')) while (this.#succession !== undefined) await this.#succession
+    if (code !== controlCode('CANCEL_TPM_CMD')) await this.#settled()
     if (this.#gone !== undefined) throw this.#goneError()
     if (code === controlCode('INIT')) this.#poweredOn = true
     return this.#link.request(code, body, fds, content)

@@ -3,13 +3,20 @@
  * answered is there, what was not is not, or whole; and no client waits in vain. Devices: test/vm/succession.test.ts.
  */
 import assert from 'node:assert/strict'
-import { createHash } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { copyFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { startControlTpm } from '../support/control-tpm.ts'
-import { alive, atWork, descendants, enginePid, nameOf, nextEngine } from '../support/processes.ts'
+import {
+  deepInWork,
+  descendants,
+  enginePid,
+  nameOf,
+  nextEngine,
+  replaceEngine,
+} from '../support/processes.ts'
 import { RawConnection } from '../support/raw-connection.ts'
 import { projectRoot, type SocketTpm, startSocketTpm, temporaryDirectory } from '../support/swtpm.ts'
 import { handlesIn, responseCode, TPM2, TPM12 } from '../support/tpm-commands.ts'
@@ -65,24 +72,18 @@ async function kill(tpm: SocketTpm): Promise<void> {
   await nextEngine(tpm.swtpm.pid, engine)
 }
 
-/** Not only about to read what it is to do. */
-async function deepInWork(engine: number): Promise<void> {
-  let looks = 0
-  await waitFor(
-    () => {
-      looks = atWork(engine) ? looks + 1 : 0
-      return looks > 2
-    },
-    { what: 'the engine to work' },
-  )
-}
-
-/** SIGUSR2, and another engine alone. */
-async function replace(tpm: SocketTpm): Promise<void> {
-  const engine = await enginePid(tpm.swtpm.pid)
-  process.kill(tpm.swtpm.pid, 'SIGUSR2')
-  await nextEngine(tpm.swtpm.pid, engine)
-  await waitFor(() => !alive(engine), { what: 'the old engine to end' })
+/** A command that the engine is in the middle of. Some primes are found sooner than anybody can look. */
+async function slowCommandAtWork(
+  engine: number,
+  ask: (command: Buffer) => Promise<Buffer>,
+): Promise<{ response: Promise<Buffer> }> {
+  for (;;) {
+    const response = ask(TPM2.createPrimaryRsa(3072, randomBytes(8)))
+    const early = await Promise.race([response, deepInWork(engine)])
+    if (early === undefined) return { response }
+    assert.equal(responseCode(early), 0)
+    assert.equal(responseCode(await ask(TPM2.flushContext(early.readUInt32BE(10)))), 0)
+  }
 }
 
 describe('an engine that is killed', () => {
@@ -140,8 +141,7 @@ describe('an engine that is killed', () => {
     assert.equal(responseCode(await data.command(TPM2.startupClear)), 0)
     assert.equal(responseCode(await data.command(TPM2.pcrExtend(7, DIGEST))), 0)
     const engine = await enginePid(tpm.swtpm.pid)
-    const response = data.command(TPM2.createPrimaryRsa(3072, Buffer.from('never')))
-    await deepInWork(engine)
+    const { response } = await slowCommandAtWork(engine, (command) => data.command(command))
     process.kill(engine, 'SIGKILL')
     assert.equal(responseCode(await response), TPM_RC_CANCELED)
     assert.deepEqual((await data.command(TPM2.pcrRead(7))).subarray(-32), extended(1, DIGEST))
@@ -250,7 +250,7 @@ describe('an engine that is replaced', () => {
         await client.succeed(TPM2.readPublic(TRANSIENT))
       }
     })()
-    for (let i = 0; i < scaled(5, 50); i++) await replace(tpm)
+    for (let i = 0; i < scaled(5, 50); i++) await replaceEngine(tpm.swtpm.pid)
     replacing = false
     await load
     assert.deepEqual(await client.pcr(7), extended(extends_, DIGEST))
@@ -264,13 +264,23 @@ describe('an engine that is replaced', () => {
     const client = await Client.open(tpm.dataPath)
     const control = await RawConnection.open(tpm.controlPath)
     const engine = await enginePid(tpm.swtpm.pid)
-    const response = client.ask(TPM2.createPrimaryRsa(3072, Buffer.from('cancelled')))
-    await waitFor(() => atWork(engine), { what: 'the engine to work' })
+    await client.succeed(TPM2.getRandom())
+    const { response } = await slowCommandAtWork(engine, (command) => client.ask(command))
     process.kill(tpm.swtpm.pid, 'SIGUSR2')
     await nextEngine(tpm.swtpm.pid, engine)
     control.write('00000009')
     assert.equal((await control.read(4)).readUInt32BE(), 0)
     assert.ok([0, TPM_RC_CANCELED].includes(responseCode(await response)))
+    await client.succeed(TPM2.getRandom())
+  })
+
+  it('can be told to go before it serves', async (t) => {
+    const tpm = await startSocketTpm(t)
+    const engine = await enginePid(tpm.swtpm.pid)
+    process.kill(tpm.swtpm.pid, 'SIGUSR2')
+    const client = await Client.open(tpm.dataPath)
+    await client.succeed(TPM2.getRandom())
+    await nextEngine(tpm.swtpm.pid, engine)
     await client.succeed(TPM2.getRandom())
   })
 

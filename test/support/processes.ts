@@ -9,8 +9,10 @@ export function enginePid(supervisor: number): Promise<number> {
 
 /** The engine that has come after `before`. */
 export function nextEngine(supervisor: number, before: number): Promise<number> {
+  // The spawner has the same name, until it has given itself another.
+  const engines = () => childrenOf(supervisor).flatMap(descendants)
   return waitFor(
-    () => descendants(supervisor).find((pid) => pid !== before && alive(pid) && nameOf(pid) === 'tpm-engine'),
+    () => engines().find((pid) => pid !== before && alive(pid) && nameOf(pid) === 'tpm-engine'),
     { what: `an engine after process ${before}` },
   ) as Promise<number>
 }
@@ -23,17 +25,17 @@ export function nameOf(pid: number): string {
   }
 }
 
-/** Children, and theirs. */
-export function descendants(pid: number): number[] {
+function childrenOf(pid: number): number[] {
   try {
-    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
-      .split(' ')
-      .filter(Boolean)
-      .map(Number)
-    return children.flatMap((child) => [child, ...descendants(child)])
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number)
   } catch {
     return []
   }
+}
+
+/** Children, and theirs. */
+export function descendants(pid: number): number[] {
+  return childrenOf(pid).flatMap((child) => [child, ...descendants(child)])
 }
 
 /** A zombie has ended: only its parent has not asked yet. */
@@ -50,4 +52,24 @@ export function atWork(pid: number): boolean {
   return readdirSync(`/proc/${pid}/task`).some(
     (task) => readFileSync(`/proc/${pid}/task/${task}/stat`, 'utf8').split(') ')[1]?.[0] === 'R',
   )
+}
+
+/** Until the process has been at work for a while: not only about to read what it is to do. */
+export async function deepInWork(pid: number): Promise<void> {
+  let looks = 0
+  await waitFor(
+    () => {
+      looks = atWork(pid) ? looks + 1 : 0
+      return looks > 2
+    },
+    { what: `process ${pid} to work` },
+  )
+}
+
+/** SIGUSR2 to a supervisor; resolves when there is another engine, and it alone. */
+export async function replaceEngine(supervisor: number): Promise<void> {
+  const engine = await enginePid(supervisor)
+  process.kill(supervisor, 'SIGUSR2')
+  await nextEngine(supervisor, engine)
+  await waitFor(() => !alive(engine), { what: 'the old engine to end' })
 }

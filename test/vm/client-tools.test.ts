@@ -1,10 +1,11 @@
 /** swtpm_ioctl and swtpm_bios on a CUSE TPM of a real kernel, compared with Debian's. */
 import assert from 'node:assert/strict'
-import { readFileSync, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { debians, ours, type RunOptions, runTool, withoutDebiansTools } from '../interop/client-tool.ts'
 import { type CuseTpm, DeviceHandle, startCuseTpm } from '../support/cuse-tpm.ts'
+import { enginePid } from '../support/processes.ts'
 import { temporaryDirectory } from '../support/swtpm.ts'
 import { TPM2 } from '../support/tpm-commands.ts'
 
@@ -125,8 +126,7 @@ describe('swtpm_ioctl and the state blobs of a CUSE device', { skip: withoutDebi
 describe('swtpm_ioctl and a CUSE server that hangs', () => {
   it('ends with a message and SIGALRM', async (t) => {
     const { swtpm, path } = await startCuseTpm(t)
-    const engines = readFileSync(`/proc/${swtpm.pid}/task/${swtpm.pid}/children`, 'utf8').trim().split(' ')
-    const processes = [swtpm.pid, ...engines.map(Number)]
+    const processes = [swtpm.pid, await enginePid(swtpm.pid)]
     for (const pid of processes) process.kill(pid, 'SIGSTOP')
     const run = await runTool(OURS, ['-c', path], { env: { SWTPM_IOCTL_TIMEOUT: '2' } }).finally(() => {
       for (const pid of processes) process.kill(pid, 'SIGCONT')

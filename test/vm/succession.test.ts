@@ -8,7 +8,7 @@ import { close, existsSync, statSync, write } from 'node:fs'
 import { describe, it } from 'node:test'
 import { promisify } from 'node:util'
 import { DeviceHandle, openDevice, startCuseTpm } from '../support/cuse-tpm.ts'
-import { alive, atWork, enginePid, nextEngine } from '../support/processes.ts'
+import { atWork, deepInWork, enginePid, nextEngine, replaceEngine } from '../support/processes.ts'
 import { startProxyTpm } from '../support/proxy-tpm.ts'
 import type { Swtpm } from '../support/swtpm.ts'
 import { responseCode, TPM2 } from '../support/tpm-commands.ts'
@@ -24,25 +24,6 @@ const DIGEST = sha256(Buffer.from('measured'))
 const extended = (times: number): Buffer =>
   Array.from({ length: times }).reduce<Buffer>((pcr) => sha256(pcr, DIGEST), Buffer.alloc(32))
 const slowCommand = (): Buffer => TPM2.createPrimaryRsa(3072, Buffer.from(`slow ${Math.random()}`))
-
-/** Not only about to read what it is to do. */
-async function deepInWork(engine: number): Promise<void> {
-  let looks = 0
-  await waitFor(
-    () => {
-      looks = atWork(engine) ? looks + 1 : 0
-      return looks > 2
-    },
-    { what: 'the engine to work' },
-  )
-}
-
-async function replace(swtpm: Swtpm): Promise<void> {
-  const engine = await enginePid(swtpm.pid)
-  process.kill(swtpm.pid, 'SIGUSR2')
-  await nextEngine(swtpm.pid, engine)
-  await waitFor(() => !alive(engine), { what: 'the old engine to end' })
-}
 
 /** A client that extends PCR 7 of /dev/tpm0's kind, waiting on another thread. */
 class Extender {
@@ -66,6 +47,20 @@ class Extender {
     const pcr = (await this.#device.readLater()).subarray(-32)
     if (!pcr.equals(extended(this.count))) assert.deepEqual(pcr, extended(++this.count))
   }
+}
+
+/** Engines come and go while the client goes on; each of its commands happens once. */
+async function replaceUnderLoad(swtpm: Swtpm, extender: Extender): Promise<void> {
+  let replacing = true
+  const load = (async () => {
+    while (replacing) await extender.once()
+  })()
+  for (let i = 0; i < REPLACEMENTS; i++) await replaceEngine(swtpm.pid)
+  replacing = false
+  await load
+  const told = extender.count
+  await extender.check()
+  assert.equal(extender.count, told)
 }
 
 describe('a CUSE device whose engine is killed', () => {
@@ -200,18 +195,9 @@ describe('an engine replaced under a device', () => {
     const device = openDevice(t, path)
     assert.equal(responseCode(device.command(TPM2.createPrimaryEcc)), 0)
     const extender = new Extender(device)
-    let replacing = true
-    const load = (async () => {
-      while (replacing) await extender.once()
-    })()
-    for (let i = 0; i < REPLACEMENTS; i++) await replace(swtpm)
-    replacing = false
-    await load
-    const told = extender.count
-    await extender.check()
-    assert.equal(extender.count, told)
+    await replaceUnderLoad(swtpm, extender)
     device.write(TPM2.readPublic(0x80000000))
-    await replace(swtpm)
+    await replaceEngine(swtpm.pid)
     assert.equal(responseCode(device.read()), 0)
     assert.doesNotMatch(swtpm.stderr, /unexpectedly/)
     assert.equal(await swtpm.stop(), 0)
@@ -222,16 +208,7 @@ describe('an engine replaced under a device', () => {
     const device = new DeviceHandle(path)
     t.after(() => device.close())
     const extender = new Extender(device)
-    let replacing = true
-    const load = (async () => {
-      while (replacing) await extender.once()
-    })()
-    for (let i = 0; i < REPLACEMENTS; i++) await replace(swtpm)
-    replacing = false
-    await load
-    const told = extender.count
-    await extender.check()
-    assert.equal(extender.count, told)
+    await replaceUnderLoad(swtpm, extender)
     assert.equal(await swtpm.stop(), 0)
   })
 })
