@@ -26,6 +26,7 @@ constexpr Row k20[] = {
     {0x17a, 0, CommandEffect::kReads},       // GetCapability
     {0x17b, 0, CommandEffect::kReads},       // GetRandom
     {0x17c, 0, CommandEffect::kReads},       // GetTestResult
+    {0x17d, 0, CommandEffect::kReads},       // Hash
     {0x17e, 0, CommandEffect::kReads},       // PCR_Read
     {0x181, 0, CommandEffect::kReads},       // ReadClock
     {0x182, 1, CommandEffect::kRepeatable},  // PCR_Extend
