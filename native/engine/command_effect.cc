@@ -46,6 +46,10 @@ constexpr Row k12[] = {
 };
 constexpr uint16_t kTag12Plain = 0x00c1;
 
+constexpr uint32_t kTpm2CcSelfTest = 0x143;
+constexpr uint32_t kTpm12OrdSelfTestFull = 0x50;
+constexpr uint32_t kTpm12OrdContinueSelfTest = 0x53;
+
 // A session has nonces that change with each use; a password has nothing.
 bool has_session(ByteView command, size_t handles) {
   ByteReader reader(command);
@@ -71,6 +75,15 @@ CommandEffect effect_of(TpmVersion version, ByteView command) {
   if (row == rows.end()) return CommandEffect::kModifies;
   bool session = tpm2 ? has_session(command, row->handles) : load_be16(command.data()) != kTag12Plain;
   return session ? CommandEffect::kModifies : row->effect;
+}
+
+bool is_short(TpmVersion version, ByteView command) {
+  if (command.size() < kTpmHeaderSizeBytes) return false;
+  uint32_t code = message_code(command.data());
+  bool tests = version == TpmVersion::k20
+                   ? code == kTpm2CcSelfTest
+                   : code == kTpm12OrdSelfTestFull || code == kTpm12OrdContinueSelfTest;
+  return !tests && effect_of(version, command) != CommandEffect::kModifies;
 }
 
 }  // namespace swtpm

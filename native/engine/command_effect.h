@@ -21,4 +21,8 @@ enum class CommandEffect {
 // The command is complete up to its header.
 CommandEffect effect_of(TpmVersion version, ByteView command);
 
+// Whether the command takes the TPM some microseconds, in which nobody could cancel it. False where that is
+// not known; the command may be anything.
+bool is_short(TpmVersion version, ByteView command);
+
 }  // namespace swtpm

@@ -48,20 +48,17 @@ CuseLoop::CuseLoop(uint32_t flags, UniqueFd fd, Channel& channel, DataPath& path
 
 void CuseLoop::run() {
   std::vector<uint8_t> buffer(kReadBufferSizeBytes);
-  while (true) {
-    std::optional<Command> command;
-    {
-      std::lock_guard reading(reading_);
-      Request request;
-      if (stopping() || ended_ || !read_request(buffer, request)) {
-        if (stopping() || ended_) return;
-        continue;
-      }
-      desk_.current_opcode.store(request.header.opcode, std::memory_order_relaxed);
-      command = dispatch(request);
-      desk_.current_opcode.store(0, std::memory_order_release);
-    }
-    if (command) process(*command);
+  std::unique_lock reading(reading_);
+  while (!stopping() && !ended_) {
+    Request request;
+    if (!read_request(buffer, request)) continue;
+    desk_.current_opcode.store(request.header.opcode, std::memory_order_relaxed);
+    std::optional<Command> command = dispatch(request);
+    desk_.current_opcode.store(0, std::memory_order_release);
+    if (!command) continue;
+    reading.unlock();
+    process(*command);
+    reading.lock();
   }
 }
 
@@ -92,7 +89,7 @@ bool CuseLoop::read_request(std::span<uint8_t> buffer, Request& request) {
   return true;
 }
 
-// Returns the command of a WRITE that is to be processed after others may read.
+// Returns the command of a WRITE that is to be processed while the other thread reads.
 std::optional<CuseLoop::Command> CuseLoop::dispatch(const Request& request) {
   if (first_unique_ == 0 && request.header.opcode != FUSE_INTERRUPT) first_unique_ = request.header.unique;
   switch (request.header.opcode) {
@@ -181,12 +178,26 @@ std::optional<CuseLoop::Command> CuseLoop::on_write(const Request& request) {
   }
   // Longer than any command: the rest is not taken, which the client sees in what write() returns.
   uint32_t taken = std::min<uint32_t>(in.size, kTpmBufferSizeBytes);
-  busy_ = true;
-  busy_session_ = session_;
+  Command command{unique, request.body().subspan(sizeof(in), taken)};
   lost_ = false;
   set_unread({});
+  if (process_if_short(command)) return std::nullopt;
+  busy_ = true;
+  busy_session_ = session_;
   desk_.in_flight = 1;
-  return Command{unique, request.body().subspan(sizeof(in), taken)};
+  return command;
+}
+
+// Called with the mutex held. The response is there when write() returns, so the read() that follows need not
+// wait for it. Should we die before, write() fails.
+bool CuseLoop::process_if_short(const Command& command) {
+  auto response =
+      path_.run_if_short(command.bytes, buffer_, {.short_code = insufficient_code(path_.version())});
+  if (!response) return false;
+  set_unread(*response);
+  take(command);
+  notify_pollers();
+  return true;
 }
 
 // write() returns when the command's turn has come, not when it is done: the client can then cancel it or
@@ -195,9 +206,7 @@ std::optional<CuseLoop::Command> CuseLoop::on_write(const Request& request) {
 void CuseLoop::process(const Command& command) {
   Tpm::CommandOptions options{.short_code = insufficient_code(path_.version())};
   // Two pointers fit into a std::function without an allocation.
-  options.on_turn = [this, &command] {
-    reply(command.unique, bytes_of(fuse_write_out{static_cast<uint32_t>(command.bytes.size()), 0}));
-  };
+  options.on_turn = [this, &command] { take(command); };
   ByteView response = path_.run(command.bytes, buffer_, options);
 
   std::lock_guard lock(mutex_);
@@ -207,6 +216,11 @@ void CuseLoop::process(const Command& command) {
   for (const ParkedRead& read : parked_) serve_read(read.unique, read.size);
   parked_.clear();
   notify_pollers();
+}
+
+// Has write() return.
+void CuseLoop::take(const Command& command) {
+  reply(command.unique, bytes_of(fuse_write_out{static_cast<uint32_t>(command.bytes.size()), 0}));
 }
 
 // Called with the mutex held. A response may be read in parts; behind it there are 0 bytes.

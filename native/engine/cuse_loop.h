@@ -5,6 +5,9 @@
 // that a CANCEL, a second client or a signal is served meanwhile. Only one of them is in read() at a time,
 // and it settles what it has read before it lets the other one read. Therefore an INTERRUPT is never seen
 // before the request that it means.
+//
+// A command that takes some microseconds is settled like any other request: by the thread that has read it,
+// which then reads on, while the other one sleeps. Only for a longer one do they change places.
 #pragma once
 
 #include <linux/fuse.h>
@@ -36,7 +39,7 @@ class CuseLoop : public Loop {
     std::span<uint8_t> raw;
     std::span<uint8_t> body() const { return raw.subspan(sizeof(header)); }
   };
-  // What a WRITE brought; the WRITE is not answered yet.
+  // What a WRITE has brought; the WRITE is not answered yet.
   struct Command {
     uint64_t unique;
     std::span<uint8_t> bytes;
@@ -48,6 +51,7 @@ class CuseLoop : public Loop {
 
   bool read_request(std::span<uint8_t> buffer, Request& request);
   std::optional<Command> dispatch(const Request& request);
+  bool process_if_short(const Command& command);
   void process(const Command& command);
 
   void on_open(const Request& request);
@@ -62,6 +66,7 @@ class CuseLoop : public Loop {
   uint32_t poll_events() const;
   ByteView unread() const;
   void set_unread(ByteView response);
+  void take(const Command& command);
   void serve_read(uint64_t unique, uint32_t size);
   void notify_pollers();
   void reply(uint64_t unique, ByteView payload) { send(unique, 0, payload); }

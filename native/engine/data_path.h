@@ -4,7 +4,10 @@
 
 #include <time.h>
 
+#include <optional>
+
 #include "engine/channel.h"
+#include "engine/command_effect.h"
 #include "engine/storage_gate.h"
 #include "engine/tpm.h"
 
@@ -23,6 +26,14 @@ class DataPath {
     ByteView response = execute(command, buffer, options);
     trace(kResponse, response);
     return response;
+  }
+
+  // The same for a command that takes a moment only, if it need not wait for anything; otherwise nullopt, and
+  // nothing has been done.
+  std::optional<ByteView> run_if_short(std::span<uint8_t> command, ResponseBuffer& buffer,
+                                       const Tpm::CommandOptions& options) {
+    if (tracer_ || !gate_.locked() || !is_short(version(), command)) return std::nullopt;
+    return tpm_.try_process(command, buffer, options);
   }
 
   TpmResult set_locality(uint8_t locality) { return tpm_.set_locality(locality); }

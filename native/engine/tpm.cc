@@ -307,6 +307,19 @@ ByteView Tpm::run(std::span<uint8_t> command, ResponseBuffer& buffer) {
 ByteView Tpm::process(std::span<uint8_t> command, ResponseBuffer& buffer,
                       const CommandOptions& command_options) {
   Lock lock(mutex_);
+  return process_in_turn(command, buffer, command_options);
+}
+
+std::optional<ByteView> Tpm::try_process(std::span<uint8_t> command, ResponseBuffer& buffer,
+                                         const CommandOptions& command_options) {
+  Lock lock(mutex_, std::try_to_lock);
+  if (!lock) return std::nullopt;
+  return process_in_turn(command, buffer, command_options);
+}
+
+// Called with the mutex held.
+ByteView Tpm::process_in_turn(std::span<uint8_t> command, ResponseBuffer& buffer,
+                              const CommandOptions& command_options) {
   if (command_options.on_turn) command_options.on_turn();
   TpmVersion version = options_.version;
   if (!running() || handed_over_) return buffer.set(version, failure_code(version));

@@ -67,6 +67,10 @@ class Tpm {
   // Runs one command, which may be anything a client sent, and returns the response, which lies in `buffer`.
   ByteView process(std::span<uint8_t> command, ResponseBuffer& buffer, const CommandOptions& command_options);
 
+  // The same if its turn is now; otherwise nullopt, and nothing has been done.
+  std::optional<ByteView> try_process(std::span<uint8_t> command, ResponseBuffer& buffer,
+                                      const CommandOptions& command_options);
+
   // Cancels the running command, if any. Does not wait for its end.
   TpmResult cancel();
 
@@ -103,6 +107,8 @@ class Tpm {
   void stir_random();
   void send_shutdown_if_due();
   void track(ByteView command, ByteView response);
+  ByteView process_in_turn(std::span<uint8_t> command, ResponseBuffer& buffer,
+                           const CommandOptions& command_options);
   ByteView run(std::span<uint8_t> command, ResponseBuffer& buffer);
   ByteView run_safely(std::span<uint8_t> command, ResponseBuffer& buffer);
   ByteView roll_back(ResponseBuffer& buffer);
