@@ -149,15 +149,21 @@ StreamLoop::Outcome StreamLoop::read_message(int fd) {
     drain(fd);
     return Outcome::kMessage;
   }
+  if (have_ < wanted_bytes() && !read_rest(fd)) return Outcome::kEnd;
+  return stopping_now() ? Outcome::kEnd : Outcome::kMessage;
+}
+
+// False: read_some() has failed. What does not come in time is done without.
+bool StreamLoop::read_rest(int fd) {
   auto deadline = std::chrono::steady_clock::now() + kRestOfMessagePatience;
   while (have_ < wanted_bytes() && wanted_bytes() <= message_.size()) {
     if (!wait_readable(fd, deadline)) break;
     // Only the rest of this message: what follows it is the next one.
     ssize_t n = read_some(fd, wanted_bytes() - have_);
-    if (n < 0) return Outcome::kEnd;
+    if (n < 0) return false;
     if (n == 0) break;  // the client may have shut down its side only and still wait for the answer
   }
-  return stopping_now() ? Outcome::kEnd : Outcome::kMessage;
+  return true;
 }
 
 void StreamLoop::drain(int fd) {

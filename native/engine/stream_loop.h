@@ -35,6 +35,7 @@ class StreamLoop : public Loop {
   void answer_lost_command();
   int serve_client(int fd);
   Outcome read_message(int fd);
+  bool read_rest(int fd);
   ssize_t read_some(int fd, size_t limit);
   bool wait_readable(int fd, std::chrono::steady_clock::time_point deadline);
   size_t wanted_bytes() const;

@@ -46,9 +46,11 @@ using Malloced = std::unique_ptr<T, FreeDeleter>;
 Tpm* g_tpm = nullptr;
 NvState* g_state = nullptr;
 
+// As of the last tick of the clock, at most 10 ms ago: it is asked for each command, and reading the clock
+// itself may take a system call.
 int64_t now_ms() {
   timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
+  clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
   return int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1000000;
 }
 

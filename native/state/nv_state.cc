@@ -167,11 +167,6 @@ void NvState::power_off() {
   if (locked_) store_->release();
 }
 
-void NvState::set_postponing(bool postponing) {
-  std::lock_guard lock(mutex_);
-  postponing_ = postponing;
-}
-
 bool NvState::take_failure() {
   std::lock_guard lock(mutex_);
   return std::exchange(failed_, false);

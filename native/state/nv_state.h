@@ -62,8 +62,8 @@ class NvState {
   // docs/design/0003-failing-storage.md.
 
   // What follows is a command whose answer does not depend on its being stored: if that fails, it is done
-  // later.
-  void set_postponing(bool postponing);
+  // later. For the thread that runs the command.
+  void set_postponing(bool postponing) { postponing_.store(postponing, std::memory_order_relaxed); }
 
   // Whether something could not be stored, nor postponed, since the last call.
   bool take_failure();
@@ -104,7 +104,7 @@ class NvState {
   std::atomic<uint64_t> permanent_number_{0};
   bool in_doubt_ = false;  // the store may have something else
   bool failed_ = false;
-  bool postponing_ = false;
+  std::atomic<bool> postponing_{false};
   std::optional<Bytes> restoring_;
 };
 
