@@ -91,12 +91,15 @@ async function serveSwtpm(
     return new Swtpm(rest, { program: command, ...(program.env && { env: program.env }) })
   }
   const served = (address: string, pid: number, hasControl: boolean): Served => {
-    const pids = family(pid)
     return {
       address,
       ...(hasControl && { control: `control:${control}` }),
-      pids,
+      // Sockets may be there before the process that will serve them.
+      get pids() {
+        return family(pid)
+      },
       async stop() {
+        const pids = family(pid)
         // All at once, and without asking: nobody needs the state, and the C swtpm may ignore SIGTERM.
         pids.forEach(endProcess)
         await waitFor(() => !pids.some(alive), { what: `processes ${pids} to end` })
@@ -264,10 +267,7 @@ export async function prepareState(directory: string): Promise<string> {
 /** Those that measure a limit; they are compared with nobody. */
 export const LIMITS: readonly Contestant[] = [DIRECT, ECHO]
 
-/**
- * In the order of the tables. One supervisor for many TPMs would be one more entry here, whose `pids` are those of its
- * engine.
- */
+/** In the order of the tables. */
 export function contestants({
   reference,
   stores,

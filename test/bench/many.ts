@@ -53,7 +53,7 @@ export async function measureMemory(
         results.push({
           contestant: contestant.name,
           tpms,
-          bytes: memoryOf(served.flatMap(({ pids }) => pids)),
+          bytes: memoryOf([...new Set(served.flatMap(({ pids }) => pids))]),
         })
       } finally {
         await stopAll(served)

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { COMMANDS, cancellation, GET_RANDOM, type MeasuredCommand, NV_WRITE, verbs } from './commands.ts'
 import { type Contestant, contestants, ECHO, prepareState, type Transport } from './contestants.ts'
 import { fileSystemOf } from './environment.ts'
+import { FLEET } from './fleet.ts'
 import { measureInGuest } from './guest.ts'
 import { measureLatencies } from './latency.ts'
 import { measureMemory, measureThroughput } from './many.ts'
@@ -66,16 +67,16 @@ export async function carryOut(plan: Plan): Promise<Found> {
   }
   if (wants('start')) {
     progress('exec to first answer')
-    found.startUps.push(...measureStartUp(served, quick ? 5 : 25))
+    found.startUps.push(...(await measureStartUp(served, quick ? 5 : 25)))
   }
   if (wants('memory')) {
     progress('memory of many TPMs')
-    found.memory.push(...(await measureMemory(served, quick ? [1, 10] : [1, 10, 50, 200])))
+    found.memory.push(...(await measureMemory([...served, FLEET], quick ? [1, 10] : [1, 10, 50, 200])))
   }
   if (wants('throughput')) {
     progress('commands per second of many TPMs')
     const size = quick ? { rounds: 3, commands: 4_000 } : { rounds: 10, commands: 20_000 }
-    found.throughput.push(...(await measureThroughput(served, quick ? [1, 8] : [1, 8, 50], size)))
+    found.throughput.push(...(await measureThroughput([...served, FLEET], quick ? [1, 8] : [1, 8, 50], size)))
   }
   if (wants('vm')) {
     progress('the devices, in the virtual machine with the instruction clock')

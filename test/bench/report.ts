@@ -152,7 +152,7 @@ function markdown(results: Results, plots: readonly string[]): string {
   }
   if (results.memory.length > 0) {
     parts.push(
-      '## Memory of many TPMs, a process or two for each',
+      '## Memory of many TPMs, three processes for each but in a fleet',
       '![Proportional memory](memory.svg)',
       table(
         ['TPMs', 'who', 'resident', 'proportional', 'private'],
@@ -260,5 +260,5 @@ const LONGEST = 4
 
 const PALETTE = [
   ...['ours', 'ours, fsync=false', 'Debian', 'reference', 'reference, fsync'],
-  ...['direct', 'echo', 'node -e 0'],
+  ...['direct', 'echo', 'node -e 0', 'ours, fleet', 'ours, one more in a fleet'],
 ]
