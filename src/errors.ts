@@ -16,6 +16,7 @@ const CODES = {
   SWTPM_ERR_TPM_INIT: 'libtpms refused to start the TPM',
   SWTPM_ERR_PRIVILEGE: 'a change of user, root directory or privilege failed',
   SWTPM_ERR_SECCOMP: 'the system calls could not be restricted',
+  SWTPM_ERR_ENDED: 'it was told to end while it started',
   SWTPM_ERR_USER: 'there is no such user or group',
   SWTPM_ERR_LOG: 'the log cannot be written',
   SWTPM_ERR_FLEET: 'the fleet has no such TPM, or has it already, or cannot have it',

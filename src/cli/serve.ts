@@ -50,7 +50,8 @@ export async function serveSwtpm(config: SwtpmConfig): Promise<number> {
     serviceManager.ready()
   } catch (error) {
     if (!(error instanceof SwtpmError)) throw error
-    log.error(error.message)
+    // Somebody ended it while it started: what went wrong for that reason is no fault.
+    if (!session.ending) log.error(error.message)
     await session.end(exitCodeOf(error, config.interface))
   }
   const code = await session.ended

@@ -108,11 +108,11 @@ export class Session {
 
   /**
    * PTM INIT and Startup, as far as the flags ask for them.
-   * @throws SwtpmError SWTPM_ERR_TPM_INIT
+   * @throws SwtpmError SWTPM_ERR_TPM_INIT, SWTPM_ERR_ENDED
    */
   async powerOn(): Promise<void> {
     const { needInit, startup } = this.#config.flags
-    if (needInit) return
+    if (needInit) return this.goOn()
     const result = await this.tpm.init(0)
     if (result !== TPM_SUCCESS) {
       throw new SwtpmError(
@@ -121,6 +121,20 @@ export class Session {
       )
     }
     if (startup !== 'none') await this.tpm.startup(startup)
+    this.goOn()
+  }
+
+  /**
+   * For what takes several steps to start, after one that took time: what the next would use may have been put away.
+   * @throws SwtpmError SWTPM_ERR_ENDED when this is about to end
+   */
+  goOn(): void {
+    if (this.#ending) throw new SwtpmError('SWTPM_ERR_ENDED', 'It was told to end while it started')
+  }
+
+  /** Whether {@link end} has been called. */
+  get ending(): boolean {
+    return this.#ending
   }
 
   /** Why it ended, where that was not asked for. */

@@ -23,6 +23,7 @@ export async function serveChardev(session: Session, config: ChardevConfig): Pro
     await session.powerOn()
     // The kernel gives the self-test two seconds, and on a busy machine makes no device of a TPM that takes longer.
     await tpm.selfTest()
+    session.goOn()
     const device = newProxyDevice(tpm.version)
     session.onEnd(() => closeSync(device.serverFd))
     // Closed before it is there: the kernel has asked the TPM its first questions and given up, on a busy machine say.

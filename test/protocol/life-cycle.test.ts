@@ -49,6 +49,31 @@ describe('SIGTERM', () => {
   })
 })
 
+describe('SIGTERM while a TPM starts', () => {
+  for (const sign of ['.lock', 'data', 'control', 'tpm2-00.permall']) {
+    it(`ends as well: when there is ${sign}`, async (t) => {
+      for (let i = 0; i < 5; i++) {
+        const directory = temporaryDirectory(t)
+        const path = (name: string): string => join(directory, name)
+        const swtpm = new Swtpm([
+          ...['socket', '--tpm2', '--tpmstate', `dir=${directory}`, '--flags', 'startup-clear'],
+          ...[
+            '--server',
+            `type=unixio,path=${path('data')}`,
+            '--ctrl',
+            `type=unixio,path=${path('control')}`,
+          ],
+        ])
+        await swtpm.until(() => existsSync(path(sign)), `there is ${sign}`)
+        const code = await swtpm.stop()
+        // Before there is a handler the signal itself ends it.
+        assert.ok(code === 0 || code === 'SIGTERM', `${code}: ${swtpm.stderr}`)
+        assert.equal(swtpm.stderr, '')
+      }
+    })
+  }
+})
+
 describe('a process that is killed', () => {
   it('engine that has not been powered on: clients see the end at once, the supervisor says why and exits 1', async (t) => {
     const { swtpm, dataPath, controlPath } = await startSocketTpm(t, ['--tpm2'])
