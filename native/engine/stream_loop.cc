@@ -23,6 +23,8 @@ StreamLoop::StreamLoop(wire::AttachKind kind, uint32_t flags, UniqueFd fd, Uniqu
       kind_(kind),
       disconnect_(flags & wire::kAttachDisconnect),
       continued_(flags & wire::kAttachContinue),
+      // Connections that are handed over come from a process on this machine.
+      sleeps_in_poll_(kind != wire::AttachKind::kChardev),
       client_(std::move(client)),
       channel_(channel),
       path_(path),
@@ -48,8 +50,11 @@ void StreamLoop::run() {
 
 // False: nobody will ever come again.
 bool StreamLoop::accept_client() {
-  client_.reset(::accept4(fd_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  sockaddr_storage from{};
+  socklen_t size = sizeof(from);
+  client_.reset(::accept4(fd_.get(), reinterpret_cast<sockaddr*>(&from), &size, SOCK_CLOEXEC));
   if (client_) {
+    sleeps_in_poll_ = from.ss_family == AF_UNIX;
     channel_.event(wire::Event::kClientOpened);
     return true;
   }
@@ -99,7 +104,7 @@ int StreamLoop::serve_client(int fd) {
 // At most `limit` bytes behind those we have. 0: end of file. -1: error_, which is 0 if we are to stop.
 ssize_t StreamLoop::read_some(int fd, size_t limit) {
   while (true) {
-    ssize_t n = ::read(fd, message_.data() + have_, limit);
+    ssize_t n = read_when_there(fd, limit);
     if (n > 0) have_ += static_cast<size_t>(n);
     if (n >= 0) return n;
     error_ = errno;
@@ -113,6 +118,13 @@ ssize_t StreamLoop::read_some(int fd, size_t limit) {
     pollfd wait{fd, POLLIN, 0};
     ::poll(&wait, 1, -1);
   }
+}
+
+// Like read().
+ssize_t StreamLoop::read_when_there(int fd, size_t limit) {
+  pollfd wait{fd, POLLIN, 0};
+  if (sleeps_in_poll_ && ::poll(&wait, 1, -1) < 0) return -1;
+  return ::read(fd, message_.data() + have_, limit);
 }
 
 bool StreamLoop::wait_readable(int fd, std::chrono::steady_clock::time_point deadline) {

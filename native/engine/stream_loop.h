@@ -1,9 +1,11 @@
 // Serves TPM commands on a socket, a listening socket, or a character device such as the vTPM proxy's server
 // descriptor. It knows where a message begins and ends; what is in it is the TPM's business.
 //
-// On the plain path one command costs one read() and one write(). A message is what one read() returns, as
-// clients have always been served: too many bytes get one error for all of them. Only when there are fewer
-// bytes than the message says does the loop wait, for this connection alone, for the rest.
+// On the plain path one command costs one read() and one write(), on a Unix socket a poll() before them,
+// which is cheaper than to sleep in read(): a sleeping reader is woken, for nothing, when its client has read
+// the response; a sleeping poll() is not. A message is what one read() returns, as clients have always been
+// served: too many bytes get one error for all of them. Only when there are fewer bytes than the message says
+// does the loop wait, for this connection alone, for the rest.
 #pragma once
 
 #include <array>
@@ -37,6 +39,7 @@ class StreamLoop : public Loop {
   Outcome read_message(int fd);
   bool read_rest(int fd);
   ssize_t read_some(int fd, size_t limit);
+  ssize_t read_when_there(int fd, size_t limit);
   bool wait_readable(int fd, std::chrono::steady_clock::time_point deadline);
   size_t wanted_bytes() const;
   bool has_prefix() const;
@@ -48,6 +51,7 @@ class StreamLoop : public Loop {
   wire::AttachKind kind_;
   bool disconnect_;
   bool continued_;
+  bool sleeps_in_poll_;
   UniqueFd client_;  // of a listener
   Channel& channel_;
   DataPath& path_;
