@@ -1,8 +1,8 @@
 /** The half of a run that needs a kernel with the devices, and a clock that counts instructions. */
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { mkdirSync, statSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
 import { projectRoot } from '../support/swtpm.ts'
 import {
   COMMANDS,
@@ -37,7 +37,7 @@ export async function measureInGuest(job: GuestJob): Promise<PlacedLatency[]> {
     [
       ...[join(projectRoot, 'scripts/vm/run.mjs'), '--icount', '--timeout', '1800'],
       // The guest's /tmp is its own.
-      ...(reference === undefined ? [] : ['--share', reference]),
+      ...(reference === undefined ? [] : ['--share', directoryOf(reference)]),
       ...['--', process.execPath, join(projectRoot, 'build/test/bench/main.js'), IN_GUEST],
       JSON.stringify({ ...job, reference }),
     ],
@@ -53,6 +53,8 @@ export async function measureInGuest(job: GuestJob): Promise<PlacedLatency[]> {
   if (line === undefined) throw new Error(`the virtual machine gave no results: ${stdout}`)
   return JSON.parse(line.slice(MARK.length))
 }
+
+const directoryOf = (path: string): string => (statSync(path).isDirectory() ? path : dirname(path))
 
 /** Inside: prints the results. */
 export async function runJob({ quick, reference, onlyRecorded }: GuestJob): Promise<void> {
