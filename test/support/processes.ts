@@ -9,12 +9,16 @@ export function enginePid(supervisor: number): Promise<number> {
 
 /** The engine that has come after `before`. */
 export function nextEngine(supervisor: number, before: number): Promise<number> {
+  return waitFor(() => engineNow(supervisor, before), {
+    what: `an engine after process ${before}`,
+  }) as Promise<number>
+}
+
+/** The engine, other than `before`, that a supervisor has at this moment. */
+export function engineNow(supervisor: number, before = 0): number | undefined {
   // The spawner has the same name, until it has given itself another.
-  const engines = () => childrenOf(supervisor).flatMap(descendants)
-  return waitFor(
-    () => engines().find((pid) => pid !== before && alive(pid) && nameOf(pid) === 'tpm-engine'),
-    { what: `an engine after process ${before}` },
-  ) as Promise<number>
+  const engines = childrenOf(supervisor).flatMap(descendants)
+  return engines.find((pid) => pid !== before && alive(pid) && nameOf(pid) === 'tpm-engine')
 }
 
 export function nameOf(pid: number): string {
