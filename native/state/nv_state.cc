@@ -141,6 +141,8 @@ TpmResult NvState::set_locked(bool locked) {
   // The lock goes whether or not this works: the state is complete in any case.
   TpmResult result = locked_ && !locked ? store_->release() : kTpmSuccess;
   locked_ = locked;
+  // What a TPM was set back to meanwhile.
+  settle_locked();
   return result;
 }
 

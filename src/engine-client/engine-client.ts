@@ -119,6 +119,14 @@ export class EngineClient extends EventEmitter<EngineEvents> {
     return this.#link.pid
   }
 
+  /**
+   * There is an engine, and no copy of the state's descriptor on its way to one any more.
+   * @throws SwtpmError SWTPM_ERR_ENGINE_START
+   */
+  async started(): Promise<void> {
+    await this.#link.started
+  }
+
   /** Executes a PTM verb in the engine. */
   async verb<V extends VerbName>(name: V, request: Request<V>): Promise<Outcome<V>> {
     const { req, resp }: Verb = VERBS[name]

@@ -44,6 +44,8 @@ export interface EngineLinkOptions {
 }
 
 export class EngineLink extends EventEmitter<EngineLinkEvents> {
+  /** Settles with the process's number, when the descriptors that it was given are its own. @throws SwtpmError */
+  readonly started: Promise<number>
   readonly #socket: DescriptorSocket
   readonly #decoder = new FrameDecoder()
   readonly #pending = new Map<number, Pending>()
@@ -59,6 +61,7 @@ export class EngineLink extends EventEmitter<EngineLinkEvents> {
     const [ours, theirs] = check(native.socketPair(), 'make a socket pair for the engine')
     const { pid, ended } = spawner.spawn(engineArguments(engine), [theirs, engine.stateFd, heritageFd], fresh)
     closeSync(theirs)
+    this.started = pid
     this.#socket = new DescriptorSocket(ours)
     this.#socket.on('data', (chunk, fds) => {
       this.#fds.push(...fds)

@@ -113,14 +113,13 @@ export class Session {
   async powerOn(): Promise<void> {
     const { needInit, startup } = this.#config.flags
     if (needInit) return this.goOn()
-    const result = await this.tpm.init(0)
+    const result = startup === 'none' ? await this.tpm.init(0) : await this.tpm.initAndStartup(startup)
     if (result !== TPM_SUCCESS) {
       throw new SwtpmError(
         'SWTPM_ERR_TPM_INIT',
         `Error: The TPM did not start: result 0x${result.toString(16)}`,
       )
     }
-    if (startup !== 'none') await this.tpm.startup(startup)
     this.goOn()
   }
 

@@ -39,6 +39,7 @@ export class Tpm {
   readonly engine: EngineClient
   readonly #storage: StorageLock
   #running = false
+  #hasBeenOn = false
   #incomingMigration: boolean
   #lockingRetries = 0
 
@@ -64,22 +65,60 @@ export class Tpm {
 
   /** Power on, after a clean power off where it runs. @returns a TPM result */
   async init(initFlags: number): Promise<number> {
-    await this.#stop('STOP')
-    if (!this.#incomingMigration) {
-      try {
-        await this.#storage.lock(this.#lockingRetries)
-      } catch (error) {
-        if (!(error instanceof SwtpmError)) throw error
-        log.error(error.message)
-        return TPM_FAIL
-      }
+    if (!(await this.#prepare())) return TPM_FAIL
+    // The engine takes them in this order.
+    const [, { tpmResult }] = await Promise.all([
+      this.engine.setStorage(this.#storage.held),
+      this.engine.verb('INIT', { initFlags }),
+    ])
+    this.#initialized(tpmResult)
+    return tpmResult
+  }
+
+  /**
+   * Power on and Startup on behalf of the user. What a TPM stores over both is held back and stored once: as long as this
+   * has not returned nobody has seen any of it.
+   * @returns a TPM result
+   * @throws SwtpmError SWTPM_ERR_TPM_INIT when the TPM refuses Startup
+   */
+  async initAndStartup(type: StartupType): Promise<number> {
+    if (!(await this.#prepare())) return TPM_FAIL
+    const locked = this.#storage.held
+    const [, , { tpmResult }, startup] = await Promise.all([
+      // Locked for a moment: what an engine that was killed has left is put in order.
+      this.engine.setStorage(locked),
+      this.engine.setStorage(false),
+      this.engine.verb('INIT', { initFlags: 0 }),
+      this.engine.process(startupCommand(this.version, type)),
+    ])
+    this.#initialized(tpmResult)
+    if (tpmResult !== TPM_SUCCESS) return tpmResult
+    this.#checkStartup(type, startup)
+    return locked ? this.engine.setStorage(true) : TPM_SUCCESS
+  }
+
+  /** Off, and the state ours. @returns whether it can be powered on; the log says why not */
+  async #prepare(): Promise<boolean> {
+    // An engine that has just begun has nothing to be stopped, and can be told what is to come while it still starts.
+    if (this.#hasBeenOn) await this.#stop('STOP')
+    this.#hasBeenOn = true
+    if (this.#incomingMigration) return true
+    // The linear file's lock is gone as soon as any descriptor of it is closed here, a copy for an engine included.
+    await this.engine.started()
+    try {
+      await this.#storage.lock(this.#lockingRetries)
+      return true
+    } catch (error) {
+      if (!(error instanceof SwtpmError)) throw error
+      log.error(error.message)
+      return false
     }
-    await this.engine.setStorage(this.#storage.held)
-    const { tpmResult } = await this.engine.verb('INIT', { initFlags })
+  }
+
+  #initialized(tpmResult: number): void {
     this.#running = tpmResult === TPM_SUCCESS
     if (!this.#running)
       log.error(`Error: Could not initialize the TPM: libtpms result 0x${tpmResult.toString(16)}`)
-    return tpmResult
   }
 
   stop(): Promise<number> {
@@ -91,12 +130,7 @@ export class Tpm {
     return this.#stop('SHUTDOWN')
   }
 
-  /**
-   * Sends Startup on behalf of the user.
-   * @throws SwtpmError SWTPM_ERR_TPM_INIT when the TPM refuses
-   */
-  async startup(type: StartupType): Promise<void> {
-    const { tpmResult, response } = await this.engine.process(startupCommand(this.version, type))
+  #checkStartup(type: StartupType, { tpmResult, response }: { tpmResult: number; response: Buffer }): void {
     const code = tpmResult === TPM_SUCCESS ? responseCode(response) : tpmResult
     const startedBefore = this.version === '2' ? TPM_RC_INITIALIZE : TPM_INVALID_POSTINIT
     if (code === TPM_SUCCESS || code === startedBefore) return

@@ -112,6 +112,8 @@ async function readyEngine(t: Cleanup, options: Partial<EngineOptions>): Promise
     engine.once('ready', resolve)
     engine.once('exit', (reason) => reject(new Error(reason)))
   })
+  // Its number comes another way.
+  await engine.started()
   return engine
 }
 
