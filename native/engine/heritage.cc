@@ -140,6 +140,11 @@ bool Heritage::load(Saved& saved) const {
   return true;
 }
 
+bool Heritage::has_running() const {
+  State now = state();
+  return now.running && !now.lost;
+}
+
 void Heritage::save(ByteView volatile_state, const Bytes* permanent_state, bool shutdown_due) {
   State next = state();
   next.running = 1;

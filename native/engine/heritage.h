@@ -59,6 +59,8 @@ class Heritage {
   // False: there is nothing to go on with: another layout, or a TPM whose state could not be taken down, or
   // that has been given state blobs for its next start.
   bool load(Saved& saved) const;
+  // Whether a TPM that runs can be set back to what is kept.
+  bool has_running() const;
 
   // The TPM runs, and this is its state; `permanent_state` if it is another than before.
   void save(ByteView volatile_state, const Bytes* permanent_state, bool shutdown_due);

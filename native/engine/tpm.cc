@@ -14,6 +14,7 @@
 
 #include "common/log.h"
 #include "engine/command_effect.h"
+#include "engine/prime_search.h"
 
 // Entry points of newer versions of libtpms; null with older ones.
 extern "C" {
@@ -368,11 +369,12 @@ ByteView Tpm::run_safely(std::span<uint8_t> command, ResponseBuffer& buffer) {
     state_.settle();
     state_.take_failure();
   }
-  ByteView response = run(command, buffer);
+  ByteView response = run_cancellably(command, buffer);
   if (effect == CommandEffect::kReads)
     state_.set_postponing(false);
   else if (state_.take_failure())
-    return roll_back(buffer);
+    return roll_back(buffer, storage_code(options_.version));
+  if (cut_short_ && message_code(response.data()) != kTpmRcCanceled) return roll_back(buffer, kTpmRcCanceled);
 
   shutdown_due_ = !(shuts_down && message_code(response.data()) == kTpmSuccess);
   bool same_permanent_state = state_.permanent_number() == permanent_number_;
@@ -384,19 +386,30 @@ ByteView Tpm::run_safely(std::span<uint8_t> command, ResponseBuffer& buffer) {
   return response;
 }
 
-// A command that could not store what it changed has not happened: the TPM is set back to where it was before
-// it, and the client hears so. libtpms by itself would refuse every command from then on.
-ByteView Tpm::roll_back(ResponseBuffer& buffer) {
+ByteView Tpm::run_cancellably(std::span<uint8_t> command, ResponseBuffer& buffer) {
+  // Only with something to be set back to.
+  bool search =
+      options_.version == TpmVersion::k20 && prime_search::in_command(command) && heritage_.has_running();
+  if (search) prime_search::begin();
+  ByteView response = run(command, buffer);
+  cut_short_ = search && prime_search::end();
+  return response;
+}
+
+// A command that could not store what it changed, or was cut short, has not happened: the TPM is set back to
+// where it was before it, and the client hears so. libtpms by itself would refuse every command from then on,
+// or have a key that is none.
+ByteView Tpm::roll_back(ResponseBuffer& buffer, TpmResult code) {
   Heritage::Saved before;
   if (!heritage_.load(before) || !before.running) return buffer.view();
   if (TpmResult result = restore(before)) {
-    log(LogLevel::kError, "The TPM is off: its state could not be stored, nor the one before restored: 0x%x",
-        result);
+    log(LogLevel::kError,
+        "The TPM is off: what it was before a command that failed could not be restored: 0x%x", result);
     TPMLIB_Terminate();
     heritage_.set_off();
     running_.store(false, std::memory_order_release);
   }
-  return buffer.set(options_.version, storage_code(options_.version));
+  return buffer.set(options_.version, code);
 }
 
 // Called with the mutex held. Powers the TPM on as it was.
@@ -426,6 +439,7 @@ TpmResult Tpm::cancel() {
   uint64_t target = running_command_.load(std::memory_order_acquire);
   while (target != 0 && running_command_.load(std::memory_order_acquire) == target) {
     TPMLIB_CancelCommand();
+    prime_search::cancel();
     if (now_ms() - running_since_ms_.load(std::memory_order_relaxed) > kCancelWindowMs) break;
     ::poll(nullptr, 0, 1);
   }

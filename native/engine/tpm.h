@@ -111,7 +111,8 @@ class Tpm {
                            const CommandOptions& command_options);
   ByteView run(std::span<uint8_t> command, ResponseBuffer& buffer);
   ByteView run_safely(std::span<uint8_t> command, ResponseBuffer& buffer);
-  ByteView roll_back(ResponseBuffer& buffer);
+  ByteView run_cancellably(std::span<uint8_t> command, ResponseBuffer& buffer);
+  ByteView roll_back(ResponseBuffer& buffer, TpmResult code);
   void take_down();
   uint8_t effective_locality() const;
 
@@ -131,6 +132,7 @@ class Tpm {
   std::atomic<uint64_t> running_command_{0};
   std::atomic<int64_t> running_since_ms_{0};
   uint64_t last_command_ = 0;
+  bool cut_short_ = false;  // the last command; what it has done must not be seen
 };
 
 }  // namespace swtpm
