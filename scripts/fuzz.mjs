@@ -11,11 +11,10 @@ import { UserError } from './lib/command.mjs'
 import { bold, lastLines, note, runMain, say, step } from './lib/terminal.mjs'
 import { setUp } from './setup.mjs'
 import { readFigures } from './test/figures.mjs'
+import { checkKernel, runLongForm } from './test/long-form.mjs'
 import { Report } from './test/report.mjs'
-import { runFiles } from './test/run-files.mjs'
 import { filesOf } from './test/suites.mjs'
-import { runVmSuite } from './test/vm-suite.mjs'
-import { ensureKernel, KERNEL_SERIES } from './vm/kernel.mjs'
+import { KERNEL_SERIES } from './vm/kernel.mjs'
 
 const HOST = 'fuzz'
 /** Those that need a kernel with CUSE are among the tests of the virtual machine. */
@@ -63,19 +62,9 @@ runMain(async () => {
 
   note(`The seeds begin at ${seed}`)
   const report = new Report({ verbose: true })
-  const take = report.take.bind(report)
   const running = { concurrency: 1, silenceMs: minutes * 60_000 + GRACE_MS }
-  if (hostFiles.length > 0) {
-    report.begin(HOST)
-    Object.assign(process.env, env)
-    await runFiles(hostFiles, running, take)
-  }
-  if (vmFiles.length > 0) {
-    const kernel = await ensureKernel(options.kernel)
-    report.begin(`vm (kernel ${kernel.release})`)
-    const timeoutMs = vmFiles.length * 4 * running.silenceMs
-    await runVmSuite(kernel, vmFiles, { ...running, guest: { env, shares: [RESULTS], timeoutMs } }, take)
-  }
+  const guest = { shares: [RESULTS], timeoutMs: vmFiles.length * 4 * running.silenceMs }
+  await runLongForm(report, { hostGroups: [hostFiles], vmFiles, series: options.kernel, env, running, guest })
   const good = report.close()
   say()
   for (const { what, result } of readFigures(figures)) say(`${bold(what)}: ${result}`)
@@ -103,7 +92,7 @@ function parseArguments() {
         help: { type: 'boolean', default: false },
       },
     })
-    if (!KERNEL_SERIES.includes(values.kernel)) throw new Error(`Unknown kernel "${values.kernel}"`)
+    checkKernel(values.kernel)
     return {
       minutes: positive('--minutes', values.minutes),
       rounds: values.rounds === undefined ? undefined : positive('--rounds', values.rounds),

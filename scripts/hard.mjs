@@ -10,11 +10,10 @@ import { projectRoot } from './lib/paths.mjs'
 import { bold, runMain, say, step } from './lib/terminal.mjs'
 import { setUp } from './setup.mjs'
 import { readFigures } from './test/figures.mjs'
+import { checkKernel, runLongForm } from './test/long-form.mjs'
 import { Report } from './test/report.mjs'
-import { runFiles } from './test/run-files.mjs'
 import { filesOf } from './test/suites.mjs'
-import { runVmSuite } from './test/vm-suite.mjs'
-import { ensureKernel, KERNEL_SERIES } from './vm/kernel.mjs'
+import { KERNEL_SERIES } from './vm/kernel.mjs'
 
 const HARD = 'hard'
 const FUZZ = 'fuzz'
@@ -64,22 +63,11 @@ runMain(async () => {
   env.SWTPM_FUZZ_SECONDS = String(Number(minutes) * 60)
   if (soak !== undefined) env.SWTPM_SOAK = soak
   const report = new Report({ verbose: true })
-  const take = report.take.bind(report)
+  // With two CPUs an emulated machine spends most of its time waking one from the other; its seconds are then
+  // those of a processor that it is not.
+  const guest = { shares: [RESULTS], timeoutMs: 4 * HOUR_MS, countInstructions: true }
   const running = { concurrency: 1, silenceMs: HOUR_MS }
-  Object.assign(process.env, env)
-  for (const files of hostFiles) {
-    if (files.length === 0) continue
-    report.begin(path.dirname(/** @type {string} */ (files[0])))
-    await runFiles(files, running, take)
-  }
-  if (vmFiles.length > 0) {
-    const kernel = await ensureKernel(series)
-    report.begin(`${VM} (kernel ${kernel.release})`)
-    // With two CPUs an emulated machine spends most of its time waking one from the other; its seconds are then
-    // those of a processor that it is not.
-    const guest = { env, shares: [RESULTS], timeoutMs: 4 * HOUR_MS, countInstructions: true }
-    await runVmSuite(kernel, vmFiles, { ...running, guest }, take)
-  }
+  await runLongForm(report, { hostGroups: hostFiles, vmFiles, series, env, running, guest })
   const good = report.close()
   const figures = readFigures(FIGURES)
   say()
@@ -121,7 +109,7 @@ function parseArguments() {
         help: { type: 'boolean', default: false },
       },
     })
-    if (!KERNEL_SERIES.includes(values.kernel)) throw new Error(`Unknown kernel "${values.kernel}"`)
+    checkKernel(values.kernel)
     for (const [name, text] of Object.entries({
       minutes: values.minutes,
       soak: values.soak,
