@@ -14,6 +14,8 @@ import sys
 kind, path, count, reports = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 RETRY = 0x922
 RECONNECT_EVERY = 1000
+# Until JavaScript that is run so often has been compiled for good, which takes memory.
+WARM_UP_VERBS = 5000
 PTM_GET_TPMESTABLISHED = 0x80085003
 
 
@@ -114,6 +116,8 @@ def flush(handle):
 
 
 ask(DEFINE)
+for _ in range(min(WARM_UP_VERBS, count // 40)):
+    client.verb()
 turn = 0
 ask(command(0x137, NV + "0020" + bytes(32).hex() + "0000", True))
 while done < count:
