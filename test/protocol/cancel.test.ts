@@ -1,10 +1,10 @@
 /** A cancelled command has not happened, at whatever moment of the search for a key's primes the CANCEL comes. */
 import assert from 'node:assert/strict'
-import { describe, it } from 'node:test'
+import { describe, it, type TestContext } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Random } from '../fuzz/random.ts'
 import { RawConnection } from '../support/raw-connection.ts'
-import { startSocketTpm } from '../support/swtpm.ts'
+import { type Swtpm, startSocketTpm } from '../support/swtpm.ts'
 import { handlesIn, responseCode, TPM2 } from '../support/tpm-commands.ts'
 
 const TPM_RC_CANCELED = 0x909
@@ -14,61 +14,108 @@ const FIRST_TRANSIENT = 0x80000000
 const LATEST_MS = 150
 const ROUNDS = 25
 
+class CancellableTpm {
+  readonly #swtpm: Swtpm
+  readonly #data: RawConnection
+  readonly #control: RawConnection
+  readonly #random: Random
+
+  private constructor(swtpm: Swtpm, data: RawConnection, control: RawConnection, seed: number) {
+    this.#swtpm = swtpm
+    this.#data = data
+    this.#control = control
+    this.#random = new Random(seed)
+  }
+
+  static async start(t: TestContext, seed: number): Promise<CancellableTpm> {
+    const { dataPath, controlPath, swtpm } = await startSocketTpm(t)
+    const data = await RawConnection.open(dataPath)
+    return new CancellableTpm(swtpm, data, await RawConnection.open(controlPath), seed)
+  }
+
+  async stop(): Promise<void> {
+    assert.equal(await this.#swtpm.stop(), 0)
+  }
+
+  async succeed(command: Buffer): Promise<Buffer> {
+    for (;;) {
+      this.#data.write(command)
+      const response = await this.#data.readResponse()
+      const code = responseCode(response)
+      if (code === TPM_RC_RETRY) continue
+      assert.equal(code, 0, response.toString('hex'))
+      return response
+    }
+  }
+
+  /** @returns the response of a command that has not been too slow for the CANCEL */
+  async cancel(command: Buffer): Promise<Buffer | undefined> {
+    for (;;) {
+      this.#data.write(command)
+      await delay(this.#random.below(LATEST_MS))
+      this.#control.write('00000009')
+      assert.equal((await this.#control.read(4)).readUInt32BE(), 0)
+      const response = await this.#data.readResponse()
+      const code = responseCode(response)
+      if (code === TPM_RC_CANCELED) return undefined
+      if (code === TPM_RC_RETRY) continue
+      assert.equal(code, 0, response.toString('hex'))
+      return response
+    }
+  }
+
+  async transients(): Promise<number[]> {
+    return handlesIn(await this.succeed(TPM2.getHandles(FIRST_TRANSIENT)))
+  }
+
+  /** @returns the public area and name of a primary key, which is then flushed */
+  async publicOf(created: Buffer): Promise<string> {
+    const handle = created.readUInt32BE(10)
+    const area = (await this.succeed(TPM2.readPublic(handle))).subarray(10).toString('hex')
+    await this.succeed(TPM2.flushContext(handle))
+    return area
+  }
+}
+
 describe('CANCEL_TPM_CMD during the making of an RSA key', () => {
   for (const bits of [2048, 3072]) {
-    it(`RSA-${bits}: a key that would have been made anyway, or nothing`, async (t) => {
-      const { dataPath, controlPath, swtpm } = await startSocketTpm(t)
-      const data = await RawConnection.open(dataPath)
-      const control = await RawConnection.open(controlPath)
-      const ask = async (command: Buffer): Promise<Buffer> => {
-        for (;;) {
-          data.write(command)
-          const response = await data.readResponse()
-          if (responseCode(response) !== TPM_RC_RETRY) return response
-        }
-      }
-      const succeed = async (command: Buffer): Promise<Buffer> => {
-        const response = await ask(command)
-        assert.equal(responseCode(response), 0, response.toString('hex'))
-        return response
-      }
-      const transients = async (): Promise<number[]> =>
-        handlesIn(await succeed(TPM2.getHandles(FIRST_TRANSIENT)))
-      /** The same template makes the same key. @returns its public area and name */
-      const publicOf = async (created: Buffer): Promise<string> => {
-        const handle = created.readUInt32BE(10)
-        const area = (await succeed(TPM2.readPublic(handle))).subarray(10).toString('hex')
-        await succeed(TPM2.flushContext(handle))
-        return area
-      }
-
+    it(`RSA-${bits} of a seed: a key that would have been made anyway, or nothing`, async (t) => {
+      const tpm = await CancellableTpm.start(t, bits)
       const known = TPM2.createPrimaryRsa(bits, Buffer.from('known'))
-      const knownPublic = await publicOf(await succeed(known))
-      await succeed(TPM2.pcrExtend(7, Buffer.alloc(32, 1)))
-      const session = (await succeed(TPM2.startPolicySession)).readUInt32BE(10)
-      const pcr = await succeed(TPM2.pcrRead(7))
-      const random = new Random(bits)
+      const knownPublic = await tpm.publicOf(await tpm.succeed(known))
+      await tpm.succeed(TPM2.pcrExtend(7, Buffer.alloc(32, 1)))
+      const session = (await tpm.succeed(TPM2.startPolicySession)).readUInt32BE(10)
+      const pcr = await tpm.succeed(TPM2.pcrRead(7))
       let cancelled = 0
       for (let i = 0; i < ROUNDS; i++) {
         const command = TPM2.createPrimaryRsa(bits, Buffer.from(`key ${i}`))
-        data.write(command)
-        await delay(random.below(LATEST_MS))
-        control.write('00000009')
-        assert.equal((await control.read(4)).readUInt32BE(), 0)
-        const response = await data.readResponse()
-        if (responseCode(response) === TPM_RC_CANCELED) {
-          cancelled++
-        } else {
-          assert.equal(responseCode(response), 0)
-          assert.equal(await publicOf(response), await publicOf(await succeed(command)))
-        }
-        assert.deepEqual(await transients(), [])
-        assert.deepEqual(await succeed(TPM2.pcrRead(7)), pcr)
-        await succeed(TPM2.policyGetDigest(session))
+        const response = await tpm.cancel(command)
+        if (response === undefined) cancelled++
+        else assert.equal(await tpm.publicOf(response), await tpm.publicOf(await tpm.succeed(command)))
+        assert.deepEqual(await tpm.transients(), [])
+        assert.deepEqual(await tpm.succeed(TPM2.pcrRead(7)), pcr)
+        await tpm.succeed(TPM2.policyGetDigest(session))
       }
       assert.ok(cancelled > 0)
-      assert.equal(await publicOf(await succeed(known)), knownPublic)
-      assert.equal(await swtpm.stop(), 0)
+      assert.equal(await tpm.publicOf(await tpm.succeed(known)), knownPublic)
+      await tpm.stop()
+    })
+
+    it(`RSA-${bits} at random: a key that can be loaded, or nothing`, async (t) => {
+      const tpm = await CancellableTpm.start(t, bits)
+      const parent = (await tpm.succeed(TPM2.createPrimaryEcc)).readUInt32BE(10)
+      let cancelled = 0
+      for (let i = 0; i < ROUNDS; i++) {
+        const response = await tpm.cancel(TPM2.createRsa(parent, bits))
+        assert.deepEqual(await tpm.transients(), [parent])
+        if (response === undefined) cancelled++
+        else
+          await tpm.succeed(
+            TPM2.flushContext((await tpm.succeed(TPM2.load(parent, response))).readUInt32BE(10)),
+          )
+      }
+      assert.ok(cancelled > 0)
+      await tpm.stop()
     })
   }
 })

@@ -22,6 +22,14 @@ export function tpm2(
 /** An empty password authorization: one session in the area. */
 export const EMPTY_PASSWORD = '00000009 40000009 0000 00 0000'
 
+/** What TPM2_Create and TPM2_CreatePrimary take: no sensitive data, a TPMT_PUBLIC (restricted storage key), no PCRs. */
+const rsaKey = (bits: number, unique: Uint8Array): (number | string | Uint8Array)[] => [
+  ...[4, 0, 0],
+  ...[26 + unique.length, '0001 000b 00030072 0000 0006 0080 0043 0010', bits, '00000000'],
+  ...[unique.length, unique],
+  ...[0, '00000000'],
+]
+
 export const TPM2 = {
   startupClear: tpm2(0x144, [0]),
   startupState: tpm2(0x144, [1]),
@@ -45,28 +53,19 @@ export const TPM2 = {
     tpm2(0x137, [hex32(index), hex32(index), EMPTY_PASSWORD, data.length, data, 0], true),
   nvRead: (index = 0x01500001): Buffer =>
     tpm2(0x14e, [hex32(index), hex32(index), EMPTY_PASSWORD, 32, 0], true),
-  /** An RSA primary key with a sensitive part that makes it new each time; a key of 3072 bits takes seconds. */
+  /** The same `unique` makes the same RSA key; a key of 3072 bits takes seconds. */
   createPrimaryRsa: (bits: number, unique: Uint8Array): Buffer =>
-    tpm2(
-      0x131,
-      [
-        '40000001',
-        EMPTY_PASSWORD,
-        4,
-        0,
-        0,
-        // TPMT_PUBLIC: RSA, SHA-256, restricted storage key
-        26 + unique.length,
-        '0001 000b 00030072 0000 0006 0080 0043 0010',
-        bits,
-        '00000000',
-        unique.length,
-        unique,
-        0,
-        '00000000',
-      ],
-      true,
-    ),
+    tpm2(0x131, ['40000001', EMPTY_PASSWORD, ...rsaKey(bits, unique)], true),
+  /** A new RSA key each time. */
+  createRsa: (parent: number, bits: number): Buffer =>
+    tpm2(0x153, [hex32(parent), EMPTY_PASSWORD, ...rsaKey(bits, Buffer.alloc(0))], true),
+  /** Takes the private and public area out of the response to a TPM2_Create. */
+  load: (parent: number, created: Buffer): Buffer => {
+    const start = 14
+    const publicStart = start + 2 + created.readUInt16BE(start)
+    const end = publicStart + 2 + created.readUInt16BE(publicStart)
+    return tpm2(0x157, [hex32(parent), EMPTY_PASSWORD, created.subarray(start, end)], true)
+  },
   /** A storage key on P-256: quick to make. */
   createPrimaryEcc: tpm2(
     0x131,
