@@ -1,54 +1,64 @@
 #include "engine/command_effect.h"
 
-#include <algorithm>
-
 namespace swtpm {
 namespace {
 
+// A TPM 1.2's command without an authorization; a TPM 2.0's with one.
+constexpr uint16_t kTag12Plain = 0x00c1;
 constexpr uint16_t kTagSessions = 0x8002;
 constexpr uint32_t kPasswordSession = 0x40000009;
 
-struct Row {
-  uint32_t code;
-  size_t handles;
-  CommandEffect effect;
+// Of a command that comes without a session.
+struct Known {
+  CommandEffect effect = CommandEffect::kModifies;
+  size_t handles = 0;
+  bool is_short = true;
 };
 
-constexpr Row k20[] = {
-    {0x13c, 1, CommandEffect::kRepeatable},  // PCR_Event
-    {0x13d, 1, CommandEffect::kRepeatable},  // PCR_Reset
-    {0x143, 0, CommandEffect::kReads},       // SelfTest
-    {0x14e, 2, CommandEffect::kReads},       // NV_Read
-    {0x165, 0, CommandEffect::kRepeatable},  // FlushContext
-    {0x169, 1, CommandEffect::kReads},       // NV_ReadPublic
-    {0x173, 1, CommandEffect::kReads},       // ReadPublic
-    {0x178, 0, CommandEffect::kReads},       // ECC_Parameters
-    {0x17a, 0, CommandEffect::kReads},       // GetCapability
-    {0x17b, 0, CommandEffect::kReads},       // GetRandom
-    {0x17c, 0, CommandEffect::kReads},       // GetTestResult
-    {0x17d, 0, CommandEffect::kReads},       // Hash
-    {0x17e, 0, CommandEffect::kReads},       // PCR_Read
-    {0x181, 0, CommandEffect::kReads},       // ReadClock
-    {0x182, 1, CommandEffect::kRepeatable},  // PCR_Extend
-    {0x18a, 0, CommandEffect::kReads},       // TestParms
-};
+constexpr Known known_20(uint32_t code) {
+  switch (code) {
+    case 0x17b:  // GetRandom
+    case 0x17a:  // GetCapability
+    case 0x17e:  // PCR_Read
+    case 0x17d:  // Hash
+    case 0x181:  // ReadClock
+    case 0x178:  // ECC_Parameters
+    case 0x17c:  // GetTestResult
+    case 0x18a:  // TestParms
+      return {CommandEffect::kReads};
+    case 0x169:  // NV_ReadPublic
+    case 0x173:  // ReadPublic
+      return {CommandEffect::kReads, 1};
+    case 0x14e:  // NV_Read
+      return {CommandEffect::kReads, 2};
+    case 0x143:  // SelfTest
+      return {CommandEffect::kReads, 0, false};
+    case 0x165:  // FlushContext
+      return {CommandEffect::kRepeatable};
+    case 0x182:  // PCR_Extend
+    case 0x13c:  // PCR_Event
+    case 0x13d:  // PCR_Reset
+      return {CommandEffect::kRepeatable, 1};
+  }
+  return {};
+}
 
-// TPM 1.2 without an authorization: what the tag says.
-constexpr Row k12[] = {
-    {0x14, 0, CommandEffect::kRepeatable},  // Extend
-    {0x15, 0, CommandEffect::kReads},       // PcrRead
-    {0x46, 0, CommandEffect::kReads},       // GetRandom
-    {0x50, 0, CommandEffect::kReads},       // SelfTestFull
-    {0x53, 0, CommandEffect::kReads},       // ContinueSelfTest
-    {0x54, 0, CommandEffect::kReads},       // GetTestResult
-    {0x65, 0, CommandEffect::kReads},       // GetCapability
-    {0xcf, 0, CommandEffect::kReads},       // NV_ReadValue
-};
-constexpr uint16_t kTag12Plain = 0x00c1;
-
-constexpr uint32_t kTpm2CcSelfTest = 0x143;
-constexpr uint32_t kTpm12OrdSelfTestFull = 0x50;
-constexpr uint32_t kTpm12OrdContinueSelfTest = 0x53;
+constexpr Known known_12(uint32_t ordinal) {
+  switch (ordinal) {
+    case 0x46:  // GetRandom
+    case 0x15:  // PcrRead
+    case 0x54:  // GetTestResult
+    case 0x65:  // GetCapability
+    case 0xcf:  // NV_ReadValue
+      return {CommandEffect::kReads};
+    case 0x50:  // SelfTestFull
+    case 0x53:  // ContinueSelfTest
+      return {CommandEffect::kReads, 0, false};
+    case 0x14:  // Extend
+      return {CommandEffect::kRepeatable};
+  }
+  return {};
+}
 
 // A session has nonces that change with each use; a password has nothing.
 bool has_session(ByteView command, size_t handles) {
@@ -66,24 +76,15 @@ bool has_session(ByteView command, size_t handles) {
 
 }  // namespace
 
-CommandEffect effect_of(TpmVersion version, ByteView command) {
+CommandNature nature_of(TpmVersion version, ByteView command) {
+  if (command.size() < kTpmHeaderSizeBytes) return {};
   bool tpm2 = version == TpmVersion::k20;
-  std::span<const Row> rows = k12;
-  if (tpm2) rows = k20;
-  auto row = std::find_if(rows.begin(), rows.end(),
-                          [code = message_code(command.data())](const Row& r) { return r.code == code; });
-  if (row == rows.end()) return CommandEffect::kModifies;
-  bool session = tpm2 ? has_session(command, row->handles) : load_be16(command.data()) != kTag12Plain;
-  return session ? CommandEffect::kModifies : row->effect;
-}
-
-bool is_short(TpmVersion version, ByteView command) {
-  if (command.size() < kTpmHeaderSizeBytes) return false;
   uint32_t code = message_code(command.data());
-  bool tests = version == TpmVersion::k20
-                   ? code == kTpm2CcSelfTest
-                   : code == kTpm12OrdSelfTestFull || code == kTpm12OrdContinueSelfTest;
-  return !tests && effect_of(version, command) != CommandEffect::kModifies;
+  Known known = tpm2 ? known_20(code) : known_12(code);
+  if (known.effect == CommandEffect::kModifies) return {};
+  bool session = tpm2 ? has_session(command, known.handles) : load_be16(command.data()) != kTag12Plain;
+  if (session) return {};
+  return {known.effect, known.is_short};
 }
 
 }  // namespace swtpm

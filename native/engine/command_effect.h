@@ -9,8 +9,7 @@ namespace swtpm {
 
 enum class CommandEffect {
   // Its answer is right whether or not anything is stored along with it: the clock, which libtpms stores now
-  // and
-  // then, or a failed authorization.
+  // and then, or a failed authorization.
   kReads,
   // Repeated on the same state it does the same again: neither randomness nor time nor a session is part of
   // it.
@@ -18,11 +17,13 @@ enum class CommandEffect {
   kModifies,
 };
 
-// The command is complete up to its header.
-CommandEffect effect_of(TpmVersion version, ByteView command);
+struct CommandNature {
+  CommandEffect effect = CommandEffect::kModifies;
+  // It takes the TPM some microseconds, in which nobody could cancel it.
+  bool is_short = false;
+};
 
-// Whether the command takes the TPM some microseconds, in which nobody could cancel it. False where that is
-// not known; the command may be anything.
-bool is_short(TpmVersion version, ByteView command);
+// The command may be anything. Where nothing is known of it, it modifies, and is not short.
+CommandNature nature_of(TpmVersion version, ByteView command);
 
 }  // namespace swtpm

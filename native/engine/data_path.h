@@ -32,8 +32,8 @@ class DataPath {
   // nothing has been done.
   std::optional<ByteView> run_if_short(std::span<uint8_t> command, ResponseBuffer& buffer,
                                        const Tpm::CommandOptions& options) {
-    if (tracer_ || !gate_.locked() || !is_short(version(), command)) return std::nullopt;
-    return tpm_.try_process(command, buffer, options);
+    if (tracer_ || !gate_.locked()) return std::nullopt;
+    return tpm_.process_if_short(command, buffer, options);
   }
 
   TpmResult set_locality(uint8_t locality) { return tpm_.set_locality(locality); }

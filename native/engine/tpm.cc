@@ -13,7 +13,6 @@
 #include <memory>
 
 #include "common/log.h"
-#include "engine/command_effect.h"
 #include "engine/prime_search.h"
 
 // Entry points of newer versions of libtpms; null with older ones.
@@ -309,19 +308,22 @@ ByteView Tpm::run(std::span<uint8_t> command, ResponseBuffer& buffer) {
 
 ByteView Tpm::process(std::span<uint8_t> command, ResponseBuffer& buffer,
                       const CommandOptions& command_options) {
+  CommandEffect effect = nature_of(options_.version, command).effect;
   Lock lock(mutex_);
-  return process_in_turn(command, buffer, command_options);
+  return process_in_turn(command, effect, buffer, command_options);
 }
 
-std::optional<ByteView> Tpm::try_process(std::span<uint8_t> command, ResponseBuffer& buffer,
-                                         const CommandOptions& command_options) {
+std::optional<ByteView> Tpm::process_if_short(std::span<uint8_t> command, ResponseBuffer& buffer,
+                                              const CommandOptions& command_options) {
+  CommandNature nature = nature_of(options_.version, command);
+  if (!nature.is_short) return std::nullopt;
   Lock lock(mutex_, std::try_to_lock);
   if (!lock) return std::nullopt;
-  return process_in_turn(command, buffer, command_options);
+  return process_in_turn(command, nature.effect, buffer, command_options);
 }
 
 // Called with the mutex held.
-ByteView Tpm::process_in_turn(std::span<uint8_t> command, ResponseBuffer& buffer,
+ByteView Tpm::process_in_turn(std::span<uint8_t> command, CommandEffect effect, ResponseBuffer& buffer,
                               const CommandOptions& command_options) {
   if (command_options.on_turn) command_options.on_turn();
   TpmVersion version = options_.version;
@@ -334,7 +336,7 @@ ByteView Tpm::process_in_turn(std::span<uint8_t> command, ResponseBuffer& buffer
     return buffer.set(version, code);
   }
   locality_override_ = command_options.locality;
-  ByteView response = run_safely(command, buffer);
+  ByteView response = run_safely(command, effect, buffer);
   locality_override_.reset();
   return response;
 }
@@ -358,8 +360,7 @@ void Tpm::take_down() {
 }
 
 // Runs a command such that its effect is either whole and safe when it is answered, or not there at all.
-ByteView Tpm::run_safely(std::span<uint8_t> command, ResponseBuffer& buffer) {
-  CommandEffect effect = effect_of(options_.version, command);
+ByteView Tpm::run_safely(std::span<uint8_t> command, CommandEffect effect, ResponseBuffer& buffer) {
   // libtpms may change the command while it reads it.
   bool shuts_down = message_code(command.data()) == kTpm2CcShutdown;
   bool staged = effect == CommandEffect::kRepeatable && heritage_.stage(command, effective_locality());

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 
+#include "engine/command_effect.h"
 #include "engine/heritage.h"
 #include "engine/response.h"
 #include "engine/set_locality.h"
@@ -67,9 +68,10 @@ class Tpm {
   // Runs one command, which may be anything a client sent, and returns the response, which lies in `buffer`.
   ByteView process(std::span<uint8_t> command, ResponseBuffer& buffer, const CommandOptions& command_options);
 
-  // The same if its turn is now; otherwise nullopt, and nothing has been done.
-  std::optional<ByteView> try_process(std::span<uint8_t> command, ResponseBuffer& buffer,
-                                      const CommandOptions& command_options);
+  // The same for a short command (CommandNature) whose turn is now; otherwise nullopt, and nothing has been
+  // done.
+  std::optional<ByteView> process_if_short(std::span<uint8_t> command, ResponseBuffer& buffer,
+                                           const CommandOptions& command_options);
 
   // Cancels the running command, if any. Does not wait for its end.
   TpmResult cancel();
@@ -106,11 +108,10 @@ class Tpm {
   TpmResult restore(const Heritage::Saved& saved);
   void stir_random();
   void send_shutdown_if_due();
-  void track(ByteView command, ByteView response);
-  ByteView process_in_turn(std::span<uint8_t> command, ResponseBuffer& buffer,
+  ByteView process_in_turn(std::span<uint8_t> command, CommandEffect effect, ResponseBuffer& buffer,
                            const CommandOptions& command_options);
   ByteView run(std::span<uint8_t> command, ResponseBuffer& buffer);
-  ByteView run_safely(std::span<uint8_t> command, ResponseBuffer& buffer);
+  ByteView run_safely(std::span<uint8_t> command, CommandEffect effect, ResponseBuffer& buffer);
   ByteView run_cancellably(std::span<uint8_t> command, ResponseBuffer& buffer);
   ByteView roll_back(ResponseBuffer& buffer, TpmResult code);
   void take_down();

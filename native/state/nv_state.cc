@@ -1,7 +1,5 @@
 #include "state/nv_state.h"
 
-#include <utility>
-
 #include "common/log.h"
 #include "state/blob.h"
 
@@ -169,12 +167,13 @@ void NvState::power_off() {
   if (locked_) store_->release();
 }
 
+// For each command: without a lock while all is well.
 bool NvState::take_failure() {
-  std::lock_guard lock(mutex_);
-  return std::exchange(failed_, false);
+  return failed_.load(std::memory_order_relaxed) && failed_.exchange(false);
 }
 
 void NvState::settle() {
+  if (!in_doubt_.load(std::memory_order_relaxed)) return;
   std::lock_guard lock(mutex_);
   settle_locked();
 }

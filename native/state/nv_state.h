@@ -102,8 +102,8 @@ class NvState {
 
   std::optional<Bytes> permanent_;  // since the last power-on: what the TPM's permanent state is
   std::atomic<uint64_t> permanent_number_{0};
-  bool in_doubt_ = false;  // the store may have something else
-  bool failed_ = false;
+  std::atomic<bool> in_doubt_{false};  // the store may have something else
+  std::atomic<bool> failed_{false};
   std::atomic<bool> postponing_{false};
   std::optional<Bytes> restoring_;
 };
