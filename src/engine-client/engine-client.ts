@@ -94,6 +94,8 @@ export class EngineClient extends EventEmitter<EngineEvents> {
   #link: EngineLink
   /** Settles when a new engine has taken over, or none could. */
   #succession: Promise<void> | undefined
+  /** Settles when no engine is still to be given the descriptors. */
+  #handedOut: Promise<unknown> = Promise.resolve()
   #ready = false
   #poweredOn = false
   #closing = false
@@ -117,14 +119,6 @@ export class EngineClient extends EventEmitter<EngineEvents> {
   /** Of the engine that serves now; undefined while it starts. */
   get pid(): number | undefined {
     return this.#link.pid
-  }
-
-  /**
-   * There is an engine, and no copy of the state's descriptor on its way to one any more.
-   * @throws SwtpmError SWTPM_ERR_ENGINE_START
-   */
-  async started(): Promise<void> {
-    await this.#link.started
   }
 
   /** Executes a PTM verb in the engine. */
@@ -246,6 +240,7 @@ export class EngineClient extends EventEmitter<EngineEvents> {
       heritageFd: this.#heritageFd,
       fresh,
     })
+    this.#handedOut = Promise.allSettled([this.#handedOut, link.started])
     link.on('event', (type, payload) => {
       try {
         this.#dispatch(type, payload)
@@ -442,8 +437,10 @@ export class EngineClient extends EventEmitter<EngineEvents> {
     if (this.#gone !== undefined) return
     this.#gone = reason
     this.#letGo()
-    closeSync(this.#options.stateFd)
-    closeSync(this.#heritageFd)
+    void this.#handedOut.then(() => {
+      closeSync(this.#options.stateFd)
+      closeSync(this.#heritageFd)
+    })
     this.emit('exit', reason)
   }
 

@@ -44,7 +44,7 @@ export interface EngineLinkOptions {
 }
 
 export class EngineLink extends EventEmitter<EngineLinkEvents> {
-  /** Settles with the process's number, when the descriptors that it was given are its own. @throws SwtpmError */
+  /** Settles with the process's number; until then its descriptors have to stay open. @throws SwtpmError */
   readonly started: Promise<number>
   readonly #socket: DescriptorSocket
   readonly #decoder = new FrameDecoder()
@@ -60,7 +60,6 @@ export class EngineLink extends EventEmitter<EngineLinkEvents> {
     this.#spawner = spawner
     const [ours, theirs] = check(native.socketPair(), 'make a socket pair for the engine')
     const { pid, ended } = spawner.spawn(engineArguments(engine), [theirs, engine.stateFd, heritageFd], fresh)
-    closeSync(theirs)
     this.started = pid
     this.#socket = new DescriptorSocket(ours)
     this.#socket.on('data', (chunk, fds) => {
@@ -72,12 +71,14 @@ export class EngineLink extends EventEmitter<EngineLinkEvents> {
       'close',
       () => void setTimeout(() => this.#end('its channel closed'), STATUS_PATIENCE_MS).unref(),
     )
-    pid.then(
-      (number) => {
-        this.#pid = number
-      },
-      () => {},
-    )
+    pid
+      .then(
+        (number) => {
+          this.#pid = number
+        },
+        () => {},
+      )
+      .finally(() => closeSync(theirs))
     void ended.then((reason) => {
       // Its last words may still lie in the channel.
       this.#socket.drain()

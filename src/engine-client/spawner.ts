@@ -41,7 +41,6 @@ export interface SpawnedEngine {
 }
 
 interface Expected {
-  readonly fds: readonly number[]
   started(pid: number): void
   failed(reason: string): void
   ended(reason: string): void
@@ -98,7 +97,8 @@ export class Spawner {
 
   /**
    * Starts an engine.
-   * @param fds what it inherits from number 3 on; they stay ours
+   * @param fds what it inherits from number 3 on; they stay the caller's, to be kept open until `pid` has settled. No
+   * copies are made of them: to close one would drop the lock on a linear state file.
    * @param fresh execute the program anew, as it lies there now, instead of a copy of the one that runs
    */
   spawn(args: readonly string[], fds: readonly number[], fresh: boolean): SpawnedEngine {
@@ -109,11 +109,7 @@ export class Spawner {
     const ended = settler<string>()
     // Whoever does not ask for the number hears of it by the end.
     pid.promise.catch(() => {})
-    // The caller's may be closed before they are sent.
-    const copies =
-      this.#gone === undefined ? fds.map((fd) => check(native.duplicate(fd), 'keep a descriptor')) : []
     const expected: Expected = {
-      fds: copies,
       started: pid.resolve,
       failed(reason) {
         ended.resolve(reason)
@@ -125,7 +121,7 @@ export class Spawner {
       expected.failed(this.#gone)
     } else {
       this.#starting.set(id, expected)
-      this.#socket.write(encodeFrame(FRAME_REQUEST, id, ENGINE_SPAWN, body), copies)
+      this.#socket.write(encodeFrame(FRAME_REQUEST, id, ENGINE_SPAWN, body), fds)
     }
     return { pid: pid.promise, ended: ended.promise }
   }
@@ -151,7 +147,6 @@ export class Spawner {
     const expected = this.#starting.get(id)
     this.#starting.delete(id)
     if (expected === undefined) return
-    for (const fd of expected.fds) closeSync(fd)
     if (errno === 0) {
       this.#running.set(pid, expected)
       expected.started(pid)
@@ -171,10 +166,7 @@ export class Spawner {
     if (this.#gone !== undefined) return
     this.#gone = reason
     this.#socket.close()
-    for (const { fds, failed } of this.#starting.values()) {
-      for (const fd of fds) closeSync(fd)
-      failed(reason)
-    }
+    for (const { failed } of this.#starting.values()) failed(reason)
     this.#starting.clear()
     this.#resolveGone()
   }

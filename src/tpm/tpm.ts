@@ -103,8 +103,6 @@ export class Tpm {
     if (this.#hasBeenOn) await this.#stop('STOP')
     this.#hasBeenOn = true
     if (this.#incomingMigration) return true
-    // The linear file's lock is gone as soon as any descriptor of it is closed here, a copy for an engine included.
-    await this.engine.started()
     try {
       await this.#storage.lock(this.#lockingRetries)
       return true

@@ -113,7 +113,7 @@ async function readyEngine(t: Cleanup, options: Partial<EngineOptions>): Promise
     engine.once('exit', (reason) => reject(new Error(reason)))
   })
   // Its number comes another way.
-  await engine.started()
+  await waitFor(() => engine.pid !== undefined, { what: 'its number' })
   return engine
 }
 

@@ -18,6 +18,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { enginePid, nextEngine, replaceEngine } from '../support/processes.ts'
 import { RawConnection } from '../support/raw-connection.ts'
 import { type Cleanup, Swtpm, startSocketTpm, temporaryDirectory } from '../support/swtpm.ts'
 import { responseCode, TPM2 } from '../support/tpm-commands.ts'
@@ -184,7 +185,7 @@ describe('two TPMs on one state', () => {
     data.close()
   })
 
-  it('a linear file, with `lock`: exactly one starts, also through a link', async (t) => {
+  it('a linear file, with `lock`: exactly one starts, also through a link, and whatever becomes of the engine', async (t) => {
     const directory = temporaryDirectory(t)
     const state = `backend-uri=file://${directory}/linear,lock`
     const pid = join(directory, 'pid')
@@ -202,6 +203,13 @@ describe('two TPMs on one state', () => {
     symlinkSync(join(directory, 'linear'), link)
     await second(t, swtpm.pid, state)
     await second(t, swtpm.pid, `backend-uri=file://${link},lock`)
+
+    const engine = await enginePid(swtpm.pid)
+    process.kill(engine, 'SIGKILL')
+    await nextEngine(swtpm.pid, engine)
+    await second(t, swtpm.pid, state)
+    await replaceEngine(swtpm.pid)
+    await second(t, swtpm.pid, state)
   })
 })
 
