@@ -16,6 +16,7 @@ import { PidFile } from '../supervisor/pid-file.ts'
 import { becomeUser } from '../supervisor/privileges.ts'
 import { connectServiceManager } from '../supervisor/service-manager.ts'
 import { runAsUser, type Session } from '../supervisor/session.ts'
+import { onSignals } from '../supervisor/signals.ts'
 import { fleetTpm } from './fleet-tpm.ts'
 import { makesDevice, serveFrontEnd } from './front-end.ts'
 import { CommandLineError } from './parse.ts'
@@ -57,9 +58,8 @@ export async function serveFleet(config: FleetConfig): Promise<number> {
     fleet.add(name, fleetTpm(name, words, from, config))
   const socket = openEndpoint(config.control)
   const ended = new Promise<void>((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => resolve())
+    onSignals({ end: resolve, replaceEngines: () => void fleet.replaceEngines() })
   })
-  process.on('SIGUSR2', () => void fleet.replaceEngines())
   let ending = false
   void spawner.gone.then(() => {
     if (!ending) log.error('Error: No engine can be started any more: the spawner has ended')

@@ -10,6 +10,7 @@ import { startSpawner } from '../supervisor/engine-options.ts'
 import { becomeUser, changeRoot } from '../supervisor/privileges.ts'
 import { connectServiceManager } from '../supervisor/service-manager.ts'
 import { runAsUser, Session } from '../supervisor/session.ts'
+import { onSignals } from '../supervisor/signals.ts'
 import { makesDevice, serveFrontEnd } from './front-end.ts'
 import { CommandLineError, exitCodeOf, type SwtpmConfig } from './parse.ts'
 
@@ -30,8 +31,7 @@ export async function serveSwtpm(config: SwtpmConfig): Promise<number> {
   const serviceManager = connectServiceManager(process.env)
   const spawner = startSpawner(config, user)
   const session = Session.open(config, spawner, root)
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => void session.end(0))
-  process.on('SIGUSR2', () => void session.replaceEngine())
+  onSignals({ end: () => void session.end(0), replaceEngines: () => void session.replaceEngine() })
   // A new device takes root to make; everything else is done as the user.
   const late = makesDevice(config)
   try {

@@ -49,6 +49,16 @@ describe('SIGTERM', () => {
   })
 })
 
+describe('SIGUSR1', () => {
+  it('does not open Node’s debugger', async (t) => {
+    const { swtpm, dataPath } = await startSocketTpm(t)
+    process.kill(swtpm.pid, 'SIGUSR1')
+    assert.equal(await roundTrip(dataPath), 0)
+    assert.equal(await swtpm.stop(), 0)
+    assert.equal(swtpm.stderr, '')
+  })
+})
+
 describe('SIGTERM while a TPM starts', () => {
   for (const sign of ['.lock', 'data', 'control', 'tpm2-00.permall']) {
     it(`ends as well: when there is ${sign}`, async (t) => {
