@@ -1,11 +1,11 @@
 /** `swtpm cdi`: tells container runtimes of a TPM that is there, and takes that back. */
 import { existsSync, lstatSync, mkdirSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { writeFileAtomic } from '../setup/common/atomic-file.ts'
-import { reasonOf, ToolFailure } from '../setup/common/failure.ts'
-import { readCommandLine } from '../setup/common/getopt.ts'
-import { helpScreen } from '../setup/common/help.ts'
-import type { GivenOptions, OptionTable } from '../setup/common/options.ts'
+import { writeFileAtomic } from '../toolkit/atomic-file.ts'
+import { reasonOf, ToolFailure } from '../toolkit/failure.ts'
+import { readCommandLine } from '../toolkit/getopt.ts'
+import { helpScreen } from '../toolkit/help.ts'
+import type { GivenOptions, OptionTable } from '../toolkit/options.ts'
 import {
   type CdiVersion,
   cdiSpecification,

@@ -1,6 +1,6 @@
 /** Passwords from where the user keeps them. */
 import { closeSync, openSync, readSync } from 'node:fs'
-import { reasonOf, ToolFailure } from '../setup/common/failure.ts'
+import { reasonOf, ToolFailure } from '../toolkit/failure.ts'
 
 const MAX_BYTES = 255
 

@@ -1,9 +1,9 @@
 /** swtpm_cert: a certificate for a TPM's key, without that key's private half. */
 import { writeSync } from 'node:fs'
-import { writeFileAtomic } from '../setup/common/atomic-file.ts'
-import { capabilitiesLine } from '../setup/common/capabilities-line.ts'
-import { reasonOf, ToolFailure } from '../setup/common/failure.ts'
-import { VERSION } from '../setup/common/version.ts'
+import { writeFileAtomic } from '../toolkit/atomic-file.ts'
+import { capabilitiesLine } from '../toolkit/capabilities-line.ts'
+import { reasonOf, ToolFailure } from '../toolkit/failure.ts'
+import { VERSION } from '../toolkit/version.ts'
 import { toPem } from './certificate.ts'
 import { issueCertificate, loadAuthority, withStoredCertHeader } from './issue.ts'
 import { readPassword } from './password.ts'

@@ -1,6 +1,6 @@
 /** The options of `swtpm fleet`: the parser, its help and shell completion are made from this table. */
 import { join } from 'node:path'
-import type { OptionTable } from '../setup/common/options.ts'
+import type { OptionTable } from '../toolkit/options.ts'
 
 const SERVING = 'The supervisor'
 

@@ -5,7 +5,7 @@
  */
 import { spawnSync } from 'node:child_process'
 import { closeSync, constants, openSync } from 'node:fs'
-import { reasonOf, ToolFailure } from '../setup/common/failure.ts'
+import { reasonOf, ToolFailure } from '../toolkit/failure.ts'
 
 const WAIT_SECONDS = 60
 

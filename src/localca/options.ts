@@ -1,6 +1,6 @@
 /** The option table of swtpm_localca, the program that swtpm_setup calls for certificates. */
-import type { OptionTable } from '../setup/common/options.ts'
-import { COMMON_OPTIONS } from '../setup/common/tool-main.ts'
+import type { OptionTable } from '../toolkit/options.ts'
+import { COMMON_OPTIONS } from '../toolkit/tool-main.ts'
 
 const CERT = 'Certificate'
 const FILES = 'Files'

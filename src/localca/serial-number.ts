@@ -1,8 +1,8 @@
 /** The serial numbers of a CA's certificates, counted in a file. */
 import { randomInt } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { writeFileAtomic } from '../setup/common/atomic-file.ts'
-import { reasonOf, ToolFailure } from '../setup/common/failure.ts'
+import { writeFileAtomic } from '../toolkit/atomic-file.ts'
+import { reasonOf, ToolFailure } from '../toolkit/failure.ts'
 
 const RANDOM_DIGITS = 20
 /** Twenty bytes, the most that RFC 5280 allows. */

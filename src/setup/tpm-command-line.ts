@@ -2,8 +2,8 @@
 import { spawnSync } from 'node:child_process'
 import { basename } from 'node:path'
 import { installedFile } from '../paths.ts'
-import { findProgram } from './common/access.ts'
-import { reasonOf, ToolFailure } from './common/failure.ts'
+import { findProgram } from '../toolkit/access.ts'
+import { reasonOf, ToolFailure } from '../toolkit/failure.ts'
 
 export class TpmCommandLine {
   readonly words: readonly [program: string, ...args: string[]]

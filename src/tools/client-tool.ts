@@ -1,7 +1,7 @@
 /** What the main functions of the client tools have in common. */
 import { SwtpmError } from '../errors.ts'
-import { ToolFailure } from '../setup/common/failure.ts'
-import type { HelpText } from '../setup/common/help.ts'
+import { ToolFailure } from '../toolkit/failure.ts'
+import type { HelpText } from '../toolkit/help.ts'
 import { COMPATIBLE_VERSION, PACKAGE_VERSION } from '../version.ts'
 import { printError, printOut } from './output.ts'
 
@@ -11,7 +11,7 @@ export const versionText = (title: string): string =>
 
 export async function printHelp(help: HelpText): Promise<void> {
   // yargs is many times the rest of the tool; only help pays for loading it.
-  const { helpScreen } = await import('../setup/common/help.ts')
+  const { helpScreen } = await import('../toolkit/help.ts')
   printOut(`${await helpScreen(help)}\n`)
 }
 

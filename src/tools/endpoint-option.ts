@@ -1,6 +1,6 @@
 /** The options that say where the TPM is: --tpm-device, --tcp, --unix. */
 import type { Endpoint } from '../ptm-client/endpoint.ts'
-import { ToolFailure } from '../setup/common/failure.ts'
+import { ToolFailure } from '../toolkit/failure.ts'
 import type { CommandLine, ToolOptions } from './options.ts'
 
 const DEFAULT_HOST = '127.0.0.1'

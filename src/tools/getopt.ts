@@ -6,7 +6,8 @@
  * must be the two words behind it wherever the strays are.
  * @see getopt_long_only(3)
  */
-import { ToolFailure } from '../setup/common/failure.ts'
+import { meanings } from '../toolkit/abbreviation.ts'
+import { ToolFailure } from '../toolkit/failure.ts'
 import type { CommandLine, Given, ToolOption, ToolOptions } from './options.ts'
 
 /**
@@ -60,8 +61,7 @@ export function getopt<T extends ToolOptions>(
 }
 
 function resolve(table: ToolOptions, typed: string, prefix: string, dashes: string): string {
-  if (Object.hasOwn(table, typed)) return typed
-  const matches = typed === '' ? [] : Object.keys(table).filter((name) => name.startsWith(typed))
+  const matches = meanings(typed, Object.keys(table))
   if (matches.length === 1) return matches[0]!
   if (matches.length > 1) {
     const list = matches.map((name) => `'${dashes}${name}'`).join(' ')

@@ -8,6 +8,7 @@
  * at start-up. yargs renders help and completion from the same table, see ../help/.
  * @see getopt_long(3)
  */
+import { meanings } from '../../toolkit/abbreviation.ts'
 import type { Interface, OptionRow } from '../options/option.ts'
 import { type OptionName, optionsOf } from '../options/table.ts'
 import { CommandLineError } from './command-line-error.ts'
@@ -67,13 +68,13 @@ function* scan(argv: readonly string[], rows: readonly Row[], iface: Interface) 
 
 /** A long option by its name or by an abbreviation that fits no other. */
 function findLong(name: string, rows: readonly Row[], iface: Interface): Row {
-  const exact = rows.find(([long]) => long === name)
-  if (exact !== undefined) return exact
-  const fitting =
-    name === '' ? [] : rows.filter(([long, row]) => long.startsWith(name) && !row.extension?.includes(iface))
-  if (fitting.length === 1) return fitting[0]!
+  // What the reference has not must not make its abbreviations ambiguous.
+  const eligible = rows.filter(([long, row]) => long === name || !row.extension?.includes(iface))
+  const names = eligible.map(([long]) => long)
+  const fitting = meanings(name, names)
+  if (fitting.length === 1) return rows.find(([long]) => long === fitting[0])!
   if (fitting.length > 1) {
-    const list = fitting.map(([long]) => `--${long}`).join(', ')
+    const list = fitting.map((long) => `--${long}`).join(', ')
     throw new CommandLineError('setup', `option '--${name}' is ambiguous; it could be ${list}`)
   }
   const hint = didYouMean(

@@ -1,6 +1,6 @@
 /** swtpm_bios: starts a TPM up as a computer's firmware does. @see swtpm_bios(8) */
 import type { Endpoint } from '../../ptm-client/endpoint.ts'
-import { ToolFailure } from '../../setup/common/failure.ts'
+import { ToolFailure } from '../../toolkit/failure.ts'
 import { printHelp, versionText } from '../client-tool.ts'
 import { givenEndpoint, parsePort } from '../endpoint-option.ts'
 import { getopt } from '../getopt.ts'

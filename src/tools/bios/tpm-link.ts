@@ -5,7 +5,7 @@
 import { BIG } from '../../protocol/struct.ts'
 import { tpmHeader } from '../../protocol/tpm-header.ts'
 import { describeEndpoint, type Endpoint, type SocketEndpoint } from '../../ptm-client/endpoint.ts'
-import { ToolFailure } from '../../setup/common/failure.ts'
+import { ToolFailure } from '../../toolkit/failure.ts'
 
 /** Longest response of any TPM, in bytes; one read() takes it whole. */
 const MAX_RESPONSE_BYTES = 4096

@@ -11,7 +11,7 @@ import {
 } from 'node:fs'
 import type { PtmClient } from '../../ptm-client/ptm-client.ts'
 import { BLOB_TYPES, type BlobType, getStateBlob, setStateBlob } from '../../ptm-client/state-blob.ts'
-import { reasonOf, ToolFailure } from '../../setup/common/failure.ts'
+import { reasonOf, ToolFailure } from '../../toolkit/failure.ts'
 import { checkResult } from './check-result.ts'
 
 export function parseBlobType(text: string): BlobType {

@@ -1,7 +1,7 @@
 /** What swtpm_ioctl does when the TPM refuses. */
 import { TPM_SUCCESS } from '../../protocol/tpm-result.ts'
 import type { Outcome, Response, VerbName } from '../../ptm/commands.ts'
-import { ToolFailure } from '../../setup/common/failure.ts'
+import { ToolFailure } from '../../toolkit/failure.ts'
 
 /** @throws ToolFailure with the line that scripts compare: `TPM result from PTM_INIT: 0xa` */
 export function checkResult<V extends VerbName>(verb: V, outcome: Outcome<V>): Response<V> {

@@ -1,7 +1,7 @@
 /** What each command of swtpm_ioctl sends and prints. */
 import { PTM_INIT_FLAG_DELETE_VOLATILE } from '../../ptm/structs.ts'
 import type { PtmClient } from '../../ptm-client/ptm-client.ts'
-import { ToolFailure } from '../../setup/common/failure.ts'
+import { ToolFailure } from '../../toolkit/failure.ts'
 import type { Given } from '../options.ts'
 import { printOut } from '../output.ts'
 import { loadBlob, parseBlobType, saveBlob } from './blob-files.ts'

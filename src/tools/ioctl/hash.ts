@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { PTM_HASH_DATA_SIZE } from '../../ptm/structs.ts'
 import type { PtmClient } from '../../ptm-client/ptm-client.ts'
-import { reasonOf, ToolFailure } from '../../setup/common/failure.ts'
+import { reasonOf, ToolFailure } from '../../toolkit/failure.ts'
 import { checkResult } from './check-result.ts'
 
 /** @param text what is hashed, or `-` for standard input */

@@ -1,5 +1,5 @@
 /** The numbers on swtpm_ioctl's command line. */
-import { ToolFailure } from '../../setup/common/failure.ts'
+import { ToolFailure } from '../../toolkit/failure.ts'
 
 const UINT32_MAX = 0xffff_ffff
 

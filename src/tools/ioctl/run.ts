@@ -3,7 +3,7 @@
 import { connectPtm } from '../../ptm-client/connect.ts'
 import type { Endpoint } from '../../ptm-client/endpoint.ts'
 import { answerTimeoutMs } from '../../ptm-client/time-limits.ts'
-import { ToolFailure } from '../../setup/common/failure.ts'
+import { ToolFailure } from '../../toolkit/failure.ts'
 import { printHelp, versionText } from '../client-tool.ts'
 import { givenEndpoint } from '../endpoint-option.ts'
 import { getopt } from '../getopt.ts'

@@ -3,10 +3,10 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setupCapabilities } from '../../../src/setup/capabilities.ts'
-import { ConfigFile } from '../../../src/setup/common/config-file.ts'
 import { allProfiles } from '../../../src/setup/profiles.ts'
 import { TpmCommandLine } from '../../../src/setup/tpm-command-line.ts'
 import { TpmFeatures } from '../../../src/setup/tpm-features.ts'
+import { ConfigFile } from '../../../src/toolkit/config-file.ts'
 import { temporaryFolder } from './fixtures.ts'
 
 const BUILT_IN = [{ Name: 'default-v1', Description: 'd' }]

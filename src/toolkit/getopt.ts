@@ -2,6 +2,7 @@
  * getopt_long(3)'s reading of a command line, which scripts rely on: a value follows after a blank or `=` and may begin
  * with `-` (`--pcr-banks -`, `--days -1`), unambiguous prefixes of an option stand for it, `--` ends the options.
  */
+import { meanings } from './abbreviation.ts'
 import { ToolFailure } from './failure.ts'
 import { GivenOptions, type OptionTable } from './options.ts'
 
@@ -60,9 +61,7 @@ function resolveName(table: OptionTable, typed: string, dashes: string): string 
   const targetOf = new Map(Object.keys(table).map((name) => [name, name]))
   for (const [name, { alias }] of Object.entries(table)) if (alias !== undefined) targetOf.set(alias, name)
 
-  const exact = targetOf.get(typed)
-  if (exact !== undefined) return exact
-  const matches = [...targetOf.keys()].filter((name) => name.startsWith(typed))
+  const matches = meanings(typed, [...targetOf.keys()])
   const targets = new Set(matches.map((name) => targetOf.get(name)!))
   if (targets.size === 1) return [...targets][0]!
   if (targets.size === 0) throw new ToolFailure(`Unknown option "${dashes}${typed}"`)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { readCommandLine } from '../../../src/setup/common/getopt.ts'
+import { readCommandLine } from '../../../src/toolkit/getopt.ts'
 
 const table = {
   'pcr-banks': { group: 'g', describe: '', value: 'BANKS', repeatable: true },
