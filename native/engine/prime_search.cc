@@ -28,10 +28,14 @@ constexpr uint32_t kTpm2CcCreatePrimary = 0x131;
 constexpr uint32_t kTpm2CcCreate = 0x153;
 constexpr uint32_t kTpm2CcCreateLoaded = 0x191;
 
+bool is_cancelled() {
+  Search search = g_search.load(std::memory_order_relaxed);
+  return search == Search::kCancelled || search == Search::kCutShort;
+}
+
 // Whether the search is to be told what ends it soonest, instead of the truth.
 bool cut_short() {
-  Search search = g_search.load(std::memory_order_relaxed);
-  if (search == Search::kNone || search == Search::kGoesOn) return false;
+  if (!is_cancelled()) return false;
   g_search = Search::kCutShort;
   return true;
 }
@@ -74,8 +78,9 @@ extern "C" int BN_div(BIGNUM* quotient, BIGNUM* remainder, const BIGNUM* dividen
                       BN_CTX* context) {
   using namespace swtpm::prime_search;
   constexpr int kWordBits = 64, kSmallestPrimeBits = 512;
-  bool sieves = BN_num_bits(divisor) <= kWordBits && BN_num_bits(dividend) >= kSmallestPrimeBits;
-  if (!sieves || !cut_short()) return g_div(quotient, remainder, dividend, divisor, context);
+  if (!is_cancelled() || BN_num_bits(divisor) > kWordBits || BN_num_bits(dividend) < kSmallestPrimeBits)
+    return g_div(quotient, remainder, dividend, divisor, context);
+  cut_short();
   if (quotient) BN_zero(quotient);
   return !remainder || BN_set_word(remainder, 2);
 }
