@@ -26,6 +26,7 @@
 #include "engine/control.h"
 #include "engine/data_path.h"
 #include "engine/heritage.h"
+#include "engine/library.h"
 #include "engine/options.h"
 #include "engine/privileges.h"
 #include "engine/sandbox.h"
@@ -120,7 +121,7 @@ int run(const Options& options) {
 
   limit_resources();
   if (!confine_system_calls(options)) return kExitFailure;
-  channel.event(wire::Event::kReady, Tpm::library_version());
+  channel.event(wire::Event::kReady, library::version());
   control.run();
 
   tpm.stop_at_exit();
@@ -133,7 +134,7 @@ int run_engine(int argc, char** argv) {
   auto options = parse_options(argc, argv);
   if (!options) return kExitUsage;
   if (options->print_info) {
-    printf("%s\n", Tpm::print_info(*options->print_info, options->version).c_str());
+    printf("%s\n", library::describe(*options->print_info, options->version).c_str());
     return 0;
   }
   protect_process(wire::kFirstStrayFd);

@@ -3,23 +3,14 @@
 #include <libtpms/tpm_error.h>
 #include <libtpms/tpm_library.h>
 #include <libtpms/tpm_nvfilename.h>
-#include <libtpms/tpm_tis.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 #include <poll.h>
 #include <time.h>
 
-#include <algorithm>
-#include <memory>
-
 #include "common/log.h"
+#include "engine/library.h"
 #include "engine/prime_search.h"
-
-// Entry points of newer versions of libtpms; null with older ones.
-extern "C" {
-[[gnu::weak]] TPM_RESULT TPMLIB_SetProfile(const char* profile);
-[[gnu::weak]] TPM_BOOL TPMLIB_WasManufactured(void);
-}
 
 namespace swtpm {
 namespace {
@@ -32,15 +23,8 @@ constexpr uint32_t kTpm12OrdStirRandom = 0x47;
 constexpr size_t kStirBytes = 32;
 constexpr uint16_t kTpm2SuClear = 0;
 constexpr uint16_t kTpm2SuState = 1;
-constexpr int kInfoAvailableProfiles = 64;
 constexpr int64_t kCancelWindowMs = 10;
 constexpr int64_t kExitPatienceMs = 3000;
-
-struct FreeDeleter {
-  void operator()(void* p) const { free(p); }
-};
-template <typename T>
-using Malloced = std::unique_ptr<T, FreeDeleter>;
 
 // libtpms's callbacks carry no context; there is one TPM per process.
 Tpm* g_tpm = nullptr;
@@ -54,31 +38,10 @@ int64_t now_ms() {
   return int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1000000;
 }
 
-TPMLIB_TPMVersion library_choice(TpmVersion version) {
-  return version == TpmVersion::k20 ? TPMLIB_TPM_VERSION_2 : TPMLIB_TPM_VERSION_1_2;
-}
-
-TPMLIB_StateType state_type(BlobType type) {
-  switch (type) {
-    case BlobType::kPermanent:
-      return TPMLIB_STATE_PERMANENT;
-    case BlobType::kVolatile:
-      return TPMLIB_STATE_VOLATILE;
-    case BlobType::kSavestate:
-      break;
-  }
-  return TPMLIB_STATE_SAVE_STATE;
-}
-
 // A host in FIPS mode denies algorithms that the TPM specification asks for (SHA-1, small keys); they are the
 // guest's business here, so the mode is left for this process.
 void leave_fips_mode() {
   if (EVP_default_properties_is_fips_enabled(nullptr)) EVP_default_properties_enable_fips(nullptr, 0);
-}
-
-std::string library_info(uint64_t flags) {
-  Malloced<char> text(TPMLIB_GetInfo(static_cast<TPMLIB_InfoFlags>(flags)));
-  return text ? text.get() : "";
 }
 
 }  // namespace
@@ -136,7 +99,7 @@ Tpm::Tpm(NvState& state, Heritage& heritage, const Options& options)
   TPMLIB_RegisterCallbacks(&callbacks);
   leave_fips_mode();
   // Chosen before the first INIT, too: state blobs may be set, and sizes asked for, before that.
-  if (TPMLIB_ChooseTPMVersion(library_choice(options_.version)) != TPM_SUCCESS)
+  if (TPMLIB_ChooseTPMVersion(library::choice(options_.version)) != TPM_SUCCESS)
     log(LogLevel::kError, "Cannot use this TPM version: libtpms was built without it");
 }
 
@@ -151,7 +114,7 @@ TpmResult Tpm::init(uint32_t flags) {
   constexpr uint32_t kDeleteVolatile = 1;
   Lock lock(mutex_);
   power_off();
-  if (TpmResult result = TPMLIB_ChooseTPMVersion(library_choice(options_.version))) return result;
+  if (TpmResult result = TPMLIB_ChooseTPMVersion(library::choice(options_.version))) return result;
 
   if (!profile_.empty()) {
     if (TpmResult result = TPMLIB_SetProfile(profile_.c_str())) {
@@ -165,7 +128,7 @@ TpmResult Tpm::init(uint32_t flags) {
   if (result != TPM_SUCCESS && state_.swap_backup() == kTpmSuccess) {
     log(LogLevel::kWarning, "The TPM did not start with its state; trying the backup");
     TPMLIB_Terminate();
-    TPMLIB_ChooseTPMVersion(library_choice(options_.version));
+    TPMLIB_ChooseTPMVersion(library::choice(options_.version));
     result = TPMLIB_MainInit();
     if (result != TPM_SUCCESS) state_.swap_backup();  // the backup is no better: put it back
   }
@@ -350,12 +313,9 @@ void Tpm::take_down() {
   uint64_t number = state_.permanent_number();
   Bytes permanent;
   if (number != permanent_number_) permanent = state_.permanent();
-  unsigned char* raw = nullptr;
-  uint32_t length = 0;
-  TPM_RESULT result = TPMLIB_VolatileAll_Store(&raw, &length);
-  Malloced<unsigned char> buffer(raw);
-  if (result != TPM_SUCCESS) return heritage_.set_lost();
-  heritage_.save({raw, length}, number != permanent_number_ ? &permanent : nullptr, shutdown_due_);
+  library::VolatileState state;
+  if (state.result() != TPM_SUCCESS) return heritage_.set_lost();
+  heritage_.save(state.view(), number != permanent_number_ ? &permanent : nullptr, shutdown_due_);
   permanent_number_ = number;
 }
 
@@ -417,7 +377,7 @@ ByteView Tpm::roll_back(ResponseBuffer& buffer, TpmResult code) {
 TpmResult Tpm::restore(const Heritage::Saved& saved) {
   TPMLIB_Terminate();
   state_.begin_restore(saved.volatile_state);
-  TPMLIB_ChooseTPMVersion(library_choice(options_.version));
+  TPMLIB_ChooseTPMVersion(library::choice(options_.version));
   TPM_RESULT result = TPMLIB_MainInit();
   ResponseBuffer buffer;
   if (result == TPM_SUCCESS) {
@@ -451,132 +411,6 @@ TpmResult Tpm::set_locality(uint8_t locality) {
   if (!options_.locality_policy.permits(locality)) return kTpmBadLocality;
   heritage_.set_locality(locality);
   return kTpmSuccess;
-}
-
-TpmResult Tpm::get_established(uint8_t& bit) {
-  Lock lock(mutex_);
-  if (!running()) return kTpmBadOrdinal;
-  TPM_BOOL established = 0;
-  TpmResult result = TPM_IO_TpmEstablished_Get(&established);
-  bit = established;
-  return result;
-}
-
-TpmResult Tpm::reset_established(uint8_t locality) {
-  Lock lock(mutex_);
-  if (!running()) return kTpmBadOrdinal;
-  if (locality > 4) return kTpmBadLocality;
-  locality_override_ = locality;
-  TpmResult result = TPM_IO_TpmEstablished_Reset();
-  locality_override_.reset();
-  take_down();
-  return result;
-}
-
-TpmResult Tpm::hash_start() {
-  Lock lock(mutex_);
-  if (!running()) return kTpmBadOrdinal;
-  TpmResult result = TPM_IO_Hash_Start();
-  take_down();
-  return result;
-}
-
-TpmResult Tpm::hash_data(ByteView data) {
-  Lock lock(mutex_);
-  if (!running()) return kTpmBadOrdinal;
-  TpmResult result = TPM_IO_Hash_Data(data.data(), static_cast<uint32_t>(data.size()));
-  take_down();
-  return result;
-}
-
-TpmResult Tpm::hash_end() {
-  Lock lock(mutex_);
-  if (!running()) return kTpmBadOrdinal;
-  TpmResult result = TPM_IO_Hash_End();
-  take_down();
-  return result;
-}
-
-TpmResult Tpm::store_volatile() {
-  Lock lock(mutex_);
-  if (!running()) return kTpmBadOrdinal;
-  unsigned char* raw = nullptr;
-  uint32_t length = 0;
-  TpmResult result = TPMLIB_VolatileAll_Store(&raw, &length);
-  Malloced<unsigned char> buffer(raw);
-  return result ? result : state_.store(BlobType::kVolatile, {raw, length});
-}
-
-TpmResult Tpm::get_state_blob(uint32_t number, bool decrypted, Bytes& out, bool& is_encrypted) {
-  Lock lock(mutex_);
-  if (!running()) return kTpmBadOrdinal;
-  auto type = blob_type(number);
-  if (!type) return kTpmRetry;  // as for a blob that does not exist; QEMU takes it for "nothing to transfer"
-  Bytes plain;
-  if (*type == BlobType::kVolatile) {
-    // Straight from the TPM: it need not pass through a file. A file from before would be outdated, so it
-    // goes.
-    unsigned char* raw = nullptr;
-    uint32_t length = 0;
-    TpmResult result = TPMLIB_VolatileAll_Store(&raw, &length);
-    Malloced<unsigned char> buffer(raw);
-    if (result) return result;
-    plain.assign(raw, raw + length);
-    state_.erase(BlobType::kVolatile, false);
-  } else if (TpmResult result = state_.load(*type, plain)) {
-    return result;
-  }
-  return state_.wrap_state_blob(plain, decrypted, out, is_encrypted);
-}
-
-TpmResult Tpm::set_state_blob(uint32_t number, bool marked_encrypted, ByteView blob) {
-  Lock lock(mutex_);
-  if (running()) return kTpmBadOrdinal;
-  auto type = blob_type(number);
-  if (!type) return kTpmBadParameter;
-  Bytes plain;
-  if (TpmResult result = state_.unwrap_state_blob(blob, blob_name(*type), marked_encrypted, plain))
-    return result;
-  // Kept by libtpms until the next INIT, and by nobody else. Null clears it.
-  heritage_.set_lost();
-  return TPMLIB_SetState(state_type(*type), plain.empty() ? nullptr : plain.data(),
-                         static_cast<uint32_t>(plain.size()));
-}
-
-TpmResult Tpm::set_buffer_size(uint32_t wanted, BufferSizes& sizes) {
-  // Asking is answered without waiting for a running command: the sizes only change while none runs.
-  Lock lock(mutex_, std::defer_lock);
-  if (wanted > 0) {
-    lock.lock();
-    if (running()) return kTpmBadOrdinal;
-  }
-  sizes.current = TPMLIB_SetBufferSize(wanted, &sizes.min, &sizes.max);
-  if (wanted > 0) heritage_.set_buffer_size(sizes.current);
-  return kTpmSuccess;
-}
-
-std::string Tpm::info(uint64_t flags) {
-  Lock lock(mutex_);
-  return library_info(flags);
-}
-
-uint32_t Tpm::library_version() {
-  return TPMLIB_GetVersion();
-}
-
-std::string Tpm::print_info(uint64_t flags, TpmVersion version) {
-  auto supports = [](TPMLIB_TPMVersion v) { return TPMLIB_ChooseTPMVersion(v) == TPM_SUCCESS; };
-  bool tpm12 = supports(TPMLIB_TPM_VERSION_1_2);
-  bool tpm2 = supports(TPMLIB_TPM_VERSION_2);
-  // TPM 2.0 is the choice now, and only it has profiles.
-  std::string profiles = TPMLIB_SetProfile && tpm2 ? library_info(kInfoAvailableProfiles) : "";
-  TPMLIB_ChooseTPMVersion(library_choice(version));
-  std::string info = library_info(flags);
-  uint32_t v = library_version();
-  return "{\"libtpms\":\"" + std::to_string(v >> 16) + "." + std::to_string(v >> 8 & 0xff) + "." +
-         std::to_string(v & 0xff) + "\",\"tpm12\":" + (tpm12 ? "true" : "false") +
-         ",\"tpm2\":" + (tpm2 ? "true" : "false") + ",\"info\":" + (info.empty() ? "null" : info) +
-         ",\"profiles\":" + (profiles.empty() ? "null" : profiles) + "}";
 }
 
 }  // namespace swtpm

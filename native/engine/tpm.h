@@ -1,5 +1,5 @@
-// The TPM: the only part that talks to libtpms, whose state is global to the process. It powers the TPM on
-// and off, runs commands and verbs one at a time, and serves libtpms's callbacks from the NvState.
+// The TPM, whose libtpms is global to the process. It is powered on and off, runs commands (tpm.cc) and verbs
+// (tpm_verbs.cc) one at a time, and serves libtpms's callbacks from the NvState.
 //
 // Every method may be called from any thread. Those that touch the TPM wait until a running command has
 // ended; cancel() and the locality setter do not.
@@ -97,13 +97,11 @@ class Tpm {
   // A JSON text.
   std::string info(uint64_t flags);
 
-  static uint32_t library_version();
-  // What --print-info prints; needs no Tpm.
-  static std::string print_info(uint64_t flags, TpmVersion version);
-
  private:
   friend struct Callbacks;  // serve libtpms in tpm.cc
 
+  template <typename Verb>
+  TpmResult change(Verb verb);
   void power_off();
   TpmResult restore(const Heritage::Saved& saved);
   void stir_random();
