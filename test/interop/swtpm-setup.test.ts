@@ -1,22 +1,12 @@
 /**
  * What swtpm_setup makes, seen by others: the real TPM starts with it, tpm2-tools read it, openssl verifies its
- * certificates, and they are those that the reference's tools make. Each test of a TPM runs with our swtpm and, where it
- * is installed, with the reference's.
+ * certificates. Each test of a TPM runs with our swtpm and, where it is installed, with the reference's.
  */
 
 import assert from 'node:assert/strict'
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
 import { createHmac, randomBytes, X509Certificate } from 'node:crypto'
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { concat, u8, u16, u32 } from '../../src/setup/bytes.ts'
@@ -26,11 +16,10 @@ import { TpmFeatures } from '../../src/setup/tpm-features.ts'
 import { TpmProcess } from '../../src/setup/tpm-process.ts'
 import { authSession, NV_INDEX_EK_CERT, oiap, sha1 } from '../../src/setup/tpm12-commands.ts'
 import { isListening } from '../support/listening.ts'
+import { alive } from '../support/processes.ts'
 import { bin, REFERENCE_SWTPM, Swtpm, temporaryDirectory } from '../support/swtpm.ts'
 import { waitFor } from '../support/wait.ts'
-
-const REFERENCE_CERT = '/usr/bin/swtpm_cert'
-const TPMS = [bin('swtpm'), REFERENCE_SWTPM].filter((program) => existsSync(program))
+import { der, type Result, type Site, setUp, setup, site, TPMS } from './setup-site.ts'
 
 const missing = (program: string, packageName: string): string | false =>
   spawnSync(program, ['--version']).error === undefined
@@ -38,75 +27,6 @@ const missing = (program: string, packageName: string): string | false =>
     : `${program} is missing: apt install ${packageName}`
 const NO_TPM2_TOOLS = missing('tpm2_getcap', 'tpm2-tools')
 const NO_OPENSSL = missing('openssl', 'openssl')
-const NO_REFERENCE_CERT = existsSync(REFERENCE_CERT)
-  ? false
-  : `${REFERENCE_CERT} is missing: apt install swtpm-tools`
-
-/** A folder with a configuration of its own: a CA, options, and a place for the state. */
-interface Site {
-  readonly folder: string
-  readonly state: string
-  readonly config: string
-  readonly ca: string
-  /** Where temporary files go: other setups may be running on this machine. */
-  readonly temporary: string
-}
-
-function site(t: TestContext, tool = bin('swtpm_localca')): Site {
-  const folder = temporaryDirectory(t)
-  const [state, ca, config] = [join(folder, 'state'), join(folder, 'ca'), join(folder, 'swtpm_setup.conf')]
-  const temporary = join(folder, 'tmp')
-  mkdirSync(state)
-  mkdirSync(temporary)
-  const lines = (...all: string[]): string => all.map((line) => `${line}\n`).join('')
-  writeFileSync(
-    config,
-    lines(
-      `create_certs_tool = ${tool}`,
-      `create_certs_tool_config = ${folder}/swtpm-localca.conf`,
-      `create_certs_tool_options = ${folder}/swtpm-localca.options`,
-    ),
-  )
-  writeFileSync(
-    join(folder, 'swtpm-localca.conf'),
-    lines(
-      `statedir = ${ca}`,
-      `signingkey = ${ca}/signkey.pem`,
-      `issuercert = ${ca}/issuercert.pem`,
-      `certserial = ${ca}/certserial`,
-    ),
-  )
-  writeFileSync(
-    join(folder, 'swtpm-localca.options'),
-    lines('--platform-manufacturer "Free Software"', '--platform-version 2.1', '--platform-model QEMU'),
-  )
-  return { folder, state, ca, config, temporary }
-}
-
-interface Result {
-  readonly status: number | null
-  readonly stdout: string
-  readonly stderr: string
-}
-
-function setup(where: Site, program: string, args: readonly string[], stdio: number[] = []): Result {
-  const { status, stdout, stderr } = spawnSync(
-    bin('swtpm_setup'),
-    ['--tpm', `${program} socket`, '--tpm-state', where.state, '--config', where.config, ...args],
-    {
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'pipe', ...stdio],
-      env: { ...process.env, TMPDIR: where.temporary },
-    },
-  )
-  return { status, stdout, stderr }
-}
-
-function setUp(where: Site, program: string, ...args: string[]): Result {
-  const result = setup(where, program, args)
-  assert.equal(result.status, 0, `${result.stderr}${result.stdout}`)
-  return result
-}
 
 /** Starts a TPM 2 on the state and gives a way to run tpm2-tools with it. */
 async function tpm2Tools(
@@ -138,7 +58,6 @@ async function tpm2Tools(
   }
 }
 
-const der = (where: Site, name: string): Buffer => readFileSync(join(where.folder, name))
 const publicKeyPem = (certificate: Buffer): string =>
   new X509Certificate(certificate).publicKey.export({ type: 'spki', format: 'pem' }) as string
 
@@ -392,19 +311,11 @@ for (const program of TPMS) {
     assert.deepEqual(statesIn(where), [])
     assert.deepEqual(readdirSync(where.temporary), [])
     const pid = Number(readFileSync(started, 'utf8'))
-    await waitFor(() => !isRunning(pid), { what: 'the end of the tool' })
+    await waitFor(() => !alive(pid), { what: 'the end of the tool' })
   })
 }
 
 const statesIn = (where: Site): string[] => readdirSync(where.state).filter((name) => name !== '.lock')
-/** Ended counts when it is reaped, or waits for whoever will reap it. */
-function isRunning(pid: number): boolean {
-  try {
-    return !/^\d+ \(.*\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
-  } catch {
-    return false
-  }
-}
 
 /** TPM_NV_ReadValue of the EK certificate with the owner's authorisation, as a locked TPM 1.2 wants it. */
 async function ownerNvRead(tpm: TpmProcess, ownerAuth: Buffer, length: number): Promise<Buffer> {
@@ -419,91 +330,6 @@ async function ownerNvRead(tpm: TpmProcess, ownerAuth: Buffer, length: number): 
   const response = await tpm.transmit('TPM_NV_ReadValue', concat(u16(0xc2), u32(6 + body.length), body))
   return response.subarray(14, 14 + response.readUInt32BE(10))
 }
-
-test('first callers of a CA that is not there yet share one CA and no serial number', async (t) => {
-  const where = site(t)
-  const key = `c0${'01'.repeat(255)}`
-  const spec = ['--tpm-spec-family', '2.0', '--tpm-spec-level', '0', '--tpm-spec-revision', '164']
-  const attributes = ['--tpm-manufacturer', 'id:00001014', '--tpm-model', 'swtpm', '--tpm-version', 'id:1']
-  const folders = Array.from({ length: 6 }, (_, index) => join(where.folder, `vm${index}`))
-  await Promise.all(
-    folders.map(async (folder) => {
-      mkdirSync(folder)
-      const files = ['--configfile', `${where.folder}/swtpm-localca.conf`, '--optsfile', '/dev/null']
-      const args = ['--type', 'ek', '--ek', key, '--dir', folder, '--tpm2', ...files, ...spec, ...attributes]
-      const child = spawn(bin('swtpm_localca'), args, { stdio: 'ignore' })
-      assert.equal(await new Promise((resolve) => child.once('exit', resolve)), 0)
-    }),
-  )
-  const certificates = folders.map((folder) => new X509Certificate(readFileSync(join(folder, 'ek.cert'))))
-  const issuer = new X509Certificate(readFileSync(join(where.ca, 'issuercert.pem')))
-  assert.ok(certificates.every((certificate) => certificate.verify(issuer.publicKey)))
-  assert.equal(new Set(certificates.map(({ serialNumber }) => serialNumber)).size, folders.length)
-  for (const name of ['signkey.pem', 'swtpm-localca-rootca-privkey.pem']) {
-    assert.equal(statSync(join(where.ca, name)).mode & 0o777, 0o600, name)
-  }
-})
-
-const RSA_KEY = ['--modulus', `b9${'01'.repeat(255)}`]
-const ECC_KEY = [
-  ...['--ecc-x', '61eaf811ea582656ca2a835dd1b9cd63eb196d7ff62711d6e9b8f85e580a47ca'],
-  ...['--ecc-y', 'a51efdc71fd6c791a24a75beb50526aa81b44cc598e65b2d5e116084aea4cb5b'],
-]
-const SPEC = ['--tpm-spec-family', '2.0', '--tpm-spec-level', '0', '--tpm-spec-revision', '164']
-const PLATFORM = [
-  ...['--type', 'platform', '--platform-manufacturer', 'Free Software'],
-  ...['--platform-model', 'QEMU', '--platform-version', '2.1'],
-]
-
-test('certificates are byte for byte those of the reference', { skip: NO_REFERENCE_CERT }, async (t) => {
-  const where = site(t)
-  setUp(where, TPMS[0]!, '--tpm2', '--create-ek-cert') // for the CA
-  const common = [
-    ...['--signkey', `${where.ca}/signkey.pem`, '--issuercert', `${where.ca}/issuercert.pem`, '--days', '-1'],
-    ...['--tpm-manufacturer', 'id:00001014', '--tpm-model', 'swtpm', '--tpm-version', 'id:20191023'],
-  ]
-  const cases: Readonly<Record<string, readonly string[]>> = {
-    'TPM 2 EK': ['--tpm2', ...RSA_KEY, ...SPEC, '--subject', 'CN=vm1:uuid'],
-    'TPM 2 EK that signs': [
-      '--tpm2',
-      ...RSA_KEY,
-      ...SPEC,
-      '--allow-signing',
-      '--subject',
-      'OU=foo,L=New York,C=US',
-    ],
-    'TPM 2 EK for both': [
-      '--tpm2',
-      ...RSA_KEY,
-      ...SPEC,
-      '--allow-signing',
-      '--decryption',
-      '--serial',
-      '300',
-    ],
-    'TPM 2 EK with odd characters': ['--tpm2', ...RSA_KEY, ...SPEC, '--subject', 'CN=`ls`&; #12>"*h\u00e4'],
-    'TPM 2 ECC EK': ['--tpm2', ...ECC_KEY, ...SPEC, '--subject', 'CN=x'],
-    'TPM 2 platform': ['--tpm2', ...RSA_KEY, ...PLATFORM, '--subject', 'CN=x'],
-    'TPM 1.2 EK with header': [...RSA_KEY, ...SPEC, '--add-header'],
-    'TPM 1.2 platform': [...RSA_KEY, ...PLATFORM],
-  }
-  for (const [name, args] of Object.entries(cases)) {
-    await t.test(name, () => {
-      const make = (program: string, file: string): Buffer => {
-        execFileSync(program, [...common, ...args, '--out-cert', join(where.folder, file)], { stdio: 'pipe' })
-        return der(where, file)
-      }
-      // The validity begins at the second of the call: a pair that straddles one is made again.
-      for (let attempt = 1; ; attempt++) {
-        const [ours, theirs] = [make(bin('swtpm_cert'), 'ours'), make(REFERENCE_CERT, 'theirs')]
-        if (attempt === 5 || ours.equals(theirs)) {
-          assert.deepEqual(ours, theirs)
-          break
-        }
-      }
-    })
-  }
-})
 
 test('capabilities are announced as libvirt reads them', () => {
   const printed = execFileSync(bin('swtpm_setup'), ['--print-capabilities'], { encoding: 'utf8' })
