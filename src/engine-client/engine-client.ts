@@ -14,7 +14,7 @@ import { TPM_SUCCESS } from '../protocol/tpm-result.ts'
 import { controlCode, type Outcome, type Request, VERBS, type Verb, type VerbName } from '../ptm/commands.ts'
 import type { EngineOptions } from './engine-program.ts'
 import { attachRequest, EngineService } from './engine-service.ts'
-import { EngineSuccession } from './engine-succession.ts'
+import { EngineSuccession, type SuccessionEvents } from './engine-succession.ts'
 import {
   type AttachKind,
   ENGINE_ATTACH,
@@ -47,7 +47,7 @@ import {
 } from './engine-wire.ts'
 import type { Spawner } from './spawner.ts'
 
-export interface EngineEvents {
+export interface EngineEvents extends Pick<SuccessionEvents, 'lost' | 'resumed' | 'exit'> {
   ready: []
   log: [level: number, text: string]
   clientOpened: []
@@ -59,12 +59,6 @@ export interface EngineEvents {
   storageNeeded: []
   /** A command or response has passed; only when the engine was started with `trace`. */
   trace: [direction: 'command' | 'response', timeUs: bigint, bytes: Buffer]
-  /** The engine has died, and with it what it had read and not answered. Another one may take over. */
-  lost: []
-  /** Another engine has taken over; `running` is the TPM's state of power, in which a verb may have been lost. */
-  resumed: [running: boolean]
-  /** The engine has ended, and there will be no other one; nothing more comes. */
-  exit: [reason: string]
 }
 
 export class EngineClient extends EventEmitter<EngineEvents> {

@@ -15,7 +15,6 @@ function tpmWith(blob: Buffer): {
   let gets = 0
   const engine = {
     on() {},
-    started: async () => {},
     setStorage: async () => 0,
     async verb(name: string, request: Record<string, never>) {
       if (name === 'GET_STATEBLOB') {
