@@ -42,15 +42,12 @@ runMain(async () => {
     return 0
   }
   const { minutes, rounds, seed, sanitize, wanted } = options
+  const withVm = IN_VM.some((name) => wanted(`vm/${name}.test.js`))
+  await setUp({ needs: withVm ? ['vm', 'test'] : ['test'], kernels: withVm ? [options.kernel] : [] })
   await step('Bundle the tests', buildTests)
   const hostFiles = filesOf(HOST, []).filter(wanted)
   const vmFiles = filesOf('vm', []).filter((file) => IN_VM.includes(nameOf(file)) && wanted(file))
   if (hostFiles.length + vmFiles.length === 0) throw new UserError('No such fuzzer', { hint: USAGE })
-  await setUp({
-    needs: vmFiles.length > 0 ? ['vm', 'test'] : ['test'],
-    kernels: vmFiles.length > 0 ? [options.kernel] : [],
-  })
-
   mkdirSync(RESULTS, { recursive: true })
   const figures = path.join(RESULTS, 'figures.json')
   for (const file of [figures, SANITIZER_LOG]) rmSync(file, { force: true })

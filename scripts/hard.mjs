@@ -48,13 +48,13 @@ runMain(async () => {
     return 0
   }
   const { parts, filters, minutes, soak, seed, kernel: series, write } = options
+  const withVm = parts.includes(VM)
+  await setUp({ needs: withVm ? ['vm', 'test'] : ['test'], kernels: withVm ? [series] : [] })
   await step('Bundle the tests', buildTests)
   const hostFiles = [HARD, FUZZ].filter((part) => parts.includes(part)).map((part) => filesOf(part, filters))
   const long = (/** @type {string} */ file) => LONG_IN_VM.some((name) => file.includes(name))
-  const vmFiles = parts.includes(VM) ? filesOf(VM, filters).filter(long) : []
+  const vmFiles = withVm ? filesOf(VM, filters).filter(long) : []
   if (hostFiles.flat().length + vmFiles.length === 0) throw new UserError('No test matches', { hint: USAGE })
-  const kernels = vmFiles.length > 0 ? [series] : []
-  await setUp({ needs: vmFiles.length > 0 ? ['vm', 'test'] : ['test'], kernels })
 
   mkdirSync(RESULTS, { recursive: true })
   rmSync(FIGURES, { force: true })
