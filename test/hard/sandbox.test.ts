@@ -10,6 +10,7 @@ import {
   chownSync,
   closeSync,
   existsSync,
+  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -395,6 +396,21 @@ describe('the supervisor', () => {
     chmodSync(directory, 0o700)
     assert.equal(await swtpm.stop(), 0)
     assert.ok(!existsSync(join(directory, 'data')) && !existsSync(join(directory, 'control')))
+  })
+})
+
+describe('a file outside the state directory', { skip: noCompiler() }, () => {
+  it('cannot be reached through the descriptor of the directory', async (t) => {
+    const directory = temporaryDirectory(t)
+    const state = join(directory, 'state')
+    mkdirSync(state)
+    writeFileSync(join(directory, 'outside'), '')
+    const engine = engineWith(directory, 'escape.c')
+    const args = ['--tpm2', '--tpmstate', `dir=${state}`, '--flags', 'startup-clear', '--log', 'level=20']
+    const { swtpm, dataPath } = await startSocketTpm(t, args, { env: { SWTPM_ENGINE: engine } })
+    await answers(dataPath)
+    if (/The kernel has no Landlock/.test(swtpm.stderr)) return t.skip('the kernel has no Landlock')
+    assert.ok(existsSync(join(state, 'denied')))
   })
 })
 
