@@ -79,7 +79,8 @@ export interface Cleanup {
 /** A directory for one test, removed at its end. */
 export function temporaryDirectory(t: Cleanup): string {
   const path = mkdtempSync(join(tmpdir(), 'swtpm-test-'))
-  t.after(() => rmSync(path, { recursive: true, force: true }))
+  // What was started in it is ended after this, and may make a file at the moment.
+  t.after(() => rmSync(path, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 }))
   return path
 }
 
