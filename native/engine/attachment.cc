@@ -46,15 +46,12 @@ TpmResult Attachment::attach(uint32_t kind, uint32_t flags, UniqueFd fd, UniqueF
 
 void Attachment::serve(const std::shared_ptr<Loop>& loop) {
   loop->run();
-  std::shared_ptr<Loop> ended;
-  {
-    std::lock_guard lock(mutex_);
-    if (--threads_left_ > 0 || loop_ != loop || loop->stopping()) return;
-    loop->close();
-    ended = std::move(loop_);
-  }
-  // The place is free before the supervisor hears of it, so that it can attach the next client at once.
-  channel_.event(wire::Event::kClientClosed, static_cast<uint32_t>(ended->end_errno()));
+  std::lock_guard lock(mutex_);
+  if (--threads_left_ > 0 || loop_ != loop || loop->stopping()) return;
+  loop->close();
+  loop_.reset();
+  // The supervisor hears of the end before the next client is attached, and can attach it as soon as it does.
+  channel_.event(wire::Event::kClientClosed, static_cast<uint32_t>(loop->end_errno()));
 }
 
 TpmResult Attachment::detach() {

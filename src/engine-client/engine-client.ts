@@ -6,14 +6,13 @@
  * overtake them. When an engine ends, every open request is rejected; later ones wait for the next engine.
  */
 import { EventEmitter } from 'node:events'
-import { closeSync } from 'node:fs'
 import { constants } from 'node:os'
 import { check, native } from '../native.ts'
 import { BIG } from '../protocol/struct.ts'
 import { TPM_SUCCESS } from '../protocol/tpm-result.ts'
 import { controlCode, type Outcome, type Request, VERBS, type Verb, type VerbName } from '../ptm/commands.ts'
 import type { EngineOptions } from './engine-program.ts'
-import { attachRequest, EngineService } from './engine-service.ts'
+import { attachRequest, EngineService, profileRequest } from './engine-service.ts'
 import { EngineSuccession, type SuccessionEvents } from './engine-succession.ts'
 import {
   type AttachKind,
@@ -41,7 +40,6 @@ import {
   ROUTE,
   type Route,
   setKeyReq,
-  setProfileReq,
   traceEvent,
   word,
 } from './engine-wire.ts'
@@ -94,15 +92,17 @@ export class EngineClient extends EventEmitter<EngineEvents> {
     const copy = check(native.duplicate(fd), 'keep a descriptor')
     const attached = { kind, fd: copy, flags }
     // An engine that takes over attaches what it finds here, and must not find what is yet to be asked for.
-    await this.#engines.settled()
-    const before = this.#service.attached
-    // Known at once: its end may be told in the same breath as the success.
-    this.#service.attached ??= attached
-    const result = await this.#result(ENGINE_ATTACH, attachRequest(attached), [copy])
-    if (result === TPM_SUCCESS) return result
-    if (before === undefined) this.#service.attached = undefined
-    closeSync(copy)
-    return result
+    return this.#engines.whenSettled(async () => {
+      let result: number | undefined
+      // Known at once: its end may be told in the same breath as the success.
+      const expected = this.#service.expect(attached)
+      try {
+        result = await this.#result(ENGINE_ATTACH, attachRequest(attached), [copy])
+        return result
+      } finally {
+        if (result !== TPM_SUCCESS) expected.refused()
+      }
+    })
   }
 
   /** Stops serving the attached descriptor. @returns a TPM result */
@@ -136,9 +136,10 @@ export class EngineClient extends EventEmitter<EngineEvents> {
   }
 
   /** The profile of a TPM 2.0 that the next INIT is to make. @returns TPM_FAIL where libtpms has no profiles */
-  setProfile(profile: string): Promise<number> {
-    const json = Buffer.from(profile)
-    return this.#result(ENGINE_SET_PROFILE, setProfileReq.encode({ length: json.length, json }, BIG))
+  async setProfile(profile: string): Promise<number> {
+    const result = await this.#result(ENGINE_SET_PROFILE, profileRequest(profile))
+    if (result === TPM_SUCCESS) this.#service.profile = profile
+    return result
   }
 
   /** Says whether the state may be written: whether the storage lock is held. */
@@ -156,6 +157,11 @@ export class EngineClient extends EventEmitter<EngineEvents> {
     const reply = await this.#request(ENGINE_PEEK_STATE, word.encode({ value: type }, BIG))
     const tpmResult = word.decode(reply, BIG).value
     return tpmResult === 0 ? peekStateResp.decode(reply, BIG) : { tpmResult, size: 0 }
+  }
+
+  /** @see EngineSuccession.unbroken */
+  unbroken<T>(steps: () => Promise<T>): Promise<T> {
+    return this.#engines.unbroken(steps)
   }
 
   /** @see EngineSuccession.replace */

@@ -14,12 +14,13 @@ import { TPM_BAD_ORDINAL, TPM_SUCCESS } from '../protocol/tpm-result.ts'
 import { controlCode } from '../ptm/commands.ts'
 import { EngineLink } from './engine-link.ts'
 import type { EngineOptions } from './engine-program.ts'
-import { attachRequest, type EngineService } from './engine-service.ts'
+import { attachRequest, type EngineService, profileRequest } from './engine-service.ts'
 import {
   ATTACH_FLAG_CONTINUE,
   ENGINE_ATTACH,
   ENGINE_HAND_OVER,
   ENGINE_RESUME,
+  ENGINE_SET_PROFILE,
   ENGINE_SET_ROUTE,
   ENGINE_SET_STORAGE,
   EVENT_READY,
@@ -55,6 +56,8 @@ export class EngineSuccession extends EventEmitter<SuccessionEvents> {
   #link: EngineLink
   /** Settles when a new engine has taken over, or none could. */
   #succession: Promise<void> | undefined
+  /** Settles when nothing is under way that one engine has to do from start to end. */
+  #unbroken: Promise<void> | undefined
   /** Settles when no engine is still to be given the descriptors. */
   #handedOut: Promise<unknown> = Promise.resolve()
   #ready = false
@@ -78,9 +81,20 @@ export class EngineSuccession extends EventEmitter<SuccessionEvents> {
     return this.#link.pid
   }
 
-  /** No engine is being replaced. */
-  async settled(): Promise<void> {
+  /** Calls `act` at a moment in which one engine serves and is not about to be followed by another. */
+  async whenSettled<T>(act: () => T | Promise<T>): Promise<T> {
     while (this.#succession !== undefined) await this.#succession
+    return act()
+  }
+
+  /** Takes several steps by one engine: {@link replace} waits until they are done. */
+  async unbroken<T>(steps: () => Promise<T>): Promise<T> {
+    const done = this.whenSettled(steps)
+    const all = Promise.allSettled([this.#unbroken, done]).then(() => {
+      if (this.#unbroken === all) this.#unbroken = undefined
+    })
+    this.#unbroken = all
+    return done
   }
 
   /**
@@ -93,11 +107,13 @@ export class EngineSuccession extends EventEmitter<SuccessionEvents> {
     fds: readonly number[],
     content: 'plain' | 'secret',
   ): Promise<Buffer> {
+    const ask = (): Promise<Buffer> => {
+      if (this.#gone !== undefined) throw this.#goneError()
+      if (code === controlCode('INIT')) this.#poweredOn = true
+      return this.#link.request(code, body, fds, content)
+    }
     // What is to be cancelled is in the engine that still runs.
-    if (code !== controlCode('CANCEL_TPM_CMD')) await this.settled()
-    if (this.#gone !== undefined) throw this.#goneError()
-    if (code === controlCode('INIT')) this.#poweredOn = true
-    return this.#link.request(code, body, fds, content)
+    return code === controlCode('CANCEL_TPM_CMD') ? ask() : this.whenSettled(ask)
   }
 
   /**
@@ -106,10 +122,19 @@ export class EngineSuccession extends EventEmitter<SuccessionEvents> {
    * @throws SwtpmError SWTPM_ERR_ENGINE_START: it did not take over, and the old one goes on
    */
   async replace(): Promise<void> {
-    await this.settled()
-    if (this.#gone !== undefined || this.#closing) throw this.#goneError()
-    const next = this.#startLink(true)
+    const next = await this.whenSettled(() => {
+      if (this.#gone !== undefined || this.#closing) throw this.#goneError()
+      return this.#startLink(true)
+    })
     await ready(next)
+    // Meanwhile the old one may have been told to power its TPM on, or have died and been followed by a third.
+    while (this.#succession !== undefined || this.#unbroken !== undefined) {
+      await (this.#succession ?? this.#unbroken)
+    }
+    if (this.#gone !== undefined || this.#closing) {
+      await next.close()
+      throw this.#goneError()
+    }
     const handover = this.#handOver(next)
     this.#succession = handover
       .catch(() => {})
@@ -129,8 +154,7 @@ export class EngineSuccession extends EventEmitter<SuccessionEvents> {
   /** The engine shuts its TPM down in order and ends; resolves when it has. */
   async close(): Promise<void> {
     this.#closing = true
-    await this.settled()
-    await this.#link.close()
+    await this.whenSettled(() => this.#link.close())
     this.#end('it was closed')
   }
 
@@ -167,6 +191,7 @@ export class EngineSuccession extends EventEmitter<SuccessionEvents> {
         const result = word.decode(await old.request(ENGINE_HAND_OVER, Buffer.alloc(0)), BIG).value
         clientFd = old.takeFd()
         stillServes = result === TPM_BAD_ORDINAL
+        if (stillServes) throw startError('the lock on the state is not held, as after a migration')
         if (result !== TPM_SUCCESS) throw startError(`the one that runs cannot hand over: result ${result}`)
       } catch (error) {
         // If it dies over this, the new one takes over all the same, as after any death.
@@ -240,6 +265,7 @@ export class EngineSuccession extends EventEmitter<SuccessionEvents> {
   async #take(link: EngineLink, clientFd: number | undefined): Promise<void> {
     const service = this.#service
     await link.request(ENGINE_SET_STORAGE, word.encode({ value: service.storageLocked ? 1 : 0 }, BIG))
+    if (service.profile !== undefined) await link.request(ENGINE_SET_PROFILE, profileRequest(service.profile))
     const { tpmResult, running } = await link.request(ENGINE_RESUME, Buffer.alloc(0)).then(decodeResume)
     if (tpmResult !== TPM_SUCCESS) throw startError('it cannot go on with the TPM')
     this.emit('resumed', running !== 0)

@@ -83,18 +83,20 @@ export class Tpm {
    */
   async initAndStartup(type: StartupType): Promise<number> {
     if (!(await this.#prepare())) return TPM_FAIL
-    const locked = this.#storage.held
-    const [, , { tpmResult }, startup] = await Promise.all([
-      // Locked for a moment: what an engine that was killed has left is put in order.
-      this.engine.setStorage(locked),
-      this.engine.setStorage(false),
-      this.engine.verb('INIT', { initFlags: 0 }),
-      this.engine.process(startupCommand(this.version, type)),
-    ])
-    this.#initialized(tpmResult)
-    if (tpmResult !== TPM_SUCCESS) return tpmResult
-    this.#checkStartup(type, startup)
-    return locked ? this.engine.setStorage(true) : TPM_SUCCESS
+    return this.engine.unbroken(async () => {
+      const locked = this.#storage.held
+      const [, , { tpmResult }, startup] = await Promise.all([
+        // Locked for a moment: what an engine that was killed has left is put in order.
+        this.engine.setStorage(locked),
+        this.engine.setStorage(false),
+        this.engine.verb('INIT', { initFlags: 0 }),
+        this.engine.process(startupCommand(this.version, type)),
+      ])
+      this.#initialized(tpmResult)
+      if (tpmResult !== TPM_SUCCESS) return tpmResult
+      this.#checkStartup(type, startup)
+      return locked ? this.engine.setStorage(true) : TPM_SUCCESS
+    })
   }
 
   /** Off, and the state ours. @returns whether it can be powered on; the log says why not */

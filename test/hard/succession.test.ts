@@ -22,6 +22,7 @@ import { projectRoot, type SocketTpm, startSocketTpm, temporaryDirectory } from 
 import { handlesIn, responseCode, TPM2, TPM12 } from '../support/tpm-commands.ts'
 import { VmmClient } from '../support/vmm-client.ts'
 import { waitFor } from '../support/wait.ts'
+import { startEngineTpm, succeed } from './support/engine-tpm.ts'
 import { figure, scaled, seed } from './support/scale.ts'
 
 const TPM_RC_CANCELED = 0x909
@@ -275,13 +276,64 @@ describe('an engine that is replaced', () => {
   })
 
   it('can be told to go before it serves', async (t) => {
-    const tpm = await startSocketTpm(t)
-    const engine = await enginePid(tpm.swtpm.pid)
+    for (let i = 0; i < scaled(10, 100); i++) {
+      const tpm = await startSocketTpm(t)
+      const engine = await enginePid(tpm.swtpm.pid)
+      process.kill(tpm.swtpm.pid, 'SIGUSR2')
+      const client = await Client.open(tpm.dataPath)
+      await client.succeed(TPM2.getRandom())
+      await nextEngine(tpm.swtpm.pid, engine)
+      await client.succeed(TPM2.getRandom())
+      client.connection.close()
+      assert.equal(await tpm.swtpm.stop(), 0, tpm.swtpm.stderr)
+    }
+  })
+
+  it('does first what one engine has to do from start to end', async (t) => {
+    const engine = await startEngineTpm({ path: temporaryDirectory(t) })
+    t.after(() => engine.close())
+    const first = engine.pid
+    const steps: string[] = []
+    const engines = () => descendants(process.pid).filter((pid) => nameOf(pid) === 'tpm-engine')
+    // The way a TPM is powered on: in the middle of it, its state is not there to be handed over.
+    const start = engine.unbroken(async () => {
+      await engine.setStorage(false)
+      await engine.verb('INIT', { initFlags: 0 })
+      const replacement = engine.replace().then(() => steps.push('replaced'))
+      await waitFor(() => engines().length === 2, { what: 'the second engine' })
+      await succeed(engine, TPM2.startupClear, 'Startup')
+      assert.equal(engine.pid, first)
+      await engine.setStorage(true)
+      steps.push('started')
+      return { replacement }
+    })
+    await (await start).replacement
+    assert.deepEqual(steps, ['started', 'replaced'])
+    assert.notEqual(engine.pid, first)
+    await succeed(engine, TPM2.getRandom(), 'GetRandom')
+  })
+
+  it('leaves the next one the connection that followed another at once', async (t) => {
+    const tpm = await startControlTpm(t, ['--tpm2'])
+    const vmm = new VmmClient(t, tpm.controlPath)
+    const before = await vmm.handInData()
+    assert.equal(await vmm.control('00000002 00000000'), '00000000')
+    assert.equal(responseCode(await before.command(TPM2.startupClear)), 0)
+    before.close()
+    const after = await waitFor(() => vmm.handInData().catch(() => undefined), { what: 'a free place' })
+    await replaceEngine(tpm.swtpm.pid)
+    assert.equal(responseCode((await after?.command(TPM2.getRandom())) ?? Buffer.alloc(0)), 0)
+  })
+
+  it('stays where a migration has taken the state away', async (t) => {
+    const tpm = await startControlTpm(t, ['--tpm2', '--migration', 'release-lock-outgoing'])
+    const vmm = new VmmClient(t, tpm.controlPath)
+    assert.equal(await vmm.control('00000002 00000000'), '00000000')
+    for (const type of [1, 2, 3]) await vmm.controlWithData(`0000000c 00000000 0000000${type} 00000000`)
     process.kill(tpm.swtpm.pid, 'SIGUSR2')
-    const client = await Client.open(tpm.dataPath)
-    await client.succeed(TPM2.getRandom())
-    await nextEngine(tpm.swtpm.pid, engine)
-    await client.succeed(TPM2.getRandom())
+    await waitFor(() => tpm.swtpm.stderr.includes('was not replaced'), { what: 'the refusal' })
+    assert.match(tpm.swtpm.stderr, /the lock on the state is not held, as after a migration/)
+    assert.match(await vmm.control('0000000f', 8), /^00000000/)
   })
 
   it('goes on if the new program is no good', async (t) => {
