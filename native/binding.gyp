@@ -31,9 +31,9 @@
       "libraries": ["-ltpms"]
     },
     {
-      "target_name": "bench-echo",
+      "target_name": "bench-server",
       "type": "executable",
-      "sources": ["bench/echo.cc", "bench/exchange.cc", "bench/direct_exchange.cc"],
+      "sources": ["bench/server.cc", "bench/exchange.cc", "bench/direct_exchange.cc"],
       "libraries": ["-ltpms"]
     },
     {

@@ -172,11 +172,26 @@ function freePort(): Promise<number> {
 export const ECHO: Contestant = {
   name: 'echo',
   serve({ transport, tpm, pin }) {
-    return tpm === '2' ? serveEcho(transport, pin) : undefined
+    return tpm === '2' ? serveBarely(transport, pin) : undefined
   },
 }
 
-async function serveEcho(transport: Transport, pin: boolean): Promise<Served> {
+/** What is left of a server when it does nothing but read, have libtpms process, and write: it stores nothing either. */
+const BARE_LOOP: Contestant = {
+  name: 'bare loop',
+  serve({ transport, tpm, state, pin }) {
+    // The echo is one already there, but for GetRandom.
+    if (transport === 'tpm' || transport === 'tpmrm') return undefined
+    return serveBarely(transport, pin, libtpmsOf(tpm, state))
+  },
+}
+
+/** Tells a native program which TPM libtpms is to be. */
+const libtpmsOf = (tpm: '2' | '1.2', state: string | undefined): string =>
+  state !== undefined && tpm === '2' ? `${tpm},${state}` : tpm
+
+/** @param libtpms what answers; a fixed response where it is not given */
+async function serveBarely(transport: Transport, pin: boolean, libtpms?: string): Promise<Served> {
   const directory = mkdtempSync(join(tmpdir(), 'swtpm-bench-'))
   const addresses = {
     unix: () => `unix:${join(directory, 'data')}`,
@@ -186,7 +201,8 @@ async function serveEcho(transport: Transport, pin: boolean): Promise<Served> {
     tpmrm: () => 'vtpm-proxy',
   }
   const address = await addresses[transport]()
-  const program = new LineProgram('bench-echo', [address], { pin })
+  const args = libtpms === undefined ? [address] : [address, libtpms]
+  const program = new LineProgram('bench-server', args, { pin })
   const [, node] = (await program.line()).split(' ')
   const device = transport === 'tpmrm' ? node?.replace('tpm', 'tpmrm') : node
   if (device) await waitFor(() => existsSync(device), { what: device })
@@ -204,8 +220,7 @@ async function serveEcho(transport: Transport, pin: boolean): Promise<Served> {
 const DIRECT: Contestant = {
   name: 'direct',
   serve({ tpm, state }) {
-    const from = state !== undefined && tpm === '2' ? `,${state}` : ''
-    return Promise.resolve({ address: `direct:${tpm}${from}`, pids: [], stop: async () => {} })
+    return Promise.resolve({ address: `direct:${libtpmsOf(tpm, state)}`, pids: [], stop: async () => {} })
   },
 }
 
@@ -265,7 +280,7 @@ export async function prepareState(directory: string): Promise<string> {
 }
 
 /** Those that measure a limit; they are compared with nobody. */
-export const LIMITS: readonly Contestant[] = [DIRECT, ECHO]
+export const LIMITS: readonly Contestant[] = [DIRECT, BARE_LOOP, ECHO]
 
 /** In the order of the tables. */
 export function contestants({

@@ -260,5 +260,5 @@ const LONGEST = 4
 
 const PALETTE = [
   ...['ours', 'ours, fsync=false', 'Debian', 'reference', 'reference, fsync'],
-  ...['direct', 'echo', 'node -e 0', 'ours, fleet', 'ours, one more in a fleet'],
+  ...['direct', 'bare loop', 'echo', 'node -e 0', 'ours, fleet', 'ours, one more in a fleet'],
 ]

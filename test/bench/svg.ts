@@ -26,7 +26,17 @@ const TEXT_WIDTH = 150
 const BAR_HEIGHT = 15
 const GROUP_GAP = 12
 const TOP = 92
-const COLOURS = ['#2563a8', '#7fb0dd', '#e0a458', '#c2571a', '#8a3b0f', '#7a7a7a', '#b9b9b9', '#5b8c5a']
+const COLOURS = [
+  '#2563a8',
+  '#7fb0dd',
+  '#e0a458',
+  '#c2571a',
+  '#8a3b0f',
+  '#6b6b6b',
+  '#989898',
+  '#c4c4c4',
+  '#5b8c5a',
+]
 
 const escaped = (text: string): string =>
   text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&quot;')

@@ -1,8 +1,10 @@
-// bench-echo unix:PATH | tcp:PORT | cuse:NAME | vtpm-proxy: what a transport costs without a TPM behind it.
+// bench-server unix:PATH | tcp:PORT | cuse:NAME | vtpm-proxy [VERSION[,FILE]]: what a transport costs, by one
+// read() and one write().
 //
-// Every command gets the same response, that of GetRandom(8), by one read() and one write(). The vTPM proxy's
-// driver wants a TPM before it makes a device: there libtpms answers everything but GetRandom. Prints "ready"
-// when it serves; for a proxy device, "ready /dev/tpmN".
+// With a version (see connect_to()) libtpms answers the commands, and nothing else happens to them: no lock,
+// no storage, no filter. Without one, every command gets the same response, that of GetRandom(8): an echo.
+// The vTPM proxy's driver wants a TPM before it makes a device: there libtpms answers everything but
+// GetRandom. Prints "ready" when it serves; for a device, "ready /dev/NAME".
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -39,27 +41,49 @@ void write_whole(int fd, ByteView bytes) {
     fail("Cannot answer");
 }
 
-void serve_clients(UniqueFd listener) {
+// How commands are answered.
+class Tpm {
+ public:
+  // What follows "direct:" in an address; empty for an echo.
+  explicit Tpm(const std::string& which) {
+    if (!which.empty()) libtpms_ = connect_to("direct:" + which);
+  }
+
+  // Valid until the next call.
+  ByteView answer(ByteView command) {
+    if (!libtpms_) return kResponse;
+    libtpms_->send(command);
+    return libtpms_->receive();
+  }
+
+  bool echoes() const { return !libtpms_; }
+
+ private:
+  std::unique_ptr<Exchange> libtpms_;
+};
+
+void serve_clients(UniqueFd listener, Tpm tpm) {
   if (::listen(listener.get(), 1) < 0) fail("Cannot listen");
   ready();
   while (true) {
     UniqueFd client(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
     if (!client) fail("Cannot accept a client");
     uint8_t command[4096];
-    while (::read(client.get(), command, sizeof(command)) > 0) write_whole(client.get(), kResponse);
+    for (ssize_t n; (n = ::read(client.get(), command, sizeof(command))) > 0;)
+      write_whole(client.get(), tpm.answer({command, static_cast<size_t>(n)}));
   }
 }
 
-void serve_unix(const std::string& path) {
+void serve_unix(const std::string& path, Tpm tpm) {
   sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
   path.copy(address.sun_path, sizeof(address.sun_path) - 1);
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) < 0)
     fail("Cannot make %s", path.c_str());
-  serve_clients(std::move(fd));
+  serve_clients(std::move(fd), std::move(tpm));
 }
 
-void serve_tcp(const std::string& port) {
+void serve_tcp(const std::string& port, Tpm tpm) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(static_cast<uint16_t>(atoi(port.c_str())));
@@ -71,11 +95,12 @@ void serve_tcp(const std::string& port) {
   setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
   if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) < 0)
     fail("Cannot use port %s", port.c_str());
-  serve_clients(std::move(fd));
+  serve_clients(std::move(fd), std::move(tpm));
 }
 
-void serve_proxy() {
-  std::unique_ptr<Exchange> tpm = direct_exchange(true, "");
+void serve_proxy(Tpm tpm) {
+  bool echo = tpm.echoes();
+  if (echo) tpm = Tpm("2");
   UniqueFd control(::open("/dev/vtpmx", O_RDWR | O_CLOEXEC));
   vtpm_proxy_new_dev device{.flags = VTPM_PROXY_FLAG_TPM2, .tpm_num = 0, .fd = 0, .major = 0, .minor = 0};
   if (!control || ::ioctl(control.get(), VTPM_PROXY_IOC_NEW_DEV, &device) < 0) fail("Cannot use /dev/vtpmx");
@@ -93,7 +118,7 @@ void serve_proxy() {
     }
     ssize_t n = ::read(fd.get(), command, sizeof(command));
     if (n < 10) fail("The device has ended");
-    if (announced && load_be32(&command[6]) == kGetRandom) {
+    if (echo && announced && load_be32(&command[6]) == kGetRandom) {
       write_whole(fd.get(), kResponse);
       continue;
     }
@@ -103,15 +128,15 @@ void serve_proxy() {
       write_whole(fd.get(), kDone);
       continue;
     }
-    tpm->send({command, static_cast<size_t>(n)});
-    write_whole(fd.get(), tpm->receive());
+    write_whole(fd.get(), tpm.answer({command, static_cast<size_t>(n)}));
   }
 }
 
 // The raw protocol of /dev/cuse.
-class CuseEcho {
+class CuseServer {
  public:
-  explicit CuseEcho(const std::string& name) : fd_(::open("/dev/cuse", O_RDWR | O_CLOEXEC)), name_(name) {
+  CuseServer(const std::string& name, Tpm tpm)
+      : fd_(::open("/dev/cuse", O_RDWR | O_CLOEXEC)), name_(name), tpm_(std::move(tpm)) {
     if (!fd_) fail("Cannot open /dev/cuse");
   }
 
@@ -135,10 +160,11 @@ class CuseEcho {
       case FUSE_WRITE: {
         fuse_write_in in;
         memcpy(&in, buffer_.data() + sizeof(header_), sizeof(in));
+        response_ = tpm_.answer(ByteView(buffer_).subspan(sizeof(header_) + sizeof(in), in.size));
         return reply(fuse_write_out{in.size, 0});
       }
       case FUSE_READ:
-        return reply(kResponse);
+        return send(0, response_);
       case FUSE_INTERRUPT:
         return;
       default:
@@ -173,24 +199,27 @@ class CuseEcho {
 
   UniqueFd fd_;
   std::string name_;
+  Tpm tpm_;
+  ByteView response_;
   fuse_in_header header_{};
   Bytes buffer_ = Bytes(kMaxWriteBytes + 4096);
 };
 
 int run(int argc, char** argv) {
-  std::string address = argc == 2 ? argv[1] : "";
+  std::string address = argc == 2 || argc == 3 ? argv[1] : "";
   std::string kind = address.substr(0, address.find(':'));
   std::string place = address.substr(std::min(address.size(), kind.size() + 1));
+  Tpm tpm(argc == 3 ? argv[2] : "");
   if (kind == "unix") {
-    serve_unix(place);
+    serve_unix(place, std::move(tpm));
   } else if (kind == "tcp") {
-    serve_tcp(place);
+    serve_tcp(place, std::move(tpm));
   } else if (kind == "cuse") {
-    CuseEcho(place).serve();
+    CuseServer(place, std::move(tpm)).serve();
   } else if (kind == "vtpm-proxy") {
-    serve_proxy();
+    serve_proxy(std::move(tpm));
   }
-  fprintf(stderr, "Usage: bench-echo unix:PATH | tcp:PORT | cuse:NAME | vtpm-proxy\n");
+  fprintf(stderr, "Usage: bench-server unix:PATH | tcp:PORT | cuse:NAME | vtpm-proxy [VERSION[,FILE]]\n");
   return 2;
 }
 
