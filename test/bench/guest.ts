@@ -88,7 +88,7 @@ export async function runJob({ quick, reference, onlyRecorded }: GuestJob): Prom
     await measure('unix', COMMANDS)
     await measure('cuse', COMMANDS)
     await measure('cuse', verbs('ioctl'))
-    await measure('cuse', [cancellation('ioctl')], { rounds: 10 })
+    await measure('cuse', [cancellation('ioctl')], { rounds: 20 })
     await measure('tpm', short)
     await measure(
       'tpmrm',

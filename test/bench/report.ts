@@ -2,6 +2,7 @@
 
 import type { Measurement } from './latency.ts'
 import type { Place, PlacedLatency, Results } from './results.ts'
+import { geometricMean } from './statistics.ts'
 import { barChart, type Chart } from './svg.ts'
 import { targets } from './targets.ts'
 
@@ -82,15 +83,15 @@ function markdown(results: Results, plots: readonly string[]): string {
     parts.push(
       '## Targets',
       table(
-        ['what', 'at most', 'geometric mean', 'worst'],
-        reached.map(({ what, atMost, values }) => {
-          const mean = Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length)
+        ['what', 'at most', 'geometric mean', 'worst', 'bare loop'],
+        reached.map(({ what, atMost, values, bareLoop = [] }) => {
           const worst = Math.max(...values)
           return [
             what,
             atMost.toFixed(2),
-            mean.toFixed(2),
+            geometricMean(values).toFixed(2),
             `${worst.toFixed(2)}${worst > atMost ? ' ✗' : ' ✓'}`,
+            bareLoop.length > 0 ? geometricMean(bareLoop).toFixed(2) : '',
           ]
         }),
       ),

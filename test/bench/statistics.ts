@@ -22,3 +22,7 @@ export function spread(values: readonly number[]): Spread {
     middleMean: middle.reduce((a, b) => a + b) / middle.length,
   }
 }
+
+/** The mean of ratios. @param values positive, at least one */
+export const geometricMean = (values: readonly number[]): number =>
+  Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length)
