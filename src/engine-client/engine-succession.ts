@@ -112,8 +112,16 @@ export class EngineSuccession extends EventEmitter<SuccessionEvents> {
       if (code === controlCode('INIT')) this.#poweredOn = true
       return this.#link.request(code, body, fds, content)
     }
-    // What is to be cancelled is in the engine that still runs.
-    return code === controlCode('CANCEL_TPM_CMD') ? ask() : this.whenSettled(ask)
+    if (code !== controlCode('CANCEL_TPM_CMD')) return this.whenSettled(ask)
+    try {
+      // What is to be cancelled is in the engine that still runs.
+      return await ask()
+    } catch (error) {
+      await this.whenSettled(() => {})
+      if (this.#gone !== undefined) throw error
+      // It has ended with that one.
+      return word.encode({ value: TPM_SUCCESS }, BIG)
+    }
   }
 
   /**
@@ -250,6 +258,8 @@ export class EngineSuccession extends EventEmitter<SuccessionEvents> {
           await next.close()
           return void this.#end(`${reason}; ${(error as Error).message}`)
         }
+        // It may have read requests before it did.
+        this.emit('lost')
       }
     }
     this.#end(`${reason}, as ${MAX_DEATHS_PER_MINUTE} others did within a minute`)
