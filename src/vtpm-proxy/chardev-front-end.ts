@@ -45,6 +45,8 @@ export async function serveChardev(session: Session, config: ChardevConfig): Pro
     if (config.device.kind === 'path') session.device = config.device.path
     const control = openControl(session, config.control)
     await session.powerOn()
+    // As above: what the descriptor leads to may be such a device, too.
+    await tpm.selfTest()
     session.writePidFile()
     control.serve()
     await attach(session, fd)

@@ -2,7 +2,7 @@
  * Asks the kernel for a /dev/tpmN whose other end is ours.
  * @see linux/vtpm_proxy.h, Documentation/security/tpm/tpm_vtpm_proxy.rst
  */
-import { closeSync, existsSync, openSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { SwtpmError } from '../errors.ts'
 import { ioctl } from '../io/ioctl.ts'
@@ -76,6 +76,9 @@ const POLL_INTERVAL_MS = 5
 /** The kernel gives up on a TPM that does not answer long before. */
 const REGISTRATION_TIMEOUT_MS = 20_000
 
+/** The kernel makes the node a moment after it has told of the device. */
+const NODE_TIMEOUT_MS = 2_000
+
 /**
  * Waits until the kernel has asked the TPM what it must know and shows the device.
  * @returns false when it does not within 20 s
@@ -89,5 +92,18 @@ export async function registered({ tpmNum }: NewDevice): Promise<boolean> {
     if (Date.now() > deadline) return false
     await delay(POLL_INTERVAL_MS)
   }
+  const nodeDeadline = Date.now() + NODE_TIMEOUT_MS
+  while (kernelMakesNodes() && !existsSync(`/dev/tpm${tpmNum}`) && Date.now() < nodeDeadline) {
+    await delay(POLL_INTERVAL_MS)
+  }
   return true
+}
+
+/** In a container somebody else does, or nobody. */
+function kernelMakesNodes(): boolean {
+  try {
+    return /^\S+ \/dev devtmpfs /m.test(readFileSync('/proc/self/mounts', 'utf8'))
+  } catch {
+    return false
+  }
 }
