@@ -192,6 +192,9 @@ describe('a journal', () => {
     t.after(() => destination.close())
     await destination.verb('STOP', {})
     await destination.setStorage(false)
+    // At rest the source would put its journal away by itself.
+    await succeed(source, nv.write(2), 'writing')
+    await succeed(source, nv.write(3), 'writing')
     await destination.verb('INIT', { initFlags: 0 })
     await destination.close()
     assert.ok(existsSync(join(directory, JOURNAL)))

@@ -117,9 +117,9 @@ describe('an engine that is killed', () => {
       assert.deepEqual((await after.succeed(TPM2.nvRead())).subarray(16, 48), Buffer.alloc(32, 7))
       // The saved state has the generator's state in it; it must not say the same again.
       assert.notDeepEqual((await after.succeed(TPM2.getRandom(32))).subarray(12), random)
-      assert.match(tpm.swtpm.stderr, /killed by SIGKILL\n.*new engine has taken over/)
       after.connection.close()
       assert.equal(await tpm.swtpm.stop(), 0)
+      assert.match(tpm.swtpm.stderr, /killed by SIGKILL\n.*new engine has taken over/)
     })
   }
 
@@ -141,10 +141,20 @@ describe('an engine that is killed', () => {
     assert.equal(await vmm.control('00000002 00000000'), '00000000')
     assert.equal(responseCode(await data.command(TPM2.startupClear)), 0)
     assert.equal(responseCode(await data.command(TPM2.pcrExtend(7, DIGEST))), 0)
-    const engine = await enginePid(tpm.swtpm.pid)
-    const { response } = await slowCommandAtWork(engine, (command) => data.command(command))
-    process.kill(engine, 'SIGKILL')
-    assert.equal(responseCode(await response), TPM_RC_CANCELED)
+    // A key may be found just before the engine is killed.
+    for (let kills = 1; ; kills++) {
+      const engine = await enginePid(tpm.swtpm.pid)
+      const { response } = await slowCommandAtWork(engine, (command) => data.command(command))
+      process.kill(engine, 'SIGKILL')
+      const answer = await response
+      if (responseCode(answer) === 0 && kills < KILLS_PER_TPM) {
+        await nextEngine(tpm.swtpm.pid, engine)
+        assert.equal(responseCode(await data.command(TPM2.flushContext(answer.readUInt32BE(10)))), 0)
+        continue
+      }
+      assert.equal(responseCode(answer), TPM_RC_CANCELED)
+      break
+    }
     assert.deepEqual((await data.command(TPM2.pcrRead(7))).subarray(-32), extended(1, DIGEST))
     assert.match(await vmm.control('0000000f', 8), /^00000000/)
   })
@@ -177,7 +187,11 @@ describe('an engine that is killed', () => {
     const ended = tpm.swtpm.exited
     while (tpm.swtpm.running) {
       const engine = descendants(tpm.swtpm.pid).find((pid) => nameOf(pid) === 'tpm-engine')
-      if (engine !== undefined) process.kill(engine, 'SIGKILL')
+      try {
+        if (engine !== undefined) process.kill(engine, 'SIGKILL')
+      } catch {
+        // The one before, whose end has just been noticed.
+      }
       await delay(5)
     }
     assert.equal(await ended, 1)
@@ -292,7 +306,7 @@ describe('an engine that is replaced', () => {
   it('does first what one engine has to do from start to end', async (t) => {
     const engine = await startEngineTpm({ path: temporaryDirectory(t) })
     t.after(() => engine.close())
-    const first = engine.pid
+    const first = await waitFor(() => engine.pid, { what: 'the number of its process' })
     const steps: string[] = []
     const engines = () => descendants(process.pid).filter((pid) => nameOf(pid) === 'tpm-engine')
     // The way a TPM is powered on: in the middle of it, its state is not there to be handed over.

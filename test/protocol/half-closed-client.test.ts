@@ -18,12 +18,23 @@ it('control channel: a verb that takes time is answered, then the connection end
 
 it('control channel: half a command and no more ends the connection at once', async (t) => {
   const { controlPath } = await startSocketTpm(t)
-  const control = await RawConnection.open(controlPath)
-  const begun = Date.now()
-  control.write('00000002 00')
-  control.socket.end()
-  assert.equal((await control.readToEnd()).length, 0)
-  assert.ok(Date.now() - begun < 450, 'did not wait for the rest')
+  // It listens before it serves.
+  const first = await RawConnection.open(controlPath)
+  first.write('0000000f')
+  await first.read(8)
+  first.close()
+  const took = async (): Promise<number> => {
+    const control = await RawConnection.open(controlPath)
+    const begun = Date.now()
+    control.write('00000002 00')
+    control.socket.end()
+    assert.equal((await control.readToEnd()).length, 0)
+    return Date.now() - begun
+  }
+  // One that waits for the rest does so every time.
+  const times: number[] = []
+  for (let i = 0; i < 5; i++) times.push(await took())
+  assert.ok(Math.min(...times) < 450, `did not wait for the rest: ${times} ms`)
 })
 
 it('data channel: a command is answered', async (t) => {

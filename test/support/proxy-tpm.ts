@@ -1,5 +1,7 @@
 /** A vTPM proxy TPM of this tree on a real kernel. */
+import { existsSync } from 'node:fs'
 import { type Cleanup, Swtpm, temporaryDirectory } from './swtpm.ts'
+import { waitFor } from './wait.ts'
 
 const ANNOUNCEMENT = /^New TPM device: \/dev\/tpm(\d+) \(major\/minor = (\d+)\/(\d+)\)\n/
 
@@ -26,5 +28,9 @@ export async function startProxyTpm(
   const match = ANNOUNCEMENT.exec(swtpm.stdout)
   if (match === null) throw new Error(`not an announcement: ${JSON.stringify(swtpm.stdout)}`)
   const number = Number(match[1])
-  return { swtpm, number, directory, path: `/dev/tpm${number}`, resourceManagerPath: `/dev/tpmrm${number}` }
+  const resourceManagerPath = `/dev/tpmrm${number}`
+  // The last that the kernel makes.
+  if (args.includes('--tpm2'))
+    await waitFor(() => existsSync(resourceManagerPath), { what: resourceManagerPath })
+  return { swtpm, number, directory, path: `/dev/tpm${number}`, resourceManagerPath }
 }

@@ -1,7 +1,7 @@
 /** A socket connection that tests write bytes to and read bytes from, with time-outs instead of hangs. */
 import { connect, type Socket } from 'node:net'
 
-const TIMEOUT_MS = 10_000
+const TIMEOUT_MS = 60_000
 
 export class RawConnection {
   readonly socket: Socket

@@ -43,7 +43,7 @@ it('serves a vTPM proxy device from such a root directory', async (t) => {
     ...['chardev', '--vtpm-proxy', '--tpm2', '--chroot', root, '--tpmstate', 'dir=/', '--pid', 'file=/pid'],
   ])
   t.after(() => swtpm.stop('SIGKILL'))
-  await swtpm.until(() => existsSync(`${root}/pid`), 'its pid file')
+  await swtpm.until(() => existsSync(`${root}/pid`) && swtpm.stdout.includes('\n'), 'its pid file')
   const path = /\/dev\/tpm\d+/.exec(swtpm.stdout)?.[0] as string
   assert.ok(existsSync(`${root}/tpm2-00.permall`))
   await waitFor(() => existsSync(path), { what: path })

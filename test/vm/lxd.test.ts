@@ -38,7 +38,8 @@ describe('LXD and Incus', () => {
       return `${((rdev >> 8) & 0xfff) | 0}:${(rdev & 0xff) | ((rdev >> 12) & 0xfff00)}`
     }
     assert.equal(device(fields[3] as string), `${major}:${minor}`)
-    assert.ok(existsSync((fields[3] as string).replace('tpm', 'tpmrm')))
+    const resourceManager = (fields[3] as string).replace('tpm', 'tpmrm')
+    await waitFor(() => existsSync(resourceManager), { what: resourceManager })
 
     const tpm = new DeviceHandle(fields[3] as string)
     assert.equal(responseCode(tpm.command(TPM2.getRandom())), 0)
