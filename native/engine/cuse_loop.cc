@@ -12,9 +12,6 @@
 namespace swtpm {
 namespace {
 
-// The 64 KiB that CUSE_INIT offers as max_write, with room for the headers, twice over.
-constexpr size_t kReadBufferSizeBytes = 132 * 1024;
-
 template <typename T>
 bool decode(std::span<uint8_t> body, T& out) {
   if (body.size() < sizeof(T)) return false;
@@ -39,20 +36,29 @@ CuseLoop::CuseLoop(uint32_t flags, UniqueFd fd, Channel& channel, DataPath& path
       continued_(flags & wire::kAttachContinue),
       lost_(desk.in_flight.exchange(0) != 0) {
   // Its client is gone, and will not say so again.
-  if (desk_.current_opcode == FUSE_RELEASE) desk_.open = 0;
+  if (desk_.current_opcode == FUSE_RELEASE || has_unseen_release()) desk_.open = 0;
   if (!desk_.open) {
     lost_ = false;
     set_unread({});
   }
 }
 
+// The engine before us was killed in read(), which had brought it one.
+bool CuseLoop::has_unseen_release() const {
+  for (const auto& bytes : desk_.fuse_requests) {
+    fuse_in_header header;
+    memcpy(&header, bytes.data(), sizeof(header));
+    if (header.opcode == FUSE_RELEASE && header.unique > desk_.last_unique) return true;
+  }
+  return false;
+}
+
 void CuseLoop::run() {
-  std::vector<uint8_t> buffer(kReadBufferSizeBytes);
   std::unique_lock reading(reading_);
+  std::span<uint8_t> buffer = desk_.fuse_requests[threads_++];
   while (!stopping() && !ended_) {
     Request request;
     if (!read_request(buffer, request)) continue;
-    desk_.current_opcode.store(request.header.opcode, std::memory_order_relaxed);
     std::optional<Command> command = dispatch(request);
     desk_.current_opcode.store(0, std::memory_order_release);
     if (!command) continue;
@@ -84,8 +90,9 @@ bool CuseLoop::read_request(std::span<uint8_t> buffer, Request& request) {
     log(LogLevel::kError, "Cannot use a FUSE request of %zd bytes: its header does not fit", n);
     return false;
   }
+  desk_.current_opcode.store(request.header.opcode, std::memory_order_relaxed);
   if (request.header.opcode != FUSE_INTERRUPT)
-    desk_.last_unique.store(request.header.unique, std::memory_order_relaxed);
+    desk_.last_unique.store(request.header.unique, std::memory_order_release);
   return true;
 }
 

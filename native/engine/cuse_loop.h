@@ -49,6 +49,7 @@ class CuseLoop : public Loop {
     uint32_t size;
   };
 
+  bool has_unseen_release() const;
   bool read_request(std::span<uint8_t> buffer, Request& request);
   std::optional<Command> dispatch(const Request& request);
   bool process_if_short(const Command& command);
@@ -79,6 +80,7 @@ class CuseLoop : public Loop {
   std::atomic<wire::Route> route_{wire::Route::kNative};
 
   std::mutex reading_;  // held by the thread that reads requests, until it has settled what it read
+  size_t threads_ = 0;
   bool ended_ = false;
   const bool continued_;  // requests of another engine's time may be unanswered
   uint64_t first_unique_ = 0;

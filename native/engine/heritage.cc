@@ -1,6 +1,7 @@
 #include "engine/heritage.h"
 
 #include <errno.h>
+#include <linux/fuse.h>
 #include <stddef.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -14,7 +15,7 @@ namespace swtpm {
 namespace {
 
 constexpr uint64_t kMagic = 0x6567617469726568;  // "heritage"
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 2;
 constexpr size_t kMaxKeyBytes = 32;
 constexpr size_t kMaxCommandsBytes = 16 * 1024;
 constexpr size_t kMaxVolatileBytes = 256 * 1024;
@@ -73,6 +74,9 @@ struct Heritage::Layout {
 
 void Desk::clear() {
   in_flight = open = current_opcode = unread_offset = unread_end = 0;
+  // A message or request of length 0 is none.
+  memset(message.data(), 0, kPrefixSizeBytes);
+  for (auto& request : fuse_requests) memset(request.data(), 0, sizeof(fuse_in_header));
 }
 
 Heritage::Heritage(int fd) {

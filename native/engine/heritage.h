@@ -6,6 +6,7 @@
 // One thread at a time writes the TPM's part (under the Tpm's lock) and the device's (the loop's).
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <memory>
 #include <vector>
@@ -16,8 +17,14 @@
 
 namespace swtpm {
 
-// The attached device as its clients see it.
+// The attached device as its clients see it. What read() brings is put here, too: an engine that is killed in
+// read() may have been given something that it never comes to look at.
 struct Desk {
+  // TCG's optional prefix of TPM 2.0 commands: u32 8, u8 locality, u32 length.
+  static constexpr size_t kPrefixSizeBytes = 9;
+  // The 64 KiB that CUSE_INIT offers as max_write, with room for the headers, twice over.
+  static constexpr size_t kFuseRequestBytes = 132 * 1024;
+
   std::atomic<uint64_t>
       last_unique;  // CUSE: the last request that was read; at offset 16, the supervisor reads it
   std::atomic<uint32_t> in_flight;       // a command has been read and not been answered
@@ -26,6 +33,8 @@ struct Desk {
   std::atomic<uint32_t> unread_offset;   // CUSE: what is left of the last response
   std::atomic<uint32_t> unread_end;
   uint8_t response[kTpmBufferSizeBytes];
+  std::array<uint8_t, kPrefixSizeBytes + kTpmBufferSizeBytes> message;  // not CUSE
+  std::array<uint8_t, kFuseRequestBytes> fuse_requests[2];              // one for each thread
 
   void clear();
 };

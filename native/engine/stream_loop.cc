@@ -28,7 +28,8 @@ StreamLoop::StreamLoop(wire::AttachKind kind, uint32_t flags, UniqueFd fd, Uniqu
       client_(std::move(client)),
       channel_(channel),
       path_(path),
-      desk_(desk) {}
+      desk_(desk),
+      message_(desk.message) {}
 
 void StreamLoop::run() {
   if (kind_ != wire::AttachKind::kListener) {
@@ -76,13 +77,22 @@ bool StreamLoop::accept_client() {
 // The engine before us has read a command and died. Whether it has been executed nobody can tell: its client
 // hears that it was cancelled, and at once.
 void StreamLoop::answer_lost_command() {
-  if (desk_.in_flight == 0) return;
+  if (desk_.in_flight == 0 && !has_unseen_message()) return;
   have_ = 0;
   pollfd next{fd_.get(), POLLIN, 0};
   // The vTPM proxy has one command at a time: where the next one waits, this one has been given up.
   bool given_up = kind_ == wire::AttachKind::kChardev && ::poll(&next, 1, 0) > 0;
   if (!given_up) respond(fd_.get(), buffer_.set(path_.version(), canceled_code(path_.version())));
   desk_.in_flight = 0;
+}
+
+// A command's length, or behind the prefix's, is never 0.
+bool StreamLoop::has_unseen_message() const {
+  return load_be32(&message_[2]) != 0;
+}
+
+void StreamLoop::forget_message() {
+  store_be32(&message_[2], 0);
 }
 
 // Returns the errno that ended the connection, 0 for end of file.
@@ -93,6 +103,7 @@ int StreamLoop::serve_client(int fd) {
     desk_.in_flight.store(1, std::memory_order_relaxed);
     ByteView response = handle_message();
     bool alive = respond(fd, response);
+    forget_message();
     desk_.in_flight.store(0, std::memory_order_release);
     if (!alive) return error_;
     if (disconnect_) return 0;
@@ -155,6 +166,7 @@ size_t StreamLoop::wanted_bytes() const {
 StreamLoop::Outcome StreamLoop::read_message(int fd) {
   have_ = 0;
   error_ = 0;
+  forget_message();
   if (read_some(fd, message_.size()) <= 0) return Outcome::kEnd;
   if (have_ == message_.size() || wanted_bytes() > message_.size()) {
     // Longer than any command: the answer is an error at once, and what is left of it is no further message.

@@ -29,12 +29,13 @@ class StreamLoop : public Loop {
   UniqueFd take_client() override { return std::move(client_); }
 
  private:
-  // TCG's optional prefix of TPM 2.0 commands: u32 8, u8 locality, u32 length.
-  static constexpr size_t kPrefixSizeBytes = 9;
+  static constexpr size_t kPrefixSizeBytes = Desk::kPrefixSizeBytes;
   enum class Outcome { kMessage, kEnd };
 
   bool accept_client();
   void answer_lost_command();
+  bool has_unseen_message() const;
+  void forget_message();
   int serve_client(int fd);
   Outcome read_message(int fd);
   bool read_rest(int fd);
@@ -57,7 +58,7 @@ class StreamLoop : public Loop {
   DataPath& path_;
   Desk& desk_;
 
-  std::array<uint8_t, kPrefixSizeBytes + kTpmBufferSizeBytes> message_;
+  decltype(Desk::message)& message_;  // the one on the desk
   size_t have_ = 0;
   int error_ = 0;      // of the connection, after kEnd
   bool left_ = false;  // the connection is as good as before, we have been told to leave it

@@ -18,6 +18,8 @@ const TPM_RC_CANCELED = 0x909
 const CUSE = ['--tpm2', '--flags', 'startup-clear']
 const KILLS = 5
 const REPLACEMENTS = 5
+/** No more deaths than the supervisor bears within a minute. */
+const AT_ONCE = 7
 
 const sha256 = (...parts: Uint8Array[]): Buffer => createHash('sha256').update(Buffer.concat(parts)).digest()
 const MEASURED = Buffer.from('measured')
@@ -64,6 +66,18 @@ async function replaceUnderLoad(swtpm: Swtpm, extender: Extender): Promise<void>
   const told = extender.count
   await extender.check()
   assert.equal(extender.count, told)
+}
+
+/** Waits while somebody else has it open. */
+function openWhenFree(path: string): Promise<DeviceHandle> {
+  const open = (): DeviceHandle | undefined => {
+    try {
+      return new DeviceHandle(path)
+    } catch {
+      return undefined
+    }
+  }
+  return waitFor(open, { what: 'the device to be free' }) as Promise<DeviceHandle>
 }
 
 describe('a CUSE device whose engine is killed', () => {
@@ -116,18 +130,25 @@ describe('a CUSE device whose engine is killed', () => {
     const closed = promisify(close)(device.fd)
     process.kill(swtpm.pid, 'SIGCONT')
     await closed
-    const next = await waitFor(
-      () => {
-        try {
-          return new DeviceHandle(path)
-        } catch {
-          return undefined
-        }
-      },
-      { what: 'the device to be free' },
-    )
-    t.after(() => next?.close())
-    assert.equal(responseCode((next as DeviceHandle).command(TPM2.getRandom())), 0)
+    const next = await openWhenFree(path)
+    t.after(() => next.close())
+    assert.equal(responseCode(next.command(TPM2.getRandom())), 0)
+  })
+
+  it('is open for the next client after one that closed at the same moment', async (t) => {
+    const { swtpm, path } = await startCuseTpm(t, CUSE)
+    for (let i = 0; i < AT_ONCE; i++) {
+      const device = await openWhenFree(path)
+      // The engine sleeps in read(); what wakes it first is chance.
+      const engine = await enginePid(swtpm.pid)
+      const closed = promisify(close)(device.fd)
+      process.kill(engine, 'SIGKILL')
+      await closed
+      await nextEngine(swtpm.pid, engine)
+    }
+    const device = await openWhenFree(path)
+    t.after(() => device.close())
+    assert.equal(responseCode(device.command(TPM2.getRandom())), 0)
   })
 
   it('loses no command that was answered under load', async (t) => {
@@ -178,6 +199,21 @@ describe('a /dev/tpmN whose engine is killed', () => {
       await extender.once()
     }
     assert.ok(existsSync(`/dev/tpmrm${number}`))
+    assert.equal(await swtpm.stop(), 0)
+  })
+
+  it('answers a command that comes at the same moment', async (t) => {
+    const { swtpm, path } = await startProxyTpm(t)
+    const device = new DeviceHandle(path)
+    t.after(() => device.close())
+    for (let i = 0; i < AT_ONCE; i++) {
+      const engine = await enginePid(swtpm.pid)
+      const written = promisify(write)(device.fd, EXTEND)
+      process.kill(engine, 'SIGKILL')
+      await written
+      assert.ok([0, TPM_RC_CANCELED].includes(responseCode(device.read())))
+      await nextEngine(swtpm.pid, engine)
+    }
     assert.equal(await swtpm.stop(), 0)
   })
 
