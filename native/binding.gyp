@@ -18,7 +18,7 @@
       # One TPM: libtpms, the command pump and the state store, in a process of its own.
       "target_name": "tpm-engine",
       "type": "executable",
-      "sources": ["<!@(ls engine/*.cc state/*.cc)"],
+      "sources": ["<!@(ls engine/*.cc engine/*/*.cc state/*.cc)"],
       "libraries": ["-ltpms", "-lcrypto", "-lseccomp"],
       "cflags": ["-fPIE", "-pthread"],
       "ldflags": ["-pie", "-pthread", "-Wl,-z,relro,-z,now"]

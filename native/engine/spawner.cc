@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "common/eintr.h"
-#include "engine/channel.h"
+#include "engine/channel/channel.h"
 
 namespace swtpm {
 namespace {

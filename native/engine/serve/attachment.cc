@@ -1,0 +1,87 @@
+#include "engine/serve/attachment.h"
+
+#include <fcntl.h>
+
+#include "engine/serve/cuse_loop.h"
+#include "engine/serve/stream_loop.h"
+
+namespace swtpm {
+namespace {
+
+// The descriptor may come from an event loop that set it non-blocking; that flag is shared by all its
+// duplicates.
+void make_blocking(int fd) {
+  int flags = ::fcntl(fd, F_GETFL);
+  if (flags >= 0 && (flags & O_NONBLOCK)) ::fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+}
+
+}  // namespace
+
+TpmResult Attachment::attach(uint32_t kind, uint32_t flags, UniqueFd fd, UniqueFd client) {
+  if (!fd) return kTpmIoError;
+  std::lock_guard lock(mutex_);
+  if (loop_) return kTpmIoError;
+  make_blocking(fd.get());
+  if (!(flags & wire::kAttachContinue)) desk_.clear();
+
+  std::shared_ptr<Loop> loop;
+  switch (static_cast<wire::AttachKind>(kind)) {
+    case wire::AttachKind::kStream:
+    case wire::AttachKind::kListener:
+    case wire::AttachKind::kChardev:
+      loop = std::make_shared<StreamLoop>(static_cast<wire::AttachKind>(kind), flags, std::move(fd),
+                                          std::move(client), channel_, path_, desk_);
+      break;
+    case wire::AttachKind::kCuse:
+      loop = std::make_shared<CuseLoop>(flags, std::move(fd), channel_, path_, desk_);
+      break;
+    default:
+      return kTpmBadParameter;
+  }
+  loop_ = loop;
+  threads_left_ = loop->thread_count();
+  threads_.start(loop->thread_count(), [this, loop](size_t) { serve(loop); });
+  return kTpmSuccess;
+}
+
+void Attachment::serve(const std::shared_ptr<Loop>& loop) {
+  loop->run();
+  std::lock_guard lock(mutex_);
+  if (--threads_left_ > 0 || loop_ != loop || loop->stopping()) return;
+  loop->close();
+  loop_.reset();
+  // The supervisor hears of the end before the next client is attached, and can attach it as soon as it does.
+  channel_.event(wire::Event::kClientClosed, static_cast<uint32_t>(loop->end_errno()));
+}
+
+TpmResult Attachment::detach() {
+  end(Loop::Stop::kNow);
+  return kTpmSuccess;
+}
+
+UniqueFd Attachment::hand_over() {
+  return end(Loop::Stop::kBetweenMessages);
+}
+
+UniqueFd Attachment::end(Loop::Stop how) {
+  std::shared_ptr<Loop> loop;
+  {
+    std::lock_guard lock(mutex_);
+    if (!loop_) return UniqueFd();
+    loop = loop_;
+    loop->request_stop(how);
+  }
+  gate_.turn_away();
+  threads_.interrupt_until_idle();
+  std::lock_guard lock(mutex_);
+  loop->close();
+  loop_.reset();
+  return loop->take_client();
+}
+
+void Attachment::set_route(wire::Route route) {
+  std::lock_guard lock(mutex_);
+  if (loop_) loop_->set_route(route);
+}
+
+}  // namespace swtpm

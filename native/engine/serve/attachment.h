@@ -1,0 +1,51 @@
+// The one attached descriptor: starts and ends the loop that serves it. ATTACH and DETACH come from the verb
+// thread, a loop's end from a pump thread, routes from the channel's thread.
+#pragma once
+
+#include <memory>
+#include <mutex>
+
+#include "common/tpm_result.h"
+#include "common/unique_fd.h"
+#include "engine/channel/channel.h"
+#include "engine/serve/data_path.h"
+#include "engine/serve/loop.h"
+#include "engine/serve/pump_threads.h"
+#include "engine/tpm/heritage.h"
+
+namespace swtpm {
+
+class Attachment {
+ public:
+  Attachment(Channel& channel, DataPath& path, StorageGate& gate, Desk& desk)
+      : channel_(channel), path_(path), gate_(gate), desk_(desk) {}
+
+  // kTpmIoError: one is attached already, or there is no fd. kTpmBadParameter: unknown kind.
+  // client: what take_client() of another engine's loop had.
+  TpmResult attach(uint32_t kind, uint32_t flags, UniqueFd fd, UniqueFd client);
+
+  // Returns when nothing serves the descriptor any more and our copy is closed. Nothing attached is no error.
+  TpmResult detach();
+
+  // As detach(), but between two messages, and without a loss: unread responses stay on the desk, and a
+  // client that was accepted here is handed out.
+  UniqueFd hand_over();
+
+  // Of what is attached; every attached descriptor begins with the native route.
+  void set_route(wire::Route route);
+
+ private:
+  void serve(const std::shared_ptr<Loop>& loop);
+  UniqueFd end(Loop::Stop how);
+
+  Channel& channel_;
+  DataPath& path_;
+  StorageGate& gate_;
+  Desk& desk_;
+  std::mutex mutex_;
+  std::shared_ptr<Loop> loop_;
+  size_t threads_left_ = 0;
+  PumpThreads threads_;
+};
+
+}  // namespace swtpm

@@ -1,0 +1,252 @@
+#include "engine/serve/stream_loop.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/log.h"
+
+namespace swtpm {
+namespace {
+
+constexpr auto kRestOfMessagePatience = std::chrono::milliseconds(500);
+constexpr uint32_t kPrefixCommand = 8;
+constexpr uint16_t kTagNoSessions = 0x8001;
+constexpr uint16_t kTagSessions = 0x8002;
+
+}  // namespace
+
+StreamLoop::StreamLoop(wire::AttachKind kind, uint32_t flags, UniqueFd fd, UniqueFd client, Channel& channel,
+                       DataPath& path, Desk& desk)
+    : Loop(std::move(fd)),
+      kind_(kind),
+      disconnect_(flags & wire::kAttachDisconnect),
+      continued_(flags & wire::kAttachContinue),
+      // Connections that are handed over come from a process on this machine.
+      sleeps_in_poll_(kind != wire::AttachKind::kChardev),
+      client_(std::move(client)),
+      channel_(channel),
+      path_(path),
+      desk_(desk),
+      message_(desk.message) {}
+
+void StreamLoop::run() {
+  if (kind_ != wire::AttachKind::kListener) {
+    if (continued_) answer_lost_command();
+    end_errno_ = serve_client(fd_.get());
+    return;
+  }
+  while (!stopping()) {
+    if (!client_) {
+      if (!accept_client()) return;
+      continue;
+    }
+    int error = serve_client(client_.get());
+    if (left_) return;
+    client_.reset();
+    if (!stopping_now()) channel_.event(wire::Event::kClientClosed, static_cast<uint32_t>(error));
+  }
+}
+
+// False: nobody will ever come again.
+bool StreamLoop::accept_client() {
+  sockaddr_storage from{};
+  socklen_t size = sizeof(from);
+  client_.reset(::accept4(fd_.get(), reinterpret_cast<sockaddr*>(&from), &size, SOCK_CLOEXEC));
+  if (client_) {
+    sleeps_in_poll_ = from.ss_family == AF_UNIX;
+    channel_.event(wire::Event::kClientOpened);
+    return true;
+  }
+  // A client that gave up while waiting, or a passing shortage, is no reason to stop listening.
+  if (errno == EINTR || errno == ECONNABORTED) return true;
+  if (errno == EAGAIN) {
+    pollfd wait{fd_.get(), POLLIN, 0};
+    ::poll(&wait, 1, -1);
+    return true;
+  }
+  if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+    ::poll(nullptr, 0, 100);
+    return true;
+  }
+  end_errno_ = errno;
+  return false;
+}
+
+// The engine before us has read a command and died. Whether it has been executed nobody can tell: its client
+// hears that it was cancelled, and at once.
+void StreamLoop::answer_lost_command() {
+  if (desk_.in_flight == 0 && !has_unseen_message()) return;
+  have_ = 0;
+  pollfd next{fd_.get(), POLLIN, 0};
+  // The vTPM proxy has one command at a time: where the next one waits, this one has been given up.
+  bool given_up = kind_ == wire::AttachKind::kChardev && ::poll(&next, 1, 0) > 0;
+  if (!given_up) respond(fd_.get(), buffer_.set(path_.version(), canceled_code(path_.version())));
+  desk_.in_flight = 0;
+}
+
+// A command's length, or behind the prefix's, is never 0.
+bool StreamLoop::has_unseen_message() const {
+  return load_be32(&message_[2]) != 0;
+}
+
+void StreamLoop::forget_message() {
+  store_be32(&message_[2], 0);
+}
+
+// Returns the errno that ended the connection, 0 for end of file.
+int StreamLoop::serve_client(int fd) {
+  left_ = false;
+  while (!stopping()) {
+    if (read_message(fd) == Outcome::kEnd) return error_;
+    desk_.in_flight.store(1, std::memory_order_relaxed);
+    ByteView response = handle_message();
+    bool alive = respond(fd, response);
+    forget_message();
+    desk_.in_flight.store(0, std::memory_order_release);
+    if (!alive) return error_;
+    if (disconnect_) return 0;
+  }
+  left_ = true;
+  return 0;
+}
+
+// At most `limit` bytes behind those we have. 0: end of file. -1: error_, which is 0 if we are to stop.
+ssize_t StreamLoop::read_some(int fd, size_t limit) {
+  while (true) {
+    ssize_t n = read_when_there(fd, limit);
+    if (n > 0) have_ += static_cast<size_t>(n);
+    if (n >= 0) return n;
+    error_ = errno;
+    if (stopping_now() || (stopping() && have_ == 0)) {
+      left_ = true;
+      error_ = 0;
+      return -1;
+    }
+    if (errno == EINTR) continue;
+    if (errno != EAGAIN) return -1;
+    pollfd wait{fd, POLLIN, 0};
+    ::poll(&wait, 1, -1);
+  }
+}
+
+// Like read().
+ssize_t StreamLoop::read_when_there(int fd, size_t limit) {
+  pollfd wait{fd, POLLIN, 0};
+  if (sleeps_in_poll_ && ::poll(&wait, 1, -1) < 0) return -1;
+  return ::read(fd, message_.data() + have_, limit);
+}
+
+bool StreamLoop::wait_readable(int fd, std::chrono::steady_clock::time_point deadline) {
+  while (!stopping_now()) {
+    auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    if (left.count() <= 0) return false;
+    pollfd wait{fd, POLLIN, 0};
+    int ready = ::poll(&wait, 1, static_cast<int>(left.count()));
+    if (ready > 0) return true;
+    if (ready == 0 || errno != EINTR) return false;
+  }
+  return false;
+}
+
+bool StreamLoop::has_prefix() const {
+  if (path_.version() != TpmVersion::k20 || have_ < 4 || load_be32(message_.data()) != kPrefixCommand)
+    return false;
+  return true;  // a plain TPM 2.0 command begins with 0x80
+}
+
+// How many bytes the message must have, as far as can be told from those we have.
+size_t StreamLoop::wanted_bytes() const {
+  size_t start = has_prefix() ? kPrefixSizeBytes : 0;
+  if (have_ < start + kTpmHeaderSizeBytes) return start + kTpmHeaderSizeBytes;
+  return start + message_size(message_.data() + start);
+}
+
+StreamLoop::Outcome StreamLoop::read_message(int fd) {
+  have_ = 0;
+  error_ = 0;
+  forget_message();
+  if (read_some(fd, message_.size()) <= 0) return Outcome::kEnd;
+  if (have_ == message_.size() || wanted_bytes() > message_.size()) {
+    // Longer than any command: the answer is an error at once, and what is left of it is no further message.
+    drain(fd);
+    return Outcome::kMessage;
+  }
+  if (have_ < wanted_bytes() && !read_rest(fd)) return Outcome::kEnd;
+  return stopping_now() ? Outcome::kEnd : Outcome::kMessage;
+}
+
+// False: read_some() has failed. What does not come in time is done without.
+bool StreamLoop::read_rest(int fd) {
+  auto deadline = std::chrono::steady_clock::now() + kRestOfMessagePatience;
+  while (have_ < wanted_bytes() && wanted_bytes() <= message_.size()) {
+    if (!wait_readable(fd, deadline)) break;
+    // Only the rest of this message: what follows it is the next one.
+    ssize_t n = read_some(fd, wanted_bytes() - have_);
+    if (n < 0) return false;
+    if (n == 0) break;  // the client may have shut down its side only and still wait for the answer
+  }
+  return true;
+}
+
+void StreamLoop::drain(int fd) {
+  uint8_t waste[4096];
+  iovec iov{waste, sizeof(waste)};
+  msghdr message{};
+  message.msg_iov = &iov;
+  message.msg_iovlen = 1;
+  while (::recvmsg(fd, &message, MSG_DONTWAIT) > 0) {
+  }
+}
+
+ByteView StreamLoop::handle_message() {
+  size_t start = has_prefix() ? kPrefixSizeBytes : 0;
+  if (start > have_) start = have_;
+  if (start == kPrefixSizeBytes) {
+    // The prefix changes the locality for good, as SET_LOCALITY does.
+    if (path_.set_locality(message_[4]) != kTpmSuccess)
+      return buffer_.set(path_.version(), locality_code(path_.version()));
+  }
+  return path_.run({message_.data() + start, have_ - start}, buffer_,
+                   {.short_code = command_size_code(path_.version())});
+}
+
+// In one write() where the other side takes it: for the vTPM proxy each write() is a response of its own.
+bool StreamLoop::respond(int fd, ByteView response) {
+  if (has_prefix()) {
+    framed_.resize(4);
+    store_be32(framed_.data(), static_cast<uint32_t>(response.size()));
+    framed_.insert(framed_.end(), response.begin(), response.end());
+    framed_.insert(framed_.end(), 4, 0);
+    response = framed_;
+  }
+  while (!response.empty()) {
+    ssize_t n = ::write(fd, response.data(), response.size());
+    if (n >= 0) {
+      response = response.subspan(static_cast<size_t>(n));
+    } else if (stopping()) {
+      // A client that does not read is not waited for.
+      error_ = 0;
+      return false;
+    } else if (errno == EAGAIN) {
+      pollfd wait{fd, POLLOUT, 0};
+      ::poll(&wait, 1, -1);
+    } else if (errno != EINTR) {
+      return give_up(errno);
+    }
+  }
+  return true;
+}
+
+// Returns whether more may come nevertheless.
+bool StreamLoop::give_up(int error) {
+  error_ = error;
+  if (kind_ != wire::AttachKind::kChardev) return false;
+  // The kernel has given up waiting for this response; the device lives on, and if not, read() will say so.
+  bool too_late = error == EIO || error == EPIPE || error == ETIME;
+  if (too_late) log(LogLevel::kDebug, "A response came too late and was dropped");
+  return too_late;
+}
+
+}  // namespace swtpm

@@ -1,0 +1,48 @@
+// libtpms itself, whatever TPM it is: what it is and can do, and what it hands out.
+#pragma once
+
+#include <libtpms/tpm_library.h>
+#include <stdlib.h>
+
+#include <memory>
+#include <string>
+
+#include "common/bytes.h"
+#include "common/tpm_result.h"
+#include "engine/tpm/message.h"
+
+// Entry points of newer versions of libtpms; null with older ones.
+extern "C" {
+[[gnu::weak]] TPM_RESULT TPMLIB_SetProfile(const char* profile);
+[[gnu::weak]] TPM_BOOL TPMLIB_WasManufactured(void);
+}
+
+namespace swtpm::library {
+
+TPMLIB_TPMVersion choice(TpmVersion version);
+
+// The volatile state of the TPM that runs, taken down when this is made.
+class VolatileState {
+ public:
+  VolatileState();
+  TpmResult result() const { return result_; }
+  ByteView view() const { return {bytes_.get(), size_}; }
+
+ private:
+  struct Free {
+    void operator()(void* p) const { free(p); }
+  };
+  std::unique_ptr<unsigned char, Free> bytes_;
+  uint32_t size_ = 0;
+  TpmResult result_;
+};
+
+// TPMLIB_GetInfo, a JSON text.
+std::string info(uint64_t flags);
+
+uint32_t version();
+
+// What --print-info prints; needs no TPM, and leaves the choice of `version`.
+std::string describe(uint64_t flags, TpmVersion version);
+
+}  // namespace swtpm::library

@@ -1,0 +1,23 @@
+// The in-band SetLocality command of the vTPM proxy driver (linux/vtpm_proxy.h): command code 0x20001000 and
+// one byte, with TPM 2.0 and TPM 1.2 alike. Only recognises and judges it; the locality itself is Tpm's.
+#pragma once
+
+#include "engine/tpm/message.h"
+
+namespace swtpm {
+
+struct LocalityPolicy {
+  bool allow_set_locality = false;  // accept the in-band command at all
+  bool reject_locality_4 = false;
+
+  bool permits(uint8_t locality) const { return locality < 4 || (locality == 4 && !reject_locality_4); }
+};
+
+// The command is complete up to its header.
+bool is_set_locality(ByteView command);
+
+// The response code for it; on success `locality` is what was asked for.
+TpmResult judge_set_locality(ByteView command, TpmVersion version, const LocalityPolicy& policy,
+                             uint8_t& locality);
+
+}  // namespace swtpm
