@@ -12,9 +12,10 @@
  *
  * A page that leaves an option or a verb out cannot be made. `@VERSION@` in a line becomes the version.
  */
+
+import { type VerbName, verbNames } from '../../contract/verbs.ts'
 import { topics } from '../../src/cli/help/topics.ts'
 import type { Interface, SubOptionSchema } from '../../src/cli/options/option.ts'
-import { type VerbName, verbNames } from '../../src/ptm/commands.ts'
 import { PACKAGE_VERSION } from '../../src/version.ts'
 import { definitions, examples, optionEntry } from './option-entry.ts'
 import { type DocumentedOption, INTERFACES, swtpmOptions, type Tool, tools } from './programs.ts'
@@ -110,7 +111,7 @@ class Page {
 
   #verb(name: string): string[] {
     const verb = verbNames.find((each) => each === name)
-    if (verb === undefined) throw new Error(`src/ptm/commands.ts has no verb "${name}"`)
+    if (verb === undefined) throw new Error(`contract/verbs.ts has no verb "${name}"`)
     this.#verbs.add(verb)
     return verbEntry(verb)
   }

@@ -1,7 +1,7 @@
 /** A verb of the PTM interface as a section of swtpm_ioctls(3): its numbers and its C structure, from the verb table. */
-import type { Struct } from '../../src/protocol/struct.ts'
-import { controlCode, ioctlNumber, VERBS, type Verb, type VerbName } from '../../src/ptm/commands.ts'
-import * as structs from '../../src/ptm/structs.ts'
+import type { Struct } from '../../contract/struct.ts'
+import * as structs from '../../contract/verb-structures.ts'
+import { controlCode, ioctlNumber, VERBS, type Verb, type VerbName } from '../../contract/verbs.ts'
 import { bold, literal } from './roff.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: any structure, whatever its fields
@@ -104,6 +104,6 @@ export function constants(prefix: string): string[] {
   const rows = Object.entries(structs).flatMap(([name, value]) =>
     name.startsWith(prefix) && typeof value === 'number' ? [[name, value] as const] : [],
   )
-  if (rows.length === 0) throw new Error(`no constant of src/ptm/structs.ts begins with "${prefix}"`)
+  if (rows.length === 0) throw new Error(`no constant of contract/verb-structures.ts begins with "${prefix}"`)
   return rows.flatMap(([name, value]) => ['.TP', `${bold(name)} (${value})`])
 }

@@ -1,10 +1,14 @@
 /** The requests that print something and end: help, version, capabilities, states, profiles, info. */
 
+import { TPM_RETRY, TPM_SUCCESS } from '../../contract/tpm-result.ts'
+import {
+  PTM_BLOB_TYPE_PERMANENT,
+  PTM_BLOB_TYPE_SAVESTATE,
+  PTM_BLOB_TYPE_VOLATILE,
+} from '../../contract/verb-structures.ts'
 import { EngineClient } from '../engine-client/engine-client.ts'
 import { engineInfo } from '../engine-client/engine-program.ts'
 import { log } from '../log.ts'
-import { TPM_RETRY, TPM_SUCCESS } from '../protocol/tpm-result.ts'
-import { PTM_BLOB_TYPE_PERMANENT, PTM_BLOB_TYPE_SAVESTATE, PTM_BLOB_TYPE_VOLATILE } from '../ptm/structs.ts'
 import { openState, type StateLocation } from '../state/state-location.ts'
 import { giveKeys, giveProfile } from '../supervisor/engine-equipment.ts'
 import { engineOptions, startSpawner } from '../supervisor/engine-options.ts'

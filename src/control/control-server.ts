@@ -7,14 +7,14 @@
  * @see swtpm_ioctls(3)
  */
 import { closeSync } from 'node:fs'
+import { BIG } from '../../contract/struct.ts'
+import { TPM_BAD_ORDINAL, TPM_BAD_PARAMETER, TPM_IOERROR, TPM_SUCCESS } from '../../contract/tpm-result.ts'
+import { ptmRes } from '../../contract/verb-structures.ts'
+import { capabilities, type Request, VERBS, type Verb, type VerbName } from '../../contract/verbs.ts'
 import { SwtpmError } from '../errors.ts'
 import { DescriptorSocket } from '../io/descriptor-socket.ts'
 import { Listener } from '../io/listener.ts'
 import { log } from '../log.ts'
-import { BIG } from '../protocol/struct.ts'
-import { TPM_BAD_ORDINAL, TPM_BAD_PARAMETER, TPM_IOERROR, TPM_SUCCESS } from '../protocol/tpm-result.ts'
-import { capabilities, type Request, VERBS, type Verb, type VerbName } from '../ptm/commands.ts'
-import { ptmRes } from '../ptm/structs.ts'
 import { execute, type HandledVerb } from '../tpm/handlers.ts'
 import type { Tpm } from '../tpm/tpm.ts'
 import { type ControlCommand, parseControlCommand } from './control-framing.ts'

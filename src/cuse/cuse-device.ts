@@ -4,8 +4,8 @@
  * @see linux/fuse.h, fs/fuse/cuse.c
  */
 import { closeSync, existsSync, openSync, readSync } from 'node:fs'
+import { HOST } from '../../contract/struct.ts'
 import { SwtpmError } from '../errors.ts'
-import { HOST } from '../protocol/struct.ts'
 import {
   CUSE_INIT,
   CUSE_INIT_SPARE_BYTES,

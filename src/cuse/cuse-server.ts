@@ -3,9 +3,9 @@
  * blob is being transferred, read() and write(). TPM commands never come here; the engine pumps them itself.
  */
 import { constants } from 'node:os'
+import { HOST } from '../../contract/struct.ts'
 import { SwtpmError } from '../errors.ts'
 import { log } from '../log.ts'
-import { HOST } from '../protocol/struct.ts'
 import { StateblobTransfer } from '../tpm/stateblob-transfer.ts'
 import type { Tpm } from '../tpm/tpm.ts'
 import {

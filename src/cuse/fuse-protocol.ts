@@ -2,7 +2,7 @@
  * The part of the FUSE protocol that a character device in user space needs, in host byte order.
  * @see linux/fuse.h
  */
-import { i32, packed, u32, u64 } from '../protocol/struct.ts'
+import { i32, packed, u32, u64 } from '../../contract/struct.ts'
 
 export const FUSE_READ = 15
 export const FUSE_WRITE = 16

@@ -1,6 +1,6 @@
 /** The one answer of one FUSE request, written to the device by the supervisor. */
 import { writeSync } from 'node:fs'
-import { HOST } from '../protocol/struct.ts'
+import { HOST } from '../../contract/struct.ts'
 import { fuseOutHeader } from './fuse-protocol.ts'
 
 /** Errors that say the request is no longer waited for: it was interrupted, or the device is gone. */

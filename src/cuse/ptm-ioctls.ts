@@ -2,7 +2,7 @@
  * ioctl(2) on a CUSE TPM: finds the row of the PTM table by the whole request number, decodes the argument in host byte
  * order, encodes the answer at the size that the number promises.
  */
-import { HOST } from '../protocol/struct.ts'
+import { HOST } from '../../contract/struct.ts'
 import {
   capabilities,
   ioctlSize,
@@ -11,7 +11,7 @@ import {
   type Verb,
   type VerbName,
   verbByIoctl,
-} from '../ptm/commands.ts'
+} from '../../contract/verbs.ts'
 import { execute, type HandledVerb } from '../tpm/handlers.ts'
 import type { StateblobTransfer } from '../tpm/stateblob-transfer.ts'
 import type { Tpm } from '../tpm/tpm.ts'

@@ -7,13 +7,6 @@
  */
 import { EventEmitter } from 'node:events'
 import { constants } from 'node:os'
-import { check, native } from '../native.ts'
-import { BIG } from '../protocol/struct.ts'
-import { TPM_SUCCESS } from '../protocol/tpm-result.ts'
-import { controlCode, type Outcome, type Request, VERBS, type Verb, type VerbName } from '../ptm/commands.ts'
-import type { EngineOptions } from './engine-program.ts'
-import { attachRequest, EngineService, profileRequest } from './engine-service.ts'
-import { EngineSuccession, type SuccessionEvents } from './engine-succession.ts'
 import {
   type AttachKind,
   ENGINE_ATTACH,
@@ -42,7 +35,21 @@ import {
   setKeyReq,
   traceEvent,
   word,
-} from './engine-wire.ts'
+} from '../../contract/engine-channel.ts'
+import { BIG } from '../../contract/struct.ts'
+import { TPM_SUCCESS } from '../../contract/tpm-result.ts'
+import {
+  controlCode,
+  type Outcome,
+  type Request,
+  VERBS,
+  type Verb,
+  type VerbName,
+} from '../../contract/verbs.ts'
+import { check, native } from '../native.ts'
+import type { EngineOptions } from './engine-program.ts'
+import { attachRequest, EngineService, profileRequest } from './engine-service.ts'
+import { EngineSuccession, type SuccessionEvents } from './engine-succession.ts'
 import type { Spawner } from './spawner.ts'
 
 export interface EngineEvents extends Pick<SuccessionEvents, 'lost' | 'resumed' | 'exit'> {

@@ -4,11 +4,6 @@
  */
 import { EventEmitter } from 'node:events'
 import { closeSync } from 'node:fs'
-import { SwtpmError } from '../errors.ts'
-import { DescriptorSocket } from '../io/descriptor-socket.ts'
-import { check, native } from '../native.ts'
-import { BIG } from '../protocol/struct.ts'
-import { type EngineOptions, engineArguments } from './engine-program.ts'
 import {
   encodeFrame,
   FRAME_EVENT,
@@ -17,7 +12,12 @@ import {
   type Frame,
   FrameDecoder,
   word,
-} from './engine-wire.ts'
+} from '../../contract/engine-channel.ts'
+import { BIG } from '../../contract/struct.ts'
+import { SwtpmError } from '../errors.ts'
+import { DescriptorSocket } from '../io/descriptor-socket.ts'
+import { check, native } from '../native.ts'
+import { type EngineOptions, engineArguments } from './engine-program.ts'
 import type { Spawner } from './spawner.ts'
 
 /** How long the way in which an engine ended may take to be told, after its channel has closed. */

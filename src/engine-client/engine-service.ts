@@ -1,7 +1,13 @@
 /** What a TPM's engine serves, and how: all that another one in its place has to be told. */
 import { closeSync } from 'node:fs'
-import { BIG } from '../protocol/struct.ts'
-import { ATTACH_KIND, type AttachKind, attachReq, type Route, setProfileReq } from './engine-wire.ts'
+import {
+  ATTACH_KIND,
+  type AttachKind,
+  attachReq,
+  type Route,
+  setProfileReq,
+} from '../../contract/engine-channel.ts'
+import { BIG } from '../../contract/struct.ts'
 
 export interface Attached {
   readonly kind: AttachKind

@@ -6,15 +6,6 @@
 import { EventEmitter } from 'node:events'
 import { closeSync, readSync } from 'node:fs'
 import { endianness } from 'node:os'
-import { SwtpmError } from '../errors.ts'
-import { log } from '../log.ts'
-import { check, native } from '../native.ts'
-import { BIG } from '../protocol/struct.ts'
-import { TPM_BAD_ORDINAL, TPM_SUCCESS } from '../protocol/tpm-result.ts'
-import { controlCode } from '../ptm/commands.ts'
-import { EngineLink } from './engine-link.ts'
-import type { EngineOptions } from './engine-program.ts'
-import { attachRequest, type EngineService, profileRequest } from './engine-service.ts'
 import {
   ATTACH_FLAG_CONTINUE,
   ENGINE_ATTACH,
@@ -29,7 +20,16 @@ import {
   ROUTE,
   resumeResp,
   word,
-} from './engine-wire.ts'
+} from '../../contract/engine-channel.ts'
+import { BIG } from '../../contract/struct.ts'
+import { TPM_BAD_ORDINAL, TPM_SUCCESS } from '../../contract/tpm-result.ts'
+import { controlCode } from '../../contract/verbs.ts'
+import { SwtpmError } from '../errors.ts'
+import { log } from '../log.ts'
+import { check, native } from '../native.ts'
+import { EngineLink } from './engine-link.ts'
+import type { EngineOptions } from './engine-program.ts'
+import { attachRequest, type EngineService, profileRequest } from './engine-service.ts'
 import type { Spawner } from './spawner.ts'
 
 export interface SuccessionEvents {

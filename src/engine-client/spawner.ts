@@ -6,11 +6,6 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync } from 'node:fs'
 import { constants } from 'node:os'
 import { getSystemErrorMap } from 'node:util'
-import { SwtpmError } from '../errors.ts'
-import { DescriptorSocket } from '../io/descriptor-socket.ts'
-import { check, native } from '../native.ts'
-import { BIG } from '../protocol/struct.ts'
-import { engineEnvironment, enginePath } from './engine-program.ts'
 import {
   ENGINE_SPAWN,
   encodeFrame,
@@ -21,7 +16,12 @@ import {
   SPAWN_FLAG_FRESH,
   spawnReq,
   spawnResp,
-} from './engine-wire.ts'
+} from '../../contract/engine-channel.ts'
+import { BIG } from '../../contract/struct.ts'
+import { SwtpmError } from '../errors.ts'
+import { DescriptorSocket } from '../io/descriptor-socket.ts'
+import { check, native } from '../native.ts'
+import { engineEnvironment, enginePath } from './engine-program.ts'
 
 export interface SpawnerOptions {
   /** Where the engines' fd 2 leads: libtpms's debug output, crash messages; nowhere when undefined. */

@@ -2,7 +2,7 @@
  * The ten bytes before every TPM command and response, and the few commands that the supervisor sends itself.
  * @see TPM 2.0 Part 1, 18 "Command/response structure"; TPM 1.2 Part 3, 5 and 7
  */
-import { BIG, packed, u16, u32 } from './struct.ts'
+import { BIG, packed, u16, u32 } from '../../contract/struct.ts'
 
 export type TpmVersion = '1.2' | '2'
 

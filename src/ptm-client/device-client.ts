@@ -1,6 +1,6 @@
 /** PTM verbs as ioctls of a CUSE TPM: structures in host byte order, arrays at full size. */
-import { HOST } from '../protocol/struct.ts'
-import { TPM_SUCCESS } from '../protocol/tpm-result.ts'
+import { HOST } from '../../contract/struct.ts'
+import { TPM_SUCCESS } from '../../contract/tpm-result.ts'
 import {
   ioctlNumber,
   ioctlSize,
@@ -9,7 +9,7 @@ import {
   VERBS,
   type Verb,
   type VerbName,
-} from '../ptm/commands.ts'
+} from '../../contract/verbs.ts'
 import { GuardedDevice } from './guarded-device.ts'
 import type { BlobStream, PtmClient } from './ptm-client.ts'
 

@@ -5,7 +5,7 @@
  * reached, goes away or does not answer is an exception.
  * @see swtpm_ioctls(3)
  */
-import type { Outcome, Request, VerbName } from '../ptm/commands.ts'
+import type { Outcome, Request, VerbName } from '../../contract/verbs.ts'
 
 export interface PtmClient {
   /**

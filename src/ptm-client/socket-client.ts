@@ -3,10 +3,18 @@
  *
  * A failure is answered by its result and nothing more, so the result is read first and the rest only after a success.
  */
+
+import { BIG, u32 } from '../../contract/struct.ts'
+import { TPM_SUCCESS } from '../../contract/tpm-result.ts'
+import {
+  controlCode,
+  type Outcome,
+  type Request,
+  VERBS,
+  type Verb,
+  type VerbName,
+} from '../../contract/verbs.ts'
 import { SwtpmError } from '../errors.ts'
-import { BIG, u32 } from '../protocol/struct.ts'
-import { TPM_SUCCESS } from '../protocol/tpm-result.ts'
-import { controlCode, type Outcome, type Request, VERBS, type Verb, type VerbName } from '../ptm/commands.ts'
 import type { SocketEndpoint } from './endpoint.ts'
 import type { PtmClient } from './ptm-client.ts'
 import { SocketConnection } from './socket-connection.ts'

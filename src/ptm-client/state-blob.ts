@@ -3,15 +3,16 @@
  * PTM_STATE_BLOB_SIZE bytes, or by read() and write() of a size that the caller chooses.
  * @see swtpm_ioctls(3) PTM_GET_STATEBLOB, PTM_SET_STATEBLOB
  */
-import { SwtpmError } from '../errors.ts'
-import { TPM_RETRY, TPM_SUCCESS } from '../protocol/tpm-result.ts'
+
+import { TPM_RETRY, TPM_SUCCESS } from '../../contract/tpm-result.ts'
 import {
   PTM_BLOB_TYPE_PERMANENT,
   PTM_BLOB_TYPE_SAVESTATE,
   PTM_BLOB_TYPE_VOLATILE,
   PTM_STATE_BLOB_SIZE,
   PTM_STATE_FLAG_DECRYPTED,
-} from '../ptm/structs.ts'
+} from '../../contract/verb-structures.ts'
+import { SwtpmError } from '../errors.ts'
 import type { BlobStream, PtmClient } from './ptm-client.ts'
 
 export const BLOB_TYPES = {

@@ -1,10 +1,10 @@
 /** `swtpm socket`: TPM commands over TCP or Unix sockets, pumped by the engine; verbs over the control channel. */
 
 import { closeSync } from 'node:fs'
-import { ATTACH_FLAG_DISCONNECT } from '../engine-client/engine-wire.ts'
+import { ATTACH_FLAG_DISCONNECT } from '../../contract/engine-channel.ts'
+import { TPM_SUCCESS } from '../../contract/tpm-result.ts'
 import { SwtpmError } from '../errors.ts'
 import { native } from '../native.ts'
-import { TPM_SUCCESS } from '../protocol/tpm-result.ts'
 import type { SocketConfig } from '../supervisor/config.ts'
 import { openControl } from '../supervisor/control-endpoint.ts'
 import { openEndpoint } from '../supervisor/endpoint.ts'

@@ -1,8 +1,9 @@
 /** What an engine is handed before its TPM is powered on, and must not be an argument: keys, and the profile. */
+
+import { TPM_SUCCESS } from '../../contract/tpm-result.ts'
 import type { EngineClient } from '../engine-client/engine-client.ts'
 import { SwtpmError } from '../errors.ts'
 import { log } from '../log.ts'
-import { TPM_SUCCESS } from '../protocol/tpm-result.ts'
 import { readStateKey } from '../state/state-key.ts'
 import type { CommonConfig } from './config.ts'
 import { readProfile } from './profile.ts'

@@ -4,11 +4,11 @@
  */
 
 import { closeSync } from 'node:fs'
+import { TPM_SUCCESS } from '../../contract/tpm-result.ts'
 import { EngineClient } from '../engine-client/engine-client.ts'
 import type { Spawner } from '../engine-client/spawner.ts'
 import { SwtpmError } from '../errors.ts'
 import { log } from '../log.ts'
-import { TPM_SUCCESS } from '../protocol/tpm-result.ts'
 import { openState } from '../state/state-location.ts'
 import { Tpm } from '../tpm/tpm.ts'
 import { PcapFile } from '../trace/pcap-file.ts'

@@ -9,9 +9,9 @@ import {
   TPM_FAIL,
   TPM_IOERROR,
   TPM_SUCCESS,
-} from '../protocol/tpm-result.ts'
-import { type Outcome, type Request, VERBS, type Verb, type VerbName } from '../ptm/commands.ts'
-import { PTM_BLOB_TYPE_SAVESTATE, PTM_HASH_DATA_SIZE } from '../ptm/structs.ts'
+} from '../../contract/tpm-result.ts'
+import { PTM_BLOB_TYPE_SAVESTATE, PTM_HASH_DATA_SIZE } from '../../contract/verb-structures.ts'
+import { type Outcome, type Request, VERBS, type Verb, type VerbName } from '../../contract/verbs.ts'
 import type { Tpm } from './tpm.ts'
 
 const HIGHEST_LOCALITY = 4

@@ -6,9 +6,9 @@
  * PTM_STATE_BLOB_SIZE. Between them the device takes no TPM commands.
  * @see swtpm_ioctls(3) PTM_GET_STATEBLOB, PTM_SET_STATEBLOB
  */
-import { TPM_BAD_PARAMETER, TPM_SUCCESS } from '../protocol/tpm-result.ts'
-import type { Outcome, Request } from '../ptm/commands.ts'
-import { PTM_STATE_BLOB_SIZE } from '../ptm/structs.ts'
+import { TPM_BAD_PARAMETER, TPM_SUCCESS } from '../../contract/tpm-result.ts'
+import { PTM_STATE_BLOB_SIZE } from '../../contract/verb-structures.ts'
+import type { Outcome, Request } from '../../contract/verbs.ts'
 import { execute } from './handlers.ts'
 import type { Tpm } from './tpm.ts'
 

@@ -5,6 +5,15 @@
  * Run state: `off` until the first INIT, then `running`, and `stopped` after STOP. PTM INIT is power-on; Startup is a
  * TPM command, which the user of the TPM sends unless the options say that we do.
  */
+
+import {
+  TPM_BAD_ORDINAL,
+  TPM_FAIL,
+  TPM_INVALID_POSTINIT,
+  TPM_RC_INITIALIZE,
+  TPM_SUCCESS,
+} from '../../contract/tpm-result.ts'
+import type { Outcome, Request, VerbName } from '../../contract/verbs.ts'
 import type { EngineClient } from '../engine-client/engine-client.ts'
 import { SwtpmError } from '../errors.ts'
 import { log } from '../log.ts'
@@ -15,14 +24,6 @@ import {
   startupCommand,
   type TpmVersion,
 } from '../protocol/tpm-header.ts'
-import {
-  TPM_BAD_ORDINAL,
-  TPM_FAIL,
-  TPM_INVALID_POSTINIT,
-  TPM_RC_INITIALIZE,
-  TPM_SUCCESS,
-} from '../protocol/tpm-result.ts'
-import type { Outcome, Request, VerbName } from '../ptm/commands.ts'
 import type { StorageLock } from '../state/storage-lock.ts'
 
 /** Retries of the storage lock, 10 ms apart, after it was released for a migration that then did not happen. */

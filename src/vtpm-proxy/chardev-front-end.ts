@@ -3,9 +3,9 @@
  * for, or a descriptor or path that the user names.
  */
 import { closeSync, openSync } from 'node:fs'
+import { TPM_SUCCESS } from '../../contract/tpm-result.ts'
 import { SwtpmError } from '../errors.ts'
 import { log } from '../log.ts'
-import { TPM_SUCCESS } from '../protocol/tpm-result.ts'
 import type { ChardevConfig } from '../supervisor/config.ts'
 import { openControl } from '../supervisor/control-endpoint.ts'
 import { inherited } from '../supervisor/endpoint.ts'

@@ -4,10 +4,10 @@
  */
 import { closeSync, existsSync, openSync, readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
+import { HOST, struct, u32 } from '../../contract/struct.ts'
 import { SwtpmError } from '../errors.ts'
 import { ioctl } from '../io/ioctl.ts'
 import { check, native } from '../native.ts'
-import { HOST, struct, u32 } from '../protocol/struct.ts'
 import type { TpmVersion } from '../protocol/tpm-header.ts'
 
 const VTPMX = '/dev/vtpmx'

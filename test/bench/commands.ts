@@ -1,5 +1,5 @@
 /** The commands that are measured, and what a TPM needs before them. */
-import { controlCode, ioctlNumber, ioctlSize, VERBS, type VerbName } from '../../src/ptm/commands.ts'
+import { controlCode, ioctlNumber, ioctlSize, VERBS, type VerbName } from '../../contract/verbs.ts'
 import { EMPTY_PASSWORD, hex32, TPM2, TPM12, tpm2 } from '../support/tpm-commands.ts'
 import type { Batch } from './client.ts'
 

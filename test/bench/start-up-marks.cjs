@@ -6,7 +6,7 @@ const { performance } = require('node:perf_hooks')
 const vm = require('node:vm')
 
 const FRAME_REPLY = 2
-/** Requests to the engine (src/engine-client/engine-wire.ts) that are part of a start. */
+/** Requests to the engine (contract/engine-channel.ts) that are part of a start. */
 const REQUESTS = new Map([
   [0x02, 'TPM powered on'],
   [0x1003, 'TPM2_Startup done'],

@@ -6,7 +6,6 @@ import assert from 'node:assert/strict'
 import { closeSync, constants, openSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
-import { engineArguments } from '../../src/engine-client/engine-program.ts'
 import {
   encodeFrame,
   FRAME_REPLY,
@@ -14,11 +13,12 @@ import {
   FrameDecoder,
   frameHeader,
   HERITAGE_BYTES,
-} from '../../src/engine-client/engine-wire.ts'
+} from '../../contract/engine-channel.ts'
+import { BIG } from '../../contract/struct.ts'
+import { engineArguments } from '../../src/engine-client/engine-program.ts'
 import { Spawner } from '../../src/engine-client/spawner.ts'
 import { DescriptorSocket } from '../../src/io/descriptor-socket.ts'
 import { check, native } from '../../src/native.ts'
-import { BIG } from '../../src/protocol/struct.ts'
 import { NV } from '../hard/support/engine-tpm.ts'
 import { figure } from '../hard/support/scale.ts'
 import { temporaryDirectory } from '../support/swtpm.ts'

@@ -1,8 +1,7 @@
 /** A CUSE TPM of this tree on a real kernel, and a client that has its device open. */
 import { closeSync, existsSync, openSync, read, readFileSync, readSync, rmSync, writeSync } from 'node:fs'
 import { promisify } from 'node:util'
-import { ioctl } from '../../src/io/ioctl.ts'
-import { HOST } from '../../src/protocol/struct.ts'
+import { HOST } from '../../contract/struct.ts'
 import {
   ioctlNumber,
   ioctlSize,
@@ -11,7 +10,8 @@ import {
   VERBS,
   type Verb,
   type VerbName,
-} from '../../src/ptm/commands.ts'
+} from '../../contract/verbs.ts'
+import { ioctl } from '../../src/io/ioctl.ts'
 import { type Cleanup, Swtpm, temporaryDirectory } from './swtpm.ts'
 import { responseCode } from './tpm-commands.ts'
 

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { describe, it } from 'node:test'
-import { ioctlNumber, ioctlSize, VERBS, type VerbName, verbNames } from '../../src/ptm/commands.ts'
+import { ioctlNumber, ioctlSize, VERBS, type VerbName, verbNames } from '../../contract/verbs.ts'
 import { EDGES, mutate, type Random } from '../fuzz/random.ts'
 import { fuzz, settled } from '../fuzz/rounds.ts'
 import { figure } from '../hard/support/scale.ts'

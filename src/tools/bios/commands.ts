@@ -3,7 +3,7 @@
  * @see TPM 1.2 Part 3: 5 "Admin Startup and State", 6.2 "TPM_ContinueSelfTest", 7.1 "TPM_GetCapability",
  * 6 "Admin Opt-in"; TPM 2.0 Part 3: 10.3 TPM2_IncrementalSelfTest, 24.8 TPM2_HierarchyChangeAuth
  */
-import { BIG, packed, type Struct, u8, u16, u32, type ValueOf } from '../../protocol/struct.ts'
+import { BIG, packed, type Struct, u8, u16, u32, type ValueOf } from '../../../contract/struct.ts'
 import { TPM_ST_NO_SESSIONS, TPM_TAG_RQU_COMMAND, tpmHeader } from '../../protocol/tpm-header.ts'
 
 const TPM_ORD_CONTINUE_SELF_TEST = 0x53

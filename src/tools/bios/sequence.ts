@@ -2,8 +2,9 @@
  * What a BIOS does with a TPM, step by step. A step that the TPM refuses is reported and the next one tried all the same;
  * only a TPM that cannot be reached ends the sequence.
  */
+
+import { TPM_SUCCESS } from '../../../contract/tpm-result.ts'
 import { responseCode, startupCommand } from '../../protocol/tpm-header.ts'
-import { TPM_SUCCESS } from '../../protocol/tpm-result.ts'
 import * as tpm from './commands.ts'
 import type { BiosPlan } from './plan.ts'
 import type { Transmit } from './tpm-link.ts'

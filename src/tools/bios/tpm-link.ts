@@ -2,7 +2,7 @@
  * Sends TPM commands and reads the responses, over a connection of its own for each command: a TPM server may close the
  * connection after one, and a device keeps others out while it is open.
  */
-import { BIG } from '../../protocol/struct.ts'
+import { BIG } from '../../../contract/struct.ts'
 import { tpmHeader } from '../../protocol/tpm-header.ts'
 import { describeEndpoint, type Endpoint, type SocketEndpoint } from '../../ptm-client/endpoint.ts'
 import { ToolFailure } from '../../toolkit/failure.ts'

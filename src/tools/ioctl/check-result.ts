@@ -1,6 +1,6 @@
 /** What swtpm_ioctl does when the TPM refuses. */
-import { TPM_SUCCESS } from '../../protocol/tpm-result.ts'
-import type { Outcome, Response, VerbName } from '../../ptm/commands.ts'
+import { TPM_SUCCESS } from '../../../contract/tpm-result.ts'
+import type { Outcome, Response, VerbName } from '../../../contract/verbs.ts'
 import { ToolFailure } from '../../toolkit/failure.ts'
 
 /** @throws ToolFailure with the line that scripts compare: `TPM result from PTM_INIT: 0xa` */

@@ -1,5 +1,5 @@
 /** What each command of swtpm_ioctl sends and prints. */
-import { PTM_INIT_FLAG_DELETE_VOLATILE } from '../../ptm/structs.ts'
+import { PTM_INIT_FLAG_DELETE_VOLATILE } from '../../../contract/verb-structures.ts'
 import type { PtmClient } from '../../ptm-client/ptm-client.ts'
 import { ToolFailure } from '../../toolkit/failure.ts'
 import type { Given } from '../options.ts'

@@ -1,6 +1,6 @@
 /** swtpm_ioctl -h: the D-RTM hash sequence, PTM_HASH_START, PTM_HASH_DATA …, PTM_HASH_END. */
 import { readFileSync } from 'node:fs'
-import { PTM_HASH_DATA_SIZE } from '../../ptm/structs.ts'
+import { PTM_HASH_DATA_SIZE } from '../../../contract/verb-structures.ts'
 import type { PtmClient } from '../../ptm-client/ptm-client.ts'
 import { reasonOf, ToolFailure } from '../../toolkit/failure.ts'
 import { checkResult } from './check-result.ts'

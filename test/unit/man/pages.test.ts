@@ -3,10 +3,10 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { controlCode, ioctlNumber, verbNames } from '../../../contract/verbs.ts'
 import { makePage } from '../../../man/generator/page.ts'
 import { manualPages } from '../../../man/generator/pages.ts'
 import { swtpmOptions, tools } from '../../../man/generator/programs.ts'
-import { controlCode, ioctlNumber, verbNames } from '../../../src/ptm/commands.ts'
 import { projectRoot } from './project-root.ts'
 
 const pages = manualPages(join(projectRoot, 'man'))

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
-import type { Outcome, Request, VerbName } from '../../../src/ptm/commands.ts'
+import type { Outcome, Request, VerbName } from '../../../contract/verbs.ts'
 import { SocketClient } from '../../../src/ptm-client/socket-client.ts'
 import { answering, FakeControlServer, hex, type Reaction } from './fake-control-server.ts'
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { Outcome, Request, VerbName } from '../../../src/ptm/commands.ts'
+import type { Outcome, Request, VerbName } from '../../../contract/verbs.ts'
 import type { BlobStream, PtmClient } from '../../../src/ptm-client/ptm-client.ts'
 import { getStateBlob, setStateBlob } from '../../../src/ptm-client/state-blob.ts'
 

@@ -2,7 +2,7 @@
  * The frames between supervisor and engine: 12-byte header, then a PTM control command, its answer, or an event.
  * @see docs/design/0001-engine-wire.md
  */
-import { BIG, packed, struct, trailing, u8, u16, u32, u64 } from '../protocol/struct.ts'
+import { BIG, packed, struct, trailing, u8, u16, u32, u64 } from './struct.ts'
 
 export const frameHeader = packed({ length: u32, kind: u32, id: u32 })
 

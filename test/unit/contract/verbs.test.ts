@@ -7,7 +7,7 @@ import {
   ioctlSize,
   verbByIoctl,
   verbNames,
-} from '../../../src/ptm/commands.ts'
+} from '../../../contract/verbs.ts'
 
 /** Computed by a C compiler from the public header, x86-64. */
 const IOCTLS = {

@@ -6,7 +6,7 @@
  * column with a comment, never a surprise in code.
  * @see swtpm_ioctls(3)
  */
-import type { Struct, ValueOf } from '../protocol/struct.ts'
+import type { Struct, ValueOf } from './struct.ts'
 import {
   nothing,
   ptmCap,
@@ -26,7 +26,7 @@ import {
   ptmSetbuffersizeReq,
   ptmSetbuffersizeResp,
   ptmSetstateReq,
-} from './structs.ts'
+} from './verb-structures.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: any structure, whatever its fields
 type AnyStruct = Struct<any>

@@ -1,17 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import {
-  BIG,
-  HOST,
-  LITTLE,
-  packed,
-  struct,
-  trailing,
-  u8,
-  u16,
-  u32,
-  u64,
-} from '../../../src/protocol/struct.ts'
+import { BIG, HOST, LITTLE, packed, struct, trailing, u8, u16, u32, u64 } from '../../../contract/struct.ts'
 
 const little = { ...HOST, littleEndian: true }
 

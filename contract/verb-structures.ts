@@ -2,7 +2,7 @@
  * The PTM structures, each once, for ioctl(2) and for the control channel.
  * @see swtpm_ioctls(3)
  */
-import { struct, trailing, u8, u32, u64 } from '../protocol/struct.ts'
+import { struct, trailing, u8, u32, u64 } from './struct.ts'
 
 /** Bytes of a state blob in one ioctl. */
 export const PTM_STATE_BLOB_SIZE = 3072

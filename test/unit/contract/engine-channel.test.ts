@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { encodeFrame, FrameDecoder } from '../../../src/engine-client/engine-wire.ts'
+import { encodeFrame, FrameDecoder } from '../../../contract/engine-channel.ts'
 
 describe('FrameDecoder', () => {
   const frames = [encodeFrame(1, 7, 2, Buffer.from('abcd')), encodeFrame(3, 0, 1, Buffer.alloc(0))]
