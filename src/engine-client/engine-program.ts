@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process'
 import { SwtpmError } from '../errors.ts'
 import { installedFile } from '../paths.ts'
-import type { TpmVersion } from '../protocol/tpm-header.ts'
+import type { TpmVersion } from '../tpm-commands/tpm-header.ts'
 import type { EngineInfo } from './engine-info.ts'
 
 /** What an engine is started with; keys follow over the channel, never as arguments. */

@@ -5,9 +5,9 @@
  * variables. Nothing is opened, looked up or read yet; file descriptors are numbers that nobody has checked.
  */
 import type { LogConfig } from '../log.ts'
-import type { TpmVersion } from '../protocol/tpm-header.ts'
 import type { KeySource } from '../state/state-key.ts'
 import type { StateLocation } from '../state/state-location.ts'
+import type { TpmVersion } from '../tpm-commands/tpm-header.ts'
 import type { PcapConfig } from '../trace/pcap-file.ts'
 import type { PidFileTarget } from './pid-file.ts'
 import type { Owner } from './privileges.ts'

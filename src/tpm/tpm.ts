@@ -17,14 +17,14 @@ import type { Outcome, Request, VerbName } from '../../contract/verbs.ts'
 import type { EngineClient } from '../engine-client/engine-client.ts'
 import { SwtpmError } from '../errors.ts'
 import { log } from '../log.ts'
+import type { StorageLock } from '../state/storage-lock.ts'
 import {
   responseCode,
   type StartupType,
   selfTestCommand,
   startupCommand,
   type TpmVersion,
-} from '../protocol/tpm-header.ts'
-import type { StorageLock } from '../state/storage-lock.ts'
+} from '../tpm-commands/tpm-header.ts'
 
 /** Retries of the storage lock, 10 ms apart, after it was released for a migration that then did not happen. */
 const DEFAULT_LOCKING_RETRIES = 300

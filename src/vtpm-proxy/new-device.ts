@@ -8,7 +8,7 @@ import { HOST, struct, u32 } from '../../contract/struct.ts'
 import { SwtpmError } from '../errors.ts'
 import { ioctl } from '../io/ioctl.ts'
 import { check, native } from '../native.ts'
-import type { TpmVersion } from '../protocol/tpm-header.ts'
+import type { TpmVersion } from '../tpm-commands/tpm-header.ts'
 
 const VTPMX = '/dev/vtpmx'
 /** _IOWR(0xa1, 0x00, struct vtpm_proxy_new_dev) */

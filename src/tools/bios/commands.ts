@@ -4,7 +4,7 @@
  * 6 "Admin Opt-in"; TPM 2.0 Part 3: 10.3 TPM2_IncrementalSelfTest, 24.8 TPM2_HierarchyChangeAuth
  */
 import { BIG, packed, type Struct, u8, u16, u32, type ValueOf } from '../../../contract/struct.ts'
-import { TPM_ST_NO_SESSIONS, TPM_TAG_RQU_COMMAND, tpmHeader } from '../../protocol/tpm-header.ts'
+import { TPM_ST_NO_SESSIONS, TPM_TAG_RQU_COMMAND, tpmHeader } from '../../tpm-commands/tpm-header.ts'
 
 const TPM_ORD_CONTINUE_SELF_TEST = 0x53
 const TPM_ORD_GET_CAPABILITY = 0x65

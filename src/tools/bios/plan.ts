@@ -1,5 +1,5 @@
 /** What the command line of swtpm_bios asks for. */
-import type { StartupType, TpmVersion } from '../../protocol/tpm-header.ts'
+import type { StartupType, TpmVersion } from '../../tpm-commands/tpm-header.ts'
 import type { CommandLine } from '../options.ts'
 import type { BiosOption } from './options.ts'
 

@@ -3,9 +3,9 @@
  * connection after one, and a device keeps others out while it is open.
  */
 import { BIG } from '../../../contract/struct.ts'
-import { tpmHeader } from '../../protocol/tpm-header.ts'
 import { describeEndpoint, type Endpoint, type SocketEndpoint } from '../../ptm-client/endpoint.ts'
 import { ToolFailure } from '../../toolkit/failure.ts'
+import { tpmHeader } from '../../tpm-commands/tpm-header.ts'
 
 /** Longest response of any TPM, in bytes; one read() takes it whole. */
 const MAX_RESPONSE_BYTES = 4096
