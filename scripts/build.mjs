@@ -15,7 +15,7 @@ import { displayPath, projectRoot } from './lib/paths.mjs'
 import { runMain, step } from './lib/terminal.mjs'
 
 const SOURCES = path.join(projectRoot, 'src/cli')
-const LAUNCHER = path.join(projectRoot, 'src/launch.ts')
+const LAUNCHER = path.join(projectRoot, 'src/programs/launcher.ts')
 const PROGRAMS = path.join(projectRoot, 'dist')
 const TESTS = path.join(projectRoot, 'test')
 /** Where the bundled test files are, in the tree that they have under test/. */

@@ -16,7 +16,7 @@
 import { type VerbName, verbNames } from '../../contract/verbs.ts'
 import { topics } from '../../src/cli/help/topics.ts'
 import type { Interface, SubOptionSchema } from '../../src/cli/options/option.ts'
-import { PACKAGE_VERSION } from '../../src/version.ts'
+import { PACKAGE_VERSION } from '../../src/system/version.ts'
 import { definitions, examples, optionEntry } from './option-entry.ts'
 import { type DocumentedOption, INTERFACES, swtpmOptions, type Tool, tools } from './programs.ts'
 import { literal } from './roff.ts'

@@ -1,4 +1,4 @@
-// swtpm_native: what JavaScript cannot do itself. This file only registers; src/native.ts is the typed
+// swtpm_native: what JavaScript cannot do itself. This file only registers; src/system/native.ts is the typed
 // interface and turns results into errors.
 //
 // Nothing throws across the boundary. A function returns a value that is not negative, or a negative errno.

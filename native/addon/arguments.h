@@ -1,5 +1,5 @@
-// Reading arguments and making results. src/native.ts has checked the types already; these helpers only make
-// sure that a wrong argument ends in -EBADF or -EINVAL rather than in a crash or an exception.
+// Reading arguments and making results. src/system/native.ts has checked the types already; these helpers
+// only make sure that a wrong argument ends in -EBADF or -EINVAL rather than in a crash or an exception.
 //
 // Everything here runs on the thread of the calling JavaScript environment.
 #pragma once

@@ -91,7 +91,7 @@ async function codeCaches({ lib }, node) {
   }
 }
 
-/** @param {import('./layout.mjs').Layout} places @returns {Entry[]} where src/paths.ts looks for it */
+/** @param {import('./layout.mjs').Layout} places @returns {Entry[]} where src/system/paths.ts looks for it */
 function nativeCode({ lib }) {
   return ['native/build/Release/tpm-engine', 'native/build/Release/swtpm_native.node'].map((name) =>
     file(path.join(lib, name), built(name), PROGRAM),

@@ -6,7 +6,7 @@
  * @see swtpm(8) --print-capabilities
  */
 import type { Changeable, EngineInfo, LibtpmsInfo } from '../engine-client/engine-info.ts'
-import { COMPATIBLE_VERSION } from '../version.ts'
+import { COMPATIBLE_VERSION } from '../system/version.ts'
 import { notYet } from './options/not-yet.ts'
 import type { Interface } from './options/option.ts'
 

@@ -1,11 +1,11 @@
 /** `swtpm fleet`: many TPMs under one supervisor, and what asks that one to add, remove and list them. */
 
-import { SwtpmError } from '../errors.ts'
 import { ask } from '../fleet/client.ts'
 import { defaultSocketPath, FLEET_OPTIONS, FLEET_VERBS, type FleetVerb } from '../fleet/options.ts'
 import type { FleetRequest, TpmStatus } from '../fleet/protocol.ts'
 import { checkName } from '../fleet/tpm-lines.ts'
 import type { UnixEndpoint } from '../supervisor/config.ts'
+import { SwtpmError } from '../system/errors.ts'
 import { ToolFailure } from '../toolkit/failure.ts'
 import { readCommandLine } from '../toolkit/getopt.ts'
 import type { GivenOptions as ToolOptions } from '../toolkit/options.ts'

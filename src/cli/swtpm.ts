@@ -1,6 +1,6 @@
 /** `swtpm`: reads the command line and does what it asks for. */
-import { SwtpmError } from '../errors.ts'
-import { log } from '../log.ts'
+import { SwtpmError } from '../system/errors.ts'
+import { log } from '../system/log.ts'
 import { CommandLineError, exitCodeOf, isInterface, parseCommandLine } from './parse.ts'
 import { serveSwtpm } from './serve.ts'
 

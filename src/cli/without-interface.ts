@@ -1,5 +1,5 @@
 /** `swtpm` without the name of an interface: fleets, CDI, help, version, shell completion, or an error. */
-import { versionLine } from '../version.ts'
+import { versionLine } from '../system/version.ts'
 import { COMPLETION_REQUEST, complete, printCompletionScript } from './help/completion.ts'
 import { interfaceError, programHelp } from './help/program-help.ts'
 

@@ -5,7 +5,7 @@
  */
 import { closeSync, existsSync, openSync, readSync } from 'node:fs'
 import { HOST } from '../../contract/struct.ts'
-import { SwtpmError } from '../errors.ts'
+import { SwtpmError } from '../system/errors.ts'
 import {
   CUSE_INIT,
   CUSE_INIT_SPARE_BYTES,

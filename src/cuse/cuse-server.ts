@@ -4,8 +4,8 @@
  */
 import { constants } from 'node:os'
 import { HOST } from '../../contract/struct.ts'
-import { SwtpmError } from '../errors.ts'
-import { log } from '../log.ts'
+import { SwtpmError } from '../system/errors.ts'
+import { log } from '../system/log.ts'
 import { StateblobTransfer } from '../tpm/stateblob-transfer.ts'
 import type { Tpm } from '../tpm/tpm.ts'
 import {

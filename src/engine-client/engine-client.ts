@@ -46,7 +46,7 @@ import {
   type Verb,
   type VerbName,
 } from '../../contract/verbs.ts'
-import { check, native } from '../native.ts'
+import { check, native } from '../system/native.ts'
 import type { EngineOptions } from './engine-program.ts'
 import { attachRequest, EngineService, profileRequest } from './engine-service.ts'
 import { EngineSuccession, type SuccessionEvents } from './engine-succession.ts'

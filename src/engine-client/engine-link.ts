@@ -14,9 +14,9 @@ import {
   word,
 } from '../../contract/engine-channel.ts'
 import { BIG } from '../../contract/struct.ts'
-import { SwtpmError } from '../errors.ts'
-import { DescriptorSocket } from '../io/descriptor-socket.ts'
-import { check, native } from '../native.ts'
+import { SwtpmError } from '../system/errors.ts'
+import { DescriptorSocket } from '../system/io/descriptor-socket.ts'
+import { check, native } from '../system/native.ts'
 import { type EngineOptions, engineArguments } from './engine-program.ts'
 import type { Spawner } from './spawner.ts'
 

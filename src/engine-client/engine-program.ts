@@ -1,7 +1,7 @@
 /** The engine's program: where it lies, its command line, and what it says of itself. */
 import { spawnSync } from 'node:child_process'
-import { SwtpmError } from '../errors.ts'
-import { installedFile } from '../paths.ts'
+import { SwtpmError } from '../system/errors.ts'
+import { installedFile } from '../system/paths.ts'
 import type { TpmVersion } from '../tpm-commands/tpm-header.ts'
 import type { EngineInfo } from './engine-info.ts'
 

@@ -18,9 +18,9 @@ import {
   spawnResp,
 } from '../../contract/engine-channel.ts'
 import { BIG } from '../../contract/struct.ts'
-import { SwtpmError } from '../errors.ts'
-import { DescriptorSocket } from '../io/descriptor-socket.ts'
-import { check, native } from '../native.ts'
+import { SwtpmError } from '../system/errors.ts'
+import { DescriptorSocket } from '../system/io/descriptor-socket.ts'
+import { check, native } from '../system/native.ts'
 import { engineEnvironment, enginePath } from './engine-program.ts'
 
 export interface SpawnerOptions {

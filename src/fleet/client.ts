@@ -1,6 +1,6 @@
 /** The client's side of the fleet's socket. */
 import { connect } from 'node:net'
-import { SwtpmError } from '../errors.ts'
+import { SwtpmError } from '../system/errors.ts'
 import { decodeAnswer, encodeLine, type FleetAnswer, type FleetRequest } from './protocol.ts'
 
 /**

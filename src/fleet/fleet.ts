@@ -2,10 +2,10 @@
 import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Spawner } from '../engine-client/spawner.ts'
-import { SwtpmError } from '../errors.ts'
-import { log } from '../log.ts'
 import type { Endpoint, SwtpmConfig } from '../supervisor/config.ts'
 import { Session } from '../supervisor/session.ts'
+import { SwtpmError } from '../system/errors.ts'
+import { log } from '../system/log.ts'
 import type { TpmState, TpmStatus } from './protocol.ts'
 
 /** Lets commands come in; the interface's front end. @throws SwtpmError */

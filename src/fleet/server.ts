@@ -1,8 +1,8 @@
 /** The fleet's socket: takes requests, a line each, and answers them in order. Clients do not wait for each other. */
 
 import { closeSync } from 'node:fs'
-import { DescriptorSocket } from '../io/descriptor-socket.ts'
-import { Listener } from '../io/listener.ts'
+import { DescriptorSocket } from '../system/io/descriptor-socket.ts'
+import { Listener } from '../system/io/listener.ts'
 import { decodeRequest, encodeLine, type FleetAnswer, type FleetRequest, MAX_LINE_BYTES } from './protocol.ts'
 
 const NEWLINE = 0x0a

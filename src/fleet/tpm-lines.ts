@@ -3,7 +3,7 @@
  * left out. Words are separated by blanks and quoted as in a shell: '…' is literal, in "…" and outside `\` takes the next
  * character as it is; nothing is expanded. A `\` at the end of a line joins the next one to it.
  */
-import { SwtpmError } from '../errors.ts'
+import { SwtpmError } from '../system/errors.ts'
 
 /** What the shell, logs and file names take without quotes. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/

@@ -1,8 +1,8 @@
 /** A character device whose every system call has a time limit. */
 import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs'
 import { getSystemErrorMap } from 'node:util'
-import { SwtpmError } from '../errors.ts'
-import { ioctl } from '../io/ioctl.ts'
+import { SwtpmError } from '../system/errors.ts'
+import { ioctl } from '../system/io/ioctl.ts'
 import { Watchdog } from './watchdog.ts'
 
 export class GuardedDevice {

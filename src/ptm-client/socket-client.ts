@@ -14,7 +14,7 @@ import {
   type Verb,
   type VerbName,
 } from '../../contract/verbs.ts'
-import { SwtpmError } from '../errors.ts'
+import { SwtpmError } from '../system/errors.ts'
 import type { SocketEndpoint } from './endpoint.ts'
 import type { PtmClient } from './ptm-client.ts'
 import { SocketConnection } from './socket-connection.ts'

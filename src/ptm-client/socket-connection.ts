@@ -1,6 +1,6 @@
 /** A stream socket on which one side asks and waits for a known number of bytes, never without a time limit. */
 import { connect, type Socket } from 'node:net'
-import { SwtpmError } from '../errors.ts'
+import { SwtpmError } from '../system/errors.ts'
 import { describeEndpoint, type SocketEndpoint } from './endpoint.ts'
 
 /** Longest path of a Unix socket in bytes. @see unix(7) */

@@ -12,7 +12,7 @@ import {
   PTM_STATE_BLOB_SIZE,
   PTM_STATE_FLAG_DECRYPTED,
 } from '../../contract/verb-structures.ts'
-import { SwtpmError } from '../errors.ts'
+import { SwtpmError } from '../system/errors.ts'
 import type { BlobStream, PtmClient } from './ptm-client.ts'
 
 export const BLOB_TYPES = {

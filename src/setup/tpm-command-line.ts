@@ -1,7 +1,7 @@
 /** How the TPM emulator is called: the words of --tpm, or our own swtpm. */
 import { spawnSync } from 'node:child_process'
 import { basename } from 'node:path'
-import { installedFile } from '../paths.ts'
+import { installedFile } from '../system/paths.ts'
 import { findProgram } from '../toolkit/access.ts'
 import { reasonOf, ToolFailure } from '../toolkit/failure.ts'
 

@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, unlinkSync } from 'node:fs'
 import { type, version } from 'node:os'
 import { join } from 'node:path'
-import { installedFile } from '../paths.ts'
+import { installedFile } from '../system/paths.ts'
 import { findProgram } from '../toolkit/access.ts'
 import { writeFileAtomic } from '../toolkit/atomic-file.ts'
 import { SYSTEM_CONFIG_DIR, userConfigDir } from '../toolkit/config-file.ts'

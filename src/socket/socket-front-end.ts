@@ -3,12 +3,12 @@
 import { closeSync } from 'node:fs'
 import { ATTACH_FLAG_DISCONNECT } from '../../contract/engine-channel.ts'
 import { TPM_SUCCESS } from '../../contract/tpm-result.ts'
-import { SwtpmError } from '../errors.ts'
-import { native } from '../native.ts'
 import type { SocketConfig } from '../supervisor/config.ts'
 import { openControl } from '../supervisor/control-endpoint.ts'
 import { openEndpoint } from '../supervisor/endpoint.ts'
 import type { Session } from '../supervisor/session.ts'
+import { SwtpmError } from '../system/errors.ts'
+import { native } from '../system/native.ts'
 
 /** Serves until the session ends. @throws SwtpmError */
 export async function serveSocket(session: Session, config: SocketConfig): Promise<void> {

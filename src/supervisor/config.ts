@@ -4,13 +4,14 @@
  * Everything is decided here that can be decided without touching the system: defaults, implications, environment
  * variables. Nothing is opened, looked up or read yet; file descriptors are numbers that nobody has checked.
  */
-import type { LogConfig } from '../log.ts'
+
 import type { KeySource } from '../state/state-key.ts'
 import type { StateLocation } from '../state/state-location.ts'
+import type { LogConfig } from '../system/log.ts'
+import type { PidFileTarget } from '../system/process/pid-file.ts'
+import type { Owner } from '../system/process/users.ts'
 import type { TpmVersion } from '../tpm-commands/tpm-header.ts'
 import type { PcapConfig } from '../trace/pcap-file.ts'
-import type { PidFileTarget } from './pid-file.ts'
-import type { Owner } from './privileges.ts'
 
 export type { KeySource, LogConfig, Owner, PcapConfig, PidFileTarget, StateLocation, TpmVersion }
 

@@ -2,9 +2,9 @@
 
 import type { EngineOptions } from '../engine-client/engine-program.ts'
 import { Spawner } from '../engine-client/spawner.ts'
-import { log } from '../log.ts'
+import { log } from '../system/log.ts'
+import type { User } from '../system/process/users.ts'
 import type { CommonConfig, StateLocation } from './config.ts'
-import type { User } from './privileges.ts'
 
 const STDERR = 2
 /** Level at which the log shows the bytes of TPM commands. */

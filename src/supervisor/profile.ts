@@ -3,7 +3,7 @@
  * @see swtpm(8) --profile
  */
 import { closeSync, readFileSync } from 'node:fs'
-import { SwtpmError } from '../errors.ts'
+import { SwtpmError } from '../system/errors.ts'
 import type { ProfileConfig } from './config.ts'
 
 /** What FIPS mode takes away on a host; a TPM that is to live there does without. */

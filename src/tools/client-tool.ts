@@ -1,8 +1,8 @@
 /** What the main functions of the client tools have in common. */
-import { SwtpmError } from '../errors.ts'
+import { SwtpmError } from '../system/errors.ts'
+import { COMPATIBLE_VERSION, PACKAGE_VERSION } from '../system/version.ts'
 import { ToolFailure } from '../toolkit/failure.ts'
 import type { HelpText } from '../toolkit/help.ts'
-import { COMPATIBLE_VERSION, PACKAGE_VERSION } from '../version.ts'
 import { printError, printOut } from './output.ts'
 
 /** First line of --version, with the number where scripts look for it. */

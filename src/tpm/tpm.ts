@@ -15,9 +15,9 @@ import {
 } from '../../contract/tpm-result.ts'
 import type { Outcome, Request, VerbName } from '../../contract/verbs.ts'
 import type { EngineClient } from '../engine-client/engine-client.ts'
-import { SwtpmError } from '../errors.ts'
-import { log } from '../log.ts'
 import type { StorageLock } from '../state/storage-lock.ts'
+import { SwtpmError } from '../system/errors.ts'
+import { log } from '../system/log.ts'
 import {
   responseCode,
   type StartupType,

@@ -4,8 +4,8 @@
  */
 import { closeSync, constants, fchmodSync, ftruncateSync, openSync, writeSync } from 'node:fs'
 import { HOST, packed, u16, u32, u64 } from '../../contract/struct.ts'
-import { SwtpmError } from '../errors.ts'
-import { log } from '../log.ts'
+import { SwtpmError } from '../system/errors.ts'
+import { log } from '../system/log.ts'
 import { type Direction, TcpConversation } from './tcp-conversation.ts'
 
 export interface PcapConfig {

@@ -4,12 +4,12 @@
  */
 import { closeSync, openSync } from 'node:fs'
 import { TPM_SUCCESS } from '../../contract/tpm-result.ts'
-import { SwtpmError } from '../errors.ts'
-import { log } from '../log.ts'
 import type { ChardevConfig } from '../supervisor/config.ts'
 import { openControl } from '../supervisor/control-endpoint.ts'
 import { inherited } from '../supervisor/endpoint.ts'
 import type { Session } from '../supervisor/session.ts'
+import { SwtpmError } from '../system/errors.ts'
+import { log } from '../system/log.ts'
 import { type NewDevice, newProxyDevice, registered } from './new-device.ts'
 
 /** Serves until the session ends. @throws SwtpmError */

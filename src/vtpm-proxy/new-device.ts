@@ -5,9 +5,9 @@
 import { closeSync, existsSync, openSync, readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { HOST, struct, u32 } from '../../contract/struct.ts'
-import { SwtpmError } from '../errors.ts'
-import { ioctl } from '../io/ioctl.ts'
-import { check, native } from '../native.ts'
+import { SwtpmError } from '../system/errors.ts'
+import { ioctl } from '../system/io/ioctl.ts'
+import { check, native } from '../system/native.ts'
 import type { TpmVersion } from '../tpm-commands/tpm-header.ts'
 
 const VTPMX = '/dev/vtpmx'

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { closeSync } from 'node:fs'
 import { describe, it } from 'node:test'
-import { check, native } from '../../src/native.ts'
+import { check, native } from '../../src/system/native.ts'
 import { isListening } from '../support/listening.ts'
 import { RawConnection } from '../support/raw-connection.ts'
 import { Swtpm, startSocketTpm, temporaryDirectory } from '../support/swtpm.ts'
@@ -95,7 +95,7 @@ describe('SET_DATAFD', () => {
     ])
     t.after(() => swtpm.stop('SIGKILL'))
     await swtpm.until(() => isListening(controlPath), 'its control socket')
-    const { DescriptorSocket } = await import('../../src/io/descriptor-socket.ts')
+    const { DescriptorSocket } = await import('../../src/system/io/descriptor-socket.ts')
     const { connectUnix } = await import('../support/connect-unix.ts')
     const control = new DescriptorSocket(connectUnix(controlPath))
     t.after(() => control.close())

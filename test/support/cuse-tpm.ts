@@ -11,7 +11,7 @@ import {
   type Verb,
   type VerbName,
 } from '../../contract/verbs.ts'
-import { ioctl } from '../../src/io/ioctl.ts'
+import { ioctl } from '../../src/system/io/ioctl.ts'
 import { type Cleanup, Swtpm, temporaryDirectory } from './swtpm.ts'
 import { responseCode } from './tpm-commands.ts'
 

@@ -3,8 +3,8 @@
  * level; nothing of the program's own framing is used, so that a mistake there cannot hide.
  */
 import { closeSync } from 'node:fs'
-import { DescriptorSocket } from '../../src/io/descriptor-socket.ts'
-import { check, native } from '../../src/native.ts'
+import { DescriptorSocket } from '../../src/system/io/descriptor-socket.ts'
+import { check, native } from '../../src/system/native.ts'
 import { connectUnix } from './connect-unix.ts'
 import type { Cleanup } from './swtpm.ts'
 import { waitFor } from './wait.ts'

@@ -1,5 +1,5 @@
 /** What the process exits with when something failed that was not the command line's fault. */
-import type { SwtpmErrorCode } from '../../errors.ts'
+import type { SwtpmErrorCode } from '../../system/errors.ts'
 import type { Interface } from '../options/option.ts'
 import { CommandLineError, type ExitReason, exitCodes } from './command-line-error.ts'
 

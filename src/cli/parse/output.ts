@@ -1,6 +1,7 @@
 /** `--log`, `--pid` and `--pcap`: what swtpm writes besides its state. */
-import { DEFAULT_LOG_PREFIX } from '../../log.ts'
+
 import type { LogConfig, PcapConfig, PidFileTarget } from '../../supervisor/config.ts'
+import { DEFAULT_LOG_PREFIX } from '../../system/log.ts'
 import { logSchema, pcapSchema, pidSchema } from '../options/sub-options.ts'
 import { CommandLineError } from './command-line-error.ts'
 import type { GivenOptions } from './getopt.ts'

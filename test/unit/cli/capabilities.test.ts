@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { capabilitiesJson } from '../../../src/cli/capabilities.ts'
 import { notYet } from '../../../src/cli/options/not-yet.ts'
 import type { EngineInfo } from '../../../src/engine-client/engine-info.ts'
-import { COMPATIBLE_VERSION } from '../../../src/version.ts'
+import { COMPATIBLE_VERSION } from '../../../src/system/version.ts'
 
 const libtpms09: EngineInfo = {
   libtpms: '0.9.2',

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { CommandLineError, exitCodeOf } from '../../../src/cli/parse.ts'
-import { SwtpmError } from '../../../src/errors.ts'
+import { SwtpmError } from '../../../src/system/errors.ts'
 
 const failures: [failure: unknown, cuse: number][] = [
   [new CommandLineError('noName', ''), 254],

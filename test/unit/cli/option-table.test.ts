@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Interface } from '../../../src/cli/options/option.ts'
 import { optionsOf, optionTable } from '../../../src/cli/options/table.ts'
-import { PACKAGE_VERSION } from '../../../src/version.ts'
+import { PACKAGE_VERSION } from '../../../src/system/version.ts'
 
 const interfaces: readonly Interface[] = ['socket', 'chardev', 'cuse']
 

@@ -13,8 +13,8 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { SwtpmError } from '../../../src/errors.ts'
 import { type KeySource, readStateKey } from '../../../src/state/state-key.ts'
+import { SwtpmError } from '../../../src/system/errors.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'state-key-'))
 after(() => rmSync(folder, { recursive: true }))

@@ -4,7 +4,7 @@ import { connect, type Socket } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { check, describeSocket, native } from '../../../src/native.ts'
+import { check, describeSocket, native } from '../../../../src/system/native.ts'
 import { owned, receive, send, socketPair, temporaryFolder } from './fixtures.ts'
 
 const EBADF = -9

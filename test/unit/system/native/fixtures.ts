@@ -4,7 +4,7 @@ import { closeSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { check, native, nativeAddonPath } from '../../../src/native.ts'
+import { check, native, nativeAddonPath } from '../../../../src/system/native.ts'
 
 /** Closes `fd` after the test, unless the test has done so. Passes it on. */
 export function owned(t: TestContext, fd: number): number {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { check, native, SystemError } from '../../../src/native.ts'
+import { check, native, SystemError } from '../../../../src/system/native.ts'
 import { owned, temporaryFolder } from './fixtures.ts'
 
 test('check() passes results on', () => {

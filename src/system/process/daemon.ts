@@ -5,7 +5,7 @@
 import { spawn } from 'node:child_process'
 import { closeSync, openSync, readSync, writeSync } from 'node:fs'
 import { check, native } from '../native.ts'
-import { passOnDescriptors } from './handed-in.ts'
+import { passOnDescriptors } from './inherited-descriptors.ts'
 
 /** Tells the copy on which descriptor to report; it is closed on exec in everything the copy starts. */
 const READY_FD = 'SWTPM_DAEMON_READY_FD'

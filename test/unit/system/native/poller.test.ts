@@ -2,7 +2,14 @@ import assert from 'node:assert/strict'
 import { closeSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { HANGUP, native, type PollCallback, type Poller, READABLE, WRITABLE } from '../../../src/native.ts'
+import {
+  HANGUP,
+  native,
+  type PollCallback,
+  type Poller,
+  READABLE,
+  WRITABLE,
+} from '../../../../src/system/native.ts'
 import { inOtherProcess, owned, receive, send, socketPair, temporaryFolder } from './fixtures.ts'
 
 const EPERM = -1

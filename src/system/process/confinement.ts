@@ -1,8 +1,9 @@
 /** What the supervisor gives up once everything is open: what is left is to decide, to answer, and to clean up. */
+
+import type { SeccompAction } from '../../supervisor/config.ts'
 import { SwtpmError } from '../errors.ts'
 import { log } from '../log.ts'
 import { check, native } from '../native.ts'
-import type { SeccompAction } from './config.ts'
 
 /**
  * What root keeps: it removes its files from directories of other users, and may have to end an engine that has become

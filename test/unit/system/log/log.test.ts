@@ -13,7 +13,7 @@ import {
 import os, { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { type LogConfig, log } from '../../../src/log.ts'
+import { type LogConfig, log } from '../../../../src/system/log.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'log-'))
 after(() => rmSync(folder, { recursive: true }))
