@@ -8,10 +8,10 @@ import {
 } from '../../contract/verb-structures.ts'
 import { EngineClient } from '../engine-client/engine-client.ts'
 import { engineInfo } from '../engine-client/engine-program.ts'
-import { openState, type StateLocation } from '../state/state-location.ts'
 import { giveKeys, giveProfile } from '../supervisor/engine-equipment.ts'
 import { engineOptions, startSpawner } from '../supervisor/engine-options.ts'
 import { log } from '../system/log.ts'
+import { openState, type StateLocation } from '../tpm/state/state-location.ts'
 import { Tpm } from '../tpm/tpm.ts'
 import type { PrintRequest } from './parse.ts'
 

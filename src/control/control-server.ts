@@ -15,8 +15,8 @@ import { SwtpmError } from '../system/errors.ts'
 import { DescriptorSocket } from '../system/io/descriptor-socket.ts'
 import { Listener } from '../system/io/listener.ts'
 import { log } from '../system/log.ts'
-import { execute, type HandledVerb } from '../tpm/handlers.ts'
 import type { Tpm } from '../tpm/tpm.ts'
+import { execute, type HandledVerb } from '../tpm/verb-handlers.ts'
 import { type ControlCommand, parseControlCommand } from './control-framing.ts'
 
 const COMMAND_TIMEOUT_MS = 500

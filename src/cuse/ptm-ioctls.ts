@@ -12,9 +12,9 @@ import {
   type VerbName,
   verbByIoctl,
 } from '../../contract/verbs.ts'
-import { execute, type HandledVerb } from '../tpm/handlers.ts'
 import type { StateblobTransfer } from '../tpm/stateblob-transfer.ts'
 import type { Tpm } from '../tpm/tpm.ts'
+import { execute, type HandledVerb } from '../tpm/verb-handlers.ts'
 
 /** Verbs that do not wait for the TPM and must not wait for other verbs either. */
 const URGENT: ReadonlySet<VerbName> = new Set([

@@ -2,9 +2,9 @@
 
 import { TPM_SUCCESS } from '../../contract/tpm-result.ts'
 import type { EngineClient } from '../engine-client/engine-client.ts'
-import { readStateKey } from '../state/state-key.ts'
 import { SwtpmError } from '../system/errors.ts'
 import { log } from '../system/log.ts'
+import { readStateKey } from '../tpm/state/state-key.ts'
 import type { CommonConfig } from './config.ts'
 import { readProfile } from './profile.ts'
 

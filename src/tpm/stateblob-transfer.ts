@@ -9,8 +9,8 @@
 import { TPM_BAD_PARAMETER, TPM_SUCCESS } from '../../contract/tpm-result.ts'
 import { PTM_STATE_BLOB_SIZE } from '../../contract/verb-structures.ts'
 import type { Outcome, Request } from '../../contract/verbs.ts'
-import { execute } from './handlers.ts'
 import type { Tpm } from './tpm.ts'
+import { execute } from './verb-handlers.ts'
 
 /** No state blob of any libtpms comes near this, in bytes. */
 const MAX_BLOB_BYTES = 512 * 1024

@@ -15,7 +15,6 @@ import {
 } from '../../contract/tpm-result.ts'
 import type { Outcome, Request, VerbName } from '../../contract/verbs.ts'
 import type { EngineClient } from '../engine-client/engine-client.ts'
-import type { StorageLock } from '../state/storage-lock.ts'
 import { SwtpmError } from '../system/errors.ts'
 import { log } from '../system/log.ts'
 import {
@@ -25,6 +24,7 @@ import {
   startupCommand,
   type TpmVersion,
 } from '../tpm-commands/tpm-header.ts'
+import type { StorageLock } from './state/storage-lock.ts'
 
 /** Retries of the storage lock, 10 ms apart, after it was released for a migration that then did not happen. */
 const DEFAULT_LOCKING_RETRIES = 300

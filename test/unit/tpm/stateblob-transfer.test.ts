@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { beforeEach, describe, it } from 'node:test'
 import type { EngineClient } from '../../../src/engine-client/engine-client.ts'
-import { StorageLock } from '../../../src/state/storage-lock.ts'
+import { StorageLock } from '../../../src/tpm/state/storage-lock.ts'
 import { StateblobTransfer } from '../../../src/tpm/stateblob-transfer.ts'
 import { Tpm } from '../../../src/tpm/tpm.ts'
 

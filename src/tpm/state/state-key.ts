@@ -7,7 +7,7 @@
  */
 import { closeSync, constants, openSync, readSync, unlinkSync } from 'node:fs'
 import { getSystemErrorMap } from 'node:util'
-import { SwtpmError } from '../system/errors.ts'
+import { SwtpmError } from '../../system/errors.ts'
 
 /** Where key material comes from and how it becomes an AES key. */
 export interface KeySource {

@@ -13,8 +13,8 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { type KeySource, readStateKey } from '../../../src/state/state-key.ts'
-import { SwtpmError } from '../../../src/system/errors.ts'
+import { SwtpmError } from '../../../../src/system/errors.ts'
+import { type KeySource, readStateKey } from '../../../../src/tpm/state/state-key.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'state-key-'))
 after(() => rmSync(folder, { recursive: true }))

@@ -11,8 +11,8 @@
 import { closeSync, constants, fchmodSync, openSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { SwtpmError } from '../system/errors.ts'
-import { check, native } from '../system/native.ts'
+import { SwtpmError } from '../../system/errors.ts'
+import { check, native } from '../../system/native.ts'
 
 const LOCK_FILE = '.lock'
 const LOCK_FILE_MODE = 0o660

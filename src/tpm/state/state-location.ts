@@ -1,7 +1,7 @@
 /** Opens the place where a TPM keeps its state, for the engine, and knows how it is locked. */
 import { closeSync, constants, fsyncSync, mkdirSync, openSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { SwtpmError } from '../system/errors.ts'
+import { SwtpmError } from '../../system/errors.ts'
 import { StorageLock } from './storage-lock.ts'
 
 /** Where the TPM keeps its state. */
