@@ -1,8 +1,8 @@
 /** The front end that a configuration names. */
 import { serveCuse } from '../cuse/cuse-front-end.ts'
-import { serveSocket } from '../socket/socket-front-end.ts'
-import type { SwtpmConfig } from '../supervisor/config.ts'
-import type { Session } from '../supervisor/session.ts'
+import type { SwtpmConfig } from '../serve/config.ts'
+import type { Session } from '../serve/session.ts'
+import { serveSocket } from '../serve/socket/socket-front-end.ts'
 import { serveChardev } from '../vtpm-proxy/chardev-front-end.ts'
 
 /** Serves until the session ends. @throws SwtpmError */

@@ -6,7 +6,7 @@
  * @see swtpm(8)
  */
 
-import type { CommandLine, CommonConfig, PrintRequest, StateLocation } from '../supervisor/config.ts'
+import type { CommandLine, CommonConfig, PrintRequest, StateLocation } from '../serve/config.ts'
 import { notYet } from './options/not-yet.ts'
 import type { Interface } from './options/option.ts'
 import { optionRow } from './options/table.ts'
@@ -20,7 +20,7 @@ import { keyOf } from './parse/key.ts'
 import { logOf, pcapOf, pidOf } from './parse/output.ts'
 import { requireState, stateOf } from './parse/state.ts'
 
-export type * from '../supervisor/config.ts'
+export type * from '../serve/config.ts'
 export type { Interface } from './options/option.ts'
 export { CommandLineError, exitCodes } from './parse/command-line-error.ts'
 export { exitCodeOf } from './parse/exit-code.ts'

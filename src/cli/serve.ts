@@ -1,8 +1,8 @@
 /** Serves one TPM in the order in which privileges, descriptors and the terminal are given up. */
 
 import { join } from 'node:path'
-import { startSpawner } from '../supervisor/engine-options.ts'
-import { runAsUser, Session } from '../supervisor/session.ts'
+import { startSpawner } from '../serve/engine-options.ts'
+import { runAsUser, Session } from '../serve/session.ts'
 import { SwtpmError } from '../system/errors.ts'
 import { loadIoctl } from '../system/io/ioctl.ts'
 import { type LogConfig, log } from '../system/log.ts'

@@ -1,8 +1,8 @@
 /** `swtpm cuse`: a character device /dev/NAME whose commands the engine pumps and whose ioctls come here. */
 
 import { TPM_SUCCESS } from '../../contract/tpm-result.ts'
-import type { CuseConfig } from '../supervisor/config.ts'
-import type { Session } from '../supervisor/session.ts'
+import type { CuseConfig } from '../serve/config.ts'
+import type { Session } from '../serve/session.ts'
 import { SwtpmError } from '../system/errors.ts'
 import { log } from '../system/log.ts'
 import { CuseDevice } from './cuse-device.ts'

@@ -7,7 +7,7 @@
  * @see https://yargs.js.org/docs/#api-reference-optionskey-opt
  */
 
-import type { Interface, Owner } from '../../supervisor/config.ts'
+import type { Interface, Owner } from '../../serve/config.ts'
 
 export type { Interface, Owner }
 

@@ -6,7 +6,7 @@ import type {
   SeccompAction,
   StartupType,
   TpmVersion,
-} from '../../supervisor/config.ts'
+} from '../../serve/config.ts'
 import {
   flagsSchema,
   localitySchema,

@@ -1,6 +1,6 @@
 /** The devices of the chardev and cuse interfaces: `--chardev`, `--fd`, `--vtpm-proxy`; `--name`, `--maj`, `--min`. */
 
-import type { ChardevConfig, CuseConfig } from '../../supervisor/config.ts'
+import type { ChardevConfig, CuseConfig } from '../../serve/config.ts'
 import { CommandLineError } from './command-line-error.ts'
 import { fdOf } from './endpoint.ts'
 import type { GivenOptions } from './getopt.ts'

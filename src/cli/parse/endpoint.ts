@@ -1,6 +1,6 @@
 /** `--server`, `--port`, `--fd` and `--ctrl`: the sockets that swtpm serves. */
 import { isIP } from 'node:net'
-import type { ControlServer, DataServer, TcpEndpoint, UnixEndpoint } from '../../supervisor/config.ts'
+import type { ControlServer, DataServer, TcpEndpoint, UnixEndpoint } from '../../serve/config.ts'
 import type { SubOptionValues } from '../options/option.ts'
 import { ctrlSchema, serverSchema } from '../options/sub-options.ts'
 import { CommandLineError } from './command-line-error.ts'

@@ -1,6 +1,6 @@
 /** `--key` and `--migration-key`. */
 
-import type { KeySource } from '../../supervisor/config.ts'
+import type { KeySource } from '../../serve/config.ts'
 import { keySchema } from '../options/sub-options.ts'
 import type { GivenOptions } from './getopt.ts'
 import { subOptionsOf } from './given.ts'

@@ -1,6 +1,6 @@
 /** `--log`, `--pid` and `--pcap`: what swtpm writes besides its state. */
 
-import type { LogConfig, PcapConfig, PidFileTarget } from '../../supervisor/config.ts'
+import type { LogConfig, PcapConfig, PidFileTarget } from '../../serve/config.ts'
 import { DEFAULT_LOG_PREFIX } from '../../system/log.ts'
 import { logSchema, pcapSchema, pidSchema } from '../options/sub-options.ts'
 import { CommandLineError } from './command-line-error.ts'

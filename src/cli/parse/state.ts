@@ -1,6 +1,6 @@
 /** `--tpmstate`, and TPM_PATH in its place. */
 
-import type { StateLocation } from '../../supervisor/config.ts'
+import type { StateLocation } from '../../serve/config.ts'
 import { tpmstateSchema } from '../options/sub-options.ts'
 import { CommandLineError, type ExitReason } from './command-line-error.ts'
 import type { GivenOptions } from './getopt.ts'

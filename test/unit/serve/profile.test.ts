@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
-import { readProfile } from '../../../src/supervisor/profile.ts'
+import { readProfile } from '../../../src/serve/profile.ts'
 import { temporaryDirectory } from '../../support/swtpm.ts'
 
 const json = (value: string) => ({ kind: 'json', json: value }) as const

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
-import { PcapFile } from '../../../src/trace/pcap-file.ts'
-import { temporaryDirectory } from '../../support/swtpm.ts'
+import { PcapFile } from '../../../../src/serve/trace/pcap-file.ts'
+import { temporaryDirectory } from '../../../support/swtpm.ts'
 
 /** The blocks of a pcapng file in host byte order: type and body. */
 function blocks(file: Buffer): { type: number; body: Buffer }[] {

@@ -13,10 +13,10 @@ import { PidFile } from '../system/process/pid-file.ts'
 import { lookUpUser, type User } from '../system/process/users.ts'
 import { openState } from '../tpm/state/state-location.ts'
 import { Tpm } from '../tpm/tpm.ts'
-import { PcapFile } from '../trace/pcap-file.ts'
 import type { CommonConfig, SwtpmConfig } from './config.ts'
-import { giveKeys, giveProfile } from './engine-equipment.ts'
 import { COMMAND_BYTES, engineOptions } from './engine-options.ts'
+import { giveKeys, giveProfile } from './engine-secrets.ts'
+import { PcapFile } from './trace/pcap-file.ts'
 
 /** How a TPM ended, as an exit code. */
 export type ExitCode = number

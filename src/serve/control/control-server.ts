@@ -7,16 +7,16 @@
  * @see swtpm_ioctls(3)
  */
 import { closeSync } from 'node:fs'
-import { BIG } from '../../contract/struct.ts'
-import { TPM_BAD_ORDINAL, TPM_BAD_PARAMETER, TPM_IOERROR, TPM_SUCCESS } from '../../contract/tpm-result.ts'
-import { ptmRes } from '../../contract/verb-structures.ts'
-import { capabilities, type Request, VERBS, type Verb, type VerbName } from '../../contract/verbs.ts'
-import { SwtpmError } from '../system/errors.ts'
-import { DescriptorSocket } from '../system/io/descriptor-socket.ts'
-import { Listener } from '../system/io/listener.ts'
-import { log } from '../system/log.ts'
-import type { Tpm } from '../tpm/tpm.ts'
-import { execute, type HandledVerb } from '../tpm/verb-handlers.ts'
+import { BIG } from '../../../contract/struct.ts'
+import { TPM_BAD_ORDINAL, TPM_BAD_PARAMETER, TPM_IOERROR, TPM_SUCCESS } from '../../../contract/tpm-result.ts'
+import { ptmRes } from '../../../contract/verb-structures.ts'
+import { capabilities, type Request, VERBS, type Verb, type VerbName } from '../../../contract/verbs.ts'
+import { SwtpmError } from '../../system/errors.ts'
+import { DescriptorSocket } from '../../system/io/descriptor-socket.ts'
+import { Listener } from '../../system/io/listener.ts'
+import { log } from '../../system/log.ts'
+import type { Tpm } from '../../tpm/tpm.ts'
+import { execute, type HandledVerb } from '../../tpm/verb-handlers.ts'
 import { type ControlCommand, parseControlCommand } from './control-framing.ts'
 
 const COMMAND_TIMEOUT_MS = 500

@@ -1,9 +1,9 @@
 /** Opens the control channel that the command line asks for, and serves it. */
 import { closeSync } from 'node:fs'
-import { ControlServer } from '../control/control-server.ts'
-import type { ControlServer as ControlConfig } from './config.ts'
-import { openEndpoint } from './endpoint.ts'
-import type { Session } from './session.ts'
+import type { ControlServer as ControlConfig } from '../config.ts'
+import type { Session } from '../session.ts'
+import { openEndpoint } from '../socket/open-endpoint.ts'
+import { ControlServer } from './control-server.ts'
 
 /** A control channel whose socket exists, so that clients can connect, but is not served yet. */
 export interface OpenControl {

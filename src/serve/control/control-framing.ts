@@ -5,8 +5,8 @@
  * command. Bytes beyond it are an error for verbs without a body and ignored for the others, because QEMU sends the
  * whole union where the request is one byte.
  */
-import { BIG, u32 } from '../../contract/struct.ts'
-import { VERBS, type Verb, type VerbName, verbByControlCode } from '../../contract/verbs.ts'
+import { BIG, u32 } from '../../../contract/struct.ts'
+import { VERBS, type Verb, type VerbName, verbByControlCode } from '../../../contract/verbs.ts'
 
 const CODE_SIZE = 4
 /** Largest body announced by a length field, in bytes: SET_STATEBLOB's limit. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { type ControlCommand, parseControlCommand } from '../../../src/control/control-framing.ts'
+import { type ControlCommand, parseControlCommand } from '../../../../src/serve/control/control-framing.ts'
 
 const parse = (hex: string): ControlCommand =>
   parseControlCommand(Buffer.from(hex.replace(/\s+/g, ''), 'hex'))

@@ -1,10 +1,10 @@
 /** The sockets of the command line: made, or handed in by whoever started us. */
 import { fstatSync } from 'node:fs'
-import { SwtpmError } from '../system/errors.ts'
-import { listenOn } from '../system/io/server-socket.ts'
-import { check, native } from '../system/native.ts'
-import { groupId, userId } from '../system/process/users.ts'
-import type { Endpoint } from './config.ts'
+import { SwtpmError } from '../../system/errors.ts'
+import { listenOn } from '../../system/io/server-socket.ts'
+import { check, native } from '../../system/native.ts'
+import { groupId, userId } from '../../system/process/users.ts'
+import type { Endpoint } from '../config.ts'
 
 export interface OpenEndpoint {
   readonly fd: number

@@ -1,14 +1,14 @@
 /** `swtpm socket`: TPM commands over TCP or Unix sockets, pumped by the engine; verbs over the control channel. */
 
 import { closeSync } from 'node:fs'
-import { ATTACH_FLAG_DISCONNECT } from '../../contract/engine-channel.ts'
-import { TPM_SUCCESS } from '../../contract/tpm-result.ts'
-import type { SocketConfig } from '../supervisor/config.ts'
-import { openControl } from '../supervisor/control-endpoint.ts'
-import { openEndpoint } from '../supervisor/endpoint.ts'
-import type { Session } from '../supervisor/session.ts'
-import { SwtpmError } from '../system/errors.ts'
-import { native } from '../system/native.ts'
+import { ATTACH_FLAG_DISCONNECT } from '../../../contract/engine-channel.ts'
+import { TPM_SUCCESS } from '../../../contract/tpm-result.ts'
+import { SwtpmError } from '../../system/errors.ts'
+import { native } from '../../system/native.ts'
+import type { SocketConfig } from '../config.ts'
+import { openControl } from '../control/open-control.ts'
+import type { Session } from '../session.ts'
+import { openEndpoint } from './open-endpoint.ts'
 
 /** Serves until the session ends. @throws SwtpmError */
 export async function serveSocket(session: Session, config: SocketConfig): Promise<void> {

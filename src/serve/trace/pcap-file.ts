@@ -3,9 +3,9 @@
  * @see swtpm(8) --pcap; https://www.ietf.org/archive/id/draft-ietf-opsawg-pcapng-02.html
  */
 import { closeSync, constants, fchmodSync, ftruncateSync, openSync, writeSync } from 'node:fs'
-import { HOST, packed, u16, u32, u64 } from '../../contract/struct.ts'
-import { SwtpmError } from '../system/errors.ts'
-import { log } from '../system/log.ts'
+import { HOST, packed, u16, u32, u64 } from '../../../contract/struct.ts'
+import { SwtpmError } from '../../system/errors.ts'
+import { log } from '../../system/log.ts'
 import { type Direction, TcpConversation } from './tcp-conversation.ts'
 
 export interface PcapConfig {
