@@ -1,11 +1,11 @@
 /** `swtpm cdi`: tells container runtimes of a TPM that is there, and takes that back. */
 import { existsSync, lstatSync, mkdirSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { writeFileAtomic } from '../toolkit/atomic-file.ts'
-import { reasonOf, ToolFailure } from '../toolkit/failure.ts'
-import { readCommandLine } from '../toolkit/getopt.ts'
-import { helpScreen } from '../toolkit/help.ts'
-import type { GivenOptions, OptionTable } from '../toolkit/options.ts'
+import { writeFileAtomic } from '../programs/common/atomic-file.ts'
+import { helpScreen } from '../programs/common/help.ts'
+import type { GivenOptions, OptionTable } from '../programs/common/option-table.ts'
+import { readCommandLine } from '../programs/common/read-command-line.ts'
+import { reasonOf, ToolFailure } from '../programs/common/tool-failure.ts'
 import {
   type CdiVersion,
   cdiSpecification,

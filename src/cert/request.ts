@@ -1,7 +1,7 @@
 /** What certificate a command line asks for; everything missing or wrong is found here, before any key is touched. */
 import type { KeyObject } from 'node:crypto'
-import { ToolFailure } from '../toolkit/failure.ts'
-import type { GivenOptions } from '../toolkit/options.ts'
+import type { GivenOptions } from '../programs/common/option-table.ts'
+import { ToolFailure } from '../programs/common/tool-failure.ts'
 import type { CERT_OPTIONS, CertificateType } from './options.ts'
 import { CERTIFICATE_TYPES } from './options.ts'
 import { eccPublicKey, hexBytes, readPublicKey, rsaPublicKey } from './public-key.ts'

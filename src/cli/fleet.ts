@@ -4,11 +4,11 @@ import { ask } from '../fleet/client.ts'
 import { defaultSocketPath, FLEET_OPTIONS, FLEET_VERBS, type FleetVerb } from '../fleet/options.ts'
 import type { FleetRequest, TpmStatus } from '../fleet/protocol.ts'
 import { checkName } from '../fleet/tpm-lines.ts'
+import type { GivenOptions as ToolOptions } from '../programs/common/option-table.ts'
+import { readCommandLine } from '../programs/common/read-command-line.ts'
+import { ToolFailure } from '../programs/common/tool-failure.ts'
 import type { UnixEndpoint } from '../serve/config.ts'
 import { SwtpmError } from '../system/errors.ts'
-import { ToolFailure } from '../toolkit/failure.ts'
-import { readCommandLine } from '../toolkit/getopt.ts'
-import type { GivenOptions as ToolOptions } from '../toolkit/options.ts'
 import { ctrlSchema } from './options/sub-options.ts'
 import { seccompOf } from './parse/behaviour.ts'
 import { unixEndpoint } from './parse/endpoint.ts'
@@ -168,7 +168,7 @@ function table(tpms: readonly TpmStatus[]): string {
 }
 
 async function helpText(): Promise<string> {
-  const { helpScreen } = await import('../toolkit/help.ts')
+  const { helpScreen } = await import('../programs/common/help.ts')
   return `${await helpScreen({
     tool: 'swtpm fleet [add NAME -- COMMAND LINE | remove NAME | list]',
     summary:

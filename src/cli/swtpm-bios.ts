@@ -1,5 +1,6 @@
 /** Entry point of swtpm_bios. */
+
+import { runClientTool } from '../programs/common/client/client-tool.ts'
 import { runBios } from '../tools/bios/run.ts'
-import { runClientTool } from '../tools/client-tool.ts'
 
 void runClientTool(() => runBios(process.argv.slice(2), process.env), 255)

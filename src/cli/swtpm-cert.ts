@@ -1,8 +1,8 @@
 /** Entry point of swtpm_cert. */
 import { CERT_OPTIONS, CERT_STYLE } from '../cert/options.ts'
 import { runCert } from '../cert/run.ts'
-import { runTool } from '../toolkit/tool-main.ts'
-import { versionLine } from '../toolkit/version.ts'
+import { runTool } from '../programs/common/tool-main.ts'
+import { versionLine } from '../programs/common/version-line.ts'
 
 void runTool({
   tool: 'swtpm_cert',

@@ -1,8 +1,8 @@
 /** Entry point of swtpm_localca. */
 import { LOCALCA_OPTIONS } from '../localca/options.ts'
 import { runLocalca } from '../localca/run.ts'
-import { runTool } from '../toolkit/tool-main.ts'
-import { versionLine } from '../toolkit/version.ts'
+import { runTool } from '../programs/common/tool-main.ts'
+import { versionLine } from '../programs/common/version-line.ts'
 
 void runTool({
   tool: 'swtpm_localca',

@@ -1,9 +1,9 @@
 /** Entry point of swtpm_setup. */
 
+import { runTool } from '../programs/common/tool-main.ts'
+import { versionLine } from '../programs/common/version-line.ts'
 import { SETUP_OPTIONS } from '../setup/options.ts'
 import { runSetup } from '../setup/run.ts'
-import { runTool } from '../toolkit/tool-main.ts'
-import { versionLine } from '../toolkit/version.ts'
 
 void runTool({
   tool: 'swtpm_setup',

@@ -1,6 +1,6 @@
 /** The options of `swtpm fleet`: the parser, its help and shell completion are made from this table. */
 import { join } from 'node:path'
-import type { OptionTable } from '../toolkit/options.ts'
+import type { OptionTable } from '../programs/common/option-table.ts'
 
 const SERVING = 'The supervisor'
 

@@ -16,8 +16,8 @@ import {
 } from '../cert/certificate.ts'
 import { commonName } from '../cert/distinguished-name.ts'
 import { signerFor, signWith } from '../cert/signing-key.ts'
-import { writeFileAtomic } from '../toolkit/atomic-file.ts'
-import { reasonOf, ToolFailure } from '../toolkit/failure.ts'
+import { writeFileAtomic } from '../programs/common/atomic-file.ts'
+import { reasonOf, ToolFailure } from '../programs/common/tool-failure.ts'
 
 const KEY_BITS = 3072
 const ROOT_NAME = 'swtpm-localca-rootca'

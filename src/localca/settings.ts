@@ -2,10 +2,10 @@
 import { constants, mkdirSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { isPkcs11Uri } from '../cert/pkcs11.ts'
-import { can, canRead, currentUserName } from '../toolkit/access.ts'
-import { type ConfigFile, SYSTEM_CONFIG_DIR, userConfigDir } from '../toolkit/config-file.ts'
-import { reasonOf, ToolFailure } from '../toolkit/failure.ts'
-import type { ToolLog } from '../toolkit/tool-log.ts'
+import { can, canRead, currentUserName } from '../programs/common/access.ts'
+import { type ConfigFile, SYSTEM_CONFIG_DIR, userConfigDir } from '../programs/common/config-file.ts'
+import { reasonOf, ToolFailure } from '../programs/common/tool-failure.ts'
+import type { ToolLog } from '../programs/common/tool-log.ts'
 
 export interface CaSettings {
   readonly signingKey: string

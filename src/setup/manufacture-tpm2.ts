@@ -1,9 +1,9 @@
 /** Makes a TPM 2 what it is when it leaves a factory: keys, certificates in NVRAM, PCR banks. */
 import { X509Certificate } from 'node:crypto'
 import type { CertificateType } from '../cert/options.ts'
-import type { ConfigFile } from '../toolkit/config-file.ts'
-import { ToolFailure } from '../toolkit/failure.ts'
-import type { ToolLog } from '../toolkit/tool-log.ts'
+import type { ConfigFile } from '../programs/common/config-file.ts'
+import { ToolFailure } from '../programs/common/tool-failure.ts'
+import type { ToolLog } from '../programs/common/tool-log.ts'
 import {
   CertificateMaker,
   keyParameter,

@@ -1,6 +1,6 @@
 /** Which PCR banks a TPM 2 keeps. */
-import { ToolFailure } from '../toolkit/failure.ts'
-import type { ToolLog } from '../toolkit/tool-log.ts'
+import { ToolFailure } from '../programs/common/tool-failure.ts'
+import type { ToolLog } from '../programs/common/tool-log.ts'
 import type { TpmProcess } from './tpm-process.ts'
 import { getPcrs, type PcrBank, pcrAllocate, pcrBanks, pcrsAllocated } from './tpm2-commands.ts'
 

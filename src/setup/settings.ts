@@ -1,9 +1,9 @@
 /** What a setup shall do: the command line checked against itself, the configuration and the TPM at hand. */
 import { constants, fstatSync } from 'node:fs'
-import { canRead, currentUserName, requireDirectory } from '../toolkit/access.ts'
-import type { ConfigFile } from '../toolkit/config-file.ts'
-import { ToolFailure } from '../toolkit/failure.ts'
-import type { GivenOptions } from '../toolkit/options.ts'
+import { canRead, currentUserName, requireDirectory } from '../programs/common/access.ts'
+import type { ConfigFile } from '../programs/common/config-file.ts'
+import type { GivenOptions } from '../programs/common/option-table.ts'
+import { ToolFailure } from '../programs/common/tool-failure.ts'
 import {
   type EkUse,
   KEY_ALGORITHM_CHOICES,

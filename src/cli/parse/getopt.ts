@@ -8,7 +8,7 @@
  * at start-up. yargs renders help and completion from the same table, see ../help/.
  * @see getopt_long(3)
  */
-import { meanings } from '../../toolkit/abbreviation.ts'
+import { meanings } from '../../programs/common/abbreviation.ts'
 import type { Interface, OptionRow } from '../options/option.ts'
 import { type OptionName, optionsOf } from '../options/table.ts'
 import { CommandLineError } from './command-line-error.ts'

@@ -1,6 +1,7 @@
 /** What the command line of swtpm_bios asks for. */
+
+import type { CommandLine } from '../../programs/common/client/client-options.ts'
 import type { StartupType, TpmVersion } from '../../tpm-commands/tpm-header.ts'
-import type { CommandLine } from '../options.ts'
 import type { BiosOption } from './options.ts'
 
 export interface BiosPlan {

@@ -1,11 +1,12 @@
 /** swtpm_bios: starts a TPM up as a computer's firmware does. @see swtpm_bios(8) */
+
+import type { CommandLine } from '../../programs/common/client/client-options.ts'
+import { printHelp, versionText } from '../../programs/common/client/client-tool.ts'
+import { givenEndpoint, parsePort } from '../../programs/common/client/endpoint-option.ts'
+import { getopt } from '../../programs/common/client/getopt-long-only.ts'
+import { printError, printOut } from '../../programs/common/client/output.ts'
+import { ToolFailure } from '../../programs/common/tool-failure.ts'
 import type { Endpoint } from '../../ptm-client/endpoint.ts'
-import { ToolFailure } from '../../toolkit/failure.ts'
-import { printHelp, versionText } from '../client-tool.ts'
-import { givenEndpoint, parsePort } from '../endpoint-option.ts'
-import { getopt } from '../getopt.ts'
-import type { CommandLine } from '../options.ts'
-import { printError, printOut } from '../output.ts'
 import { type BiosOption, biosOptions, DEFAULT_DATA_PORT } from './options.ts'
 import { planOf } from './plan.ts'
 import { runSequence } from './sequence.ts'

@@ -1,9 +1,9 @@
 /** What each command of swtpm_ioctl sends and prints. */
 import { PTM_INIT_FLAG_DELETE_VOLATILE } from '../../../contract/verb-structures.ts'
+import type { Given } from '../../programs/common/client/client-options.ts'
+import { printOut } from '../../programs/common/client/output.ts'
+import { ToolFailure } from '../../programs/common/tool-failure.ts'
 import type { PtmClient } from '../../ptm-client/ptm-client.ts'
-import { ToolFailure } from '../../toolkit/failure.ts'
-import type { Given } from '../options.ts'
-import { printOut } from '../output.ts'
 import { loadBlob, parseBlobType, saveBlob } from './blob-files.ts'
 import { checkResult } from './check-result.ts'
 import { hash } from './hash.ts'

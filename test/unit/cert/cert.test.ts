@@ -21,7 +21,7 @@ import {
   tpmSpecificationAttributes,
 } from '../../../src/cert/tcg-structures.ts'
 import { createCa } from '../../../src/localca/create-ca.ts'
-import { readCommandLine } from '../../../src/toolkit/getopt.ts'
+import { readCommandLine } from '../../../src/programs/common/read-command-line.ts'
 import { temporaryFolder } from '../setup/fixtures.ts'
 
 const hex = (buffer: ArrayBuffer): string => Buffer.from(buffer).toString('hex').toUpperCase()

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { ConfigFile } from '../../../src/programs/common/config-file.ts'
 import { setupCapabilities } from '../../../src/setup/capabilities.ts'
 import { allProfiles } from '../../../src/setup/profiles.ts'
 import { TpmCommandLine } from '../../../src/setup/tpm-command-line.ts'
 import { TpmFeatures } from '../../../src/setup/tpm-features.ts'
-import { ConfigFile } from '../../../src/toolkit/config-file.ts'
 import { temporaryFolder } from './fixtures.ts'
 
 const BUILT_IN = [{ Name: 'default-v1', Description: 'd' }]

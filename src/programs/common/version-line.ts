@@ -1,4 +1,4 @@
-import { COMPATIBLE_VERSION, PACKAGE_VERSION } from '../system/version.ts'
+import { COMPATIBLE_VERSION, PACKAGE_VERSION } from '../../system/version.ts'
 
 /** What capabilities call the version: the release of the reference whose tools these stand in for. */
 export const VERSION = COMPATIBLE_VERSION

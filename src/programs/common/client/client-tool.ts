@@ -1,8 +1,8 @@
 /** What the main functions of the client tools have in common. */
-import { SwtpmError } from '../system/errors.ts'
-import { COMPATIBLE_VERSION, PACKAGE_VERSION } from '../system/version.ts'
-import { ToolFailure } from '../toolkit/failure.ts'
-import type { HelpText } from '../toolkit/help.ts'
+import { SwtpmError } from '../../../system/errors.ts'
+import { COMPATIBLE_VERSION, PACKAGE_VERSION } from '../../../system/version.ts'
+import type { HelpText } from '../help.ts'
+import { ToolFailure } from '../tool-failure.ts'
 import { printError, printOut } from './output.ts'
 
 /** First line of --version, with the number where scripts look for it. */
@@ -11,7 +11,7 @@ export const versionText = (title: string): string =>
 
 export async function printHelp(help: HelpText): Promise<void> {
   // yargs is many times the rest of the tool; only help pays for loading it.
-  const { helpScreen } = await import('../toolkit/help.ts')
+  const { helpScreen } = await import('../help.ts')
   printOut(`${await helpScreen(help)}\n`)
 }
 

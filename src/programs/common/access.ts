@@ -2,7 +2,7 @@
 import { accessSync, constants, statSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { delimiter, join } from 'node:path'
-import { ToolFailure } from './failure.ts'
+import { ToolFailure } from './tool-failure.ts'
 
 export function currentUserName(): string {
   try {

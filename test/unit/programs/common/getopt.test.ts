@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { readCommandLine } from '../../../src/toolkit/getopt.ts'
+import { readCommandLine } from '../../../../src/programs/common/read-command-line.ts'
 
 const table = {
   'pcr-banks': { group: 'g', describe: '', value: 'BANKS', repeatable: true },

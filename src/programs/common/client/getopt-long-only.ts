@@ -6,9 +6,9 @@
  * must be the two words behind it wherever the strays are.
  * @see getopt_long_only(3)
  */
-import { meanings } from '../toolkit/abbreviation.ts'
-import { ToolFailure } from '../toolkit/failure.ts'
-import type { CommandLine, Given, ToolOption, ToolOptions } from './options.ts'
+import { meanings } from '../abbreviation.ts'
+import { ToolFailure } from '../tool-failure.ts'
+import type { CommandLine, Given, ToolOption, ToolOptions } from './client-options.ts'
 
 /**
  * @param stopAt options that are answered at once, whatever follows: --help, --version

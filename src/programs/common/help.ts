@@ -1,6 +1,6 @@
 /** The help screen of a tool, laid out by yargs from the tool's option table. */
 import yargs, { type Options } from 'yargs'
-import type { OptionSpec, OptionTable } from './options.ts'
+import type { OptionSpec, OptionTable } from './option-table.ts'
 
 export interface HelpText {
   readonly tool: string

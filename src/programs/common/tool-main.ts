@@ -1,8 +1,9 @@
 /** What every tool's main function has in common: --help and --version, faults as text, the exit code. */
-import { ToolFailure } from './failure.ts'
-import { type GetoptStyle, readCommandLine } from './getopt.ts'
+
 import type { HelpText } from './help.ts'
-import type { GivenOptions, OptionTable } from './options.ts'
+import type { GivenOptions, OptionTable } from './option-table.ts'
+import { type GetoptStyle, readCommandLine } from './read-command-line.ts'
+import { ToolFailure } from './tool-failure.ts'
 import { ToolLog } from './tool-log.ts'
 
 export interface Tool<T extends OptionTable> extends Omit<HelpText, 'table'> {

@@ -3,8 +3,8 @@
  * with `-` (`--pcr-banks -`, `--days -1`), unambiguous prefixes of an option stand for it, `--` ends the options.
  */
 import { meanings } from './abbreviation.ts'
-import { ToolFailure } from './failure.ts'
-import { GivenOptions, type OptionTable } from './options.ts'
+import { GivenOptions, type OptionTable } from './option-table.ts'
+import { ToolFailure } from './tool-failure.ts'
 
 export interface GetoptStyle {
   /** `-option` is as good as `--option` (getopt_long_only). */

@@ -1,7 +1,7 @@
 /** The options that say where the TPM is: --tpm-device, --tcp, --unix. */
-import type { Endpoint } from '../ptm-client/endpoint.ts'
-import { ToolFailure } from '../toolkit/failure.ts'
-import type { CommandLine, ToolOptions } from './options.ts'
+import type { Endpoint } from '../../../ptm-client/endpoint.ts'
+import { ToolFailure } from '../tool-failure.ts'
+import type { CommandLine, ToolOptions } from './client-options.ts'
 
 const DEFAULT_HOST = '127.0.0.1'
 

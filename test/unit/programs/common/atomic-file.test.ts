@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { writeFileAtomic } from '../../../src/toolkit/atomic-file.ts'
-import { temporaryFolder } from '../setup/fixtures.ts'
+import { writeFileAtomic } from '../../../../src/programs/common/atomic-file.ts'
+import { temporaryFolder } from '../../setup/fixtures.ts'
 
 test('a file has its content and its mode, whatever was there and whatever the umask', (t) => {
   const folder = temporaryFolder(t)

@@ -1,5 +1,5 @@
 /** How the client tools declare their options; one table gives parsing, errors and help. */
-import type { OptionSpec } from '../toolkit/options.ts'
+import type { OptionSpec } from '../option-table.ts'
 
 export interface ToolOption extends OptionSpec {
   /** What must stand on the command line behind the option's value: `--save TYPE FILE`. */

@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { isAbsolute, join } from 'node:path'
-import { reasonOf, ToolFailure } from './failure.ts'
+import { reasonOf, ToolFailure } from './tool-failure.ts'
 
 export class ConfigFile {
   readonly path: string

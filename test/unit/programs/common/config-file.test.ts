@@ -1,7 +1,7 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: the files that are tested have such placeholders
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ConfigFile, userConfigDir } from '../../../src/toolkit/config-file.ts'
+import { ConfigFile, userConfigDir } from '../../../../src/programs/common/config-file.ts'
 
 const config = (text: string) => new ConfigFile('test.conf', text, { HOME: '/h', EMPTY: '' })
 
