@@ -9,11 +9,11 @@ import { optionsOf, optionTable } from '../../src/cli/options/table.ts'
 import { FLEET_OPTIONS } from '../../src/fleet/options.ts'
 import { LOCALCA_OPTIONS } from '../../src/localca/options.ts'
 import type { ToolOptions } from '../../src/programs/common/client/client-options.ts'
+import { biosOptions } from '../../src/programs/swtpm_bios/bios-options.ts'
+import { ioctlOptions } from '../../src/programs/swtpm_ioctl/ioctl-options.ts'
 import { BLOB_TYPES } from '../../src/ptm-client/state-blob.ts'
 import { KEY_ALGORITHM_CHOICES } from '../../src/setup/key-templates.ts'
 import { SETUP_OPTIONS } from '../../src/setup/options.ts'
-import { biosOptions } from '../../src/tools/bios/options.ts'
-import { ioctlOptions } from '../../src/tools/ioctl/options.ts'
 
 export interface DocumentedOption {
   /** The name in its table. */

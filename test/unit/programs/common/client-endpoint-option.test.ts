@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { givenEndpoint, parseTcp } from '../../../../src/programs/common/client/endpoint-option.ts'
 import { getopt } from '../../../../src/programs/common/client/getopt-long-only.ts'
-import { ioctlOptions } from '../../../../src/tools/ioctl/options.ts'
+import { ioctlOptions } from '../../../../src/programs/swtpm_ioctl/ioctl-options.ts'
 
 describe('parseTcp()', () => {
   const accepted: readonly [text: string, host: string, port: number][] = [

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { getopt } from '../../../../src/programs/common/client/getopt-long-only.ts'
-import { biosOptions } from '../../../../src/tools/bios/options.ts'
-import { ioctlOptions } from '../../../../src/tools/ioctl/options.ts'
+import { biosOptions } from '../../../../src/programs/swtpm_bios/bios-options.ts'
+import { ioctlOptions } from '../../../../src/programs/swtpm_ioctl/ioctl-options.ts'
 
 /** A command line's reading in one string: options with their arguments, then the strays. */
 function read(line: string): string {

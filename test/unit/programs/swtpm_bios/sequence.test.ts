@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { getopt } from '../../../src/programs/common/client/getopt-long-only.ts'
-import { biosOptions } from '../../../src/tools/bios/options.ts'
-import { planOf } from '../../../src/tools/bios/plan.ts'
-import { runSequence } from '../../../src/tools/bios/sequence.ts'
+import { getopt } from '../../../../src/programs/common/client/getopt-long-only.ts'
+import { biosOptions } from '../../../../src/programs/swtpm_bios/bios-options.ts'
+import { planOf } from '../../../../src/programs/swtpm_bios/plan.ts'
+import { runSequence } from '../../../../src/programs/swtpm_bios/sequence.ts'
 
 const OK_12 = '00c40000000a00000000'
 const OK_2 = '80010000000a00000000'

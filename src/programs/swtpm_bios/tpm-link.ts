@@ -3,9 +3,9 @@
  * connection after one, and a device keeps others out while it is open.
  */
 import { BIG } from '../../../contract/struct.ts'
-import { ToolFailure } from '../../programs/common/tool-failure.ts'
 import { describeEndpoint, type Endpoint, type SocketEndpoint } from '../../ptm-client/endpoint.ts'
 import { tpmHeader } from '../../tpm-commands/tpm-header.ts'
+import { ToolFailure } from '../common/tool-failure.ts'
 
 /** Longest response of any TPM, in bytes; one read() takes it whole. */
 const MAX_RESPONSE_BYTES = 4096

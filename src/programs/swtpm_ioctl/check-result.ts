@@ -1,7 +1,7 @@
 /** What swtpm_ioctl does when the TPM refuses. */
 import { TPM_SUCCESS } from '../../../contract/tpm-result.ts'
 import type { Outcome, Response, VerbName } from '../../../contract/verbs.ts'
-import { ToolFailure } from '../../programs/common/tool-failure.ts'
+import { ToolFailure } from '../common/tool-failure.ts'
 
 /** @throws ToolFailure with the line that scripts compare: `TPM result from PTM_INIT: 0xa` */
 export function checkResult<V extends VerbName>(verb: V, outcome: Outcome<V>): Response<V> {

@@ -1,7 +1,7 @@
 /** THE option table of swtpm_ioctl. @see swtpm_ioctl(8) */
 
-import type { ToolOptions } from '../../programs/common/client/client-options.ts'
-import { endpointOptions } from '../../programs/common/client/endpoint-option.ts'
+import type { ToolOptions } from '../common/client/client-options.ts'
+import { endpointOptions } from '../common/client/endpoint-option.ts'
 
 export const DEFAULT_CONTROL_PORT = 6546
 

@@ -9,9 +9,9 @@ import {
   unlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { reasonOf, ToolFailure } from '../../programs/common/tool-failure.ts'
 import type { PtmClient } from '../../ptm-client/ptm-client.ts'
 import { BLOB_TYPES, type BlobType, getStateBlob, setStateBlob } from '../../ptm-client/state-blob.ts'
+import { reasonOf, ToolFailure } from '../common/tool-failure.ts'
 import { checkResult } from './check-result.ts'
 
 export function parseBlobType(text: string): BlobType {

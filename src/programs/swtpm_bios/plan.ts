@@ -1,8 +1,8 @@
 /** What the command line of swtpm_bios asks for. */
 
-import type { CommandLine } from '../../programs/common/client/client-options.ts'
 import type { StartupType, TpmVersion } from '../../tpm-commands/tpm-header.ts'
-import type { BiosOption } from './options.ts'
+import type { CommandLine } from '../common/client/client-options.ts'
+import type { BiosOption } from './bios-options.ts'
 
 export interface BiosPlan {
   readonly version: TpmVersion

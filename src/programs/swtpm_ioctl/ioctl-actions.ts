@@ -1,14 +1,14 @@
 /** What each command of swtpm_ioctl sends and prints. */
 import { PTM_INIT_FLAG_DELETE_VOLATILE } from '../../../contract/verb-structures.ts'
-import type { Given } from '../../programs/common/client/client-options.ts'
-import { printOut } from '../../programs/common/client/output.ts'
-import { ToolFailure } from '../../programs/common/tool-failure.ts'
 import type { PtmClient } from '../../ptm-client/ptm-client.ts'
+import type { Given } from '../common/client/client-options.ts'
+import { printOut } from '../common/client/output.ts'
+import { ToolFailure } from '../common/tool-failure.ts'
 import { loadBlob, parseBlobType, saveBlob } from './blob-files.ts'
 import { checkResult } from './check-result.ts'
 import { hash } from './hash.ts'
+import type { IoctlOption } from './ioctl-options.ts'
 import { parseInfoFlags, parseLocality, parseUint32 } from './numbers.ts'
-import type { IoctlOption } from './options.ts'
 
 /** Between two attempts to lock the storage, in milliseconds. */
 const LOCK_RETRY_MS = 10

@@ -1,8 +1,8 @@
 /** swtpm_ioctl -h: the D-RTM hash sequence, PTM_HASH_START, PTM_HASH_DATA …, PTM_HASH_END. */
 import { readFileSync } from 'node:fs'
 import { PTM_HASH_DATA_SIZE } from '../../../contract/verb-structures.ts'
-import { reasonOf, ToolFailure } from '../../programs/common/tool-failure.ts'
 import type { PtmClient } from '../../ptm-client/ptm-client.ts'
+import { reasonOf, ToolFailure } from '../common/tool-failure.ts'
 import { checkResult } from './check-result.ts'
 
 /** @param text what is hashed, or `-` for standard input */

@@ -5,7 +5,7 @@
 
 import { TPM_SUCCESS } from '../../../contract/tpm-result.ts'
 import { responseCode, startupCommand } from '../../tpm-commands/tpm-header.ts'
-import * as tpm from './commands.ts'
+import * as tpm from './bios-commands.ts'
 import type { BiosPlan } from './plan.ts'
 import type { Transmit } from './tpm-link.ts'
 

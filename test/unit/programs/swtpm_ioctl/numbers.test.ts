@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { answerTimeoutMs } from '../../../src/ptm-client/time-limits.ts'
 import {
   parseBufferSize,
   parseInfoFlags,
   parseLocality,
   parseUint32,
-} from '../../../src/tools/ioctl/numbers.ts'
+} from '../../../../src/programs/swtpm_ioctl/numbers.ts'
+import { answerTimeoutMs } from '../../../../src/ptm-client/time-limits.ts'
 
 describe('numbers of swtpm_ioctl', () => {
   it('reads flags as strtoul() does, up to 64 bits', () => {

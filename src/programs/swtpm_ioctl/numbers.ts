@@ -1,5 +1,5 @@
 /** The numbers on swtpm_ioctl's command line. */
-import { ToolFailure } from '../../programs/common/tool-failure.ts'
+import { ToolFailure } from '../common/tool-failure.ts'
 
 const UINT32_MAX = 0xffff_ffff
 

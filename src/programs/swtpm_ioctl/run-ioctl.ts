@@ -1,17 +1,17 @@
 /** swtpm_ioctl: one control command for a TPM. @see swtpm_ioctl(8) */
 
-import type { CommandLine } from '../../programs/common/client/client-options.ts'
-import { printHelp, versionText } from '../../programs/common/client/client-tool.ts'
-import { givenEndpoint } from '../../programs/common/client/endpoint-option.ts'
-import { getopt } from '../../programs/common/client/getopt-long-only.ts'
-import { printOut } from '../../programs/common/client/output.ts'
-import { ToolFailure } from '../../programs/common/tool-failure.ts'
 import { connectPtm } from '../../ptm-client/connect.ts'
 import type { Endpoint } from '../../ptm-client/endpoint.ts'
 import { answerTimeoutMs } from '../../ptm-client/time-limits.ts'
-import { ioctlCommands } from './commands.ts'
+import type { CommandLine } from '../common/client/client-options.ts'
+import { printHelp, versionText } from '../common/client/client-tool.ts'
+import { givenEndpoint } from '../common/client/endpoint-option.ts'
+import { getopt } from '../common/client/getopt-long-only.ts'
+import { printOut } from '../common/client/output.ts'
+import { ToolFailure } from '../common/tool-failure.ts'
+import { ioctlCommands } from './ioctl-actions.ts'
+import { DEFAULT_CONTROL_PORT, type IoctlOption, ioctlOptions } from './ioctl-options.ts'
 import { parseBufferSize } from './numbers.ts'
-import { DEFAULT_CONTROL_PORT, type IoctlOption, ioctlOptions } from './options.ts'
 
 const TOOL = 'swtpm_ioctl'
 

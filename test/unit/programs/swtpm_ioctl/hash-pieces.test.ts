@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { pieces } from '../../../src/tools/ioctl/hash.ts'
+import { pieces } from '../../../../src/programs/swtpm_ioctl/hash.ts'
 
 async function sizes(...chunks: readonly number[]): Promise<number[]> {
   const result: number[] = []
