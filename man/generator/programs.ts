@@ -2,15 +2,16 @@
  * The programs as their readers know them: one shape for the option tables of all of them. Manual pages and shell completion
  * are made from it, so an option that is in a table is in both.
  */
-import { CERT_OPTIONS, CERTIFICATE_TYPES } from '../../src/cert/options.ts'
+
 import { notYet } from '../../src/cli/options/not-yet.ts'
 import type { Interface, OptionRow, SubOptionSchema } from '../../src/cli/options/option.ts'
 import { optionsOf, optionTable } from '../../src/cli/options/table.ts'
 import { FLEET_OPTIONS } from '../../src/fleet/options.ts'
-import { LOCALCA_OPTIONS } from '../../src/localca/options.ts'
 import type { ToolOptions } from '../../src/programs/common/client/client-options.ts'
 import { biosOptions } from '../../src/programs/swtpm_bios/bios-options.ts'
+import { CERT_OPTIONS, CERTIFICATE_TYPES } from '../../src/programs/swtpm_cert/cert-options.ts'
 import { ioctlOptions } from '../../src/programs/swtpm_ioctl/ioctl-options.ts'
+import { LOCALCA_OPTIONS } from '../../src/programs/swtpm_localca/localca-options.ts'
 import { BLOB_TYPES } from '../../src/ptm-client/state-blob.ts'
 import { KEY_ALGORITHM_CHOICES } from '../../src/setup/key-templates.ts'
 import { SETUP_OPTIONS } from '../../src/setup/options.ts'

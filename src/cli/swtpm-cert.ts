@@ -1,8 +1,9 @@
 /** Entry point of swtpm_cert. */
-import { CERT_OPTIONS, CERT_STYLE } from '../cert/options.ts'
-import { runCert } from '../cert/run.ts'
+
 import { runTool } from '../programs/common/tool-main.ts'
 import { versionLine } from '../programs/common/version-line.ts'
+import { CERT_OPTIONS, CERT_STYLE } from '../programs/swtpm_cert/cert-options.ts'
+import { runCert } from '../programs/swtpm_cert/run-cert.ts'
 
 void runTool({
   tool: 'swtpm_cert',

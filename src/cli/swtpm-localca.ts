@@ -1,8 +1,9 @@
 /** Entry point of swtpm_localca. */
-import { LOCALCA_OPTIONS } from '../localca/options.ts'
-import { runLocalca } from '../localca/run.ts'
+
 import { runTool } from '../programs/common/tool-main.ts'
 import { versionLine } from '../programs/common/version-line.ts'
+import { LOCALCA_OPTIONS } from '../programs/swtpm_localca/localca-options.ts'
+import { runLocalca } from '../programs/swtpm_localca/run-localca.ts'
 
 void runTool({
   tool: 'swtpm_localca',

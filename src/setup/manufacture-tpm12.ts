@@ -1,5 +1,5 @@
 /** Makes a TPM 1.2 what it is when it leaves a factory, and on request its owner's. */
-import type { CertificateType } from '../cert/options.ts'
+import type { CertificateType } from '../programs/swtpm_cert/cert-options.ts'
 import { CertificateMaker, specificationArguments, writeCertificateFile } from './certificates.ts'
 import type { Workshop } from './manufacture-tpm2.ts'
 import {

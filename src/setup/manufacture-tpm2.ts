@@ -1,9 +1,9 @@
 /** Makes a TPM 2 what it is when it leaves a factory: keys, certificates in NVRAM, PCR banks. */
 import { X509Certificate } from 'node:crypto'
-import type { CertificateType } from '../cert/options.ts'
 import type { ConfigFile } from '../programs/common/config-file.ts'
 import { ToolFailure } from '../programs/common/tool-failure.ts'
 import type { ToolLog } from '../programs/common/tool-log.ts'
+import type { CertificateType } from '../programs/swtpm_cert/cert-options.ts'
 import {
   CertificateMaker,
   keyParameter,
@@ -182,7 +182,7 @@ async function createDeviceKeys(
 
 /** Manufacturer, CA key and EK certificate number: what makes a TPM unique. */
 async function serialNumberOf(tpm: TpmProcess, ekCertificate: Buffer): Promise<string> {
-  const { statedAuthorityKey } = await import('../cert/certificate.ts')
+  const { statedAuthorityKey } = await import('../programs/swtpm_cert/certificate.ts')
   const authority = statedAuthorityKey(ekCertificate)
   if (authority === undefined)
     throw new ToolFailure('The EK certificate does not say which CA key signed it.')

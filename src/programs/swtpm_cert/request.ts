@@ -1,9 +1,9 @@
 /** What certificate a command line asks for; everything missing or wrong is found here, before any key is touched. */
 import type { KeyObject } from 'node:crypto'
-import type { GivenOptions } from '../programs/common/option-table.ts'
-import { ToolFailure } from '../programs/common/tool-failure.ts'
-import type { CERT_OPTIONS, CertificateType } from './options.ts'
-import { CERTIFICATE_TYPES } from './options.ts'
+import type { GivenOptions } from '../common/option-table.ts'
+import { ToolFailure } from '../common/tool-failure.ts'
+import type { CERT_OPTIONS, CertificateType } from './cert-options.ts'
+import { CERTIFICATE_TYPES } from './cert-options.ts'
 import { eccPublicKey, hexBytes, readPublicKey, rsaPublicKey } from './public-key.ts'
 import type { Maker, TpmSpecification } from './tcg-structures.ts'
 

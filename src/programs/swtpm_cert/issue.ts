@@ -7,7 +7,7 @@ import {
   KeyUsageFlags,
   Name,
 } from '@peculiar/asn1-x509'
-import { reasonOf, ToolFailure } from '../programs/common/tool-failure.ts'
+import { reasonOf, ToolFailure } from '../common/tool-failure.ts'
 import {
   authorityKeyIdentifier,
   basicConstraints,

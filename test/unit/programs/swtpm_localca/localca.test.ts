@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { splitOptions } from '../../../src/localca/options-file.ts'
-import { subjectValue } from '../../../src/localca/run.ts'
-import { nextSerial } from '../../../src/localca/serial-number.ts'
+import { splitOptions } from '../../../../src/programs/swtpm_localca/cert-options-file.ts'
+import { subjectValue } from '../../../../src/programs/swtpm_localca/run-localca.ts'
+import { nextSerial } from '../../../../src/programs/swtpm_localca/serial-number.ts'
 
 const LARGEST = '1461501637330902918203684832716283019655932542975'
 

@@ -5,7 +5,7 @@
  */
 import { spawnSync } from 'node:child_process'
 import { closeSync, constants, openSync } from 'node:fs'
-import { reasonOf, ToolFailure } from '../programs/common/tool-failure.ts'
+import { reasonOf, ToolFailure } from '../common/tool-failure.ts'
 
 const WAIT_SECONDS = 60
 

@@ -5,24 +5,28 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { AsnConvert } from '@peculiar/asn1-schema'
 import { Name } from '@peculiar/asn1-x509'
-import { signCertificate } from '../../../src/cert/certificate.ts'
-import { parseDistinguishedName } from '../../../src/cert/distinguished-name.ts'
-import { issueCertificate, loadAuthority, withStoredCertHeader } from '../../../src/cert/issue.ts'
-import { CERT_OPTIONS } from '../../../src/cert/options.ts'
-import { readPassword } from '../../../src/cert/password.ts'
-import { keyPlace } from '../../../src/cert/pkcs11.ts'
-import { certificateRequest } from '../../../src/cert/request.ts'
-import { signerFor, signWith } from '../../../src/cert/signing-key.ts'
+import { readCommandLine } from '../../../../src/programs/common/read-command-line.ts'
+import { CERT_OPTIONS } from '../../../../src/programs/swtpm_cert/cert-options.ts'
+import { signCertificate } from '../../../../src/programs/swtpm_cert/certificate.ts'
+import { parseDistinguishedName } from '../../../../src/programs/swtpm_cert/distinguished-name.ts'
+import {
+  issueCertificate,
+  loadAuthority,
+  withStoredCertHeader,
+} from '../../../../src/programs/swtpm_cert/issue.ts'
+import { readPassword } from '../../../../src/programs/swtpm_cert/password.ts'
+import { keyPlace } from '../../../../src/programs/swtpm_cert/pkcs11.ts'
+import { certificateRequest } from '../../../../src/programs/swtpm_cert/request.ts'
+import { signerFor, signWith } from '../../../../src/programs/swtpm_cert/signing-key.ts'
 import {
   directoryAltName,
   hardwareModuleAltName,
   tpm12PlatformAltName,
   tpmMakerName,
   tpmSpecificationAttributes,
-} from '../../../src/cert/tcg-structures.ts'
-import { createCa } from '../../../src/localca/create-ca.ts'
-import { readCommandLine } from '../../../src/programs/common/read-command-line.ts'
-import { temporaryFolder } from '../setup/fixtures.ts'
+} from '../../../../src/programs/swtpm_cert/tcg-structures.ts'
+import { createCa } from '../../../../src/programs/swtpm_localca/create-ca.ts'
+import { temporaryFolder } from '../../setup/fixtures.ts'
 
 const hex = (buffer: ArrayBuffer): string => Buffer.from(buffer).toString('hex').toUpperCase()
 const name = (text: string): string => hex(AsnConvert.serialize(parseDistinguishedName(text)))

@@ -5,6 +5,8 @@
 import { generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto'
 import { dirname, join } from 'node:path'
 import { type Extension, KeyUsageFlags } from '@peculiar/asn1-x509'
+import { writeFileAtomic } from '../common/atomic-file.ts'
+import { reasonOf, ToolFailure } from '../common/tool-failure.ts'
 import {
   authorityKeyIdentifier,
   basicConstraints,
@@ -13,11 +15,9 @@ import {
   signCertificate,
   subjectKeyIdentifier,
   toPem,
-} from '../cert/certificate.ts'
-import { commonName } from '../cert/distinguished-name.ts'
-import { signerFor, signWith } from '../cert/signing-key.ts'
-import { writeFileAtomic } from '../programs/common/atomic-file.ts'
-import { reasonOf, ToolFailure } from '../programs/common/tool-failure.ts'
+} from '../swtpm_cert/certificate.ts'
+import { commonName } from '../swtpm_cert/distinguished-name.ts'
+import { signerFor, signWith } from '../swtpm_cert/signing-key.ts'
 
 const KEY_BITS = 3072
 const ROOT_NAME = 'swtpm-localca-rootca'

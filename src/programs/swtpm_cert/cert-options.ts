@@ -1,6 +1,6 @@
 /** The option table of swtpm_cert; swtpm_localca's options file is read by it too. */
-import type { OptionTable } from '../programs/common/option-table.ts'
-import { COMMON_OPTIONS } from '../programs/common/tool-main.ts'
+import type { OptionTable } from '../common/option-table.ts'
+import { COMMON_OPTIONS } from '../common/tool-main.ts'
 
 export const CERTIFICATE_TYPES = ['ek', 'platform', 'iak', 'idevid'] as const
 export type CertificateType = (typeof CERTIFICATE_TYPES)[number]

@@ -1,8 +1,8 @@
 /** The serial numbers of a CA's certificates, counted in a file. */
 import { randomInt } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { writeFileAtomic } from '../programs/common/atomic-file.ts'
-import { reasonOf, ToolFailure } from '../programs/common/tool-failure.ts'
+import { writeFileAtomic } from '../common/atomic-file.ts'
+import { reasonOf, ToolFailure } from '../common/tool-failure.ts'
 
 const RANDOM_DIGITS = 20
 /** Twenty bytes, the most that RFC 5280 allows. */

@@ -1,6 +1,6 @@
 /** Names in certificates, from the `CN=vm,O=acme` strings of a command line. */
 import { AttributeTypeAndValue, AttributeValue, Name, RelativeDistinguishedName } from '@peculiar/asn1-x509'
-import { ToolFailure } from '../programs/common/tool-failure.ts'
+import { ToolFailure } from '../common/tool-failure.ts'
 
 const ATTRIBUTES: Readonly<Record<string, string>> = {
   CN: '2.5.4.3',

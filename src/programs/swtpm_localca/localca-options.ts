@@ -1,6 +1,6 @@
 /** The option table of swtpm_localca, the program that swtpm_setup calls for certificates. */
-import type { OptionTable } from '../programs/common/option-table.ts'
-import { COMMON_OPTIONS } from '../programs/common/tool-main.ts'
+import type { OptionTable } from '../common/option-table.ts'
+import { COMMON_OPTIONS } from '../common/tool-main.ts'
 
 const CERT = 'Certificate'
 const FILES = 'Files'

@@ -2,7 +2,7 @@
 import { createPrivateKey, type KeyObject, sign } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { AlgorithmIdentifier } from '@peculiar/asn1-x509'
-import { reasonOf, ToolFailure } from '../programs/common/tool-failure.ts'
+import { reasonOf, ToolFailure } from '../common/tool-failure.ts'
 import { OID } from './oids.ts'
 
 export interface Signer {

@@ -1,11 +1,11 @@
 /** Where the CA keeps its things, from swtpm-localca.conf, with every folder made that is missing. */
 import { constants, mkdirSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { isPkcs11Uri } from '../cert/pkcs11.ts'
-import { can, canRead, currentUserName } from '../programs/common/access.ts'
-import { type ConfigFile, SYSTEM_CONFIG_DIR, userConfigDir } from '../programs/common/config-file.ts'
-import { reasonOf, ToolFailure } from '../programs/common/tool-failure.ts'
-import type { ToolLog } from '../programs/common/tool-log.ts'
+import { can, canRead, currentUserName } from '../common/access.ts'
+import { type ConfigFile, SYSTEM_CONFIG_DIR, userConfigDir } from '../common/config-file.ts'
+import { reasonOf, ToolFailure } from '../common/tool-failure.ts'
+import type { ToolLog } from '../common/tool-log.ts'
+import { isPkcs11Uri } from '../swtpm_cert/pkcs11.ts'
 
 export interface CaSettings {
   readonly signingKey: string

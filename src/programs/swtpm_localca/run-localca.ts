@@ -1,23 +1,28 @@
 /** swtpm_localca: keeps a small CA on this machine, makes it when it is missing, and issues one certificate. */
 import { constants, existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { issueCertificate, loadAuthority, withStoredCertHeader } from '../cert/issue.ts'
-import { CERT_OPTIONS, CERT_STYLE, CERTIFICATE_TYPES, type CertificateType } from '../cert/options.ts'
-import { isPkcs11Uri } from '../cert/pkcs11.ts'
-import { certificateRequest } from '../cert/request.ts'
-import { writeCertificate } from '../cert/run.ts'
-import { can, canRead, currentUserName } from '../programs/common/access.ts'
-import { ConfigFile } from '../programs/common/config-file.ts'
-import type { GivenOptions } from '../programs/common/option-table.ts'
-import { readCommandLine } from '../programs/common/read-command-line.ts'
-import { ToolFailure } from '../programs/common/tool-failure.ts'
-import { ToolLog } from '../programs/common/tool-log.ts'
+import { can, canRead, currentUserName } from '../common/access.ts'
+import { ConfigFile } from '../common/config-file.ts'
+import type { GivenOptions } from '../common/option-table.ts'
+import { readCommandLine } from '../common/read-command-line.ts'
+import { ToolFailure } from '../common/tool-failure.ts'
+import { ToolLog } from '../common/tool-log.ts'
+import {
+  CERT_OPTIONS,
+  CERT_STYLE,
+  CERTIFICATE_TYPES,
+  type CertificateType,
+} from '../swtpm_cert/cert-options.ts'
+import { issueCertificate, loadAuthority, withStoredCertHeader } from '../swtpm_cert/issue.ts'
+import { isPkcs11Uri } from '../swtpm_cert/pkcs11.ts'
+import { certificateRequest } from '../swtpm_cert/request.ts'
+import { writeCertificate } from '../swtpm_cert/run-cert.ts'
+import { withFileLock } from './ca-lock.ts'
+import { splitOptions } from './cert-options-file.ts'
 import { createCa } from './create-ca.ts'
-import { withFileLock } from './file-lock.ts'
-import type { LOCALCA_OPTIONS } from './options.ts'
-import { splitOptions } from './options-file.ts'
+import type { LOCALCA_OPTIONS } from './localca-options.ts'
+import { type CaSettings, caSettings, defaultConfigFile } from './localca-settings.ts'
 import { takeSerial } from './serial-number.ts'
-import { type CaSettings, caSettings, defaultConfigFile } from './settings.ts'
 
 type LocalcaOptions = GivenOptions<typeof LOCALCA_OPTIONS>
 
