@@ -14,8 +14,8 @@ import { reasonOf, ToolFailure } from '../programs/common/tool-failure.ts'
 import type { ToolLog } from '../programs/common/tool-log.ts'
 import type { CertificateType } from '../programs/swtpm_cert/cert-options.ts'
 import { installedFile } from '../system/paths.ts'
+import type { PublicPart } from '../tpm-commands/tpm2-commands.ts'
 import type { EkUse } from './key-templates.ts'
-import type { PublicPart } from './tpm2-commands.ts'
 
 /** TCG_PCCLIENT_STORED_CERT and its tag, before a TPM 1.2 certificate. */
 const STORED_CERT_HEADER_BYTES = 7

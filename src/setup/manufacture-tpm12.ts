@@ -1,7 +1,5 @@
 /** Makes a TPM 1.2 what it is when it leaves a factory, and on request its owner's. */
 import type { CertificateType } from '../programs/swtpm_cert/cert-options.ts'
-import { CertificateMaker, specificationArguments, writeCertificateFile } from './certificates.ts'
-import type { Workshop } from './manufacture-tpm2.ts'
 import {
   activate,
   authSession,
@@ -19,7 +17,9 @@ import {
   physicalPresence,
   sha1,
   takeOwnership,
-} from './tpm12-commands.ts'
+} from '../tpm-commands/tpm12-commands.ts'
+import { CertificateMaker, specificationArguments, writeCertificateFile } from './certificates.ts'
+import type { Workshop } from './manufacture-tpm2.ts'
 
 export async function manufactureTpm12(workshop: Workshop): Promise<void> {
   const { tpm, task, log } = workshop

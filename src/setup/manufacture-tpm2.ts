@@ -5,6 +5,24 @@ import { ToolFailure } from '../programs/common/tool-failure.ts'
 import type { ToolLog } from '../programs/common/tool-log.ts'
 import type { CertificateType } from '../programs/swtpm_cert/cert-options.ts'
 import {
+  createdKey,
+  createPrimary,
+  evictControl,
+  flushContext,
+  getHandles,
+  getManufacturer,
+  getPcrs,
+  type Hierarchy,
+  handles,
+  manufacturer,
+  nvDefineSpace,
+  nvWriteLock,
+  nvWrites,
+  type PublicPart,
+  pcrBanks,
+  shutdown,
+} from '../tpm-commands/tpm2-commands.ts'
+import {
   CertificateMaker,
   keyParameter,
   specificationArguments,
@@ -28,24 +46,6 @@ import {
 import { activatePcrBanks, bankName } from './pcr-banks.ts'
 import type { Choices, Task } from './settings.ts'
 import { INFO_ACTIVE_PROFILE, type TpmProcess } from './tpm-process.ts'
-import {
-  createdKey,
-  createPrimary,
-  evictControl,
-  flushContext,
-  getHandles,
-  getManufacturer,
-  getPcrs,
-  type Hierarchy,
-  handles,
-  manufacturer,
-  nvDefineSpace,
-  nvWriteLock,
-  nvWrites,
-  type PublicPart,
-  pcrBanks,
-  shutdown,
-} from './tpm2-commands.ts'
 
 export interface Workshop {
   readonly tpm: TpmProcess

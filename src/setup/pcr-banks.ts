@@ -1,8 +1,8 @@
 /** Which PCR banks a TPM 2 keeps. */
 import { ToolFailure } from '../programs/common/tool-failure.ts'
 import type { ToolLog } from '../programs/common/tool-log.ts'
+import { getPcrs, type PcrBank, pcrAllocate, pcrBanks, pcrsAllocated } from '../tpm-commands/tpm2-commands.ts'
 import type { TpmProcess } from './tpm-process.ts'
-import { getPcrs, type PcrBank, pcrAllocate, pcrBanks, pcrsAllocated } from './tpm2-commands.ts'
 
 export const DEFAULT_PCR_BANKS = 'sha256'
 /** Leaves the banks as they are. */

@@ -5,7 +5,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import type { Duplex } from 'node:stream'
 import { reasonOf, ToolFailure } from '../programs/common/tool-failure.ts'
-import { u32 } from './bytes.ts'
+import { u32 } from '../tpm-commands/bytes.ts'
 import { FramedChannel } from './framed-channel.ts'
 import type { TpmCommandLine } from './tpm-command-line.ts'
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { concat, sized16, u8, u16, u32 } from '../../../src/setup/bytes.ts'
 import { ekTemplate, keyAlgorithm, spkTemplate } from '../../../src/setup/key-templates.ts'
+import { concat, sized16, u8, u16, u32 } from '../../../src/tpm-commands/bytes.ts'
 import {
   createdKey,
   createPrimary,
@@ -12,7 +12,7 @@ import {
   pcrBanks,
   pcrsAllocated,
   shutdown,
-} from '../../../src/setup/tpm2-commands.ts'
+} from '../../../src/tpm-commands/tpm2-commands.ts'
 
 const hex = (text: string): Buffer => Buffer.from(text.replaceAll(/\s/g, ''), 'hex')
 const standard = { allowSigning: false, decryption: false }

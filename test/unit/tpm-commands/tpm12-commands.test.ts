@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { constants, createHmac, generateKeyPairSync, privateDecrypt } from 'node:crypto'
 import { test } from 'node:test'
-import { concat, u32 } from '../../../src/setup/bytes.ts'
+import { concat, u32 } from '../../../src/tpm-commands/bytes.ts'
 import {
   createEndorsementKeyPair,
   endorsementModulus,
@@ -11,7 +11,7 @@ import {
   nvWriteValue,
   sha1,
   takeOwnership,
-} from '../../../src/setup/tpm12-commands.ts'
+} from '../../../src/tpm-commands/tpm12-commands.ts'
 
 const hex = (text: string): Buffer => Buffer.from(text.replaceAll(/\s/g, ''), 'hex')
 
