@@ -12,9 +12,9 @@ import { biosOptions } from '../../src/programs/swtpm_bios/bios-options.ts'
 import { CERT_OPTIONS, CERTIFICATE_TYPES } from '../../src/programs/swtpm_cert/cert-options.ts'
 import { ioctlOptions } from '../../src/programs/swtpm_ioctl/ioctl-options.ts'
 import { LOCALCA_OPTIONS } from '../../src/programs/swtpm_localca/localca-options.ts'
+import { KEY_ALGORITHM_CHOICES } from '../../src/programs/swtpm_setup/key-templates.ts'
+import { SETUP_OPTIONS } from '../../src/programs/swtpm_setup/setup-options.ts'
 import { BLOB_TYPES } from '../../src/ptm-client/state-blob.ts'
-import { KEY_ALGORITHM_CHOICES } from '../../src/setup/key-templates.ts'
-import { SETUP_OPTIONS } from '../../src/setup/options.ts'
 
 export interface DocumentedOption {
   /** The name in its table. */

@@ -2,8 +2,8 @@
 
 import { runTool } from '../programs/common/tool-main.ts'
 import { versionLine } from '../programs/common/version-line.ts'
-import { SETUP_OPTIONS } from '../setup/options.ts'
-import { runSetup } from '../setup/run.ts'
+import { runSetup } from '../programs/swtpm_setup/run-setup.ts'
+import { SETUP_OPTIONS } from '../programs/swtpm_setup/setup-options.ts'
 
 void runTool({
   tool: 'swtpm_setup',

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { writeFileAtomic } from '../../../../src/programs/common/atomic-file.ts'
-import { temporaryFolder } from '../../setup/fixtures.ts'
+import { temporaryFolder } from '../swtpm_setup/fixtures.ts'
 
 test('a file has its content and its mode, whatever was there and whatever the umask', (t) => {
   const folder = temporaryFolder(t)

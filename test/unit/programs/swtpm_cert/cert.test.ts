@@ -26,7 +26,7 @@ import {
   tpmSpecificationAttributes,
 } from '../../../../src/programs/swtpm_cert/tcg-structures.ts'
 import { createCa } from '../../../../src/programs/swtpm_localca/create-ca.ts'
-import { temporaryFolder } from '../../setup/fixtures.ts'
+import { temporaryFolder } from '../swtpm_setup/fixtures.ts'
 
 const hex = (buffer: ArrayBuffer): string => Buffer.from(buffer).toString('hex').toUpperCase()
 const name = (text: string): string => hex(AsnConvert.serialize(parseDistinguishedName(text)))

@@ -1,6 +1,6 @@
 /** swtpm_setup --print-capabilities: what libvirt asks before it uses an option. */
-import { capabilitiesLine } from '../programs/common/capabilities-line.ts'
-import { VERSION } from '../programs/common/version-line.ts'
+import { capabilitiesLine } from '../common/capabilities-line.ts'
+import { VERSION } from '../common/version-line.ts'
 import type { TpmCommandLine } from './tpm-command-line.ts'
 import { TpmFeatures } from './tpm-features.ts'
 

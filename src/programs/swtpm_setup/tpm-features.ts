@@ -1,5 +1,5 @@
 /** What the TPM at hand can do, from its --print-capabilities. */
-import { ToolFailure } from '../programs/common/tool-failure.ts'
+import { ToolFailure } from '../common/tool-failure.ts'
 import type { TpmCommandLine } from './tpm-command-line.ts'
 
 export class TpmFeatures {

@@ -10,8 +10,8 @@ import {
   writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { can, currentUserName, requireDirectory } from '../programs/common/access.ts'
-import { reasonOf, ToolFailure } from '../programs/common/tool-failure.ts'
+import { can, currentUserName, requireDirectory } from '../common/access.ts'
+import { reasonOf, ToolFailure } from '../common/tool-failure.ts'
 import type { TpmCommandLine } from './tpm-command-line.ts'
 
 export class StateLocation {

@@ -1,9 +1,9 @@
 /** How the TPM emulator is called: the words of --tpm, or our own swtpm. */
 import { spawnSync } from 'node:child_process'
 import { basename } from 'node:path'
-import { findProgram } from '../programs/common/access.ts'
-import { reasonOf, ToolFailure } from '../programs/common/tool-failure.ts'
-import { installedFile } from '../system/paths.ts'
+import { installedFile } from '../../system/paths.ts'
+import { findProgram } from '../common/access.ts'
+import { reasonOf, ToolFailure } from '../common/tool-failure.ts'
 
 export class TpmCommandLine {
   readonly words: readonly [program: string, ...args: string[]]

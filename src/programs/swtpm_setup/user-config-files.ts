@@ -2,11 +2,11 @@
 import { existsSync, mkdirSync, unlinkSync } from 'node:fs'
 import { type, version } from 'node:os'
 import { join } from 'node:path'
-import { findProgram } from '../programs/common/access.ts'
-import { writeFileAtomic } from '../programs/common/atomic-file.ts'
-import { SYSTEM_CONFIG_DIR, userConfigDir } from '../programs/common/config-file.ts'
-import { reasonOf, ToolFailure } from '../programs/common/tool-failure.ts'
-import { installedFile } from '../system/paths.ts'
+import { installedFile } from '../../system/paths.ts'
+import { findProgram } from '../common/access.ts'
+import { writeFileAtomic } from '../common/atomic-file.ts'
+import { SYSTEM_CONFIG_DIR, userConfigDir } from '../common/config-file.ts'
+import { reasonOf, ToolFailure } from '../common/tool-failure.ts'
 import { DEFAULT_PCR_BANKS } from './pcr-banks.ts'
 
 const CHOICES = ['overwrite', 'root', 'skip-if-exist']

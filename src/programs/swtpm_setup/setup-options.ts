@@ -1,6 +1,6 @@
 /** The option table of swtpm_setup. */
-import type { OptionTable } from '../programs/common/option-table.ts'
-import { COMMON_OPTIONS } from '../programs/common/tool-main.ts'
+import type { OptionTable } from '../common/option-table.ts'
+import { COMMON_OPTIONS } from '../common/tool-main.ts'
 import { KEY_ALGORITHM_CHOICES } from './key-templates.ts'
 
 const STATE = 'TPM and its state'

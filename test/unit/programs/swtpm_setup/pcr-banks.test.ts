@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { bankName, chooseBanks, splitBanks } from '../../../src/setup/pcr-banks.ts'
+import { bankName, chooseBanks, splitBanks } from '../../../../src/programs/swtpm_setup/pcr-banks.ts'
 
 const tpm = [4, 11, 12].map((algorithm) => ({ algorithm, active: true }))
 

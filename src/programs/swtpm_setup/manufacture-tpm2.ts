@@ -1,9 +1,5 @@
 /** Makes a TPM 2 what it is when it leaves a factory: keys, certificates in NVRAM, PCR banks. */
 import { X509Certificate } from 'node:crypto'
-import type { ConfigFile } from '../programs/common/config-file.ts'
-import { ToolFailure } from '../programs/common/tool-failure.ts'
-import type { ToolLog } from '../programs/common/tool-log.ts'
-import type { CertificateType } from '../programs/swtpm_cert/cert-options.ts'
 import {
   createdKey,
   createPrimary,
@@ -21,7 +17,11 @@ import {
   type PublicPart,
   pcrBanks,
   shutdown,
-} from '../tpm-commands/tpm2-commands.ts'
+} from '../../tpm-commands/tpm2-commands.ts'
+import type { ConfigFile } from '../common/config-file.ts'
+import { ToolFailure } from '../common/tool-failure.ts'
+import type { ToolLog } from '../common/tool-log.ts'
+import type { CertificateType } from '../swtpm_cert/cert-options.ts'
 import {
   CertificateMaker,
   keyParameter,
@@ -44,7 +44,7 @@ import {
   spkTemplate,
 } from './key-templates.ts'
 import { activatePcrBanks, bankName } from './pcr-banks.ts'
-import type { Choices, Task } from './settings.ts'
+import type { Choices, Task } from './setup-settings.ts'
 import { INFO_ACTIVE_PROFILE, type TpmProcess } from './tpm-process.ts'
 
 export interface Workshop {
@@ -182,7 +182,7 @@ async function createDeviceKeys(
 
 /** Manufacturer, CA key and EK certificate number: what makes a TPM unique. */
 async function serialNumberOf(tpm: TpmProcess, ekCertificate: Buffer): Promise<string> {
-  const { statedAuthorityKey } = await import('../programs/swtpm_cert/certificate.ts')
+  const { statedAuthorityKey } = await import('../swtpm_cert/certificate.ts')
   const authority = statedAuthorityKey(ekCertificate)
   if (authority === undefined)
     throw new ToolFailure('The EK certificate does not say which CA key signed it.')

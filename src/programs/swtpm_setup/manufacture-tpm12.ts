@@ -1,5 +1,5 @@
 /** Makes a TPM 1.2 what it is when it leaves a factory, and on request its owner's. */
-import type { CertificateType } from '../programs/swtpm_cert/cert-options.ts'
+
 import {
   activate,
   authSession,
@@ -17,7 +17,8 @@ import {
   physicalPresence,
   sha1,
   takeOwnership,
-} from '../tpm-commands/tpm12-commands.ts'
+} from '../../tpm-commands/tpm12-commands.ts'
+import type { CertificateType } from '../swtpm_cert/cert-options.ts'
 import { CertificateMaker, specificationArguments, writeCertificateFile } from './certificates.ts'
 import type { Workshop } from './manufacture-tpm2.ts'
 

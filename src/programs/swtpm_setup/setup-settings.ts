@@ -1,9 +1,9 @@
 /** What a setup shall do: the command line checked against itself, the configuration and the TPM at hand. */
 import { constants, fstatSync } from 'node:fs'
-import { canRead, currentUserName, requireDirectory } from '../programs/common/access.ts'
-import type { ConfigFile } from '../programs/common/config-file.ts'
-import type { GivenOptions } from '../programs/common/option-table.ts'
-import { ToolFailure } from '../programs/common/tool-failure.ts'
+import { canRead, currentUserName, requireDirectory } from '../common/access.ts'
+import type { ConfigFile } from '../common/config-file.ts'
+import type { GivenOptions } from '../common/option-table.ts'
+import { ToolFailure } from '../common/tool-failure.ts'
 import {
   type EkUse,
   KEY_ALGORITHM_CHOICES,
@@ -11,10 +11,10 @@ import {
   keyAlgorithm,
   keyLabel,
 } from './key-templates.ts'
-import type { SETUP_OPTIONS } from './options.ts'
 import { DEFAULT_PCR_BANKS } from './pcr-banks.ts'
 import { checkProfile, type Profile, profileByName, profileFromFile } from './profiles.ts'
-import { StateLocation } from './state-location.ts'
+import type { SETUP_OPTIONS } from './setup-options.ts'
+import { StateLocation } from './state-to-set-up.ts'
 import type { TpmFeatures } from './tpm-features.ts'
 import type { PassedFd } from './tpm-process.ts'
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { Duplex } from 'node:stream'
 import { test } from 'node:test'
-import { FramedChannel } from '../../../src/setup/framed-channel.ts'
+import { FramedChannel } from '../../../../src/programs/swtpm_setup/framed-channel.ts'
 
 /** A stream whose other end is the test. */
 function pair(onRequest: (request: Buffer, answer: (chunk: Buffer | null) => void) => void): Duplex {

@@ -3,7 +3,7 @@
  * range for RSA 2048 and P-256, high range for the stronger ones), the storage primary key of the Provisioning Guidance,
  * and the attestation and device identity keys of "TPM 2.0 Keys for Device Identity and Attestation".
  */
-import { concat, sized16, u16, u32 } from '../tpm-commands/bytes.ts'
+import { concat, sized16, u16, u32 } from '../../tpm-commands/bytes.ts'
 
 export const KEY_ALGORITHMS = [
   'rsa2048',

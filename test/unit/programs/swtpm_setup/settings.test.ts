@@ -2,11 +2,16 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { ConfigFile } from '../../../src/programs/common/config-file.ts'
-import { readCommandLine } from '../../../src/programs/common/read-command-line.ts'
-import { SETUP_OPTIONS } from '../../../src/setup/options.ts'
-import { type Choices, setupChoices, setupTask, type Task } from '../../../src/setup/settings.ts'
-import { TpmFeatures } from '../../../src/setup/tpm-features.ts'
+import { ConfigFile } from '../../../../src/programs/common/config-file.ts'
+import { readCommandLine } from '../../../../src/programs/common/read-command-line.ts'
+import { SETUP_OPTIONS } from '../../../../src/programs/swtpm_setup/setup-options.ts'
+import {
+  type Choices,
+  setupChoices,
+  setupTask,
+  type Task,
+} from '../../../../src/programs/swtpm_setup/setup-settings.ts'
+import { TpmFeatures } from '../../../../src/programs/swtpm_setup/tpm-features.ts'
 import { temporaryFolder } from './fixtures.ts'
 
 const FEATURES = ['tpm-2.0', 'rsa-keysize-1024', 'rsa-keysize-2048', 'rsa-keysize-3072']

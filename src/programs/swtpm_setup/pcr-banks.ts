@@ -1,7 +1,14 @@
 /** Which PCR banks a TPM 2 keeps. */
-import { ToolFailure } from '../programs/common/tool-failure.ts'
-import type { ToolLog } from '../programs/common/tool-log.ts'
-import { getPcrs, type PcrBank, pcrAllocate, pcrBanks, pcrsAllocated } from '../tpm-commands/tpm2-commands.ts'
+
+import {
+  getPcrs,
+  type PcrBank,
+  pcrAllocate,
+  pcrBanks,
+  pcrsAllocated,
+} from '../../tpm-commands/tpm2-commands.ts'
+import { ToolFailure } from '../common/tool-failure.ts'
+import type { ToolLog } from '../common/tool-log.ts'
 import type { TpmProcess } from './tpm-process.ts'
 
 export const DEFAULT_PCR_BANKS = 'sha256'

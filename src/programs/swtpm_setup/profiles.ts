@@ -1,9 +1,9 @@
 /** Profiles of a TPM 2: from the command line, from files of the user or the distribution, or built into libtpms. */
 import { openSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { canRead } from '../programs/common/access.ts'
-import type { ConfigFile } from '../programs/common/config-file.ts'
-import { reasonOf, ToolFailure } from '../programs/common/tool-failure.ts'
+import { canRead } from '../common/access.ts'
+import type { ConfigFile } from '../common/config-file.ts'
+import { reasonOf, ToolFailure } from '../common/tool-failure.ts'
 import type { TpmCommandLine } from './tpm-command-line.ts'
 import type { TpmFeatures } from './tpm-features.ts'
 
