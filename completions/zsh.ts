@@ -1,7 +1,7 @@
 /** A completion file for zsh, in the terms of its _arguments and _values. @see zshcompsys(1) */
 
 import type { DocumentedOption } from '../man/generator/programs.ts'
-import type { SubOption, SubOptionSchema } from '../src/cli/options/option.ts'
+import type { SubOption, SubOptionSchema } from '../src/programs/swtpm/options/option.ts'
 import { type Kind, kindOf, subOptionKind } from './kinds.ts'
 import type { CompletedProgram } from './program.ts'
 

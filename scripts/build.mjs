@@ -1,10 +1,11 @@
 #!/usr/bin/env node
-// Bundles the programs (src/cli/swtpm-ioctl.ts to dist/swtpm_ioctl.main.js and so on) and the test files.
+// Bundles the programs (src/programs/swtpm_ioctl/main.ts to dist/swtpm_ioctl.main.js and so on) and the test files.
 //
 // One file for each program, because a program made of hundreds of modules takes Node twice as long to start. It is run by
 // a launcher (dist/swtpm_ioctl.js), which gives V8 what it compiled when the program was built.
 
 import { createHash } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import path from 'node:path'
@@ -14,7 +15,7 @@ import { UserError } from './lib/command.mjs'
 import { displayPath, projectRoot } from './lib/paths.mjs'
 import { runMain, step } from './lib/terminal.mjs'
 
-const SOURCES = path.join(projectRoot, 'src/cli')
+const SOURCES = path.join(projectRoot, 'src/programs')
 const LAUNCHER = path.join(projectRoot, 'src/programs/launcher.ts')
 const PROGRAMS = path.join(projectRoot, 'dist')
 const TESTS = path.join(projectRoot, 'test')
@@ -44,19 +45,15 @@ const SHARED = {
 
 /** @returns {Promise<number>} how many files changed */
 export async function buildPrograms() {
-  const sources = (await readdir(SOURCES)).filter((name) => /^swtpm(-[a-z]+)?\.ts$/.test(name))
-  const programs = sources.map((source) => ({ source, name: underscored(path.basename(source, '.ts')) }))
+  const programs = (await readdir(SOURCES)).filter((name) => existsSync(path.join(SOURCES, name, 'main.ts')))
   let changed = await bundle({
-    entryPoints: programs.map(({ source, name }) => ({
-      in: path.join(SOURCES, source),
-      out: `${name}.main`,
-    })),
+    entryPoints: programs.map((name) => ({ in: path.join(SOURCES, name, 'main.ts'), out: `${name}.main` })),
     outdir: PROGRAMS,
     // import() of Node's own modules too: it would bring up the loader for ES modules.
     supported: { 'dynamic-import': false },
   })
   const caches = new Map()
-  for (const { name } of programs) {
+  for (const name of programs) {
     const main = `${name}.main.js`
     const digest = createHash('sha256')
       .update(await readFile(path.join(PROGRAMS, main)))
@@ -129,9 +126,6 @@ async function writeIfChanged(target, contents) {
   await rename(scratch, target)
   return true
 }
-
-/** As the reference spells its programs. @param {string} program */
-const underscored = (program) => program.replaceAll('-', '_')
 
 /** @param {string} directory @returns {Promise<string[]>} the files in and below it, relative to it */
 async function filesBelow(directory) {

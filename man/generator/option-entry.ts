@@ -1,6 +1,6 @@
 /** One option as an entry of a tagged list, with its sub-options below it. */
-import { labelOf } from '../../src/cli/help/layout.ts'
-import type { SubOption } from '../../src/cli/options/option.ts'
+import { labelOf } from '../../src/programs/swtpm/help/layout.ts'
+import type { SubOption } from '../../src/programs/swtpm/options/option.ts'
 import type { DocumentedOption } from './programs.ts'
 import { bold, italic, literal, prose, synopsis } from './roff.ts'
 

@@ -14,8 +14,8 @@
  */
 
 import { type VerbName, verbNames } from '../../contract/verbs.ts'
-import { topics } from '../../src/cli/help/topics.ts'
-import type { Interface, SubOptionSchema } from '../../src/cli/options/option.ts'
+import { topics } from '../../src/programs/swtpm/help/topics.ts'
+import type { Interface, SubOptionSchema } from '../../src/programs/swtpm/options/option.ts'
 import { PACKAGE_VERSION } from '../../src/system/version.ts'
 import { definitions, examples, optionEntry } from './option-entry.ts'
 import { type DocumentedOption, INTERFACES, swtpmOptions, type Tool, tools } from './programs.ts'

@@ -3,11 +3,11 @@
  * are made from it, so an option that is in a table is in both.
  */
 
-import { notYet } from '../../src/cli/options/not-yet.ts'
-import type { Interface, OptionRow, SubOptionSchema } from '../../src/cli/options/option.ts'
-import { optionsOf, optionTable } from '../../src/cli/options/table.ts'
-import { FLEET_OPTIONS } from '../../src/fleet/options.ts'
 import type { ToolOptions } from '../../src/programs/common/client/client-options.ts'
+import { FLEET_OPTIONS } from '../../src/programs/swtpm/fleet/fleet-options.ts'
+import { notYet } from '../../src/programs/swtpm/options/not-yet.ts'
+import type { Interface, OptionRow, SubOptionSchema } from '../../src/programs/swtpm/options/option.ts'
+import { optionsOf, optionTable } from '../../src/programs/swtpm/options/table.ts'
 import { biosOptions } from '../../src/programs/swtpm_bios/bios-options.ts'
 import { CERT_OPTIONS, CERTIFICATE_TYPES } from '../../src/programs/swtpm_cert/cert-options.ts'
 import { ioctlOptions } from '../../src/programs/swtpm_ioctl/ioctl-options.ts'

@@ -5,7 +5,12 @@ import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface, type Interface } from 'node:readline'
-import { decodeAnswer, encodeLine, type FleetRequest, type TpmStatus } from '../../src/fleet/protocol.ts'
+import {
+  decodeAnswer,
+  encodeLine,
+  type FleetRequest,
+  type TpmStatus,
+} from '../../src/programs/swtpm/fleet/fleet-protocol.ts'
 import { isListening } from '../support/listening.ts'
 import { Swtpm } from '../support/swtpm.ts'
 import type { Contestant, Served, ServeOptions } from './contestants.ts'

@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { TpmStatus } from '../../src/fleet/protocol.ts'
+import type { TpmStatus } from '../../src/programs/swtpm/fleet/fleet-protocol.ts'
 import { isListening } from './listening.ts'
 import { bin, type Cleanup, Swtpm, temporaryDirectory } from './swtpm.ts'
 

@@ -1,0 +1,127 @@
+/** `swtpm cdi`: tells container runtimes of a TPM that is there, and takes that back. */
+import { existsSync, lstatSync, mkdirSync, rmSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { writeFileAtomic } from '../../common/atomic-file.ts'
+import { helpScreen } from '../../common/help.ts'
+import type { GivenOptions, OptionTable } from '../../common/option-table.ts'
+import { readCommandLine } from '../../common/read-command-line.ts'
+import { reasonOf, ToolFailure } from '../../common/tool-failure.ts'
+import {
+  type CdiVersion,
+  cdiSpecification,
+  DEFAULT_KIND,
+  fileName,
+  isDeviceName,
+  kindFault,
+  VERSIONS,
+} from './cdi-specification.ts'
+
+/** Where runtimes look for what does not outlive a boot, which no virtual device does. */
+const DEFAULT_DIRECTORY = '/run/cdi'
+const DEFAULT_VERSION: CdiVersion = '0.6.0'
+
+const OPTIONS = {
+  name: {
+    value: 'NAME',
+    group: 'Which TPM',
+    describe: `what a container asks for: --device ${DEFAULT_KIND}=NAME`,
+  },
+  device: { value: 'PATH', group: 'Which TPM', describe: '/dev/tpmN of the vTPM proxy, or a device of CUSE' },
+  'end-with-container': {
+    value: 'PIDFILE',
+    group: 'Which TPM',
+    describe:
+      'when the container has stopped, end the swtpm whose --pid file this is, and remove the specification',
+  },
+  kind: { value: 'VENDOR/CLASS', group: 'Where', describe: `instead of ${DEFAULT_KIND}` },
+  dir: { value: 'DIRECTORY', group: 'Where', describe: `instead of ${DEFAULT_DIRECTORY}: /etc/cdi, say` },
+  'cdi-version': {
+    value: 'VERSION',
+    choices: VERSIONS,
+    group: 'Where',
+    describe: `instead of ${DEFAULT_VERSION}; podman 4.3 wants 0.5.0`,
+  },
+  help: { group: 'Help', describe: 'this text' },
+} satisfies OptionTable
+
+/** @param argv what stands behind `cdi` @returns the exit code */
+export async function cdi(argv: readonly string[]): Promise<number> {
+  try {
+    const given = readCommandLine(OPTIONS, argv)
+    if (given.has('help')) {
+      process.stdout.write(await helpText())
+      return 0
+    }
+    const [verb, ...strays] = given.strays
+    if (strays.length > 0) throw new ToolFailure(`Unexpected argument "${strays[0]}"`)
+    if (verb === 'write') write(given)
+    else if (verb === 'remove') remove(given)
+    else throw new ToolFailure(verb === undefined ? 'Say "write" or "remove"' : `Cannot "${verb}"`)
+    return 0
+  } catch (error) {
+    if (!(error instanceof ToolFailure)) throw error
+    process.stderr.write(`swtpm cdi: ${error.message}; see swtpm cdi --help\n`)
+    return error.exitCode
+  }
+}
+
+type Given = GivenOptions<typeof OPTIONS>
+
+function write(given: Given): void {
+  const { name, kind, file, directory } = place(given)
+  const device = given.text('device')
+  if (device === undefined) throw new ToolFailure('Which TPM? --device PATH names it')
+  if (!lstatSync(device, { throwIfNoEntry: false })?.isCharacterDevice()) {
+    throw new ToolFailure(`"${device}" is not a device: start the TPM first`)
+  }
+  const [, number] = /^\/dev\/tpm(\d+)$/.exec(device) ?? []
+  const beside = `/dev/tpmrm${number}`
+  const resourceManager = number !== undefined && existsSync(beside) ? beside : undefined
+  const version = (given.text('cdi-version') ?? DEFAULT_VERSION) as CdiVersion
+  const pidFile = given.text('end-with-container')
+  const end = pidFile === undefined ? undefined : { pidFile: resolve(pidFile), files: [resolve(file)] }
+  const specification = cdiSpecification({ name, device, resourceManager, end }, kind, version)
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o755 })
+    // Runtimes watch the directory: they must never find half a file, nor the name of one that is being written.
+    writeFileAtomic(file, `${JSON.stringify(specification, undefined, 2)}\n`, 0o644)
+  } catch (error) {
+    throw new ToolFailure(`Cannot write "${file}": ${reasonOf(error)}`, { cause: error })
+  }
+}
+
+/** Done is done: what ends a TPM may say so twice. */
+function remove(given: Given): void {
+  const { file } = place(given)
+  try {
+    rmSync(file, { force: true })
+  } catch (error) {
+    throw new ToolFailure(`Cannot remove "${file}": ${reasonOf(error)}`, { cause: error })
+  }
+}
+
+function place(given: Given): { name: string; kind: string; directory: string; file: string } {
+  const name = given.text('name')
+  if (name === undefined) throw new ToolFailure('By what name? --name NAME says it')
+  if (!isDeviceName(name)) {
+    throw new ToolFailure(`"${name}" cannot be a device's name: letters, digits and, between them, _ - . :`)
+  }
+  const kind = given.text('kind') ?? DEFAULT_KIND
+  const fault = kindFault(kind)
+  if (fault !== undefined) throw new ToolFailure(`Kind "${kind}": ${fault}`)
+  const directory = given.text('dir') ?? DEFAULT_DIRECTORY
+  return { name, kind, directory, file: join(directory, fileName(kind, name)) }
+}
+
+const helpText = (): Promise<string> =>
+  helpScreen({
+    tool: 'swtpm cdi write|remove',
+    summary: 'Tells container runtimes of a TPM that is there, by the Container Device Interface.',
+    table: OPTIONS,
+    examples: [
+      ['swtpm cdi write --name web --device /dev/tpm3', 'after swtpm chardev --vtpm-proxy has announced it'],
+      [`podman run --device ${DEFAULT_KIND}=web …`, 'inside it is /dev/tpm0 and /dev/tpmrm0'],
+      ['swtpm cdi remove --name web', 'when the TPM ends'],
+    ],
+    epilogue: 'A TPM of one container is given to no other: the runtime does not watch over that.',
+  })

@@ -1,0 +1,47 @@
+/** The options of `swtpm fleet`: the parser, its help and shell completion are made from this table. */
+import { join } from 'node:path'
+import type { OptionTable } from '../../common/option-table.ts'
+
+const SERVING = 'The supervisor'
+
+export const FLEET_OPTIONS = {
+  ctrl: {
+    value: 'type=unixio,path=PATH[,mode=MODE][,uid=USER][,gid=GROUP]',
+    group: 'Both',
+    describe: 'the socket over which TPMs are added, removed and listed; mode 0600 unless another is given',
+  },
+  tpms: {
+    value: 'FILE',
+    group: SERVING,
+    describe: 'TPMs to begin with, one a line, "NAME: socket --tpm2 --tpmstate dir=DIR …"',
+  },
+  'fresh-engines': {
+    group: SERVING,
+    describe: 'execute the engine anew for each TPM: address spaces of their own, more time and memory',
+  },
+  log: {
+    value: 'file=PATH|fd=FD[,level=N][,prefix=TEXT][,truncate][,format=text|json]',
+    group: SERVING,
+    describe: 'as with swtpm socket; each line begins with the name of its TPM',
+  },
+  pid: { value: 'file=PATH|fd=FD', group: SERVING, describe: 'write the process id there' },
+  runas: {
+    value: 'USER',
+    group: SERVING,
+    describe: 'become this user; then TPMs on sockets and existing devices only, as new devices take root',
+  },
+  seccomp: { value: 'action=none|log|kill', group: SERVING, describe: 'as with swtpm socket' },
+  daemon: { alias: 'd', group: SERVING, describe: 'go to the background once the TPMs are served' },
+  foreground: { group: SERVING, describe: 'stay; this is so unless --daemon is given' },
+  json: { group: 'swtpm fleet list', describe: 'print the list as JSON' },
+  help: { alias: 'h', group: 'Help', describe: 'this text' },
+} as const satisfies OptionTable
+
+export const FLEET_VERBS = ['add', 'remove', 'list'] as const
+export type FleetVerb = (typeof FLEET_VERBS)[number]
+
+/** Where the socket is when --ctrl does not say it. */
+export function defaultSocketPath(env: NodeJS.ProcessEnv): string {
+  const directory = process.geteuid?.() === 0 ? '/run' : (env.XDG_RUNTIME_DIR ?? '/tmp')
+  return join(directory, 'swtpm-fleet.sock')
+}

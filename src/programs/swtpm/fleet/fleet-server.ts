@@ -1,0 +1,79 @@
+/** The fleet's socket: takes requests, a line each, and answers them in order. Clients do not wait for each other. */
+
+import { closeSync } from 'node:fs'
+import { DescriptorSocket } from '../../../system/io/descriptor-socket.ts'
+import { Listener } from '../../../system/io/listener.ts'
+import {
+  decodeRequest,
+  encodeLine,
+  type FleetAnswer,
+  type FleetRequest,
+  MAX_LINE_BYTES,
+} from './fleet-protocol.ts'
+
+const NEWLINE = 0x0a
+
+export type Answerer = (request: FleetRequest) => Promise<FleetAnswer>
+
+export class FleetServer {
+  readonly #listener: Listener
+  readonly #clients = new Set<DescriptorSocket>()
+  readonly #answer: Answerer
+
+  /** Takes over `listenFd`. */
+  constructor(listenFd: number, answer: Answerer) {
+    this.#answer = answer
+    this.#listener = new Listener(listenFd, (fd) => this.#serve(fd))
+    this.#listener.resume()
+  }
+
+  /** Nobody new is listened to; what has been asked is still answered. */
+  stop(): void {
+    this.#listener.close()
+  }
+
+  close(): void {
+    this.#listener.close()
+    for (const client of this.#clients) client.close()
+    this.#clients.clear()
+  }
+
+  #serve(fd: number): void {
+    const socket = new DescriptorSocket(fd, { halfOpen: true })
+    this.#clients.add(socket)
+    let pending: Buffer = Buffer.alloc(0)
+    let answered = Promise.resolve()
+    const answer = (answer: () => FleetAnswer | Promise<FleetAnswer>): void => {
+      answered = answered.then(async () => void socket.write(Buffer.from(encodeLine(await answer()))))
+    }
+    socket.on('data', (chunk, fds) => {
+      for (const stray of fds) closeSync(stray)
+      pending = Buffer.concat([pending, chunk])
+      for (let end = pending.indexOf(NEWLINE); end >= 0; end = pending.indexOf(NEWLINE)) {
+        const line = pending.toString('utf8', 0, end)
+        pending = pending.subarray(end + 1)
+        answer(() => this.#answerLine(line))
+      }
+      if (pending.length > MAX_LINE_BYTES) {
+        pending = Buffer.alloc(0)
+        answer(() => refusal(`a request is longer than ${MAX_LINE_BYTES} bytes`))
+        void answered.then(() => socket.end())
+      }
+    })
+    // It has asked everything, and waits for the answers.
+    socket.on('end', () => void answered.then(() => socket.end()))
+    socket.on('close', () => this.#clients.delete(socket))
+  }
+
+  async #answerLine(line: string): Promise<FleetAnswer> {
+    let request: FleetRequest
+    try {
+      request = decodeRequest(line)
+    } catch (error) {
+      return refusal(`a request cannot be read: ${(error as Error).message}`)
+    }
+    return this.#answer(request)
+  }
+}
+
+const refusal = (error: string): FleetAnswer => ({ ok: false, error })

@@ -1,0 +1,71 @@
+/** A TPM of a fleet: the very command line that it would have alone, less what is the whole process's. */
+import { resolve } from 'node:path'
+import type { OptionName } from '../options/table.ts'
+import { getopt } from '../parse/getopt.ts'
+import { CommandLineError, isInterface, parseCommandLine, type SwtpmConfig } from '../parse-command-line.ts'
+
+/** These concern the process, which all TPMs of a fleet have in common. */
+const OF_THE_PROCESS: ReadonlySet<OptionName> = new Set(['daemon', 'pid', 'runas', 'log', 'seccomp'])
+const NOT_IN_A_FLEET: ReadonlySet<OptionName> = new Set(['chroot', 'foreground'])
+
+/** What a TPM has from its fleet. */
+export type FleetShare = Pick<SwtpmConfig, 'log' | 'seccomp' | 'runAs'>
+
+/**
+ * @param words as they would stand behind `swtpm`
+ * @param directory absolute; where relative paths begin
+ * @throws CommandLineError
+ */
+export function fleetTpm(
+  name: string,
+  words: readonly string[],
+  directory: string,
+  { log, seccomp, runAs }: FleetShare,
+): SwtpmConfig {
+  const [iface, ...rest] = words
+  if (!isInterface(iface)) {
+    throw refused(
+      iface === undefined
+        ? 'there is no command line; write socket, chardev or cuse and its options'
+        : `"${iface}" is no interface; write socket, chardev or cuse`,
+    )
+  }
+  for (const option of getopt(rest, iface).keys()) {
+    if (OF_THE_PROCESS.has(option)) {
+      throw refused(`--${option} concerns all TPMs of a fleet: give it to swtpm fleet itself`)
+    }
+    if (NOT_IN_A_FLEET.has(option)) {
+      throw refused(
+        `--${option} is for a swtpm with one TPM: start it by swtpm ${iface}, or leave the option out`,
+      )
+    }
+  }
+  // What the fleet's environment says is not meant for one of its TPMs.
+  const config = parseCommandLine(rest, {}, iface)
+  if (config.action !== 'run') {
+    throw refused(`--${config.action} prints something and ends: say swtpm ${iface} --${config.action}`)
+  }
+  return {
+    ...located(config, directory),
+    log: { ...log, prefix: `${log.prefix}${name}: ` },
+    seccomp,
+    runAs,
+    // What the engine is told; the process has gone to the background, or not, on its own account.
+    daemonize: false,
+  }
+}
+
+/** The same with absolute paths. Whoever describes a TPM cannot hand in descriptors. @throws CommandLineError */
+function located<T>(value: T, directory: string): T {
+  if (typeof value !== 'object' || value === null) return value
+  if ('kind' in value && value.kind === 'fd') {
+    throw refused('descriptors are not handed over to a fleet: name a path instead of the number')
+  }
+  const entries = Object.entries(value).map(([key, inner]) => [
+    key,
+    key === 'path' && typeof inner === 'string' ? resolve(directory, inner) : located(inner, directory),
+  ])
+  return Object.fromEntries(entries)
+}
+
+const refused = (text: string): CommandLineError => new CommandLineError('setup', text)

@@ -1,0 +1,192 @@
+/** Many TPMs under one supervisor and one spawner. What happens to one is no matter of the others. */
+import { statSync } from 'node:fs'
+import { resolve } from 'node:path'
+import type { Spawner } from '../../../engine-client/spawner.ts'
+import type { Endpoint, SwtpmConfig } from '../../../serve/config.ts'
+import { Session } from '../../../serve/session.ts'
+import { SwtpmError } from '../../../system/errors.ts'
+import { log } from '../../../system/log.ts'
+import type { TpmState, TpmStatus } from './fleet-protocol.ts'
+
+/** Lets commands come in; the interface's front end. @throws SwtpmError */
+export type Serve = (session: Session, config: SwtpmConfig) => Promise<void>
+
+interface Member {
+  readonly name: string
+  readonly config: SwtpmConfig
+  readonly stateId: string
+  state: TpmState
+  session: Session | undefined
+  failure: string | undefined
+  /** Settles when it has ended and been put away. */
+  ended: Promise<void>
+}
+
+export class Fleet {
+  readonly #spawner: Spawner
+  readonly #serve: Serve
+  readonly #members = new Map<string, Member>()
+  #ending = false
+
+  constructor(spawner: Spawner, serve: Serve) {
+    this.#spawner = spawner
+    this.#serve = serve
+  }
+
+  /**
+   * Starts a TPM. When this resolves it is served.
+   * @throws SwtpmError why it is not; one whose name was free is then listed as failed
+   */
+  async add(name: string, config: SwtpmConfig): Promise<TpmStatus> {
+    if (this.#ending) throw fault(`Cannot add TPM "${name}": the fleet is ending`)
+    const stateId = identityOf(config.state.path)
+    this.#refuseDuplicate(name, stateId, config.state.path)
+    const member: Member = {
+      ...{ name, config, stateId, state: 'starting', session: undefined, failure: undefined },
+      ended: Promise.resolve(),
+    }
+    this.#members.set(name, member)
+    await log.of(name, () => this.#start(member))
+    return statusOf(member)
+  }
+
+  /** Ends a TPM in order; resolves when it has. @throws SwtpmError when there is none of this name */
+  async remove(name: string): Promise<void> {
+    const member = this.#members.get(name)
+    if (member === undefined) {
+      throw fault(
+        `Cannot remove TPM "${name}": there is none of this name; swtpm fleet list shows those that are`,
+      )
+    }
+    if (member.state !== 'failed') {
+      member.state = 'ending'
+      await member.session?.end(0)
+      await member.ended
+    }
+    if (this.#members.get(name) === member) this.#members.delete(name)
+  }
+
+  /** In the order of their names. */
+  list(): TpmStatus[] {
+    return [...this.#members.values()]
+      .sort((a, b) => (a.name < b.name ? -1 : 1))
+      .map((member) => statusOf(member))
+  }
+
+  /** New engines, of the program as it lies there now, in the place of all that run. */
+  async replaceEngines(): Promise<void> {
+    // One after another: two engines of one TPM take the memory of two.
+    for (const { name, session } of this.#members.values()) {
+      if (session !== undefined) await log.of(name, () => session.replaceEngine())
+    }
+  }
+
+  /** Ends all of them in order, at the same time. */
+  async end(): Promise<void> {
+    this.#ending = true
+    await Promise.all([...this.#members.keys()].map((name) => this.remove(name)))
+  }
+
+  #refuseDuplicate(name: string, stateId: string, path: string): void {
+    const same = this.#members.get(name)
+    if (same !== undefined && same.state !== 'failed') {
+      throw fault(`Cannot add TPM "${name}": there is one of this name; swtpm fleet remove ${name} ends it`)
+    }
+    // Locks keep other processes away, not other TPMs of this one.
+    for (const other of this.#members.values()) {
+      if (other.state === 'failed' || other.stateId !== stateId) continue
+      throw fault(
+        `Cannot add TPM "${name}": its state "${path}" is that of TPM "${other.name}"; give it another`,
+      )
+    }
+  }
+
+  async #start(member: Member): Promise<void> {
+    const { name, config } = member
+    let session: Session
+    try {
+      session = Session.open(config, this.#spawner, '')
+    } catch (error) {
+      throw this.#failed(member, error)
+    }
+    member.session = session
+    member.ended = session.ended.then(() => this.#ended(member, session))
+    try {
+      session.openTrace()
+      await session.equipEngine()
+      await this.#serve(session, config)
+      if (member.state === 'starting') member.state = 'running'
+    } catch (error) {
+      const failure = this.#failed(member, session.failure === undefined ? error : new Error(session.failure))
+      await session.end(1, failure.message)
+      throw failure
+    }
+    // It may have ended as soon as it was there.
+    if (session.failure !== undefined) throw fault(`Cannot serve TPM "${name}": ${session.failure}`)
+    log.info(`Serving ${config.tpmVersion === '2' ? 'a TPM 2.0' : 'a TPM 1.2'} of "${config.state.path}"`)
+  }
+
+  /** @returns what it was, with the TPM's name */
+  #failed(member: Member, error: unknown): SwtpmError {
+    const reason = (error as Error).message.replace(/^Error: /, '')
+    member.state = 'failed'
+    member.failure = reason
+    const code = error instanceof SwtpmError ? error.code : 'SWTPM_ERR_FLEET'
+    return new SwtpmError(code, `Cannot serve TPM "${member.name}": ${reason}`, { cause: error })
+  }
+
+  #ended(member: Member, session: Session): void {
+    member.session = undefined
+    if (member.state === 'failed') return
+    if (session.failure !== undefined) {
+      member.state = 'failed'
+      member.failure = session.failure
+      return
+    }
+    log.info('It has ended')
+    if (this.#members.get(member.name) === member) this.#members.delete(member.name)
+  }
+}
+
+function statusOf({ name, state, config, session, failure }: Member): TpmStatus {
+  const engine = session?.tpm.engine.pid
+  const address = session?.device ?? addressOf(config)
+  const control =
+    'control' in config && config.control !== undefined ? endpointName(config.control) : undefined
+  return {
+    name,
+    state,
+    interface: config.interface,
+    ...(address !== undefined && { address }),
+    ...(control !== undefined && { control }),
+    tpmstate: config.state.path,
+    ...(engine !== undefined && { engine }),
+    ...(failure !== undefined && { failure }),
+  }
+}
+
+function addressOf(config: SwtpmConfig): string | undefined {
+  switch (config.interface) {
+    case 'socket':
+      return config.server && endpointName(config.server)
+    case 'chardev':
+      return config.device.kind === 'path' ? config.device.path : undefined
+    case 'cuse':
+      return `/dev/${config.name}`
+  }
+}
+
+function endpointName(endpoint: Endpoint): string | undefined {
+  if (endpoint.kind === 'unix') return endpoint.path
+  if (endpoint.kind === 'fd') return undefined
+  const { bindAddress, port } = endpoint
+  return `${bindAddress.includes(':') ? `[${bindAddress}]` : bindAddress}:${port}`
+}
+
+/** By what two paths are the same place; a place that is yet to be made has its path alone. */
+function identityOf(path: string): string {
+  const status = statSync(path, { bigint: true, throwIfNoEntry: false })
+  return status === undefined ? resolve(path) : `${status.dev}:${status.ino}`
+}
+
+const fault = (text: string): SwtpmError => new SwtpmError('SWTPM_ERR_FLEET', text)

@@ -1,0 +1,161 @@
+/** Serves many TPMs, in the order in which privileges, descriptors and the terminal are given up. */
+import { closeSync, readFileSync } from 'node:fs'
+import type { PidFileTarget, SeccompAction, SwtpmConfig, UnixEndpoint } from '../../../serve/config.ts'
+import { startSpawner } from '../../../serve/engine-options.ts'
+import { runAsUser, type Session } from '../../../serve/session.ts'
+import { openEndpoint } from '../../../serve/socket/open-endpoint.ts'
+import { SwtpmError } from '../../../system/errors.ts'
+import { loadIoctl } from '../../../system/io/ioctl.ts'
+import { type LogConfig, log } from '../../../system/log.ts'
+import { confine } from '../../../system/process/confinement.ts'
+import { enterBackground, reportReady } from '../../../system/process/daemon.ts'
+import { PidFile } from '../../../system/process/pid-file.ts'
+import { connectServiceManager } from '../../../system/process/service-manager.ts'
+import { onSignals } from '../../../system/process/signals.ts'
+import { becomeUser } from '../../../system/process/users.ts'
+import { makesDevice, serveFrontEnd } from '../front-end.ts'
+import { CommandLineError } from '../parse-command-line.ts'
+import { Fleet } from './fleet.ts'
+import type { FleetAnswer, FleetRequest } from './fleet-protocol.ts'
+import { FleetServer } from './fleet-server.ts'
+import { fleetTpm } from './fleet-tpm-config.ts'
+import { checkName, readTpmLines, type TpmLine } from './tpms-file.ts'
+
+export interface FleetConfig {
+  readonly control: UnixEndpoint
+  readonly tpmsFile: string | undefined
+  readonly freshEngines: boolean
+  readonly log: LogConfig
+  readonly pid: PidFileTarget | undefined
+  /** A user's name or number. */
+  readonly runAs: string | undefined
+  readonly seccomp: SeccompAction
+  readonly daemonize: boolean
+}
+
+/** So many TPMs of the file are started at a time. */
+const AT_ONCE = 8
+
+/** @returns the exit code @throws SwtpmError what stands in the way of the fleet as a whole */
+export async function serveFleet(config: FleetConfig): Promise<number> {
+  if (config.daemonize) {
+    const code = await enterBackground(config)
+    if (code !== undefined) return code
+  }
+  const user = runAsUser(config)
+  log.configure(config.log)
+  // Read as whoever started us, who may be the only one to be able to.
+  const lines = config.tpmsFile === undefined ? [] : readLines(config.tpmsFile)
+  const serviceManager = connectServiceManager(process.env)
+  const spawner = startSpawner(config, user)
+  if (user !== undefined) becomeUser(user)
+  const mayMakeDevices = process.geteuid?.() === 0
+  if (mayMakeDevices) loadIoctl()
+
+  const directory = process.cwd()
+  const fleet = new Fleet(spawner, (session, tpm) => serveIfAllowed(session, tpm, mayMakeDevices))
+  const add = async (name: string, words: readonly string[], from: string) =>
+    fleet.add(name, fleetTpm(name, words, from, config))
+  const socket = openEndpoint(config.control)
+  const ended = new Promise<void>((resolve) => {
+    onSignals({ end: resolve, replaceEngines: () => void fleet.replaceEngines() })
+  })
+  let ending = false
+  void spawner.gone.then(() => {
+    if (!ending) log.error('Error: No engine can be started any more: the spawner has ended')
+  })
+  // Before the first TPM: what works then will work later.
+  let pidFile: PidFile | undefined
+  let server: FleetServer | undefined
+  try {
+    confine(config.seccomp, mayMakeDevices)
+    await inTurns(lines, ({ number, name, words }) =>
+      add(name, words, directory).catch((error) => {
+        if (!isFault(error)) throw error
+        log.error(`Error: ${config.tpmsFile}:${number}: ${sentence(error)}`)
+      }),
+    )
+    server = new FleetServer(socket.fd, (request) => answer(fleet, add, request))
+    if (config.pid !== undefined) pidFile = new PidFile(config.pid)
+    reportReady()
+    serviceManager.ready()
+    log.info(`Fleet of ${fleet.list().length} TPMs, asked at "${config.control.path}"`)
+    await ended
+    serviceManager.stopping()
+    server.stop()
+    return 0
+  } finally {
+    ending = true
+    await fleet.end()
+    if (server === undefined) closeSync(socket.fd)
+    else server.close()
+    socket.remove()
+    pidFile?.remove()
+    spawner.close()
+  }
+}
+
+/** @throws SwtpmError SWTPM_ERR_PRIVILEGE */
+function serveIfAllowed(session: Session, config: SwtpmConfig, mayMakeDevices: boolean): Promise<void> {
+  if (makesDevice(config) && !mayMakeDevices) {
+    throw new SwtpmError(
+      'SWTPM_ERR_PRIVILEGE',
+      'a new device takes root: start the fleet as root and without --runas, or use swtpm socket',
+    )
+  }
+  return serveFrontEnd(session, config)
+}
+
+async function answer(
+  fleet: Fleet,
+  add: (name: string, words: readonly string[], directory: string) => Promise<FleetAnswerTpm>,
+  request: FleetRequest,
+): Promise<FleetAnswer> {
+  try {
+    switch (request.verb) {
+      case 'add':
+        checkName(request.name)
+        return { ok: true, tpms: [await add(request.name, request.words, request.directory)] }
+      case 'remove':
+        await fleet.remove(request.name)
+        return { ok: true, tpms: [] }
+      case 'list':
+        return { ok: true, tpms: fleet.list() }
+    }
+  } catch (error) {
+    log.error(`Error: ${isFault(error) ? sentence(error) : (error as Error).stack}`)
+    return { ok: false, error: sentence(error) }
+  }
+}
+
+type FleetAnswerTpm = Awaited<ReturnType<Fleet['add']>>
+
+function readLines(path: string): TpmLine[] {
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new SwtpmError(
+      'SWTPM_ERR_FLEET',
+      `Cannot read the TPMs of "${path}": ${(error as Error).message}`,
+      {
+        cause: error,
+      },
+    )
+  }
+  const { tpms, faults } = readTpmLines(text)
+  for (const { number, reason } of faults) log.error(`Error: ${path}:${number}: ${reason}`)
+  return tpms
+}
+
+async function inTurns<T>(items: readonly T[], work: (item: T) => Promise<unknown>): Promise<void> {
+  const waiting = items.values()
+  const worker = async (): Promise<void> => {
+    for (const item of waiting) await work(item)
+  }
+  await Promise.all(Array.from({ length: AT_ONCE }, worker))
+}
+
+const isFault = (error: unknown): boolean => error instanceof SwtpmError || error instanceof CommandLineError
+
+const sentence = (error: unknown): string => (error as Error).message.replace(/^Error: /, '')

@@ -1,0 +1,82 @@
+/** `--flags`, `--locality`, `--migration`, `--seccomp` and `--profile`. */
+
+import type {
+  CommonConfig,
+  ProfileConfig,
+  SeccompAction,
+  StartupType,
+  TpmVersion,
+} from '../../../serve/config.ts'
+import {
+  flagsSchema,
+  localitySchema,
+  migrationSchema,
+  profileSchema,
+  seccompSchema,
+} from '../options/sub-options.ts'
+import type { GivenOptions } from './getopt.ts'
+import { subOptionsOf } from './given.ts'
+import { subOptionError } from './sub-options.ts'
+
+/**
+ * How the TPM starts. A Startup that is sent automatically implies not-need-init; a vTPM proxy device implies
+ * startup-clear, because the kernel wants a TPM that has been started up, unless another one is chosen.
+ */
+export function flagsOf(given: GivenOptions, tpmVersion: TpmVersion): CommonConfig['flags'] {
+  const values = subOptionsOf(given, 'flags', flagsSchema) ?? {}
+  const types = (['clear', 'state', 'deactivated', 'none'] as const).filter(
+    (type) => values[`startup-${type}`],
+  )
+  if (types.length > 1) {
+    throw subOptionError(
+      'flags',
+      `${types.map((type) => `startup-${type}`).join(' and ')} exclude each other`,
+    )
+  }
+  const proxy = given.has('vtpm-proxy')
+  const startup: StartupType = types[0] ?? (proxy ? 'clear' : 'none')
+  if (startup === 'deactivated' && tpmVersion === '2') {
+    throw subOptionError('flags', 'startup-deactivated is for a TPM 1.2 only, not with --tpm2')
+  }
+  return {
+    needInit: !(proxy || startup !== 'none' || values['not-need-init']),
+    startup,
+    disableAutoShutdown: values['disable-auto-shutdown'] ?? false,
+  }
+}
+
+/** A vTPM proxy device implies allow-set-locality: the kernel's driver sends the locality in-band. */
+export function localityOf(given: GivenOptions): CommonConfig['locality'] {
+  const values = subOptionsOf(given, 'locality', localitySchema) ?? {}
+  return {
+    rejectLocality4: values['reject-locality-4'] ?? false,
+    allowSetLocality: given.has('vtpm-proxy') || (values['allow-set-locality'] ?? false),
+  }
+}
+
+export function migrationOf(given: GivenOptions): CommonConfig['migration'] {
+  const values = subOptionsOf(given, 'migration', migrationSchema) ?? {}
+  return {
+    incoming: values.incoming ?? false,
+    releaseLockOutgoing: values['release-lock-outgoing'] ?? false,
+  }
+}
+
+export function seccompOf(given: GivenOptions): SeccompAction {
+  return subOptionsOf(given, 'seccomp', seccompSchema)?.action ?? 'kill'
+}
+
+export function profileOf(given: GivenOptions): ProfileConfig | undefined {
+  const values = subOptionsOf(given, 'profile', profileSchema)
+  if (values === undefined) return undefined
+  const sources: ProfileConfig['source'][] = []
+  if (values.name !== undefined) sources.push({ kind: 'json', json: JSON.stringify({ Name: values.name }) })
+  if (values.profile !== undefined) sources.push({ kind: 'json', json: values.profile.trim() })
+  if (values.file !== undefined) sources.push({ kind: 'file', path: values.file })
+  if (values.fd !== undefined) sources.push({ kind: 'fd', fd: values.fd })
+  const [source] = sources
+  if (source === undefined || sources.length > 1) {
+    throw subOptionError('profile', 'exactly one of name, profile, file and fd is required')
+  }
+  return { source, removeDisabled: values['remove-disabled'] }
+}

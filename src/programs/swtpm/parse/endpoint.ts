@@ -1,0 +1,133 @@
+/** `--server`, `--port`, `--fd` and `--ctrl`: the sockets that swtpm serves. */
+import { isIP } from 'node:net'
+import type { ControlServer, DataServer, TcpEndpoint, UnixEndpoint } from '../../../serve/config.ts'
+import type { SubOptionValues } from '../options/option.ts'
+import { ctrlSchema, serverSchema } from '../options/sub-options.ts'
+import { CommandLineError } from './command-line-error.ts'
+import type { GivenOptions } from './getopt.ts'
+import { cNumberOf, subOptionsOf } from './given.ts'
+import { readUnsigned, subOptionError } from './sub-options.ts'
+
+const PORT_MAX = 0xffff
+const DEFAULT_ADDRESS = '127.0.0.1'
+const DEFAULT_SOCKET_MODE = 0o770
+/** Longest path of a Unix socket: `sun_path` less its terminating zero. */
+const SUN_PATH_MAX = 107
+
+type Values = SubOptionValues<typeof serverSchema> & SubOptionValues<typeof ctrlSchema>
+type Option = 'server' | 'ctrl'
+
+/** @throws CommandLineError for a path that is too long */
+export function unixEndpoint(option: Option, path: string, values: Values): UnixEndpoint {
+  if (Buffer.byteLength(path) > SUN_PATH_MAX) {
+    throw subOptionError(
+      option,
+      `path "${path}" is longer than the ${SUN_PATH_MAX} bytes of a Unix socket's path`,
+    )
+  }
+  return { kind: 'unix', path, mode: values.mode ?? DEFAULT_SOCKET_MODE, uid: values.uid, gid: values.gid }
+}
+
+function tcpEndpoint(option: Option, port: number, values: Values): TcpEndpoint {
+  const bindAddress = values.bindaddr ?? DEFAULT_ADDRESS
+  if (isIP(bindAddress) === 0 || bindAddress.includes('%')) {
+    throw subOptionError(option, `bindaddr "${bindAddress}" is not an IPv4 or IPv6 address`)
+  }
+  if (/^fe[89ab][0-9a-f]:/i.test(bindAddress) && values.ifname === undefined) {
+    throw subOptionError(
+      option,
+      `bindaddr "${bindAddress}" is link-local and needs the interface's name: ifname=NAME`,
+    )
+  }
+  return { kind: 'tcp', port, bindAddress, interfaceName: values.ifname }
+}
+
+/** The port in TPM_PORT. */
+function environmentPort(env: NodeJS.ProcessEnv): number | undefined {
+  const text = env.TPM_PORT
+  if (text === undefined || text === '') return undefined
+  const port = readUnsigned(text, 10, PORT_MAX)
+  if (port === undefined) {
+    throw new CommandLineError('general', `TPM_PORT "${text}" is not a port number from 0 to ${PORT_MAX}`)
+  }
+  return port
+}
+
+/** `--server`; `port` is what stands in for a missing port sub-option. */
+function dataServer(values: Values, port: () => number | undefined): DataServer {
+  const disconnect = values.disconnect ?? false
+  if (values.type === 'unixio') {
+    if (values.fd !== undefined) return { kind: 'fd', fd: values.fd, role: 'listener', disconnect }
+    if (values.path === undefined) {
+      throw subOptionError('server', 'type=unixio needs path=PATH or fd=FD')
+    }
+    return { ...unixEndpoint('server', values.path, values), disconnect }
+  }
+  if (values.fd !== undefined) return { kind: 'fd', fd: values.fd, role: 'connection', disconnect }
+  const chosen = values.port ?? port()
+  if (chosen === undefined) {
+    throw subOptionError('server', 'type=tcp needs port=PORT or fd=FD, and TPM_PORT is not set')
+  }
+  return { ...tcpEndpoint('server', chosen, values), disconnect }
+}
+
+/** One connection a command, as clients of `--port` and TPM_PORT expect it. */
+const legacyServer = (port: number): DataServer => ({
+  ...tcpEndpoint('server', port, {}),
+  disconnect: true,
+})
+
+/**
+ * Where TPM commands come from on the socket interface.
+ *
+ * `--server` wins over `--port` and `--fd`; a missing port comes from `--port`, then from TPM_PORT. TPM_PORT alone opens a
+ * port only when there is no control channel: with one the connection is handed in (SET_DATAFD), and a server that holds
+ * the data channel would make that fail.
+ */
+export function dataServerOf(given: GivenOptions, env: NodeJS.ProcessEnv): DataServer | undefined {
+  const port = cNumberOf(given, 'port', PORT_MAX)
+  const fd = fdOf(given)
+  const values = subOptionsOf(given, 'server', serverSchema)
+  if (values !== undefined) return dataServer(values, () => port ?? environmentPort(env))
+  if (port !== undefined) return legacyServer(port)
+  if (fd !== undefined) return { kind: 'fd', fd, role: 'connection', disconnect: false }
+  const fromEnvironment = given.has('ctrl') ? undefined : environmentPort(env)
+  return fromEnvironment === undefined ? undefined : legacyServer(fromEnvironment)
+}
+
+/** `--fd`; standard input, output and error are not taken. */
+export function fdOf(given: GivenOptions): number | undefined {
+  const text = given.get('fd')
+  if (typeof text !== 'string') return undefined
+  const fd = readUnsigned(text, 10, 0x7fff_ffff)
+  if (fd === undefined)
+    throw new CommandLineError('general', `--fd: "${text}" is not a file descriptor number`, 'fd')
+  if (fd < 3) {
+    throw new CommandLineError(
+      'general',
+      `--fd: ${fd} is standard input, output or error; it must be 3 or higher`,
+    )
+  }
+  return fd
+}
+
+/** `--ctrl`. */
+export function controlOf(given: GivenOptions): ControlServer | undefined {
+  const values = subOptionsOf(given, 'ctrl', ctrlSchema)
+  if (values === undefined) return undefined
+  const terminate = values.terminate ?? false
+  if (values.type === undefined) throw subOptionError('ctrl', 'type=unixio or type=tcp is required')
+  if (values.clientfd !== undefined) {
+    if (values.type !== 'unixio') throw subOptionError('ctrl', 'clientfd is for type=unixio only')
+    if (values.fd !== undefined) throw subOptionError('ctrl', 'give either fd or clientfd, not both')
+    return { kind: 'fd', fd: values.clientfd, role: 'connection', terminate }
+  }
+  if (values.fd !== undefined) return { kind: 'fd', fd: values.fd, role: 'listener', terminate }
+  if (values.type === 'unixio') {
+    if (values.path === undefined)
+      throw subOptionError('ctrl', 'type=unixio needs path=PATH, fd=FD or clientfd=FD')
+    return { ...unixEndpoint('ctrl', values.path, values), terminate }
+  }
+  if (values.port === undefined) throw subOptionError('ctrl', 'type=tcp needs port=PORT or fd=FD')
+  return { ...tcpEndpoint('ctrl', values.port, values), terminate }
+}

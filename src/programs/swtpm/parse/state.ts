@@ -1,0 +1,69 @@
+/** `--tpmstate`, and TPM_PATH in its place. */
+
+import type { StateLocation } from '../../../serve/config.ts'
+import { tpmstateSchema } from '../options/sub-options.ts'
+import { CommandLineError, type ExitReason } from './command-line-error.ts'
+import type { GivenOptions } from './getopt.ts'
+import { subOptionsOf } from './given.ts'
+import { subOptionError } from './sub-options.ts'
+
+const DEFAULT_MODE = 0o640
+
+/**
+ * Where the state is; `undefined` when neither the option nor TPM_PATH says so.
+ *
+ * State is synced to the disk unless `fsync=false` is given. The reference syncs only when asked to, and then loses the
+ * state when the power goes at the wrong moment; asking for what is the default does no harm.
+ * A directory is locked by default, a single file or block device is not: a shared block device may be open on the other
+ * host of a migration.
+ */
+export function stateOf(
+  given: GivenOptions,
+  env: NodeJS.ProcessEnv,
+  reason: ExitReason = 'badOption',
+): StateLocation | undefined {
+  const values = subOptionsOf(given, 'tpmstate', tpmstateSchema, reason)
+  const common = {
+    mode: values?.mode ?? DEFAULT_MODE,
+    modeGiven: values?.mode !== undefined,
+    sync: values?.fsync ?? true,
+  }
+  const directory = (path: string): StateLocation => ({
+    kind: 'dir',
+    path,
+    ...common,
+    lock: values?.lock ?? true,
+    backup: values?.backup ?? false,
+    // A backup is wanted of every state, also of those that a journal would keep from the file.
+    journal: (values?.journal ?? true) && !values?.backup,
+  })
+
+  if (values === undefined) {
+    return env.TPM_PATH === undefined || env.TPM_PATH === '' ? undefined : directory(env.TPM_PATH)
+  }
+  const uri = values['backend-uri']
+  if (values.dir !== undefined) {
+    if (uri !== undefined)
+      throw subOptionError('tpmstate', 'give either dir or backend-uri, not both', reason)
+    return directory(values.dir)
+  }
+  if (uri === undefined)
+    throw subOptionError('tpmstate', 'one of dir=DIR and backend-uri=URI is required', reason)
+  const [, scheme, path] = /^(dir|file):\/\/(.+)$/s.exec(uri) ?? []
+  if (path === undefined) {
+    throw subOptionError('tpmstate', `backend-uri "${uri}" is neither dir://DIR nor file://PATH`, reason)
+  }
+  if (scheme === 'dir') return directory(path)
+  return { kind: 'linear', path, ...common, lock: values.lock ?? false, backup: false, journal: false }
+}
+
+/** For an interface that cannot start without. */
+export function requireState(state: StateLocation | undefined): StateLocation {
+  if (state === undefined) {
+    throw new CommandLineError(
+      'general',
+      'No TPM state directory is defined: give --tpmstate dir=DIR, or set TPM_PATH',
+    )
+  }
+  return state
+}

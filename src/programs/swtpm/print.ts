@@ -1,0 +1,109 @@
+/** The requests that print something and end: help, version, capabilities, states, profiles, info. */
+
+import { TPM_RETRY, TPM_SUCCESS } from '../../../contract/tpm-result.ts'
+import {
+  PTM_BLOB_TYPE_PERMANENT,
+  PTM_BLOB_TYPE_SAVESTATE,
+  PTM_BLOB_TYPE_VOLATILE,
+} from '../../../contract/verb-structures.ts'
+import { EngineClient } from '../../engine-client/engine-client.ts'
+import { engineInfo } from '../../engine-client/engine-program.ts'
+import { engineOptions, startSpawner } from '../../serve/engine-options.ts'
+import { giveKeys, giveProfile } from '../../serve/engine-secrets.ts'
+import { log } from '../../system/log.ts'
+import { openState, type StateLocation } from '../../tpm/state/state-location.ts'
+import { Tpm } from '../../tpm/tpm.ts'
+import type { PrintRequest } from './parse-command-line.ts'
+
+/** @returns the exit code */
+export async function print(request: PrintRequest): Promise<number> {
+  switch (request.action) {
+    case 'help': {
+      const { interfaceHelp } = await import('./help/interface-help.ts')
+      process.stdout.write(await interfaceHelp(request.interface))
+      return 0
+    }
+    case 'version': {
+      const { versionLine } = await import('../../system/version.ts')
+      process.stdout.write(`${versionLine(request.interface)}\n`)
+      return 0
+    }
+    case 'print-capabilities': {
+      const { CAPABILITY_INFO_FLAGS, capabilitiesJson } = await import('./capabilities.ts')
+      const engine = engineInfo(CAPABILITY_INFO_FLAGS, request.tpmVersion)
+      process.stdout.write(`${capabilitiesJson(request.interface, request.tpmVersion, engine)}\n`)
+      return 0
+    }
+    case 'print-states':
+      return printStates(request)
+    case 'print-profiles':
+      return printInfo(TPMLIB_INFO_AVAILABLE_PROFILES, request)
+    case 'print-info':
+      return request.state === undefined
+        ? printInfo(request.infoFlags, request)
+        : printInfoOfTpm({ ...request, state: request.state })
+  }
+}
+
+/** What libtpms says without a TPM. */
+function printInfo(flags: number, { tpmVersion }: PrintRequest): number {
+  const { info } = engineInfo(flags, tpmVersion)
+  process.stdout.write(`${JSON.stringify(info ?? {})}\n`)
+  return 0
+}
+
+/** What libtpms says of a TPM, its profile for one. It is powered on for that, and made if there is none. */
+async function printInfoOfTpm(
+  request: Extract<PrintRequest, { action: 'print-info' }> & { readonly state: StateLocation },
+): Promise<number> {
+  log.configure(request.log)
+  const { fd, lock } = openState(request.state, '', false)
+  const spawner = startSpawner(request)
+  const engine = new EngineClient(spawner, engineOptions(request, fd, false))
+  engine.on('log', (_level, text) => log.error(text))
+  const tpm = new Tpm(engine, lock, { version: request.tpmVersion, incomingMigration: false })
+  try {
+    await giveKeys(engine, request)
+    await giveProfile(engine, request)
+    if ((await tpm.init(0)) !== TPM_SUCCESS) return 1
+    const info = await tpm.forward('GET_INFO', { flags: BigInt(request.infoFlags), offset: 0, pad: 0 })
+    if (!('buffer' in info)) return 1
+    // Without the NUL at its end.
+    process.stdout.write(`${info.buffer.toString('utf8', 0, info.length - 1)}\n`)
+    await tpm.shutdown()
+    return 0
+  } finally {
+    await engine.close()
+    spawner.close()
+    lock.unlock()
+  }
+}
+
+/** libtpms 0.10 and later; older ones answer nothing. */
+const TPMLIB_INFO_AVAILABLE_PROFILES = 64
+
+const STATE_NAMES = [
+  ['permall', PTM_BLOB_TYPE_PERMANENT],
+  ['volatilestate', PTM_BLOB_TYPE_VOLATILE],
+  ['savestate', PTM_BLOB_TYPE_SAVESTATE],
+] as const
+
+/** One line of JSON without a newline, as the reference prints it. */
+async function printStates(request: Extract<PrintRequest, { action: 'print-states' }>): Promise<number> {
+  log.configure(request.log)
+  const { fd } = openState(request.state, '', false)
+  const spawner = startSpawner(request)
+  const engine = new EngineClient(spawner, engineOptions(request, fd, false))
+  const states: string[] = []
+  let failed = false
+  for (const [name, type] of STATE_NAMES) {
+    const { tpmResult, size } = await engine.peekState(type)
+    if (tpmResult === TPM_SUCCESS) states.push(` {"name": "${name}", "size": ${size}}`)
+    else if (tpmResult !== TPM_RETRY) failed = true
+  }
+  await engine.close()
+  spawner.close()
+  if (failed) return 1
+  process.stdout.write(`{ "type": "swtpm", "states": [${states.join(',')}${states.length > 0 ? ' ' : ''}] }`)
+  return 0
+}

@@ -1,0 +1,67 @@
+/** Serves one TPM in the order in which privileges, descriptors and the terminal are given up. */
+
+import { join } from 'node:path'
+import { startSpawner } from '../../serve/engine-options.ts'
+import { runAsUser, Session } from '../../serve/session.ts'
+import { SwtpmError } from '../../system/errors.ts'
+import { loadIoctl } from '../../system/io/ioctl.ts'
+import { type LogConfig, log } from '../../system/log.ts'
+import { confine } from '../../system/process/confinement.ts'
+import { enterBackground, reportReady } from '../../system/process/daemon.ts'
+import { connectServiceManager } from '../../system/process/service-manager.ts'
+import { onSignals } from '../../system/process/signals.ts'
+import { becomeUser, changeRoot } from '../../system/process/users.ts'
+import { makesDevice, serveFrontEnd } from './front-end.ts'
+import { CommandLineError, exitCodeOf, type SwtpmConfig } from './parse-command-line.ts'
+
+/** @returns the exit code */
+export async function serveSwtpm(config: SwtpmConfig): Promise<number> {
+  if (config.interface === 'cuse' && process.geteuid?.() !== 0) {
+    throw new CommandLineError('setuid', 'Error: Unable to make a device: a CUSE TPM must be started as root')
+  }
+  if (config.daemonize) {
+    const code = await enterBackground(config)
+    if (code !== undefined) return code
+  }
+  const user = runAsUser(config)
+  const root = config.chroot ?? ''
+  log.configure(rebased(config.log, root))
+  // Both are outside the new root: the service manager's socket, and the engine's program, which starts as the user it
+  // will be.
+  const serviceManager = connectServiceManager(process.env)
+  const spawner = startSpawner(config, user)
+  const session = Session.open(config, spawner, root)
+  onSignals({ end: () => void session.end(0), replaceEngines: () => void session.replaceEngine() })
+  // A new device takes root to make; everything else is done as the user.
+  const late = makesDevice(config)
+  try {
+    if (config.chroot !== undefined) {
+      if (late) loadIoctl()
+      changeRoot(config.chroot)
+    }
+    if (!late && user !== undefined) becomeUser(user)
+    session.openTrace()
+    await session.equipEngine()
+    await serveFrontEnd(session, config)
+    if (late && user !== undefined) becomeUser(user)
+    confine(config.seccomp)
+    session.onEnd(() => serviceManager.stopping())
+    reportReady()
+    serviceManager.ready()
+  } catch (error) {
+    if (!(error instanceof SwtpmError)) throw error
+    // Somebody ended it while it started: what went wrong for that reason is no fault.
+    if (!session.ending) log.error(error.message)
+    await session.end(exitCodeOf(error, config.interface))
+  }
+  const code = await session.ended
+  spawner.close()
+  return code
+}
+
+/** The log file of a TPM that will change its root directory is named as it will be seen from there. */
+function rebased(config: LogConfig, root: string): LogConfig {
+  const { destination } = config
+  if (root === '' || destination.kind !== 'file') return config
+  return { ...config, destination: { ...destination, path: join(root, destination.path) } }
+}

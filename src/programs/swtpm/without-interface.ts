@@ -1,0 +1,40 @@
+/** `swtpm` without the name of an interface: fleets, CDI, help, version, shell completion, or an error. */
+import { versionLine } from '../../system/version.ts'
+import { COMPLETION_REQUEST, complete, printCompletionScript } from './help/completion.ts'
+import { interfaceError, programHelp } from './help/program-help.ts'
+
+/** @returns the exit code */
+export async function withoutInterface(argv: readonly string[]): Promise<number> {
+  const [word] = argv
+  switch (word) {
+    case '-h':
+    case '--help':
+      process.stdout.write(programHelp())
+      return 0
+    case '-v':
+    case '--version':
+      process.stdout.write(`${versionLine()}\n`)
+      return 0
+    case 'cdi': {
+      const { cdi } = await import('./cdi/cdi-command.ts')
+      return cdi(argv.slice(1))
+    }
+    case 'fleet': {
+      const { fleet } = await import('./fleet/fleet-command.ts')
+      return fleet(argv.slice(1))
+    }
+    case 'completion':
+      await printCompletionScript()
+      return 0
+    case COMPLETION_REQUEST:
+      process.stdout.write(
+        complete(argv.slice(1))
+          .map((line) => `${line}\n`)
+          .join(''),
+      )
+      return 0
+    default:
+      process.stderr.write(interfaceError(word))
+      return 1
+  }
+}

@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { complete } from '../../../../src/programs/swtpm/help/completion.ts'
+
+const cases: [words: string[], proposals: string[]][] = [
+  [
+    ['swtpm', ''],
+    ['socket', 'chardev', 'cuse', 'fleet', '--help', '--version'],
+  ],
+  [
+    ['swtpm', 'c'],
+    ['chardev', 'cuse'],
+  ],
+  [
+    ['swtpm', 'cuse', '--mi'],
+    ['--min', '--migration-key', '--migration'],
+  ],
+  [['swtpm', 'nonsense', ''], []],
+  [
+    ['swtpm', 'fleet', '--f'],
+    ['--fresh-engines', '--foreground'],
+  ],
+  [['swtpm', 'fleet', 'r'], ['remove']],
+  [
+    ['swtpm', 'fleet', 'add', 'a', '--', 'c'],
+    ['chardev', 'cuse'],
+  ],
+  [['swtpm', 'fleet', 'add', 'a', '--', 'socket', '--tpm2', '--seccomp', ''], ['action=']],
+  [['swtpm', 'socket', '--seccomp', ''], ['action=']],
+  [
+    ['swtpm', 'socket', '--seccomp', 'action='],
+    ['action=none', 'action=log', 'action=kill'],
+  ],
+  [
+    ['swtpm', 'socket', '--seccomp', 'action', '=', ''],
+    ['none', 'log', 'kill'],
+  ],
+  [['swtpm', 'socket', '--seccomp', 'action', '=', 'k'], ['kill']],
+  [['swtpm', 'socket', '--ctrl', 'type=unixio,cl'], ['type=unixio,clientfd=']],
+  [['swtpm', 'socket', '--ctrl', 'type', '=', 'unixio,cl'], ['unixio,clientfd=']],
+  [['swtpm', 'socket', '--flags=startup-c'], ['--flags=startup-clear']],
+  [['swtpm', 'socket', '--flags', '=', 'startup-c'], ['startup-clear']],
+  [['swtpm', 'socket', '--tpmstate', 'dir=/d,lo'], ['dir=/d,lock']],
+  [['swtpm', 'socket', '--tpmstate', 'dir=/d,dir'], []],
+  [['swtpm', 'socket', '--tpmstate', 'dir=/d,lock=t'], ['dir=/d,lock=true']],
+  [['swtpm', 'socket', '-p', ''], []],
+]
+for (const [words, proposals] of cases) {
+  test(`complete() goes on after ${words.join(' ')}`, () => assert.deepEqual(complete(words), proposals))
+}
