@@ -6,6 +6,7 @@
 import { closeSync, existsSync, openSync, readSync } from 'node:fs'
 import { HOST } from '../../contract/struct.ts'
 import { SwtpmError } from '../system/errors.ts'
+import { reasonOf } from '../system/reason.ts'
 import {
   CUSE_INIT,
   CUSE_INIT_SPARE_BYTES,
@@ -55,7 +56,7 @@ export class CuseDevice {
     } catch (error) {
       closeSync(fd)
       if (error instanceof SwtpmError) throw error
-      throw new SwtpmError('SWTPM_ERR_DEVICE', `Cannot create "${path}": ${(error as Error).message}`, {
+      throw new SwtpmError('SWTPM_ERR_DEVICE', `Cannot create "${path}": ${reasonOf(error)}`, {
         cause: error,
       })
     }

@@ -6,6 +6,7 @@ import { constants } from 'node:os'
 import { HOST } from '../../contract/struct.ts'
 import { SwtpmError } from '../system/errors.ts'
 import { log } from '../system/log.ts'
+import { reasonOf } from '../system/reason.ts'
 import { StateblobTransfer } from '../tpm/stateblob-transfer.ts'
 import type { Tpm } from '../tpm/tpm.ts'
 import {
@@ -74,7 +75,7 @@ export class CuseServer {
           reply.error(ENOSYS)
       }
     } catch (error) {
-      log.error(`Error: Could not serve a request on the device: ${(error as Error).message}`)
+      log.error(`Error: Could not serve a request on the device: ${reasonOf(error)}`)
       if (!reply.sent) reply.error(EIO)
       // Our own faults must not pass as the client's.
       if (!(error instanceof SwtpmError)) throw error

@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process'
 import { SwtpmError } from '../system/errors.ts'
 import { installedFile } from '../system/paths.ts'
+import { reasonOf } from '../system/reason.ts'
 import type { TpmVersion } from '../tpm-commands/tpm-header.ts'
 import type { EngineInfo } from './engine-info.ts'
 
@@ -64,7 +65,7 @@ export function engineInfo(flags: number, tpmVersion: TpmVersion): EngineInfo {
     env: engineEnvironment(),
   })
   if (result.status !== 0) {
-    const why = result.error?.message ?? result.stderr.trim()
+    const why = result.error === undefined ? result.stderr.trim() : reasonOf(result.error)
     throw new SwtpmError('SWTPM_ERR_ENGINE_START', `Cannot ask "${path}" what it supports: ${why}`)
   }
   return JSON.parse(result.stdout) as EngineInfo

@@ -5,7 +5,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync } from 'node:fs'
 import { constants } from 'node:os'
-import { getSystemErrorMap } from 'node:util'
 import {
   ENGINE_SPAWN,
   encodeFrame,
@@ -21,6 +20,7 @@ import { BIG } from '../../contract/struct.ts'
 import { SwtpmError } from '../system/errors.ts'
 import { DescriptorSocket } from '../system/io/descriptor-socket.ts'
 import { check, native } from '../system/native.ts'
+import { describeErrno, reasonOf } from '../system/reason.ts'
 import { engineEnvironment, enginePath } from './engine-program.ts'
 
 export interface SpawnerOptions {
@@ -77,14 +77,14 @@ export class Spawner {
       })
     } catch (error) {
       closeSync(ours)
-      throw new SwtpmError('SWTPM_ERR_ENGINE_START', `Cannot start the engine: ${(error as Error).message}`, {
+      throw new SwtpmError('SWTPM_ERR_ENGINE_START', `Cannot start the engine: ${reasonOf(error)}`, {
         cause: error,
       })
     } finally {
       closeSync(theirs)
     }
     child.unref()
-    child.on('error', (error) => this.#end(error.message))
+    child.on('error', (error) => this.#end(reasonOf(error)))
     child.on('exit', (code, signal) => {
       this.#socket.drain()
       this.#end(
@@ -151,7 +151,7 @@ export class Spawner {
       this.#running.set(pid, expected)
       expected.started(pid)
     } else {
-      expected.failed(getSystemErrorMap().get(-errno)?.[1] ?? `error ${errno}`)
+      expected.failed(describeErrno(-errno).text)
     }
   }
 

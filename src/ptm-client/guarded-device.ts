@@ -1,8 +1,8 @@
 /** A character device whose every system call has a time limit. */
 import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs'
-import { getSystemErrorMap } from 'node:util'
 import { SwtpmError } from '../system/errors.ts'
 import { ioctl } from '../system/io/ioctl.ts'
+import { reasonOf } from '../system/reason.ts'
 import { Watchdog } from './watchdog.ts'
 
 export class GuardedDevice {
@@ -72,10 +72,6 @@ const HINTS: { readonly [code: string]: string | undefined } = {
 }
 
 function reason(error: unknown, call: Call): string {
-  const { code, errno, message } = error as NodeJS.ErrnoException
-  if (code === undefined) return message
-  // The ioctl package has the number as in C, Node its negative.
-  const text = getSystemErrorMap().get(-Math.abs(errno ?? 0))?.[1] ?? message
-  const hint = HINTS[`${call} ${code}`]
-  return hint === undefined ? `${text} (${code})` : `${text} (${code}); ${hint}`
+  const hint = HINTS[`${call} ${(error as NodeJS.ErrnoException).code}`]
+  return hint === undefined ? reasonOf(error) : `${reasonOf(error)}; ${hint}`
 }

@@ -1,6 +1,7 @@
 /** A stream socket on which one side asks and waits for a known number of bytes, never without a time limit. */
 import { connect, type Socket } from 'node:net'
 import { SwtpmError } from '../system/errors.ts'
+import { reasonOf } from '../system/reason.ts'
 import { describeEndpoint, type SocketEndpoint } from './endpoint.ts'
 
 /** Longest path of a Unix socket in bytes. @see unix(7) */
@@ -132,7 +133,7 @@ function openSocket(endpoint: SocketEndpoint, timeoutMs: number): Promise<Socket
 
 function lossReason(error: Error): string {
   const code = (error as NodeJS.ErrnoException).code
-  return code === 'ECONNRESET' || code === 'EPIPE' ? 'it closed the connection' : error.message
+  return code === 'ECONNRESET' || code === 'EPIPE' ? 'it closed the connection' : reasonOf(error)
 }
 
 function connectReason(error: unknown, endpoint: SocketEndpoint): string {
@@ -154,7 +155,7 @@ function connectReason(error: unknown, endpoint: SocketEndpoint): string {
     case 'ETIMEDOUT':
       return 'no answer'
     default:
-      return (first as Error).message
+      return reasonOf(first)
   }
 }
 

@@ -4,6 +4,7 @@
  */
 import { closeSync, readFileSync } from 'node:fs'
 import { SwtpmError } from '../system/errors.ts'
+import { reasonOf } from '../system/reason.ts'
 import type { ProfileConfig } from './config.ts'
 
 /** What FIPS mode takes away on a host; a TPM that is to live there does without. */
@@ -23,7 +24,7 @@ export function readProfile({ source, removeDisabled }: ProfileConfig): string {
   try {
     profile = JSON.parse(text)
   } catch (error) {
-    throw new SwtpmError('SWTPM_ERR_TPM_INIT', `Error: The ${where} is not JSON: ${(error as Error).message}`)
+    throw new SwtpmError('SWTPM_ERR_TPM_INIT', `Error: The ${where} is not JSON: ${reasonOf(error)}`)
   }
   if (typeof profile !== 'object' || profile === null || !('Name' in profile)) {
     throw new SwtpmError('SWTPM_ERR_TPM_INIT', `Error: The ${where} has no "Name"`)
@@ -64,12 +65,8 @@ function readSource(source: { kind: 'file'; path: string } | { kind: 'fd'; fd: n
     return text
   } catch (error) {
     const name = source.kind === 'file' ? `"${source.path}"` : `on descriptor ${source.fd}`
-    throw new SwtpmError(
-      'SWTPM_ERR_TPM_INIT',
-      `Error: Cannot read profile ${name}: ${(error as Error).message}`,
-      {
-        cause: error,
-      },
-    )
+    throw new SwtpmError('SWTPM_ERR_TPM_INIT', `Error: Cannot read profile ${name}: ${reasonOf(error)}`, {
+      cause: error,
+    })
   }
 }

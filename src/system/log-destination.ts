@@ -1,7 +1,7 @@
 /** Where log lines go: opened once, written at once. */
 import { closeSync, constants, fstatSync, openSync, readFileSync, writeSync } from 'node:fs'
-import { getSystemErrorMap } from 'node:util'
 import { SwtpmError } from './errors.ts'
+import { reasonOf } from './reason.ts'
 
 const STDERR = 2
 const LOG_FILE_MODE = 0o600
@@ -107,9 +107,4 @@ export function closeDestination(destination: LogDestination): void {
   } catch {
     // Closed by somebody else already; nothing is lost.
   }
-}
-
-function reasonOf(error: unknown): string {
-  const { errno } = error as NodeJS.ErrnoException
-  return (errno === undefined ? undefined : getSystemErrorMap().get(errno)?.[1]) ?? String(error)
 }

@@ -5,9 +5,8 @@
  * Every function returns a value that is not negative, or a negative errno; none throws. They run on the calling
  * thread and do not wait, except for sends and receives on descriptors that are in blocking mode.
  */
-import { constants } from 'node:os'
-import { getSystemErrorMap } from 'node:util'
 import { installedFile } from './paths.ts'
+import { describeErrno } from './reason.ts'
 
 export interface Native {
   // ---- descriptors: addon/unix_fds.cc
@@ -265,8 +264,8 @@ export class SystemError extends Error implements NodeJS.ErrnoException {
   readonly syscall: string
 
   constructor(errno: number, action: string) {
-    const [code, text] = describeErrno(errno)
-    super(`Cannot ${action}: ${text} (${code})`)
+    const { code, text } = describeErrno(errno)
+    super(`Cannot ${action}: ${text}`)
     this.name = 'SystemError'
     this.code = code
     this.errno = errno
@@ -274,18 +273,10 @@ export class SystemError extends Error implements NodeJS.ErrnoException {
   }
 }
 
-/** `['EADDRINUSE', 'address already in use']` for -98. */
-function describeErrno(errno: number): [code: string, text: string] {
-  const known = getSystemErrorMap().get(errno)
-  if (known !== undefined) return known
-  const name = Object.entries(constants.errno).find(([, value]) => value === -errno)?.[0]
-  return [name ?? `errno ${-errno}`, 'system error']
-}
-
 /**
  * Passes a native result on unless it is an errno.
  * @param action what was tried, beginning with a verb: `listen on "/run/x"`. The verb becomes the error's `syscall`
- * @throws SystemError `Cannot listen on "/run/x": address already in use (EADDRINUSE)`
+ * @throws SystemError `Cannot listen on "/run/x": address already in use`
  */
 export function check(result: number, action: string): number
 export function check<T extends readonly unknown[]>(result: T | number, action: string): T

@@ -10,6 +10,7 @@ import type { Session } from '../serve/session.ts'
 import { inherited } from '../serve/socket/open-endpoint.ts'
 import { SwtpmError } from '../system/errors.ts'
 import { log } from '../system/log.ts'
+import { reasonOf } from '../system/reason.ts'
 import { type NewDevice, newProxyDevice, registered } from './new-device.ts'
 
 /** Serves until the session ends. @throws SwtpmError */
@@ -73,7 +74,7 @@ function openDevice(path: string): number {
   try {
     return openSync(path, 'r+')
   } catch (error) {
-    throw new SwtpmError('SWTPM_ERR_DEVICE', `Cannot open ${path}: ${(error as Error).message}`, {
+    throw new SwtpmError('SWTPM_ERR_DEVICE', `Cannot open ${path}: ${reasonOf(error)}`, {
       cause: error,
     })
   }

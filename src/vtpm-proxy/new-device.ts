@@ -8,6 +8,7 @@ import { HOST, struct, u32 } from '../../contract/struct.ts'
 import { SwtpmError } from '../system/errors.ts'
 import { ioctl } from '../system/io/ioctl.ts'
 import { check, native } from '../system/native.ts'
+import { reasonOf } from '../system/reason.ts'
 import type { TpmVersion } from '../tpm-commands/tpm-header.ts'
 
 const VTPMX = '/dev/vtpmx'
@@ -41,11 +42,11 @@ export function newProxyDevice(version: TpmVersion): NewDevice {
     check(native.setCloseOnExec(fd, true), `make descriptor ${fd} close-on-exec`)
     return { tpmNum, major, minor, serverFd: fd }
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException
+    const { code } = error as NodeJS.ErrnoException
     const hint = code === 'EPERM' ? '; this needs the capability CAP_SYS_ADMIN' : ''
     throw new SwtpmError(
       'SWTPM_ERR_DEVICE',
-      `Error: Could not create a vTPM proxy device: ${message}${hint}`,
+      `Error: Could not create a vTPM proxy device: ${reasonOf(error)}${hint}`,
       {
         cause: error,
       },
@@ -59,14 +60,14 @@ function openControl(): number {
   try {
     return openSync(VTPMX, 'r+')
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException
+    const { code } = error as NodeJS.ErrnoException
     const hint =
       code === 'ENOENT' || code === 'ENODEV'
         ? '; load the kernel module with `modprobe tpm_vtpm_proxy`'
         : code === 'EACCES' || code === 'EPERM'
           ? '; this needs root rights'
           : ''
-    throw new SwtpmError('SWTPM_ERR_DEVICE', `Error: Could not open "${VTPMX}": ${message}${hint}`, {
+    throw new SwtpmError('SWTPM_ERR_DEVICE', `Error: Could not open "${VTPMX}": ${reasonOf(error)}${hint}`, {
       cause: error,
     })
   }

@@ -5,7 +5,8 @@
 import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { isAbsolute, join } from 'node:path'
-import { reasonOf, ToolFailure } from './tool-failure.ts'
+import { reasonOf } from '../../system/reason.ts'
+import { ToolFailure } from './tool-failure.ts'
 
 export class ConfigFile {
   readonly path: string

@@ -8,11 +8,3 @@ export class ToolFailure extends Error {
     this.exitCode = options.exitCode ?? 1
   }
 }
-
-/** The reason inside anything thrown, without Node's `EACCES: …, open '…'` decoration. */
-export function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  const code = (error as NodeJS.ErrnoException).code
-  const system = /^[A-Z0-9]+: ([^,]+), /.exec(error.message)?.[1]
-  return code !== undefined && system !== undefined ? system : error.message
-}

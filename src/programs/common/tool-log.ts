@@ -3,7 +3,8 @@
  * once, because libvirt shows the tail of the file when a tool fails, and because several tools append to one file.
  */
 import { closeSync, constants, openSync, writeSync } from 'node:fs'
-import { reasonOf, ToolFailure } from './tool-failure.ts'
+import { reasonOf } from '../../system/reason.ts'
+import { ToolFailure } from './tool-failure.ts'
 
 export class ToolLog {
   readonly file: string | undefined

@@ -7,7 +7,8 @@ import {
   KeyUsageFlags,
   Name,
 } from '@peculiar/asn1-x509'
-import { reasonOf, ToolFailure } from '../common/tool-failure.ts'
+import { reasonOf } from '../../system/reason.ts'
+import { ToolFailure } from '../common/tool-failure.ts'
 import {
   authorityKeyIdentifier,
   basicConstraints,

@@ -1,6 +1,7 @@
 /** Passwords from where the user keeps them. */
 import { closeSync, openSync, readSync } from 'node:fs'
-import { reasonOf, ToolFailure } from '../common/tool-failure.ts'
+import { reasonOf } from '../../system/reason.ts'
+import { ToolFailure } from '../common/tool-failure.ts'
 
 const MAX_BYTES = 255
 

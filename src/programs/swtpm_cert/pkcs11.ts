@@ -4,7 +4,8 @@
  */
 import { spawnSync } from 'node:child_process'
 import { type KeyObject, verify } from 'node:crypto'
-import { reasonOf, ToolFailure } from '../common/tool-failure.ts'
+import { reasonOf } from '../../system/reason.ts'
+import { ToolFailure } from '../common/tool-failure.ts'
 import type { RawSign } from './signing-key.ts'
 
 export const isPkcs11Uri = (text: string): boolean => text.startsWith('pkcs11:')

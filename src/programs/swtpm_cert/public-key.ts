@@ -1,7 +1,8 @@
 /** The public key that a certificate is about, from the forms in which a TPM's key arrives. */
 import { createPublicKey, type JsonWebKeyInput, type KeyObject } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { reasonOf, ToolFailure } from '../common/tool-failure.ts'
+import { reasonOf } from '../../system/reason.ts'
+import { ToolFailure } from '../common/tool-failure.ts'
 
 const CURVES: Readonly<Record<string, { readonly jwk: string; readonly bytes: number }>> = {
   secp256r1: { jwk: 'P-256', bytes: 32 },

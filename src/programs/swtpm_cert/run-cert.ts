@@ -1,8 +1,9 @@
 /** swtpm_cert: a certificate for a TPM's key, without that key's private half. */
 import { writeSync } from 'node:fs'
+import { reasonOf } from '../../system/reason.ts'
 import { writeFileAtomic } from '../common/atomic-file.ts'
 import { capabilitiesLine } from '../common/capabilities-line.ts'
-import { reasonOf, ToolFailure } from '../common/tool-failure.ts'
+import { ToolFailure } from '../common/tool-failure.ts'
 import { VERSION } from '../common/version-line.ts'
 import { toPem } from './certificate.ts'
 import { issueCertificate, loadAuthority, withStoredCertHeader } from './issue.ts'

@@ -2,7 +2,8 @@
 import { createPrivateKey, type KeyObject, sign } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { AlgorithmIdentifier } from '@peculiar/asn1-x509'
-import { reasonOf, ToolFailure } from '../common/tool-failure.ts'
+import { reasonOf } from '../../system/reason.ts'
+import { ToolFailure } from '../common/tool-failure.ts'
 import { OID } from './oids.ts'
 
 export interface Signer {

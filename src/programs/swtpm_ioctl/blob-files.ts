@@ -11,7 +11,8 @@ import {
 } from 'node:fs'
 import type { PtmClient } from '../../ptm-client/ptm-client.ts'
 import { BLOB_TYPES, type BlobType, getStateBlob, setStateBlob } from '../../ptm-client/state-blob.ts'
-import { reasonOf, ToolFailure } from '../common/tool-failure.ts'
+import { reasonOf } from '../../system/reason.ts'
+import { ToolFailure } from '../common/tool-failure.ts'
 import { checkResult } from './check-result.ts'
 
 export function parseBlobType(text: string): BlobType {

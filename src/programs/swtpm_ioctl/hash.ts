@@ -2,7 +2,8 @@
 import { readFileSync } from 'node:fs'
 import { PTM_HASH_DATA_SIZE } from '../../../contract/verb-structures.ts'
 import type { PtmClient } from '../../ptm-client/ptm-client.ts'
-import { reasonOf, ToolFailure } from '../common/tool-failure.ts'
+import { reasonOf } from '../../system/reason.ts'
+import { ToolFailure } from '../common/tool-failure.ts'
 import { checkResult } from './check-result.ts'
 
 /** @param text what is hashed, or `-` for standard input */

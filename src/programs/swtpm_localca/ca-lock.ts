@@ -5,7 +5,8 @@
  */
 import { spawnSync } from 'node:child_process'
 import { closeSync, constants, openSync } from 'node:fs'
-import { reasonOf, ToolFailure } from '../common/tool-failure.ts'
+import { reasonOf } from '../../system/reason.ts'
+import { ToolFailure } from '../common/tool-failure.ts'
 
 const WAIT_SECONDS = 60
 

@@ -5,8 +5,9 @@
 import { generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto'
 import { dirname, join } from 'node:path'
 import { type Extension, KeyUsageFlags } from '@peculiar/asn1-x509'
+import { reasonOf } from '../../system/reason.ts'
 import { writeFileAtomic } from '../common/atomic-file.ts'
-import { reasonOf, ToolFailure } from '../common/tool-failure.ts'
+import { ToolFailure } from '../common/tool-failure.ts'
 import {
   authorityKeyIdentifier,
   basicConstraints,

@@ -1,9 +1,10 @@
 /** Where the CA keeps its things, from swtpm-localca.conf, with every folder made that is missing. */
 import { constants, mkdirSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { reasonOf } from '../../system/reason.ts'
 import { can, canRead, currentUserName } from '../common/access.ts'
 import { type ConfigFile, SYSTEM_CONFIG_DIR, userConfigDir } from '../common/config-file.ts'
-import { reasonOf, ToolFailure } from '../common/tool-failure.ts'
+import { ToolFailure } from '../common/tool-failure.ts'
 import type { ToolLog } from '../common/tool-log.ts'
 import { isPkcs11Uri } from '../swtpm_cert/pkcs11.ts'
 

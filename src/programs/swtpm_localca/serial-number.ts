@@ -1,8 +1,9 @@
 /** The serial numbers of a CA's certificates, counted in a file. */
 import { randomInt } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { reasonOf } from '../../system/reason.ts'
 import { writeFileAtomic } from '../common/atomic-file.ts'
-import { reasonOf, ToolFailure } from '../common/tool-failure.ts'
+import { ToolFailure } from '../common/tool-failure.ts'
 
 const RANDOM_DIGITS = 20
 /** Twenty bytes, the most that RFC 5280 allows. */

@@ -1,5 +1,6 @@
 /** One request, one reply on a byte stream whose replies say how long they are. */
 import type { Duplex } from 'node:stream'
+import { reasonOf } from '../../system/reason.ts'
 
 /** The whole length of the reply that `received` begins, undefined while too little of it is there. */
 export type ReplyLength = (received: Buffer) => number | undefined
@@ -17,7 +18,7 @@ export class FramedChannel {
       this.#wake()
     })
     stream.on('close', () => this.#end('it closed the connection'))
-    stream.on('error', (error) => this.#end(error.message))
+    stream.on('error', (error) => this.#end(reasonOf(error)))
   }
 
   /** @throws Error when the other side goes away or does not answer within `timeoutMs` */

@@ -1,6 +1,7 @@
 /** --runas: this process, and all it starts, as another user. */
 import { spawnSync } from 'node:child_process'
-import { reasonOf, ToolFailure } from '../common/tool-failure.ts'
+import { reasonOf } from '../../system/reason.ts'
+import { ToolFailure } from '../common/tool-failure.ts'
 
 /** Node has it; its type declarations do not. */
 interface InitGroups {

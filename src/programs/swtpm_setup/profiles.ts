@@ -1,9 +1,10 @@
 /** Profiles of a TPM 2: from the command line, from files of the user or the distribution, or built into libtpms. */
 import { openSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { reasonOf } from '../../system/reason.ts'
 import { canRead } from '../common/access.ts'
 import type { ConfigFile } from '../common/config-file.ts'
-import { reasonOf, ToolFailure } from '../common/tool-failure.ts'
+import { ToolFailure } from '../common/tool-failure.ts'
 import type { TpmCommandLine } from './tpm-command-line.ts'
 import type { TpmFeatures } from './tpm-features.ts'
 

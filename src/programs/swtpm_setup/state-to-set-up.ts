@@ -10,8 +10,9 @@ import {
   writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import { reasonOf } from '../../system/reason.ts'
 import { can, currentUserName, requireDirectory } from '../common/access.ts'
-import { reasonOf, ToolFailure } from '../common/tool-failure.ts'
+import { ToolFailure } from '../common/tool-failure.ts'
 import type { TpmCommandLine } from './tpm-command-line.ts'
 
 export class StateLocation {

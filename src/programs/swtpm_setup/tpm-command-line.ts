@@ -2,8 +2,9 @@
 import { spawnSync } from 'node:child_process'
 import { basename } from 'node:path'
 import { installedFile } from '../../system/paths.ts'
+import { reasonOf } from '../../system/reason.ts'
 import { findProgram } from '../common/access.ts'
-import { reasonOf, ToolFailure } from '../common/tool-failure.ts'
+import { ToolFailure } from '../common/tool-failure.ts'
 
 export class TpmCommandLine {
   readonly words: readonly [program: string, ...args: string[]]

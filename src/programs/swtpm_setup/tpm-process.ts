@@ -4,8 +4,9 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import type { Duplex } from 'node:stream'
+import { reasonOf } from '../../system/reason.ts'
 import { u32 } from '../../tpm-commands/bytes.ts'
-import { reasonOf, ToolFailure } from '../common/tool-failure.ts'
+import { ToolFailure } from '../common/tool-failure.ts'
 import { FramedChannel } from './framed-channel.ts'
 import type { TpmCommandLine } from './tpm-command-line.ts'
 

@@ -3,10 +3,11 @@ import { existsSync, mkdirSync, unlinkSync } from 'node:fs'
 import { type, version } from 'node:os'
 import { join } from 'node:path'
 import { installedFile } from '../../system/paths.ts'
+import { reasonOf } from '../../system/reason.ts'
 import { findProgram } from '../common/access.ts'
 import { writeFileAtomic } from '../common/atomic-file.ts'
 import { SYSTEM_CONFIG_DIR, userConfigDir } from '../common/config-file.ts'
-import { reasonOf, ToolFailure } from '../common/tool-failure.ts'
+import { ToolFailure } from '../common/tool-failure.ts'
 import { DEFAULT_PCR_BANKS } from './pcr-banks.ts'
 
 const CHOICES = ['overwrite', 'root', 'skip-if-exist']

@@ -4,6 +4,7 @@ import { SwtpmError } from '../../system/errors.ts'
 import { listenOn } from '../../system/io/server-socket.ts'
 import { check, native } from '../../system/native.ts'
 import { groupId, userId } from '../../system/process/users.ts'
+import { reasonOf } from '../../system/reason.ts'
 import type { Endpoint } from '../config.ts'
 
 export interface OpenEndpoint {
@@ -42,12 +43,8 @@ export function inherited(fd: number): number {
     check(native.setCloseOnExec(fd, true), `use descriptor ${fd}`)
     return fd
   } catch (error) {
-    throw new SwtpmError(
-      'SWTPM_ERR_SOCKET',
-      `Cannot use file descriptor ${fd}: ${(error as Error).message}`,
-      {
-        cause: error,
-      },
-    )
+    throw new SwtpmError('SWTPM_ERR_SOCKET', `Cannot use file descriptor ${fd}: ${reasonOf(error)}`, {
+      cause: error,
+    })
   }
 }

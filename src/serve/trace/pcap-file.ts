@@ -6,6 +6,7 @@ import { closeSync, constants, fchmodSync, ftruncateSync, openSync, writeSync } 
 import { HOST, packed, u16, u32, u64 } from '../../../contract/struct.ts'
 import { SwtpmError } from '../../system/errors.ts'
 import { log } from '../../system/log.ts'
+import { reasonOf } from '../../system/reason.ts'
 import { type Direction, TcpConversation } from './tcp-conversation.ts'
 
 export interface PcapConfig {
@@ -41,7 +42,7 @@ export class PcapFile {
       if (truncate) ftruncateSync(this.#fd)
     } catch (error) {
       const name = destination.kind === 'fd' ? `descriptor ${destination.fd}` : `"${destination.path}"`
-      throw new SwtpmError('SWTPM_ERR_LOG', `Cannot open pcap file ${name}: ${(error as Error).message}`, {
+      throw new SwtpmError('SWTPM_ERR_LOG', `Cannot open pcap file ${name}: ${reasonOf(error)}`, {
         cause: error,
       })
     }
@@ -97,7 +98,7 @@ export class PcapFile {
     } catch (error) {
       // A full disk ends the trace, not the TPM.
       this.#failed = true
-      log.error(`Error: Could not write to the pcap file: ${(error as Error).message}`)
+      log.error(`Error: Could not write to the pcap file: ${reasonOf(error)}`)
     }
   }
 }

@@ -2,7 +2,8 @@
 import { lchownSync, lstatSync, unlinkSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { SwtpmError } from '../errors.ts'
-import { check, native } from '../native.ts'
+import { check, native, SystemError } from '../native.ts'
+import { reasonOf } from '../reason.ts'
 
 export interface UnixAddress {
   readonly kind: 'unix'
@@ -35,7 +36,12 @@ export function listenOn(address: UnixAddress | TcpAddress): ServerSocket {
   try {
     return address.kind === 'unix' ? listenOnPath(address) : listenOnPort(address)
   } catch (error) {
-    throw new SwtpmError('SWTPM_ERR_SOCKET', (error as Error).message, { cause: error })
+    if (error instanceof SystemError)
+      throw new SwtpmError('SWTPM_ERR_SOCKET', error.message, { cause: error })
+    const where = address.kind === 'unix' ? `"${address.path}"` : `port ${address.port}`
+    throw new SwtpmError('SWTPM_ERR_SOCKET', `Cannot listen on ${where}: ${reasonOf(error)}`, {
+      cause: error,
+    })
   }
 }
 

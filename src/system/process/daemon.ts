@@ -5,6 +5,7 @@
 import { spawn } from 'node:child_process'
 import { closeSync, openSync, readSync, writeSync } from 'node:fs'
 import { check, native } from '../native.ts'
+import { reasonOf } from '../reason.ts'
 import { passOnDescriptors } from './inherited-descriptors.ts'
 
 /** Tells the copy on which descriptor to report; it is closed on exec in everything the copy starts. */
@@ -43,7 +44,7 @@ export async function enterBackground(config: object): Promise<number | undefine
   })
   const exited = new Promise<number>((resolve) => {
     child.on('error', (error) => {
-      process.stderr.write(`swtpm: Could not start the background process: ${error.message}\n`)
+      process.stderr.write(`swtpm: Could not start the background process: ${reasonOf(error)}\n`)
       resolve(1)
     })
     child.on('exit', (code) => resolve(code ?? 1))

@@ -2,6 +2,7 @@
 import { closeSync, constants, openSync, readlinkSync, unlinkSync, writeSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { SwtpmError } from '../errors.ts'
+import { reasonOf } from '../reason.ts'
 
 export type PidFileTarget =
   | { readonly kind: 'file'; readonly path: string }
@@ -25,13 +26,9 @@ export class PidFile {
         closeSync(fd)
       }
     } catch (error) {
-      throw new SwtpmError(
-        'SWTPM_ERR_STATE_DIR',
-        `Could not write pidfile ${name}: ${(error as Error).message}`,
-        {
-          cause: error,
-        },
-      )
+      throw new SwtpmError('SWTPM_ERR_STATE_DIR', `Could not write pidfile ${name}: ${reasonOf(error)}`, {
+        cause: error,
+      })
     }
   }
 

@@ -5,6 +5,7 @@
 import { closeSync } from 'node:fs'
 import { log } from '../log.ts'
 import { check, native } from '../native.ts'
+import { reasonOf } from '../reason.ts'
 
 export interface ServiceManager {
   ready(): void
@@ -23,7 +24,7 @@ export function connectServiceManager(environment: NodeJS.ProcessEnv): ServiceMa
     try {
       step()
     } catch (error) {
-      log.warn(`Cannot reach the service manager at NOTIFY_SOCKET "${name}": ${(error as Error).message}`)
+      log.warn(`Cannot reach the service manager at NOTIFY_SOCKET "${name}": ${reasonOf(error)}`)
       if (fd !== undefined) closeSync(fd)
       fd = undefined
     }

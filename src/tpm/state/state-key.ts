@@ -6,8 +6,8 @@
  * @see swtpm(8) --key, --migration-key
  */
 import { closeSync, constants, openSync, readSync, unlinkSync } from 'node:fs'
-import { getSystemErrorMap } from 'node:util'
 import { SwtpmError } from '../../system/errors.ts'
+import { reasonOf } from '../../system/reason.ts'
 
 /** Where key material comes from and how it becomes an AES key. */
 export interface KeySource {
@@ -179,9 +179,4 @@ function closeQuietly(fd: number): void {
 
 function wrongKey(place: string, what: string): SwtpmError {
   return new SwtpmError('SWTPM_ERR_STATE_KEY', `Cannot use ${place}: it ${what}`)
-}
-
-function reasonOf(error: unknown): string {
-  const { errno } = error as NodeJS.ErrnoException
-  return (errno === undefined ? undefined : getSystemErrorMap().get(errno)?.[1]) ?? String(error)
 }

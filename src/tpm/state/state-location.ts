@@ -2,6 +2,7 @@
 import { closeSync, constants, fsyncSync, mkdirSync, openSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { SwtpmError } from '../../system/errors.ts'
+import { reasonOf } from '../../system/reason.ts'
 import { StorageLock } from './storage-lock.ts'
 
 /** Where the TPM keeps its state. */
@@ -48,8 +49,9 @@ export function openState(location: StateLocation, root: string, createDirectory
   const path = root === '' ? location.path : join(root, location.path)
   const fail = (error: unknown): never => {
     const what = location.kind === 'dir' ? 'state directory' : 'state file'
-    const { message } = error as Error
-    throw new SwtpmError('SWTPM_ERR_STATE_DIR', `Cannot open ${what} "${path}": ${message}`, { cause: error })
+    throw new SwtpmError('SWTPM_ERR_STATE_DIR', `Cannot open ${what} "${path}": ${reasonOf(error)}`, {
+      cause: error,
+    })
   }
   if (location.kind === 'linear') {
     try {

@@ -13,6 +13,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { SwtpmError } from '../../system/errors.ts'
 import { check, native } from '../../system/native.ts'
+import { reasonOf } from '../../system/reason.ts'
 
 const LOCK_FILE = '.lock'
 const LOCK_FILE_MODE = 0o660
@@ -94,7 +95,7 @@ export class StorageLock {
     try {
       fd = this.#open()
     } catch (error) {
-      throw new SwtpmError('SWTPM_ERR_STATE_DIR', `Cannot lock ${this.#what}: ${(error as Error).message}`, {
+      throw new SwtpmError('SWTPM_ERR_STATE_DIR', `Cannot lock ${this.#what}: ${reasonOf(error)}`, {
         cause: error,
       })
     }

@@ -41,7 +41,7 @@ describe('readProfile()', () => {
   it('names a file that cannot be read', () => {
     assert.throws(
       () => readProfile({ source: { kind: 'file', path: '/nowhere/p' }, removeDisabled: undefined }),
-      /"\/nowhere\/p": ENOENT/,
+      /"\/nowhere\/p": no such file or directory/,
     )
   })
 })

@@ -1,11 +1,12 @@
 /** `swtpm cdi`: tells container runtimes of a TPM that is there, and takes that back. */
 import { existsSync, lstatSync, mkdirSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { reasonOf } from '../../../system/reason.ts'
 import { writeFileAtomic } from '../../common/atomic-file.ts'
 import { helpScreen } from '../../common/help.ts'
 import type { GivenOptions, OptionTable } from '../../common/option-table.ts'
 import { readCommandLine } from '../../common/read-command-line.ts'
-import { reasonOf, ToolFailure } from '../../common/tool-failure.ts'
+import { ToolFailure } from '../../common/tool-failure.ts'
 import {
   type CdiVersion,
   cdiSpecification,

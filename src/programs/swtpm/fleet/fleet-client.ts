@@ -1,6 +1,7 @@
 /** The client's side of the fleet's socket. */
 import { connect } from 'node:net'
 import { SwtpmError } from '../../../system/errors.ts'
+import { reasonOf } from '../../../system/reason.ts'
 import { decodeAnswer, encodeLine, type FleetAnswer, type FleetRequest } from './fleet-protocol.ts'
 
 /**
@@ -21,7 +22,7 @@ export function ask(path: string, request: FleetRequest): Promise<FleetAnswer> {
       try {
         resolve(decodeAnswer(text))
       } catch (error) {
-        fail((error as Error).message, error)
+        fail(reasonOf(error), error)
       }
     })
     socket.end(encodeLine(request))

@@ -3,6 +3,7 @@
 import { closeSync } from 'node:fs'
 import { DescriptorSocket } from '../../../system/io/descriptor-socket.ts'
 import { Listener } from '../../../system/io/listener.ts'
+import { reasonOf } from '../../../system/reason.ts'
 import {
   decodeRequest,
   encodeLine,
@@ -70,7 +71,7 @@ export class FleetServer {
     try {
       request = decodeRequest(line)
     } catch (error) {
-      return refusal(`a request cannot be read: ${(error as Error).message}`)
+      return refusal(`a request cannot be read: ${reasonOf(error)}`)
     }
     return this.#answer(request)
   }

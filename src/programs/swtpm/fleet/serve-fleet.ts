@@ -13,6 +13,7 @@ import { PidFile } from '../../../system/process/pid-file.ts'
 import { connectServiceManager } from '../../../system/process/service-manager.ts'
 import { onSignals } from '../../../system/process/signals.ts'
 import { becomeUser } from '../../../system/process/users.ts'
+import { reasonOf } from '../../../system/reason.ts'
 import { makesDevice, serveFrontEnd } from '../front-end.ts'
 import { CommandLineError } from '../parse-command-line.ts'
 import { Fleet } from './fleet.ts'
@@ -135,13 +136,9 @@ function readLines(path: string): TpmLine[] {
   try {
     text = readFileSync(path, 'utf8')
   } catch (error) {
-    throw new SwtpmError(
-      'SWTPM_ERR_FLEET',
-      `Cannot read the TPMs of "${path}": ${(error as Error).message}`,
-      {
-        cause: error,
-      },
-    )
+    throw new SwtpmError('SWTPM_ERR_FLEET', `Cannot read the TPMs of "${path}": ${reasonOf(error)}`, {
+      cause: error,
+    })
   }
   const { tpms, faults } = readTpmLines(text)
   for (const { number, reason } of faults) log.error(`Error: ${path}:${number}: ${reason}`)
@@ -158,4 +155,4 @@ async function inTurns<T>(items: readonly T[], work: (item: T) => Promise<unknow
 
 const isFault = (error: unknown): boolean => error instanceof SwtpmError || error instanceof CommandLineError
 
-const sentence = (error: unknown): string => (error as Error).message.replace(/^Error: /, '')
+const sentence = (error: unknown): string => reasonOf(error).replace(/^Error: /, '')

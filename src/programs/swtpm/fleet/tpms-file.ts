@@ -4,6 +4,7 @@
  * character as it is; nothing is expanded. A `\` at the end of a line joins the next one to it.
  */
 import { SwtpmError } from '../../../system/errors.ts'
+import { reasonOf } from '../../../system/reason.ts'
 
 /** What the shell, logs and file names take without quotes. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/
@@ -44,7 +45,7 @@ export function readTpmLines(text: string): { readonly tpms: TpmLine[]; readonly
       checkName(name)
       tpms.push({ number, name, words: splitWords(line.slice(colon + 1)) })
     } catch (error) {
-      faults.push({ number, reason: (error as Error).message })
+      faults.push({ number, reason: reasonOf(error) })
     }
   }
   return { tpms, faults }

@@ -88,7 +88,7 @@ describe('PcapFile', () => {
           truncate: false,
           checksums: false,
         }),
-      /Cannot open pcap file ".*file\/x": ENOTDIR/,
+      /Cannot open pcap file ".*file\/x": not a directory/,
     )
   })
 })
