@@ -9,6 +9,8 @@
 #include <cstdarg>
 #include <cstdint>
 #include <cstdio>
+#include <set>
+#include <string>
 #include <string_view>
 
 namespace swtpm {
@@ -19,6 +21,22 @@ using LogSink = void (*)(LogLevel, std::string_view);
 
 inline std::atomic<LogSink> g_log_sink{nullptr};
 
+// While one exists, its thread logs each text once. libtpms reads a state that it cannot use a second time,
+// and the reason is the same.
+class LogOnce {
+ public:
+  LogOnce() { current_ = this; }
+  ~LogOnce() { current_ = nullptr; }
+  LogOnce(const LogOnce&) = delete;
+  LogOnce& operator=(const LogOnce&) = delete;
+
+  static bool is_new(std::string_view text) { return !current_ || current_->logged_.emplace(text).second; }
+
+ private:
+  static inline thread_local LogOnce* current_ = nullptr;
+  std::set<std::string> logged_;
+};
+
 [[gnu::format(printf, 2, 3)]] inline void log(LogLevel level, const char* format, ...) {
   char text[512];
   va_list args;
@@ -27,6 +45,7 @@ inline std::atomic<LogSink> g_log_sink{nullptr};
   va_end(args);
   if (n < 0) return;
   size_t length = std::min<size_t>(static_cast<size_t>(n), sizeof(text) - 2);
+  if (!LogOnce::is_new({text, length})) return;
   if (LogSink sink = g_log_sink.load(std::memory_order_acquire)) {
     sink(level, {text, length});
     return;

@@ -48,7 +48,10 @@ export class CuseDevice {
   static create(options: CuseDeviceOptions): CuseDevice {
     const path = `/dev/${options.name}`
     if (existsSync(path)) {
-      throw new SwtpmError('SWTPM_ERR_DEVICE_EXISTS', `Error: A device '${path}' already exists.`)
+      throw new SwtpmError(
+        'SWTPM_ERR_DEVICE_EXISTS',
+        `Cannot create device "${path}": it already exists; choose another name`,
+      )
     }
     const fd = openCuse()
     try {
@@ -56,7 +59,7 @@ export class CuseDevice {
     } catch (error) {
       closeSync(fd)
       if (error instanceof SwtpmError) throw error
-      throw new SwtpmError('SWTPM_ERR_DEVICE', `Cannot create "${path}": ${reasonOf(error)}`, {
+      throw new SwtpmError('SWTPM_ERR_DEVICE', `Cannot create device "${path}": ${reasonOf(error)}`, {
         cause: error,
       })
     }
@@ -73,14 +76,16 @@ function openCuse(): number {
   try {
     return openSync('/dev/cuse', 'r+')
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException
+    const { code } = error as NodeJS.ErrnoException
     const hint =
       code === 'ENOENT' || code === 'ENODEV'
         ? '; load the kernel module with `modprobe cuse`'
         : code === 'EACCES' || code === 'EPERM'
           ? '; this needs root rights'
           : ''
-    throw new SwtpmError('SWTPM_ERR_DEVICE', `Cannot open "/dev/cuse": ${message}${hint}`, { cause: error })
+    throw new SwtpmError('SWTPM_ERR_DEVICE', `Cannot open "/dev/cuse": ${reasonOf(error)}${hint}`, {
+      cause: error,
+    })
   }
 }
 

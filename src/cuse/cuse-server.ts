@@ -75,7 +75,7 @@ export class CuseServer {
           reply.error(ENOSYS)
       }
     } catch (error) {
-      log.error(`Error: Could not serve a request on the device: ${reasonOf(error)}`)
+      log.error(`Cannot serve a request on the device: ${reasonOf(error)}`)
       if (!reply.sent) reply.error(EIO)
       // Our own faults must not pass as the client's.
       if (!(error instanceof SwtpmError)) throw error

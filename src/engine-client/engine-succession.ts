@@ -182,7 +182,7 @@ export class EngineSuccession extends EventEmitter<SuccessionEvents> {
       try {
         this.emit('event', type, payload)
       } catch (error) {
-        log.error(`Error: The engine broke the protocol: ${(error as Error).message}`)
+        log.error(`The engine broke the protocol: ${(error as Error).message}`)
         this.#end('it broke the protocol')
       }
     })
@@ -243,7 +243,7 @@ export class EngineSuccession extends EventEmitter<SuccessionEvents> {
   /** Starts engines until one goes on, or it is too many. */
   async #succeed(reason: string): Promise<void> {
     while (!this.#tooManyDeaths()) {
-      log.error(`Error: The engine has ended unexpectedly: ${reason}`)
+      log.error(`The engine has ended unexpectedly: ${reason}`)
       // Another address space: whoever brought that one down has learnt nothing.
       const next = this.#startLink(true)
       try {

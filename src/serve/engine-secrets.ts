@@ -20,7 +20,7 @@ export async function giveKeys(engine: EngineClient, { fileKey, migrationKey }: 
     if (result !== TPM_SUCCESS) {
       throw new SwtpmError(
         'SWTPM_ERR_STATE_KEY',
-        `Error: The engine refused the ${purpose} key: result ${result}`,
+        `Cannot use the ${purpose} key: the engine refused it with result ${result}`,
       )
     }
   }
@@ -33,6 +33,6 @@ export async function giveProfile(
 ): Promise<void> {
   if (profile === undefined || tpmVersion !== '2') return
   if ((await engine.setProfile(readProfile(profile))) !== TPM_SUCCESS) {
-    throw new SwtpmError('SWTPM_ERR_TPM_INIT', 'Error: --profile needs libtpms 0.10 or later')
+    throw new SwtpmError('SWTPM_ERR_TPM_INIT', 'Cannot use --profile: it needs libtpms 0.10 or later')
   }
 }

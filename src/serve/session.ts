@@ -4,13 +4,14 @@
  */
 
 import { closeSync } from 'node:fs'
-import { TPM_SUCCESS } from '../../contract/tpm-result.ts'
 import { EngineClient } from '../engine-client/engine-client.ts'
+import { enginePath } from '../engine-client/engine-program.ts'
 import type { Spawner } from '../engine-client/spawner.ts'
 import { SwtpmError } from '../system/errors.ts'
 import { log } from '../system/log.ts'
 import { PidFile } from '../system/process/pid-file.ts'
 import { lookUpUser, type User } from '../system/process/users.ts'
+import { reasonOf } from '../system/reason.ts'
 import { openState } from '../tpm/state/state-location.ts'
 import { Tpm } from '../tpm/tpm.ts'
 import type { CommonConfig, SwtpmConfig } from './config.ts'
@@ -63,8 +64,13 @@ export class Session {
     }
     engine.on('exit', (reason) => {
       if (session.#ending) return
-      log.error(`Error: The engine has ended unexpectedly: ${reason}`)
-      void session.end(1, `the engine has ended: ${reason}`)
+      const started = engine.pid !== undefined
+      log.error(
+        started
+          ? `The engine has ended unexpectedly: ${reason}`
+          : `Cannot start the engine "${enginePath()}": ${reason}`,
+      )
+      void session.end(1, started ? `the engine has ended: ${reason}` : `cannot start the engine: ${reason}`)
     })
     session.onEnd(() => {
       opened.lock.unlock()
@@ -108,18 +114,13 @@ export class Session {
 
   /**
    * PTM INIT and Startup, as far as the flags ask for them.
-   * @throws SwtpmError SWTPM_ERR_TPM_INIT, SWTPM_ERR_ENDED
+   * @throws SwtpmError SWTPM_ERR_TPM_INIT, SWTPM_ERR_STATE_LOCKED, SWTPM_ERR_STATE_DIR, SWTPM_ERR_ENDED
    */
   async powerOn(): Promise<void> {
     const { needInit, startup } = this.#config.flags
     if (needInit) return this.goOn()
-    const result = startup === 'none' ? await this.tpm.init(0) : await this.tpm.initAndStartup(startup)
-    if (result !== TPM_SUCCESS) {
-      throw new SwtpmError(
-        'SWTPM_ERR_TPM_INIT',
-        `Error: The TPM did not start: result 0x${result.toString(16)}`,
-      )
-    }
+    if (startup === 'none') await this.tpm.powerOn(0)
+    else await this.tpm.powerOnAndStartup(startup)
     this.goOn()
   }
 
@@ -153,7 +154,7 @@ export class Session {
       try {
         await cleanup()
       } catch (error) {
-        log.error(`Error: ${(error as Error).message}`)
+        log.error(reasonOf(error))
       }
     }
     this.#resolveEnded(code)
@@ -168,7 +169,7 @@ export class Session {
       log.info(`The engine (process ${before}) has been replaced by process ${this.tpm.engine.pid}`)
     } catch (error) {
       if (!(error instanceof SwtpmError)) throw error
-      log.error(`Error: The engine was not replaced: ${error.message}`)
+      log.error(`Cannot replace the engine: ${error.message}`)
     }
   }
 

@@ -46,13 +46,9 @@ export function openDestination(config: LogTarget): LogDestination {
       } catch (error) {
         const loop = (error as NodeJS.ErrnoException).code === 'ELOOP'
         const reason = loop ? 'it must not be a symbolic link' : reasonOf(error)
-        throw new SwtpmError(
-          'SWTPM_ERR_LOG',
-          `Could not open logfile "${config.path}" for writing: ${reason}`,
-          {
-            cause: error,
-          },
-        )
+        throw new SwtpmError('SWTPM_ERR_LOG', `Cannot open log file "${config.path}": ${reason}`, {
+          cause: error,
+        })
       }
     }
   }
@@ -68,7 +64,7 @@ function checkWritable(fd: number): void {
     reason = reasonOf(error)
   }
   if (reason !== undefined)
-    throw new SwtpmError('SWTPM_ERR_LOG', `Could not access logfile using fd ${fd}: ${reason}`)
+    throw new SwtpmError('SWTPM_ERR_LOG', `Cannot use descriptor ${fd} as log file: ${reason}`)
 }
 
 /** @see proc(5) /proc/pid/fdinfo: flags in octal, the access mode in the last two bits */

@@ -15,7 +15,7 @@ import {
 } from '../../contract/tpm-result.ts'
 import type { Outcome, Request, VerbName } from '../../contract/verbs.ts'
 import type { EngineClient } from '../engine-client/engine-client.ts'
-import { SwtpmError } from '../system/errors.ts'
+import { SwtpmError, type SwtpmErrorCode } from '../system/errors.ts'
 import { log } from '../system/log.ts'
 import {
   responseCode,
@@ -34,6 +34,23 @@ export interface TpmOptions {
   /** The state comes in by migration: it is locked only when the first blob or command arrives. */
   readonly incomingMigration: boolean
 }
+
+/** libtpms did not power the TPM on. */
+class PowerOnError extends SwtpmError {
+  readonly tpmResult: number
+
+  constructor(action: string, tpmResult: number) {
+    super('SWTPM_ERR_TPM_INIT', `Cannot ${action}: libtpms result 0x${tpmResult.toString(16)}`)
+    this.tpmResult = tpmResult
+  }
+}
+
+/** Faults of a power-on that leave the engine in order; the client of INIT gets a result. */
+const POWER_ON_FAULTS: ReadonlySet<SwtpmErrorCode> = new Set([
+  'SWTPM_ERR_TPM_INIT',
+  'SWTPM_ERR_STATE_LOCKED',
+  'SWTPM_ERR_STATE_DIR',
+])
 
 export class Tpm {
   readonly version: TpmVersion
@@ -64,26 +81,39 @@ export class Tpm {
     return when === 'any' || this.#running === (when === 'running')
   }
 
-  /** Power on, after a clean power off where it runs. @returns a TPM result */
+  /** INIT of a client. @returns a TPM result; the log says why the TPM did not start */
   async init(initFlags: number): Promise<number> {
-    if (!(await this.#prepare())) return TPM_FAIL
+    try {
+      await this.powerOn(initFlags)
+      return TPM_SUCCESS
+    } catch (error) {
+      if (!(error instanceof SwtpmError) || !POWER_ON_FAULTS.has(error.code)) throw error
+      log.error(error.message)
+      return error instanceof PowerOnError ? error.tpmResult : TPM_FAIL
+    }
+  }
+
+  /**
+   * Power on, after a clean power off where it runs.
+   * @throws SwtpmError SWTPM_ERR_TPM_INIT, SWTPM_ERR_STATE_LOCKED, SWTPM_ERR_STATE_DIR
+   */
+  async powerOn(initFlags: number): Promise<void> {
+    await this.#prepare()
     // The engine takes them in this order.
     const [, { tpmResult }] = await Promise.all([
       this.engine.setStorage(this.#storage.held),
       this.engine.verb('INIT', { initFlags }),
     ])
     this.#initialized(tpmResult)
-    return tpmResult
   }
 
   /**
    * Power on and Startup on behalf of the user. What a TPM stores over both is held back and stored once: as long as this
    * has not returned nobody has seen any of it.
-   * @returns a TPM result
-   * @throws SwtpmError SWTPM_ERR_TPM_INIT when the TPM refuses Startup
+   * @throws SwtpmError as {@link powerOn}; SWTPM_ERR_TPM_INIT also when the TPM refuses Startup
    */
-  async initAndStartup(type: StartupType): Promise<number> {
-    if (!(await this.#prepare())) return TPM_FAIL
+  async powerOnAndStartup(type: StartupType): Promise<void> {
+    await this.#prepare()
     return this.engine.unbroken(async () => {
       const locked = this.#storage.held
       const [, , { tpmResult }, startup] = await Promise.all([
@@ -94,32 +124,25 @@ export class Tpm {
         this.engine.process(startupCommand(this.version, type)),
       ])
       this.#initialized(tpmResult)
-      if (tpmResult !== TPM_SUCCESS) return tpmResult
       this.#checkStartup(type, startup)
-      return locked ? this.engine.setStorage(true) : TPM_SUCCESS
+      if (!locked) return
+      const stored = await this.engine.setStorage(true)
+      if (stored !== TPM_SUCCESS) throw new PowerOnError('store the state of the TPM', stored)
     })
   }
 
-  /** Off, and the state ours. @returns whether it can be powered on; the log says why not */
-  async #prepare(): Promise<boolean> {
+  /** Powers off and locks the storage. @throws SwtpmError SWTPM_ERR_STATE_LOCKED, SWTPM_ERR_STATE_DIR */
+  async #prepare(): Promise<void> {
     // An engine that has just begun has nothing to be stopped, and can be told what is to come while it still starts.
     if (this.#hasBeenOn) await this.#stop('STOP')
     this.#hasBeenOn = true
-    if (this.#incomingMigration) return true
-    try {
-      await this.#storage.lock(this.#lockingRetries)
-      return true
-    } catch (error) {
-      if (!(error instanceof SwtpmError)) throw error
-      log.error(error.message)
-      return false
-    }
+    if (!this.#incomingMigration) await this.#storage.lock(this.#lockingRetries)
   }
 
+  /** @throws PowerOnError */
   #initialized(tpmResult: number): void {
     this.#running = tpmResult === TPM_SUCCESS
-    if (!this.#running)
-      log.error(`Error: Could not initialize the TPM: libtpms result 0x${tpmResult.toString(16)}`)
+    if (!this.#running) throw new PowerOnError('start the TPM', tpmResult)
   }
 
   stop(): Promise<number> {
@@ -136,7 +159,7 @@ export class Tpm {
     const startedBefore = this.version === '2' ? TPM_RC_INITIALIZE : TPM_INVALID_POSTINIT
     if (code === TPM_SUCCESS || code === startedBefore) return
     const hex = code === undefined ? 'no response' : `response code 0x${code.toString(16)}`
-    throw new SwtpmError('SWTPM_ERR_TPM_INIT', `Could not send Startup(${type}): ${hex}`)
+    throw new SwtpmError('SWTPM_ERR_TPM_INIT', `Cannot start the TPM by Startup(${type}): ${hex}`)
   }
 
   /** Does what a client's own request for it would take its time for; that is answered at once afterwards. */

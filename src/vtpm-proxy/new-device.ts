@@ -44,13 +44,9 @@ export function newProxyDevice(version: TpmVersion): NewDevice {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     const hint = code === 'EPERM' ? '; this needs the capability CAP_SYS_ADMIN' : ''
-    throw new SwtpmError(
-      'SWTPM_ERR_DEVICE',
-      `Error: Could not create a vTPM proxy device: ${reasonOf(error)}${hint}`,
-      {
-        cause: error,
-      },
-    )
+    throw new SwtpmError('SWTPM_ERR_DEVICE', `Cannot create a vTPM proxy device: ${reasonOf(error)}${hint}`, {
+      cause: error,
+    })
   } finally {
     closeSync(control)
   }
@@ -67,7 +63,7 @@ function openControl(): number {
         : code === 'EACCES' || code === 'EPERM'
           ? '; this needs root rights'
           : ''
-    throw new SwtpmError('SWTPM_ERR_DEVICE', `Error: Could not open "${VTPMX}": ${reasonOf(error)}${hint}`, {
+    throw new SwtpmError('SWTPM_ERR_DEVICE', `Cannot open "${VTPMX}": ${reasonOf(error)}${hint}`, {
       cause: error,
     })
   }

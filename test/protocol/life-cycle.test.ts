@@ -136,7 +136,10 @@ describe('one state, two instances', () => {
     ])
     t.after(() => swtpm.stop('SIGKILL'))
     assert.equal(await swtpm.exited, 1)
-    assert.match(swtpm.stderr, new RegExp(`Cannot open state directory "${missing}": ENOENT`))
+    assert.match(
+      swtpm.stderr,
+      new RegExp(`Cannot open state directory "${missing}": no such file or directory`),
+    )
   })
 })
 

@@ -118,12 +118,13 @@ TpmResult Tpm::init(uint32_t flags) {
 
   if (!profile_.empty()) {
     if (TpmResult result = TPMLIB_SetProfile(profile_.c_str())) {
-      log(LogLevel::kError, "Error: Could not set profile for TPM2: '%s'", profile_.c_str());
+      log(LogLevel::kError, "Cannot use profile '%s': libtpms refuses it", profile_.c_str());
       return result;
     }
   }
 
   state_.take_failure();
+  LogOnce once;
   TpmResult result = TPMLIB_MainInit();
   if (result != TPM_SUCCESS && state_.swap_backup() == kTpmSuccess) {
     log(LogLevel::kWarning, "The TPM did not start with its state; trying the backup");
@@ -138,13 +139,12 @@ TpmResult Tpm::init(uint32_t flags) {
   if (result == TPM_SUCCESS && (flags & kDeleteVolatile)) result = state_.erase(BlobType::kVolatile, false);
 
   if (result == TPM_SUCCESS && !profile_.empty() && !TPMLIB_WasManufactured()) {
-    log(LogLevel::kError, "Error: Profile could not be applied to an existing TPM 2 instance.");
+    log(LogLevel::kError, "Cannot apply a profile to a TPM that exists already");
     result = TPM_FAIL;
   }
 
   if (result != TPM_SUCCESS) {
-    log(LogLevel::kError, "Cannot start the TPM: libtpms returned 0x%x", result);
-    TPMLIB_Terminate();
+    TPMLIB_Terminate();  // the supervisor reports the result
     return result;
   }
   profile_.clear();  // the next INIT starts the TPM that exists now

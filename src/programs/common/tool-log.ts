@@ -25,7 +25,7 @@ export class ToolLog {
     } catch (error) {
       const loop = (error as NodeJS.ErrnoException).code === 'ELOOP'
       const reason = loop ? 'it must not be a symbolic link' : reasonOf(error)
-      throw new ToolFailure(`Cannot write to logfile "${file}": ${reason}`, { cause: error })
+      throw new ToolFailure(`Cannot open log file "${file}": ${reason}`, { cause: error })
     }
     this.#err = this.#out
   }

@@ -17,7 +17,7 @@ import { CommandLineError, exitCodeOf, type SwtpmConfig } from './parse-command-
 /** @returns the exit code */
 export async function serveSwtpm(config: SwtpmConfig): Promise<number> {
   if (config.interface === 'cuse' && process.geteuid?.() !== 0) {
-    throw new CommandLineError('setuid', 'Error: Unable to make a device: a CUSE TPM must be started as root')
+    throw new CommandLineError('setuid', 'Cannot make a device: a CUSE TPM must be started as root')
   }
   if (config.daemonize) {
     const code = await enterBackground(config)

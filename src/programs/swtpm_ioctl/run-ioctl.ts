@@ -49,7 +49,7 @@ function chooseEndpoint(line: CommandLine<IoctlOption>, env: NodeJS.ProcessEnv):
   if (endpoint !== undefined) return endpoint
   const path = device ?? env.TPM_DEVICE
   if (path === undefined || path === '') {
-    throw new ToolFailure('Error: Missing device name; name the TPM with --tpm-device, --tcp or --unix.')
+    throw new ToolFailure('Missing device name; name the TPM with --tpm-device, --tcp or --unix.')
   }
   return { kind: 'device', path }
 }

@@ -14,20 +14,21 @@ interface InitGroups {
  */
 export function becomeUser(user: string): void {
   const isNumber = /^\d+$/.test(user)
-  if (isNumber && Number(user) > 0xffffffff) throw new ToolFailure(`Error: uid ${user} outside valid range.`)
+  if (isNumber && Number(user) > 0xffffffff)
+    throw new ToolFailure(`Cannot run as user "${user}": a uid is at most 4294967295`)
   const gid = isNumber ? Number(user) : primaryGroup(user)
   try {
     if (!isNumber) (process as unknown as InitGroups).initgroups(user, gid)
     process.setgid?.(gid)
     process.setuid?.(isNumber ? Number(user) : user)
   } catch (error) {
-    throw new ToolFailure(`Error: cannot run as user '${user}': ${reasonOf(error)}`, { cause: error })
+    throw new ToolFailure(`Cannot run as user "${user}": ${reasonOf(error)}`, { cause: error })
   }
 }
 
 /** id(1) asks every user database that is configured, not only /etc/passwd. */
 function primaryGroup(user: string): number {
   const { status, stdout } = spawnSync('id', ['-g', '--', user], { encoding: 'utf8' })
-  if (status !== 0) throw new ToolFailure(`Error: User '${user}' does not exist.`)
+  if (status !== 0) throw new ToolFailure(`Cannot run as user "${user}": there is no such user`)
   return Number(stdout.trim())
 }

@@ -22,7 +22,7 @@ export function createConfigFiles(choices: string): void {
   }
   const overwrite = given.includes('overwrite')
   if (overwrite && given.includes('skip-if-exist')) {
-    throw new ToolFailure('Error: overwrite and skip-if-exist cannot both be used')
+    throw new ToolFailure('Cannot use overwrite together with skip-if-exist: give one of them')
   }
   if (process.getuid?.() === 0 && !given.includes('root')) {
     throw new ToolFailure(

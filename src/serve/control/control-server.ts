@@ -138,7 +138,7 @@ class ControlConnection {
   /** @returns true after a SHUTDOWN */
   async #answer(command: Exclude<ControlCommand, { kind: 'incomplete' | 'oversized' }>): Promise<boolean> {
     if (command.kind === 'unknown') {
-      log.error(`Error: Unknown command: 0x${command.code.toString(16).padStart(8, '0')}`)
+      log.error(`Unknown command: 0x${command.code.toString(16).padStart(8, '0')}`)
       this.#reply({ tpmResult: TPM_BAD_ORDINAL }, ptmRes)
       return false
     }

@@ -98,7 +98,7 @@ export class PcapFile {
     } catch (error) {
       // A full disk ends the trace, not the TPM.
       this.#failed = true
-      log.error(`Error: Could not write to the pcap file: ${reasonOf(error)}`)
+      log.error(`Cannot write to the pcap file: ${reasonOf(error)}; nothing more is traced`)
     }
   }
 }

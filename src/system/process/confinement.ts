@@ -27,7 +27,7 @@ export function confine(seccomp: SeccompAction, makesDevices = false): void {
     check(native.disableCoreDumps(), 'forbid core dumps')
     check(native.setNoNewPrivileges(), 'forbid new privileges')
   } catch (error) {
-    throw new SwtpmError('SWTPM_ERR_PRIVILEGE', `Error: ${(error as Error).message}`, { cause: error })
+    throw new SwtpmError('SWTPM_ERR_PRIVILEGE', (error as Error).message, { cause: error })
   }
   const dropped = native.dropCapabilities([
     ...[CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_KILL],
@@ -45,7 +45,7 @@ function forbidSystemCalls(kill: boolean): void {
   } catch (error) {
     throw new SwtpmError(
       'SWTPM_ERR_SECCOMP',
-      `Error: ${(error as Error).message}; --seccomp action=none does without`,
+      `${(error as Error).message}; --seccomp action=none does without`,
       { cause: error },
     )
   }

@@ -44,7 +44,7 @@ export async function enterBackground(config: object): Promise<number | undefine
   })
   const exited = new Promise<number>((resolve) => {
     child.on('error', (error) => {
-      process.stderr.write(`swtpm: Could not start the background process: ${reasonOf(error)}\n`)
+      process.stderr.write(`swtpm: Cannot start the background process: ${reasonOf(error)}\n`)
       resolve(1)
     })
     child.on('exit', (code) => resolve(code ?? 1))

@@ -26,7 +26,7 @@ export class PidFile {
         closeSync(fd)
       }
     } catch (error) {
-      throw new SwtpmError('SWTPM_ERR_STATE_DIR', `Could not write pidfile ${name}: ${reasonOf(error)}`, {
+      throw new SwtpmError('SWTPM_ERR_STATE_DIR', `Cannot write pid file ${name}: ${reasonOf(error)}`, {
         cause: error,
       })
     }

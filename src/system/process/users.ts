@@ -21,7 +21,7 @@ export interface User {
 export function lookUpUser(name: string): User {
   const found = native.userByName(name)
   if (typeof found === 'number') {
-    throw new SwtpmError('SWTPM_ERR_USER', `Error: User '${name}' does not exist`)
+    throw new SwtpmError('SWTPM_ERR_USER', `User "${name}" does not exist`)
   }
   const [uid, gid, groups] = found
   return { name, uid, gid, groups }
@@ -32,7 +32,7 @@ export function becomeUser({ name, uid, gid, groups }: User): void {
   try {
     check(native.switchUser(uid, gid, groups), `change to user ${name}`)
   } catch (error) {
-    throw new SwtpmError('SWTPM_ERR_PRIVILEGE', `Error: ${(error as Error).message}`, { cause: error })
+    throw new SwtpmError('SWTPM_ERR_PRIVILEGE', (error as Error).message, { cause: error })
   }
 }
 
@@ -41,7 +41,7 @@ export function changeRoot(path: string): void {
   try {
     check(native.chroot(path), `chroot to "${path}"`)
   } catch (error) {
-    throw new SwtpmError('SWTPM_ERR_PRIVILEGE', `Error: ${(error as Error).message}`, { cause: error })
+    throw new SwtpmError('SWTPM_ERR_PRIVILEGE', (error as Error).message, { cause: error })
   }
 }
 
@@ -56,6 +56,6 @@ export function groupId(owner: Owner | undefined): number {
   if (owner === undefined) return -1
   if ('id' in owner) return owner.id
   const gid = native.groupByName(owner.name)
-  if (gid < 0) throw new SwtpmError('SWTPM_ERR_USER', `Error: Group '${owner.name}' does not exist`)
+  if (gid < 0) throw new SwtpmError('SWTPM_ERR_USER', `Group "${owner.name}" does not exist`)
   return gid
 }

@@ -25,12 +25,12 @@ describe('readProfile()', () => {
   })
 
   const refused: [text: string, removeDisabled: 'fips-host' | 'check' | undefined, message: RegExp][] = [
-    ['{', undefined, /The profile is not JSON/],
+    ['{', undefined, /profile: it is not JSON/],
     ['[]', undefined, /has no "Name"/],
     ['null', undefined, /has no "Name"/],
     ['{"Name":"default-v1"}', 'fips-host', /is for profiles named "custom"/],
-    ['{"Name":"custom"}', 'fips-host', /needs the "Algorithms"/],
-    ['{"Name":"custom"}', 'check', /remove-disabled=check is not supported/],
+    ['{"Name":"custom"}', 'fips-host', /has no "Algorithms"/],
+    ['{"Name":"custom"}', 'check', /remove-disabled=check: it is not supported/],
   ]
   for (const [text, removeDisabled, message] of refused) {
     it(`refuses ${text} with ${removeDisabled}`, () => {

@@ -128,7 +128,7 @@ export class Fleet {
 
   /** @returns what it was, with the TPM's name */
   #failed(member: Member, error: unknown): SwtpmError {
-    const reason = (error as Error).message.replace(/^Error: /, '')
+    const reason = (error as Error).message
     member.state = 'failed'
     member.failure = reason
     const code = error instanceof SwtpmError ? error.code : 'SWTPM_ERR_FLEET'

@@ -63,7 +63,7 @@ export async function serveFleet(config: FleetConfig): Promise<number> {
   })
   let ending = false
   void spawner.gone.then(() => {
-    if (!ending) log.error('Error: No engine can be started any more: the spawner has ended')
+    if (!ending) log.error('Cannot start engines any more: the spawner has ended; start the fleet again')
   })
   // Before the first TPM: what works then will work later.
   let pidFile: PidFile | undefined
@@ -73,7 +73,7 @@ export async function serveFleet(config: FleetConfig): Promise<number> {
     await inTurns(lines, ({ number, name, words }) =>
       add(name, words, directory).catch((error) => {
         if (!isFault(error)) throw error
-        log.error(`Error: ${config.tpmsFile}:${number}: ${sentence(error)}`)
+        log.error(`${config.tpmsFile}:${number}: ${sentence(error)}`)
       }),
     )
     server = new FleetServer(socket.fd, (request) => answer(fleet, add, request))
@@ -124,7 +124,7 @@ async function answer(
         return { ok: true, tpms: fleet.list() }
     }
   } catch (error) {
-    log.error(`Error: ${isFault(error) ? sentence(error) : (error as Error).stack}`)
+    log.error(`${isFault(error) ? sentence(error) : (error as Error).stack}`)
     return { ok: false, error: sentence(error) }
   }
 }
@@ -141,7 +141,7 @@ function readLines(path: string): TpmLine[] {
     })
   }
   const { tpms, faults } = readTpmLines(text)
-  for (const { number, reason } of faults) log.error(`Error: ${path}:${number}: ${reason}`)
+  for (const { number, reason } of faults) log.error(`${path}:${number}: ${reason}`)
   return tpms
 }
 
@@ -155,4 +155,4 @@ async function inTurns<T>(items: readonly T[], work: (item: T) => Promise<unknow
 
 const isFault = (error: unknown): boolean => error instanceof SwtpmError || error instanceof CommandLineError
 
-const sentence = (error: unknown): string => reasonOf(error).replace(/^Error: /, '')
+const sentence = (error: unknown): string => reasonOf(error)

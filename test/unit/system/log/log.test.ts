@@ -138,7 +138,7 @@ test('a symbolic link is refused, and the log stays where it was', () => {
   const text = written({}, () => {
     assert.throws(() => configure({}, link), {
       code: 'SWTPM_ERR_LOG',
-      message: `Could not open logfile "${link}" for writing: it must not be a symbolic link`,
+      message: `Cannot open log file "${link}": it must not be a symbolic link`,
     })
     log.info('still here')
   })
@@ -148,7 +148,7 @@ test('a symbolic link is refused, and the log stays where it was', () => {
 test('a directory that is missing is named', () => {
   const path = join(folder, 'no', 'log')
   assert.throws(() => configure({}, path), {
-    message: `Could not open logfile "${path}" for writing: no such file or directory`,
+    message: `Cannot open log file "${path}": no such file or directory`,
   })
 })
 
@@ -156,7 +156,7 @@ test('a descriptor must be open for writing', () => {
   const path = join(folder, 'descriptor')
   writeFileSync(path, '')
   const readOnly = openSync(path, 'r')
-  const message = `Could not access logfile using fd ${readOnly}: it is open for reading only`
+  const message = `Cannot use descriptor ${readOnly} as log file: it is open for reading only`
   assert.throws(
     () => log.configure({ destination: { kind: 'fd', fd: readOnly }, level: 1, prefix: '', format: 'text' }),
     {
@@ -168,7 +168,7 @@ test('a descriptor must be open for writing', () => {
     () => log.configure({ destination: { kind: 'fd', fd: 4321 }, level: 1, prefix: '', format: 'text' }),
     {
       code: 'SWTPM_ERR_LOG',
-      message: 'Could not access logfile using fd 4321: bad file descriptor',
+      message: 'Cannot use descriptor 4321 as log file: bad file descriptor',
     },
   )
 })
