@@ -38,6 +38,15 @@ export interface Verb<Req extends AnyStruct = AnyStruct, Resp extends AnyStruct 
   readonly resp: Resp
   /** The run state that the verb needs; TPM_BAD_ORDINAL in any other. */
   readonly when: 'any' | 'running' | 'stopped'
+  /**
+   * Executed at once: the verb neither waits for the running TPM command nor for other verbs, so that a CANCEL never
+   * queues behind what it is to cancel.
+   */
+  readonly urgent?: true
+  /** The supervisor executes it without the engine. */
+  readonly supervisorOnly?: true
+  /** For the table in docs/design/0001-engine-wire.md. */
+  readonly note?: string
   /** Bit that announces the verb in GET_CAPABILITY. */
   readonly cap: number
   /** The wires that have it; both where absent. */
@@ -67,9 +76,27 @@ export const VERBS = {
     when: 'any',
     cap: 0,
     body: 'atLeast',
+    urgent: true,
+    supervisorOnly: true,
   }),
-  INIT: verb({ nr: 1, req: ptmInitReq, resp: ptmRes, when: 'any', cap: 1 << 0, body: 'exact' }),
-  SHUTDOWN: verb({ nr: 2, req: nothing, resp: ptmRes, when: 'any', cap: 1 << 1, body: 'exact' }),
+  INIT: verb({
+    nr: 1,
+    req: ptmInitReq,
+    resp: ptmRes,
+    when: 'any',
+    cap: 1 << 0,
+    body: 'exact',
+    note: 'TPM2_Shutdown if running and due, TPMLIB_Terminate, TPMLIB_MainInit; flag 1 deletes the volatile state file after it was read',
+  }),
+  SHUTDOWN: verb({
+    nr: 2,
+    req: nothing,
+    resp: ptmRes,
+    when: 'any',
+    cap: 1 << 1,
+    body: 'exact',
+    note: 'as STOP, and cancels a running command first. The process stays until fd 3 closes',
+  }),
   GET_TPMESTABLISHED: verb({
     nr: 3,
     req: nothing,
@@ -78,11 +105,28 @@ export const VERBS = {
     cap: 1 << 2,
     body: 'exact',
   }),
-  SET_LOCALITY: verb({ nr: 4, req: ptmLocReq, resp: ptmRes, when: 'any', cap: 1 << 3, body: 'atLeast' }),
+  SET_LOCALITY: verb({
+    nr: 4,
+    req: ptmLocReq,
+    resp: ptmRes,
+    when: 'any',
+    cap: 1 << 3,
+    body: 'atLeast',
+    urgent: true,
+    note: '0 to 4 (0x3d otherwise); 4 is refused with `--reject-locality-4`',
+  }),
   HASH_START: verb({ nr: 5, req: nothing, resp: ptmRes, when: 'running', cap: 1 << 4, body: 'exact' }),
   HASH_DATA: verb({ nr: 6, req: ptmHdataReq, resp: ptmRes, when: 'running', cap: 1 << 4, body: 'atLeast' }),
   HASH_END: verb({ nr: 7, req: nothing, resp: ptmRes, when: 'running', cap: 1 << 4, body: 'exact' }),
-  CANCEL_TPM_CMD: verb({ nr: 8, req: nothing, resp: ptmRes, when: 'running', cap: 1 << 5, body: 'exact' }),
+  CANCEL_TPM_CMD: verb({
+    nr: 8,
+    req: nothing,
+    resp: ptmRes,
+    when: 'running',
+    cap: 1 << 5,
+    body: 'exact',
+    urgent: true,
+  }),
   STORE_VOLATILE: verb({ nr: 9, req: nothing, resp: ptmRes, when: 'running', cap: 1 << 6, body: 'exact' }),
   RESET_TPMESTABLISHED: verb({
     nr: 10,
@@ -100,6 +144,7 @@ export const VERBS = {
     cap: 1 << 8,
     body: 'atLeast',
     controlFailure: ptmGetstateFailure,
+    note: 'the whole rest of the blob in one reply; totLength is the whole blob',
   }),
   SET_STATEBLOB: verb({
     nr: 12,
@@ -108,8 +153,17 @@ export const VERBS = {
     when: 'stopped',
     cap: 1 << 9,
     body: 'atLeast',
+    note: 'the whole blob in one request',
   }),
-  STOP: verb({ nr: 13, req: nothing, resp: ptmRes, when: 'any', cap: 1 << 10, body: 'exact' }),
+  STOP: verb({
+    nr: 13,
+    req: nothing,
+    resp: ptmRes,
+    when: 'any',
+    cap: 1 << 10,
+    body: 'exact',
+    note: 'TPM2_Shutdown if due, TPMLIB_Terminate',
+  }),
   GET_CONFIG: verb({
     nr: 14,
     req: nothing,
@@ -117,6 +171,7 @@ export const VERBS = {
     when: 'any',
     cap: 1 << 11,
     body: 'exact',
+    urgent: true,
   }),
   SET_DATAFD: verb({
     nr: 15,
@@ -126,6 +181,7 @@ export const VERBS = {
     cap: 1 << 12,
     body: 'atLeast',
     only: 'control',
+    supervisorOnly: true,
   }),
   SET_BUFFERSIZE: verb({
     nr: 16,
@@ -134,6 +190,7 @@ export const VERBS = {
     when: 'any',
     cap: 1 << 13,
     body: 'atLeast',
+    note: 'a request with 0 only asks, and is urgent',
   }),
   GET_INFO: verb({
     nr: 17,
@@ -142,6 +199,7 @@ export const VERBS = {
     when: 'any',
     cap: 1 << 14,
     body: 'atLeast',
+    note: 'text with its NUL, not cut to 3072 bytes',
   }),
   LOCK_STORAGE: verb({
     nr: 18,
@@ -150,6 +208,8 @@ export const VERBS = {
     when: 'any',
     cap: 1 << 16,
     body: 'atLeast',
+    urgent: true,
+    supervisorOnly: true,
   }),
 } as const
 

@@ -12,7 +12,7 @@ const SOURCES = path.join(projectRoot, 'native')
 runMain(async () => {
   const files = readdirSync(SOURCES, { recursive: true })
     .map(String)
-    .filter((file) => /\.(h|cc)$/.test(file) && !file.startsWith('build/'))
+    .filter((file) => /\.(h|cc)$/.test(file) && !/^(build|generated)\//.test(file))
     .map((file) => displayPath(path.join(SOURCES, file)))
   if (files.length === 0) throw new UserError(`No C++ sources in "${displayPath(SOURCES)}"`)
   const mode = process.argv.includes('--write') ? ['-i'] : ['--dry-run', '-Werror']

@@ -3,14 +3,13 @@
 
 import { spawnSync } from 'node:child_process'
 import { mkdir, writeFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { compileFunction } from 'node:vm'
 import { UserError } from './lib/command.mjs'
 import { displayPath, projectRoot } from './lib/paths.mjs'
 import { runMain, say } from './lib/terminal.mjs'
+import { loadTypeScript } from './lib/typescript.mjs'
 
 const USAGE = `Usage: npm run man [-- PAGE]
        npm run man -- --out DIRECTORY
@@ -23,45 +22,12 @@ written below DIRECTORY as they are installed below /usr/share.`
  * @throws {UserError} when a template does not fit the tables
  */
 export async function renderDocuments() {
-  const entry = path.join(projectRoot, 'man/generator/documents.ts')
-  const source = await bundled(entry)
-  /** @type {{ exports: { documents?: (root: string) => Map<string, string> } }} */
-  const module = { exports: {} }
-  const load = compileFunction(source, ['module', 'exports', 'require'], { filename: entry })
+  /** @type {{ documents(root: string): Map<string, string> }} */
+  const { documents } = await loadTypeScript('man/generator/documents.ts')
   try {
-    load(module, module.exports, createRequire(entry))
-    return /** @type {Required<typeof module.exports>} */ (module.exports).documents(projectRoot)
+    return documents(projectRoot)
   } catch (cause) {
     throw new UserError(/** @type {Error} */ (cause).message, { cause })
-  }
-}
-
-/** The tables are TypeScript. @param {string} entry @returns {Promise<string>} */
-async function bundled(entry) {
-  /** @type {typeof import('esbuild')} */
-  let esbuild
-  try {
-    esbuild = createRequire(import.meta.url)('esbuild')
-  } catch (cause) {
-    throw new UserError('Cannot load esbuild from node_modules', { hint: 'Run `npm run setup`', cause })
-  }
-  try {
-    const { outputFiles } = await esbuild.build({
-      entryPoints: [entry],
-      bundle: true,
-      platform: 'node',
-      format: 'cjs',
-      target: 'node20',
-      // Only tables and texts are needed: what the programs themselves use is not loaded.
-      packages: 'external',
-      write: false,
-      logLevel: 'silent',
-    })
-    return outputFiles[0].text
-  } catch (cause) {
-    throw new UserError(`Cannot bundle ${displayPath(entry)}`, {
-      output: cause instanceof Error ? cause.message : String(cause),
-    })
   }
 }
 

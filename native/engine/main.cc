@@ -77,10 +77,10 @@ void warm_up_libraries() {
 std::unique_ptr<Store> open_store(const Options& options) {
   if (options.backend == Backend::kLinear)
     return LinearStore::open(wire::kStateFd, {options.mode, options.mode_given, options.sync});
-  bool tpm2 = options.version == TpmVersion::k20;
+  bool tpm2 = options.tpm_version == TpmVersion::k20;
   return std::make_unique<DirStore>(
-      wire::kStateFd, DirStore::Options{tpm2, options.mode, options.mode_given, options.sync, options.backup,
-                                        options.journal});
+      wire::kStateFd, DirStore::Options{tpm2, static_cast<mode_t>(options.mode), options.mode_given,
+                                        options.sync, options.backup, options.journal});
 }
 
 // Before the system calls are confined, as it starts a thread; see PumpThreads.
@@ -105,11 +105,11 @@ int run(const Options& options) {
   std::unique_ptr<Store> store = open_store(options);
   if (!store) return kExitFailure;
   NvState state(std::move(store));
-  Heritage heritage(wire::kHeritageFd);
+  Heritage heritage(wire::kSharedStateFd);
   confine_files(options.backend);
   if (options.journal) rest_when_idle(state);
   Tpm tpm(state, heritage,
-          {options.version,
+          {options.tpm_version,
            {options.allow_set_locality, options.reject_locality_4},
            options.auto_shutdown,
            options.log_level >= 5 ? options.log_level - 4 : 0,
@@ -117,12 +117,12 @@ int run(const Options& options) {
   StorageGate gate([&channel] { channel.event(wire::Event::kStorageNeeded); });
   DataPath path(tpm, gate, options.trace ? &channel : nullptr);
   Attachment attachment(channel, path, gate, heritage.desk());
-  Control control(channel, tpm, state, heritage, gate, attachment);
+  Requests requests(channel, tpm, state, heritage, gate, attachment);
 
   limit_resources();
   if (!confine_system_calls(options)) return kExitFailure;
   channel.event(wire::Event::kReady, library::version());
-  control.run();
+  requests.run();
 
   tpm.stop_at_exit();
   state.wipe_keys();
@@ -134,7 +134,7 @@ int run_engine(int argc, char** argv) {
   auto options = parse_options(argc, argv);
   if (!options) return kExitUsage;
   if (options->print_info) {
-    printf("%s\n", library::describe(*options->print_info, options->version).c_str());
+    printf("%s\n", library::describe(*options->print_info, options->tpm_version).c_str());
     return 0;
   }
   protect_process(wire::kFirstStrayFd);

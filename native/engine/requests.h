@@ -17,63 +17,35 @@
 
 namespace swtpm {
 
-class Control {
+class Requests {
  public:
-  Control(Channel& channel, Tpm& tpm, NvState& state, Heritage& heritage, StorageGate& gate,
-          Attachment& attachment);
-  Control(const Control&) = delete;
-  Control& operator=(const Control&) = delete;
+  Requests(Channel& channel, Tpm& tpm, NvState& state, Heritage& heritage, StorageGate& gate,
+           Attachment& attachment);
+  Requests(const Requests&) = delete;
+  Requests& operator=(const Requests&) = delete;
 
   // Reads and serves requests until the channel ends. Requests not begun by then are dropped: nobody waits
   // for them.
   void run();
 
  private:
-  enum class When { kAnyTime, kRunning, kStopped };
-  enum class Thread { kUrgent, kVerb };
-
-  struct Verb {
-    wire::Code code;
-    When when;
-    Thread thread;
-    size_t min_body;  // bytes after the code
-    size_t max_body;
-    Bytes (Control::*handler)(ByteReader& body, Frame& frame);
+  using Handler = Bytes (Requests::*)(ByteReader& body, Frame& frame);
+  struct Row {
+    wire::Request rule;
+    Handler handler;
   };
 
-  static const Verb kVerbs[];
-  static const Verb* find(uint32_t code);
-  static bool is_urgent(const Verb& verb, const Frame& frame);
+  // What a request does; one for each row of wire::kRequests, or the program does not link.
+  template <wire::Code code>
+  Bytes handle(ByteReader& body, Frame& frame);
+
+  static std::span<const Row> rows();
+  static const Row* find(uint32_t code);
+  static bool is_urgent(const wire::Request& rule, const Frame& frame);
 
   void execute(Frame& frame);
   Bytes answer(Frame& frame);
   void verb_thread();
-
-  Bytes init(ByteReader& body, Frame& frame);
-  Bytes stop(ByteReader& body, Frame& frame);
-  Bytes get_established(ByteReader& body, Frame& frame);
-  Bytes set_locality(ByteReader& body, Frame& frame);
-  Bytes hash_start(ByteReader& body, Frame& frame);
-  Bytes hash_data(ByteReader& body, Frame& frame);
-  Bytes hash_end(ByteReader& body, Frame& frame);
-  Bytes cancel(ByteReader& body, Frame& frame);
-  Bytes store_volatile(ByteReader& body, Frame& frame);
-  Bytes reset_established(ByteReader& body, Frame& frame);
-  Bytes get_stateblob(ByteReader& body, Frame& frame);
-  Bytes set_stateblob(ByteReader& body, Frame& frame);
-  Bytes get_config(ByteReader& body, Frame& frame);
-  Bytes set_buffersize(ByteReader& body, Frame& frame);
-  Bytes get_info(ByteReader& body, Frame& frame);
-  Bytes attach(ByteReader& body, Frame& frame);
-  Bytes detach(ByteReader& body, Frame& frame);
-  Bytes process(ByteReader& body, Frame& frame);
-  Bytes set_route(ByteReader& body, Frame& frame);
-  Bytes set_key(ByteReader& body, Frame& frame);
-  Bytes set_storage(ByteReader& body, Frame& frame);
-  Bytes set_profile(ByteReader& body, Frame& frame);
-  Bytes peek_state(ByteReader& body, Frame& frame);
-  Bytes resume(ByteReader& body, Frame& frame);
-  Bytes hand_over(ByteReader& body, Frame& frame);
 
   Channel& channel_;
   Tpm& tpm_;

@@ -17,7 +17,6 @@
 namespace swtpm {
 namespace {
 
-constexpr uint32_t kSpawnFresh = 1;
 constexpr int kExitNoProgram = 127;
 // Above every number that an engine is given.
 constexpr int kOutOfTheWay = 10;
@@ -64,7 +63,7 @@ bool place(std::span<UniqueFd> fds) {
 void spawn(Channel& channel, Frame& frame, int (*run_engine)(int, char**)) {
   ByteReader body(frame.body);
   bool valid = body.u32() == static_cast<uint32_t>(wire::Code::kSpawn);
-  bool fresh = body.u32() & kSpawnFresh;
+  bool fresh = body.u32() & wire::kSpawnFresh;
   valid = valid && body.remaining() > 0 && frame.body.back() == 0;
   pid_t pid = valid ? ::fork() : -1;
   if (pid == 0) be_engine(frame, fresh, run_engine);

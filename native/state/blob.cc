@@ -41,7 +41,7 @@ TpmResult parse_blob_header(ByteView blob, const char* what, BlobHeader& out) {
   if (header_size != kBlobHeaderSizeBytes) {
     log(LogLevel::kError, "Cannot use state \"%s\": its header size is %u instead of %zu", what, header_size,
         kBlobHeaderSizeBytes);
-    return kTpmBadDataSize;
+    return kTpmBadDatasize;
   }
   bool size_without_key = ((out.flags & kBlobFileKey256) && !(out.flags & kBlobEncrypted)) ||
                           ((out.flags & kBlobMigrationKey256) && !(out.flags & kBlobMigrationEncrypted));

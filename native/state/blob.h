@@ -44,7 +44,7 @@ struct BlobHeader {
 };
 
 // Checks every field of the header. `what` names the blob in the log.
-// kTpmBadParameter: too short or wrong total length; kTpmBadVersion; kTpmBadDataSize: wrong header size;
+// kTpmBadParameter: too short or wrong total length; kTpmBadVersion; kTpmBadDatasize: wrong header size;
 // kTpmFail: flags that contradict each other.
 TpmResult parse_blob_header(ByteView blob, const char* what, BlobHeader& out);
 

@@ -391,7 +391,7 @@ TpmResult DirStore::peek(BlobType type, uint32_t& size_bytes) {
   struct stat st;
   if (::fstatat(dir_fd_, name.text, &st, AT_SYMLINK_NOFOLLOW) < 0)
     return errno == ENOENT ? kTpmRetry : kTpmFail;
-  if (!S_ISREG(st.st_mode) || st.st_size > kMaxBlobSizeBytes) return kTpmFail;
+  if (!S_ISREG(st.st_mode) || st.st_size > wire::kMaxStateFileBytes) return kTpmFail;
   size_bytes = static_cast<uint32_t>(st.st_size);
   return kTpmSuccess;
 }

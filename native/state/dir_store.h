@@ -65,7 +65,7 @@ class DirStore : public Store {
   bool keep_backup() const;
   bool restore_missing_from_backup() const;
   bool sync_directory() const;
-  TpmResult read_file(const Name& name, Bytes& out, uint32_t max_size_bytes = kMaxBlobSizeBytes) const;
+  TpmResult read_file(const Name& name, Bytes& out, uint32_t max_size_bytes = wire::kMaxStateFileBytes) const;
   Replaced replace(BlobType type, ByteView data) const;
   Name journal_name() const { return file_name(BlobType::kPermanent, ".journal"); }
   std::optional<Journal> create_journal(size_t blob_size_bytes, const Journal::Digest& base) const;

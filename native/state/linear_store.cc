@@ -129,7 +129,8 @@ bool LinearStore::check_slots() const {
       continue;
     }
     if (slot.offset < kHeaderSizeBytes || slot.data_size > slot.section_size) return false;
-    if (slot.data_size > kMaxBlobSizeBytes || uint64_t{slot.offset} + slot.data_size > end) return false;
+    if (slot.data_size > wire::kMaxStateFileBytes || uint64_t{slot.offset} + slot.data_size > end)
+      return false;
     for (const Slot& other : slots_) {
       if (&other == &slot || other.offset == 0) continue;
       if (other.offset >= slot.offset && other.offset < uint64_t{slot.offset} + slot.data_size) return false;

@@ -42,9 +42,6 @@ inline std::optional<BlobType> blob_type(std::string_view name) {
   return std::nullopt;
 }
 
-// Far above the largest state (some 200 KiB), far below what could exhaust memory.
-inline constexpr uint32_t kMaxBlobSizeBytes = 2 * 1024 * 1024;
-
 class Store {
  public:
   virtual ~Store() = default;

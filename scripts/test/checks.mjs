@@ -10,6 +10,7 @@ const CHECKS = [
     command: ['node_modules/.bin/tsc', '-p', 'scripts', '--pretty', 'false'],
   },
   { name: 'style (biome)', command: ['node_modules/.bin/biome', 'check', '--colors=off', '.'] },
+  { name: 'contract (what is made from it)', command: [process.execPath, 'scripts/contract.mjs', '--check'] },
   { name: 'C++ format (clang-format)', command: [process.execPath, 'scripts/clang-format.mjs'] },
 ]
 

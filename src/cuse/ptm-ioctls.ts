@@ -16,15 +16,6 @@ import type { StateblobTransfer } from '../tpm/stateblob-transfer.ts'
 import type { Tpm } from '../tpm/tpm.ts'
 import { execute, type HandledVerb } from '../tpm/verb-handlers.ts'
 
-/** Verbs that do not wait for the TPM and must not wait for other verbs either. */
-const URGENT: ReadonlySet<VerbName> = new Set([
-  'GET_CAPABILITY',
-  'SET_LOCALITY',
-  'CANCEL_TPM_CMD',
-  'GET_CONFIG',
-  'LOCK_STORAGE',
-])
-
 export interface PtmIoctl {
   readonly name: VerbName
   readonly urgent: boolean
@@ -39,12 +30,12 @@ export function ptmIoctl(number: number, argument: Buffer, outSize: number): Ptm
   const name = verbByIoctl.get(number)
   if (name === undefined) return undefined
   const size = ioctlSize(name)
-  const { req, resp }: Verb = VERBS[name]
+  const { req, resp, urgent }: Verb = VERBS[name]
   if (outSize !== size || (req.size > 0 && argument.length !== size)) return undefined
   const request = (req.size > 0 ? req.decode(argument, HOST) : {}) as Record<string, unknown>
   return {
     name,
-    urgent: URGENT.has(name),
+    urgent: urgent ?? false,
     async execute(tpm, transfer) {
       const outcome = await run(tpm, transfer, name, request)
       const answer = Buffer.alloc(size)

@@ -5,37 +5,26 @@
  * Verbs wait in the engine until the running TPM command has ended, the urgent ones (CANCEL_TPM_CMD, SET_LOCALITY …)
  * overtake them. When an engine ends, every open request is rejected; later ones wait for the next engine.
  */
+
 import { EventEmitter } from 'node:events'
 import { constants } from 'node:os'
 import {
   type AttachKind,
-  ENGINE_ATTACH,
-  ENGINE_DETACH,
-  ENGINE_PEEK_STATE,
-  ENGINE_PROCESS,
-  ENGINE_SET_KEY,
-  ENGINE_SET_PROFILE,
-  ENGINE_SET_ROUTE,
-  ENGINE_SET_STORAGE,
-  EVENT_CLIENT_CLOSED,
-  EVENT_CLIENT_OPENED,
-  EVENT_FUSE_REQUEST,
-  EVENT_LOG,
-  EVENT_READY,
-  EVENT_STORAGE_NEEDED,
-  EVENT_TRACE,
-  KEY_PURPOSE,
-  type KeyPurpose,
+  KEY_SLOT,
+  type KeySlot,
   LOCALITY_CURRENT,
+  ROUTE,
+  type Route,
+} from '../../contract/engine-channel.ts'
+import { eventByType, traceEvent } from '../../contract/engine-events.ts'
+import {
+  engineCode,
   peekStateResp,
   processReq,
   processResp,
-  ROUTE,
-  type Route,
   setKeyReq,
-  traceEvent,
   word,
-} from '../../contract/engine-channel.ts'
+} from '../../contract/engine-requests.ts'
 import { BIG } from '../../contract/struct.ts'
 import { TPM_SUCCESS } from '../../contract/tpm-result.ts'
 import {
@@ -104,19 +93,12 @@ export class EngineClient extends EventEmitter<EngineEvents> {
       // Known at once: its end may be told in the same breath as the success.
       const expected = this.#service.expect(attached)
       try {
-        result = await this.#result(ENGINE_ATTACH, attachRequest(attached), [copy])
+        result = await this.#result(engineCode('ATTACH'), attachRequest(attached), [copy])
         return result
       } finally {
         if (result !== TPM_SUCCESS) expected.refused()
       }
     })
-  }
-
-  /** Stops serving the attached descriptor. @returns a TPM result */
-  async detach(): Promise<number> {
-    const result = await this.#result(ENGINE_DETACH, Buffer.alloc(0))
-    this.#service.letGo()
-    return result
   }
 
   /** Executes one TPM command. @throws SwtpmError when the engine has ended */
@@ -125,7 +107,7 @@ export class EngineClient extends EventEmitter<EngineEvents> {
     locality = LOCALITY_CURRENT,
   ): Promise<{ tpmResult: number; response: Buffer }> {
     const body = processReq.encode({ locality, pad: 0, pad2: 0, length: command.length, command }, BIG)
-    const reply = await this.#request(ENGINE_PROCESS, body)
+    const reply = await this.#request(engineCode('PROCESS'), body)
     const tpmResult = word.decode(reply, BIG).value
     if (tpmResult !== 0) return { tpmResult, response: Buffer.alloc(0) }
     return { tpmResult, response: processResp.decode(reply, BIG).response }
@@ -133,18 +115,18 @@ export class EngineClient extends EventEmitter<EngineEvents> {
 
   setRoute(route: Route): Promise<number> {
     this.#service.route = route
-    return this.#result(ENGINE_SET_ROUTE, word.encode({ value: ROUTE[route] }, BIG))
+    return this.#result(engineCode('SET_ROUTE'), word.encode({ value: ROUTE[route] }, BIG))
   }
 
   /** Hands a key over; the caller wipes its copy. @returns a TPM result */
-  setKey(purpose: KeyPurpose, key: Buffer): Promise<number> {
-    const body = setKeyReq.encode({ purpose: KEY_PURPOSE[purpose], length: key.length, key }, BIG)
-    return this.#result(ENGINE_SET_KEY, body, [], 'secret').finally(() => body.fill(0))
+  setKey(purpose: KeySlot, key: Buffer): Promise<number> {
+    const body = setKeyReq.encode({ purpose: KEY_SLOT[purpose], length: key.length, key }, BIG)
+    return this.#result(engineCode('SET_KEY'), body, [], 'secret').finally(() => body.fill(0))
   }
 
   /** The profile of a TPM 2.0 that the next INIT is to make. @returns TPM_FAIL where libtpms has no profiles */
   async setProfile(profile: string): Promise<number> {
-    const result = await this.#result(ENGINE_SET_PROFILE, profileRequest(profile))
+    const result = await this.#result(engineCode('SET_PROFILE'), profileRequest(profile))
     if (result === TPM_SUCCESS) this.#service.profile = profile
     return result
   }
@@ -152,7 +134,7 @@ export class EngineClient extends EventEmitter<EngineEvents> {
   /** Says whether the state may be written: whether the storage lock is held. */
   setStorage(locked: boolean): Promise<number> {
     this.#service.storageLocked = locked
-    return this.#result(ENGINE_SET_STORAGE, word.encode({ value: locked ? 1 : 0 }, BIG))
+    return this.#result(engineCode('SET_STORAGE'), word.encode({ value: locked ? 1 : 0 }, BIG))
   }
 
   /**
@@ -161,7 +143,7 @@ export class EngineClient extends EventEmitter<EngineEvents> {
    * @returns TPM_RETRY where there is none; `size` in bytes as stored
    */
   async peekState(type: number): Promise<{ tpmResult: number; size: number }> {
-    const reply = await this.#request(ENGINE_PEEK_STATE, word.encode({ value: type }, BIG))
+    const reply = await this.#request(engineCode('PEEK_STATE'), word.encode({ value: type }, BIG))
     const tpmResult = word.decode(reply, BIG).value
     return tpmResult === 0 ? peekStateResp.decode(reply, BIG) : { tpmResult, size: 0 }
   }
@@ -200,18 +182,18 @@ export class EngineClient extends EventEmitter<EngineEvents> {
   }
 
   #dispatch(type: number, payload: Buffer): void {
-    switch (type) {
-      case EVENT_READY:
+    switch (eventByType.get(type)) {
+      case 'READY':
         this.emit('ready')
         break
-      case EVENT_LOG:
+      case 'LOG':
         this.emit('log', word.decode(payload, BIG).value, payload.toString('utf8', word.size))
         break
-      case EVENT_CLIENT_OPENED:
+      case 'CLIENT_OPENED':
         this.#service.clientOpen = true
         this.emit('clientOpened')
         break
-      case EVENT_CLIENT_CLOSED: {
+      case 'CLIENT_CLOSED': {
         const errno = word.decode(payload, BIG).value
         this.#service.clientOpen = false
         const kind = this.#service.attached?.kind
@@ -220,13 +202,13 @@ export class EngineClient extends EventEmitter<EngineEvents> {
         this.emit('clientClosed', errno)
         break
       }
-      case EVENT_FUSE_REQUEST:
+      case 'FUSE_REQUEST':
         this.emit('fuseRequest', payload)
         break
-      case EVENT_STORAGE_NEEDED:
+      case 'STORAGE_NEEDED':
         this.emit('storageNeeded')
         break
-      case EVENT_TRACE: {
+      case 'TRACE': {
         const { direction, timeUs } = traceEvent.decode(payload, BIG)
         const bytes = payload.subarray(traceEvent.size)
         this.emit('trace', direction === 0 ? 'command' : 'response', timeUs, bytes)

@@ -2,22 +2,17 @@
  * One engine process and the channel to it. Requests are paired with replies by id; events are handed on as they are.
  * When the engine ends, every open request is rejected, after everything that it has said was heard.
  */
+
 import { EventEmitter } from 'node:events'
 import { closeSync } from 'node:fs'
-import {
-  encodeFrame,
-  FRAME_EVENT,
-  FRAME_REPLY,
-  FRAME_REQUEST,
-  type Frame,
-  FrameDecoder,
-  word,
-} from '../../contract/engine-channel.ts'
+import { encodeFrame, FRAME_KIND, type Frame, FrameDecoder } from '../../contract/engine-channel.ts'
+import { engineArguments } from '../../contract/engine-options.ts'
+import { word } from '../../contract/engine-requests.ts'
 import { BIG } from '../../contract/struct.ts'
 import { SwtpmError } from '../system/errors.ts'
 import { DescriptorSocket } from '../system/io/descriptor-socket.ts'
 import { check, native } from '../system/native.ts'
-import { type EngineOptions, engineArguments } from './engine-program.ts'
+import type { EngineOptions } from './engine-program.ts'
 import type { Spawner } from './spawner.ts'
 
 /** How long the way in which an engine ended may take to be told, after its channel has closed. */
@@ -110,7 +105,7 @@ export class EngineLink extends EventEmitter<EngineLinkEvents> {
       const id = this.#nextId
       this.#nextId = (id + 1) >>> 0 || 1
       this.#pending.set(id, { resolve, reject })
-      const frame = encodeFrame(FRAME_REQUEST, id, code, body)
+      const frame = encodeFrame(FRAME_KIND.request, id, code, body)
       const sent = this.#socket.write(frame, fds)
       // Nothing is queued before INIT, so a key has always gone at once.
       if (sent && content === 'secret') frame.fill(0)
@@ -141,10 +136,10 @@ export class EngineLink extends EventEmitter<EngineLinkEvents> {
   }
 
   #dispatch({ kind, id, body }: Frame): void {
-    if (kind === FRAME_REPLY) {
+    if (kind === FRAME_KIND.reply) {
       this.#pending.get(id)?.resolve(body)
       this.#pending.delete(id)
-    } else if (kind === FRAME_EVENT) {
+    } else if (kind === FRAME_KIND.event) {
       this.emit('event', word.decode(body, BIG).value, body.subarray(word.size))
     } else {
       throw new RangeError(`frame kind ${kind}`)

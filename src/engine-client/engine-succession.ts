@@ -3,24 +3,14 @@
  * dies or is to be replaced. What the TPM was goes on through the heritage, memory that we keep and do not look into.
  * @see docs/design/0005-succession.md
  */
+
 import { EventEmitter } from 'node:events'
 import { closeSync, readSync } from 'node:fs'
 import { endianness } from 'node:os'
-import {
-  ATTACH_FLAG_CONTINUE,
-  ENGINE_ATTACH,
-  ENGINE_HAND_OVER,
-  ENGINE_RESUME,
-  ENGINE_SET_PROFILE,
-  ENGINE_SET_ROUTE,
-  ENGINE_SET_STORAGE,
-  EVENT_READY,
-  HERITAGE_BYTES,
-  HERITAGE_LAST_UNIQUE_OFFSET,
-  ROUTE,
-  resumeResp,
-  word,
-} from '../../contract/engine-channel.ts'
+import { ATTACH_FLAG, ROUTE } from '../../contract/engine-channel.ts'
+import { eventType } from '../../contract/engine-events.ts'
+import { engineCode, resumeResp, word } from '../../contract/engine-requests.ts'
+import { SHARED_STATE_LAST_UNIQUE_OFFSET, SHARED_STATE_SIZE_BYTES } from '../../contract/limits.ts'
 import { BIG } from '../../contract/struct.ts'
 import { TPM_BAD_ORDINAL, TPM_SUCCESS } from '../../contract/tpm-result.ts'
 import { controlCode } from '../../contract/verbs.ts'
@@ -71,7 +61,7 @@ export class EngineSuccession extends EventEmitter<SuccessionEvents> {
     this.#spawner = spawner
     this.#options = { ...options, stateFd: check(native.duplicate(options.stateFd), 'keep the state open') }
     this.#service = service
-    this.#heritageFd = check(native.sharedMemory(HERITAGE_BYTES), 'make memory for the engine')
+    this.#heritageFd = check(native.sharedMemory(SHARED_STATE_SIZE_BYTES), 'make memory for the engine')
     this.#link = this.#startLink(false)
     this.#link.on('end', (reason) => this.#lost(reason))
   }
@@ -155,7 +145,7 @@ export class EngineSuccession extends EventEmitter<SuccessionEvents> {
   /** The last FUSE request that an engine has read, by number; 0 for none. */
   lastFuseRequest(): bigint {
     const bytes = Buffer.alloc(8)
-    readSync(this.#heritageFd, bytes, 0, bytes.length, HERITAGE_LAST_UNIQUE_OFFSET)
+    readSync(this.#heritageFd, bytes, 0, bytes.length, SHARED_STATE_LAST_UNIQUE_OFFSET)
     return endianness() === 'BE' ? bytes.readBigUInt64BE() : bytes.readBigUInt64LE()
   }
 
@@ -175,7 +165,7 @@ export class EngineSuccession extends EventEmitter<SuccessionEvents> {
     })
     this.#handedOut = Promise.allSettled([this.#handedOut, link.started])
     link.on('event', (type, payload) => {
-      if (type === EVENT_READY) {
+      if (type === eventType('READY')) {
         if (this.#ready) return
         this.#ready = true
       }
@@ -196,7 +186,7 @@ export class EngineSuccession extends EventEmitter<SuccessionEvents> {
     let stillServes = false
     try {
       try {
-        const result = word.decode(await old.request(ENGINE_HAND_OVER, Buffer.alloc(0)), BIG).value
+        const result = word.decode(await old.request(engineCode('HAND_OVER'), Buffer.alloc(0)), BIG).value
         clientFd = old.takeFd()
         stillServes = result === TPM_BAD_ORDINAL
         if (stillServes) throw startError('the lock on the state is not held, as after a migration')
@@ -274,9 +264,12 @@ export class EngineSuccession extends EventEmitter<SuccessionEvents> {
   /** Lets an engine go on with the TPM and its clients. @throws SwtpmError */
   async #take(link: EngineLink, clientFd: number | undefined): Promise<void> {
     const service = this.#service
-    await link.request(ENGINE_SET_STORAGE, word.encode({ value: service.storageLocked ? 1 : 0 }, BIG))
-    if (service.profile !== undefined) await link.request(ENGINE_SET_PROFILE, profileRequest(service.profile))
-    const { tpmResult, running } = await link.request(ENGINE_RESUME, Buffer.alloc(0)).then(decodeResume)
+    await link.request(engineCode('SET_STORAGE'), word.encode({ value: service.storageLocked ? 1 : 0 }, BIG))
+    if (service.profile !== undefined)
+      await link.request(engineCode('SET_PROFILE'), profileRequest(service.profile))
+    const { tpmResult, running } = await link
+      .request(engineCode('RESUME'), Buffer.alloc(0))
+      .then(decodeResume)
     if (tpmResult !== TPM_SUCCESS) throw startError('it cannot go on with the TPM')
     this.emit('resumed', running !== 0)
     if (service.attached === undefined) return
@@ -285,12 +278,12 @@ export class EngineSuccession extends EventEmitter<SuccessionEvents> {
       service.clientOpen = false
       this.emit('clientLost')
     }
-    const request = attachRequest({ kind, flags: flags | ATTACH_FLAG_CONTINUE })
+    const request = attachRequest({ kind, flags: flags | ATTACH_FLAG.continue })
     const fds = clientFd === undefined ? [fd] : [fd, clientFd]
-    const result = word.decode(await link.request(ENGINE_ATTACH, request, fds), BIG).value
+    const result = word.decode(await link.request(engineCode('ATTACH'), request, fds), BIG).value
     if (result !== TPM_SUCCESS) throw startError(`it cannot serve the device: result ${result}`)
     if (service.route !== 'native') {
-      await link.request(ENGINE_SET_ROUTE, word.encode({ value: ROUTE[service.route] }, BIG))
+      await link.request(engineCode('SET_ROUTE'), word.encode({ value: ROUTE[service.route] }, BIG))
     }
   }
 
@@ -319,7 +312,7 @@ export class EngineSuccession extends EventEmitter<SuccessionEvents> {
 /** @throws SwtpmError SWTPM_ERR_ENGINE_START */
 function ready(link: EngineLink): Promise<void> {
   return new Promise((resolve, reject) => {
-    link.on('event', (type) => type === EVENT_READY && resolve())
+    link.on('event', (type) => type === eventType('READY') && resolve())
     link.once('end', (reason) => reject(startError(reason)))
   })
 }

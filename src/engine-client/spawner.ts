@@ -2,20 +2,13 @@
  * The process that starts engines: `tpm-engine --spawner`, a child that we start before we give up the right to start
  * programs, change our root or our user. It has no state and no keys. One serves any number of engines.
  */
+
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync } from 'node:fs'
 import { constants } from 'node:os'
-import {
-  ENGINE_SPAWN,
-  encodeFrame,
-  engineEndedEvent,
-  FRAME_REPLY,
-  FRAME_REQUEST,
-  FrameDecoder,
-  SPAWN_FLAG_FRESH,
-  spawnReq,
-  spawnResp,
-} from '../../contract/engine-channel.ts'
+import { encodeFrame, FRAME_KIND, FrameDecoder, SPAWN_FLAG } from '../../contract/engine-channel.ts'
+import { engineEndedEvent } from '../../contract/engine-events.ts'
+import { SPAWNER_REQUESTS, spawnReq, spawnResp, word } from '../../contract/engine-requests.ts'
 import { BIG } from '../../contract/struct.ts'
 import { SwtpmError } from '../system/errors.ts'
 import { DescriptorSocket } from '../system/io/descriptor-socket.ts'
@@ -104,7 +97,7 @@ export class Spawner {
   spawn(args: readonly string[], fds: readonly number[], fresh: boolean): SpawnedEngine {
     const id = this.#nextId++
     const words = Buffer.from([this.#program, ...args].map((word) => `${word}\0`).join(''))
-    const body = spawnReq.encode({ flags: fresh || this.#freshEngines ? SPAWN_FLAG_FRESH : 0, words }, BIG)
+    const body = spawnReq.encode({ flags: fresh || this.#freshEngines ? SPAWN_FLAG.fresh : 0, words }, BIG)
     const pid = settler<number>()
     const ended = settler<string>()
     // Whoever does not ask for the number hears of it by the end.
@@ -121,7 +114,7 @@ export class Spawner {
       expected.failed(this.#gone)
     } else {
       this.#starting.set(id, expected)
-      this.#socket.write(encodeFrame(FRAME_REQUEST, id, ENGINE_SPAWN, body), fds)
+      this.#socket.write(encodeFrame(FRAME_KIND.request, id, SPAWNER_REQUESTS.SPAWN.code, body), fds)
     }
     return { pid: pid.promise, ended: ended.promise }
   }
@@ -133,12 +126,12 @@ export class Spawner {
 
   #receive(chunk: Buffer): void {
     for (const { kind, id, body } of this.#decoder.push(chunk)) {
-      if (kind === FRAME_REPLY) {
+      if (kind === FRAME_KIND.reply) {
         const { errno, pid } = spawnResp.decode(body, BIG)
         this.#started(id, errno, pid)
       } else {
-        const { pid, code, signal } = engineEndedEvent.decode(body, BIG)
-        this.#ended(pid, code, signal)
+        const { pid, status, signal } = engineEndedEvent.decode(body.subarray(word.size), BIG)
+        this.#ended(pid, status, signal)
       }
     }
   }

@@ -5,12 +5,12 @@
  * variables. Nothing is opened, looked up or read yet; file descriptors are numbers that nobody has checked.
  */
 
+import type { TpmVersion } from '../../contract/engine-options.ts'
 import type { LogConfig } from '../system/log.ts'
 import type { PidFileTarget } from '../system/process/pid-file.ts'
 import type { Owner } from '../system/process/users.ts'
 import type { KeySource } from '../tpm/state/state-key.ts'
 import type { StateLocation } from '../tpm/state/state-location.ts'
-import type { TpmVersion } from '../tpm-commands/tpm-header.ts'
 import type { PcapConfig } from './trace/pcap-file.ts'
 
 export type { KeySource, LogConfig, Owner, PcapConfig, PidFileTarget, StateLocation, TpmVersion }

@@ -2,9 +2,8 @@
  * The ten bytes before every TPM command and response, and the few commands that the supervisor sends itself.
  * @see TPM 2.0 Part 1, 18 "Command/response structure"; TPM 1.2 Part 3, 5 and 7
  */
+import type { TpmVersion } from '../../contract/engine-options.ts'
 import { BIG, packed, u16, u32 } from '../../contract/struct.ts'
-
-export type TpmVersion = '1.2' | '2'
 
 /** How a TPM is told to start: from a clear state, from the saved one, or (TPM 1.2) deactivated. */
 export type StartupType = 'clear' | 'state' | 'deactivated'

@@ -6,14 +6,12 @@
  * PTM_STATE_BLOB_SIZE. Between them the device takes no TPM commands.
  * @see swtpm_ioctls(3) PTM_GET_STATEBLOB, PTM_SET_STATEBLOB
  */
+import { MAX_STATE_BLOB_BYTES } from '../../contract/limits.ts'
 import { TPM_BAD_PARAMETER, TPM_SUCCESS } from '../../contract/tpm-result.ts'
 import { PTM_STATE_BLOB_SIZE } from '../../contract/verb-structures.ts'
 import type { Outcome, Request } from '../../contract/verbs.ts'
 import type { Tpm } from './tpm.ts'
 import { execute } from './verb-handlers.ts'
-
-/** No state blob of any libtpms comes near this, in bytes. */
-const MAX_BLOB_BYTES = 512 * 1024
 
 interface Outgoing {
   readonly type: number
@@ -114,7 +112,7 @@ export class StateblobTransfer {
   write(data: Buffer): boolean {
     const incoming = this.#incoming as Incoming
     incoming.size += data.length
-    if (incoming.size > MAX_BLOB_BYTES) {
+    if (incoming.size > MAX_STATE_BLOB_BYTES) {
       this.#incoming = undefined
       return false
     }

@@ -6,6 +6,7 @@
  * TPM command, which the user of the TPM sends unless the options say that we do.
  */
 
+import type { TpmVersion } from '../../contract/engine-options.ts'
 import {
   TPM_BAD_ORDINAL,
   TPM_FAIL,
@@ -22,7 +23,6 @@ import {
   type StartupType,
   selfTestCommand,
   startupCommand,
-  type TpmVersion,
 } from '../tpm-commands/tpm-header.ts'
 import type { StorageLock } from './state/storage-lock.ts'
 

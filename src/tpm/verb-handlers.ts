@@ -2,6 +2,7 @@
  * What each verb does. A handler gets a decoded request and returns the response; a result other than TPM_SUCCESS stands
  * alone. Which wire the request came over is not known here.
  */
+import { HIGHEST_LOCALITY } from '../../contract/limits.ts'
 import {
   TPM_BAD_LOCALITY,
   TPM_BAD_ORDINAL,
@@ -13,8 +14,6 @@ import {
 import { PTM_BLOB_TYPE_SAVESTATE, PTM_HASH_DATA_SIZE } from '../../contract/verb-structures.ts'
 import { type Outcome, type Request, VERBS, type Verb, type VerbName } from '../../contract/verbs.ts'
 import type { Tpm } from './tpm.ts'
-
-const HIGHEST_LOCALITY = 4
 
 type Handler<V extends VerbName> = (tpm: Tpm, request: Request<V>) => Promise<Outcome<V>>
 

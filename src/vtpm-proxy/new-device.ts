@@ -2,14 +2,15 @@
  * Asks the kernel for a /dev/tpmN whose other end is ours.
  * @see linux/vtpm_proxy.h, Documentation/security/tpm/tpm_vtpm_proxy.rst
  */
+
 import { closeSync, existsSync, openSync, readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
+import type { TpmVersion } from '../../contract/engine-options.ts'
 import { HOST, struct, u32 } from '../../contract/struct.ts'
 import { SwtpmError } from '../system/errors.ts'
 import { ioctl } from '../system/io/ioctl.ts'
 import { check, native } from '../system/native.ts'
 import { reasonOf } from '../system/reason.ts'
-import type { TpmVersion } from '../tpm-commands/tpm-header.ts'
 
 const VTPMX = '/dev/vtpmx'
 /** _IOWR(0xa1, 0x00, struct vtpm_proxy_new_dev) */

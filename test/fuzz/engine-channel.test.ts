@@ -2,20 +2,15 @@
  * Frames on the engine's channel: whole, cut, glued, too long, unknown. The supervisor is trusted, but what it passes on
  * is not all its own. The engine answers each whole request once and ends in order when the channel does.
  */
+
 import assert from 'node:assert/strict'
 import { closeSync, constants, openSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
-import {
-  encodeFrame,
-  FRAME_REPLY,
-  FRAME_REQUEST,
-  FrameDecoder,
-  frameHeader,
-  HERITAGE_BYTES,
-} from '../../contract/engine-channel.ts'
+import { encodeFrame, FRAME_KIND, FrameDecoder, frameHeader } from '../../contract/engine-channel.ts'
+import { engineArguments } from '../../contract/engine-options.ts'
+import { SHARED_STATE_SIZE_BYTES } from '../../contract/limits.ts'
 import { BIG } from '../../contract/struct.ts'
-import { engineArguments } from '../../src/engine-client/engine-program.ts'
 import { Spawner } from '../../src/engine-client/spawner.ts'
 import { DescriptorSocket } from '../../src/system/io/descriptor-socket.ts'
 import { check, native } from '../../src/system/native.ts'
@@ -83,7 +78,7 @@ function frame(random: Random, id: number): Sent {
   })
   switch (random.below(50)) {
     case 0:
-      return sent(mutate(random, encodeFrame(FRAME_REQUEST, id, code, body)), {
+      return sent(mutate(random, encodeFrame(FRAME_KIND.request, id, code, body)), {
         answered: false,
         broken: true,
       })
@@ -94,19 +89,22 @@ function frame(random: Random, id: number): Sent {
     case 4:
       // Too short for a code.
       return sent(
-        Buffer.concat([frameHeader.encode({ length: 3, kind: FRAME_REQUEST, id }, BIG), random.bytes(3)]),
+        Buffer.concat([
+          frameHeader.encode({ length: 3, kind: FRAME_KIND.request, id }, BIG),
+          random.bytes(3),
+        ]),
       )
     case 5:
     case 6:
-      return sent(encodeFrame(FRAME_REQUEST, id, random.pick([...PRIVATE_CODES, ...EDGES]), body))
+      return sent(encodeFrame(FRAME_KIND.request, id, random.pick([...PRIVATE_CODES, ...EDGES]), body))
     case 7:
     case 8:
     case 9:
     case 10:
     case 11:
-      return sent(encodeFrame(FRAME_REQUEST, id, code, mutate(random, body)))
+      return sent(encodeFrame(FRAME_KIND.request, id, code, mutate(random, body)))
     default:
-      return sent(encodeFrame(FRAME_REQUEST, id, code, body))
+      return sent(encodeFrame(FRAME_KIND.request, id, code, body))
   }
 }
 
@@ -124,7 +122,7 @@ describe('frames of every kind on the engine channel', () => {
       const spawner = new Spawner({ logFd: undefined, user: undefined })
       t.after(() => spawner.close())
       const [channelFd, theirs] = check(native.socketPair(), 'make a socket pair')
-      const heritageFd = check(native.sharedMemory(HERITAGE_BYTES), 'make memory')
+      const heritageFd = check(native.sharedMemory(SHARED_STATE_SIZE_BYTES), 'make memory')
       const { pid, ended } = spawner.spawn(args, [theirs, stateFd, heritageFd], false)
       for (const fd of [theirs, stateFd, heritageFd]) closeSync(fd)
       let exit: string | undefined
@@ -138,7 +136,7 @@ describe('frames of every kind on the engine channel', () => {
       const decoder = new FrameDecoder()
       socket.on('data', (chunk) => {
         for (const { kind, id } of decoder.push(chunk))
-          if (kind === FRAME_REPLY) answers.set(id, (answers.get(id) ?? 0) + 1)
+          if (kind === FRAME_KIND.reply) answers.set(id, (answers.get(id) ?? 0) + 1)
       })
 
       const expected: number[] = []

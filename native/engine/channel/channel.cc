@@ -41,7 +41,7 @@ bool Channel::read(Frame& frame) {
   uint32_t length = load_be32(header);
   frame.kind = static_cast<wire::FrameKind>(load_be32(header + 4));
   frame.id = load_be32(header + 8);
-  if (length > wire::kMaxBodySizeBytes) {
+  if (length > wire::kMaxRequestBodyBytes) {
     log(LogLevel::kError, "Cannot read the control channel: a frame of %u bytes is too long", length);
     return false;
   }

@@ -9,7 +9,7 @@
 #include "common/bytes.h"
 #include "common/log.h"
 #include "common/unique_fd.h"
-#include "engine/channel/wire.h"
+#include "generated/contract.h"
 
 namespace swtpm {
 

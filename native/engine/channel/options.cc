@@ -1,122 +1,93 @@
 #include "engine/channel/options.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-#include <string_view>
 
 namespace swtpm {
 namespace {
 
-bool parse_number(const char* text, int base, uint64_t max, uint64_t& out) {
+bool parse_number(const char* text, NumberRule rule, uint64_t& out) {
   char* end = nullptr;
-  out = strtoull(text, &end, base);
-  return *text >= '0' && *text <= '9' && *end == '\0' && out <= max;
+  out = strtoull(text, &end, rule.base);
+  return *text >= '0' && *text <= '9' && *end == '\0' && out <= rule.max;
 }
 
-template <typename T>
-struct Choice {
-  std::string_view name;
-  T value;
-};
+// One option as it is on the command line.
+class Word {
+ public:
+  Word(const char* name, const char* value) : name_(name), value_(value) {}
 
-template <typename T, size_t N>
-bool choose(std::string_view text, const Choice<T> (&choices)[N], T& out) {
-  for (const auto& choice : choices) {
-    if (choice.name != text) continue;
-    out = choice.value;
-    return true;
+  bool is(std::string_view name) const { return name_ == name; }
+  bool known() const { return known_; }
+  bool valid() const { return valid_; }
+  bool took_value() const { return took_value_; }
+
+  template <typename T, size_t N>
+  void apply(T& member, const Choice<T> (&choices)[N]) {
+    for (const Choice<T>& choice : choices)
+      if (take_value() && choice.name == value_) return accept(member, choice.value);
+    valid_ = false;
   }
-  return false;
-}
+  template <typename T>
+  void apply(T& member, NumberRule rule) {
+    uint64_t number = 0;
+    valid_ = take_value() && parse_number(value_, rule, number);
+    if (valid_) member = static_cast<T>(number);
+  }
+  void apply(bool& member, bool when) {
+    known_ = true;
+    member = when;
+  }
+  void apply(std::string& member) {
+    valid_ = take_value();
+    if (valid_) member = value_;
+  }
 
-constexpr Choice<TpmVersion> kVersions[] = {{"1.2", TpmVersion::k12}, {"2", TpmVersion::k20}};
-constexpr Choice<Backend> kBackends[] = {{"dir", Backend::kDir}, {"linear", Backend::kLinear}};
-constexpr Choice<SeccompAction> kActions[] = {
-    {"none", SeccompAction::kNone}, {"log", SeccompAction::kLog}, {"kill", SeccompAction::kKill}};
+ private:
+  bool take_value() {
+    known_ = took_value_ = true;
+    return value_ != nullptr;
+  }
+  template <typename T>
+  void accept(T& member, T value) {
+    member = value;
+    valid_ = true;
+  }
+
+  std::string_view name_;
+  const char* value_;
+  bool known_ = false;
+  bool valid_ = true;
+  bool took_value_ = false;
+};
 
 }  // namespace
 
 std::optional<Options> parse_options(int argc, char** argv) {
-  static const option kLongOptions[] = {
-      {"tpm", required_argument, nullptr, 't'},         {"backend", required_argument, nullptr, 'b'},
-      {"mode", required_argument, nullptr, 'm'},        {"mode-given", no_argument, nullptr, 'M'},
-      {"no-sync", no_argument, nullptr, 'S'},           {"backup", no_argument, nullptr, 'B'},
-      {"journal", no_argument, nullptr, 'J'},           {"allow-set-locality", no_argument, nullptr, 'a'},
-      {"reject-locality-4", no_argument, nullptr, 'r'}, {"no-auto-shutdown", no_argument, nullptr, 'A'},
-      {"log-level", required_argument, nullptr, 'l'},   {"log-prefix", required_argument, nullptr, 'p'},
-      {"seccomp", required_argument, nullptr, 's'},     {"trace", no_argument, nullptr, 'T'},
-      {"print-info", required_argument, nullptr, 'i'},  {nullptr, 0, nullptr, 0},
-  };
   Options options;
-  uint64_t number = 0;
-  optind = 0;  // from the start, also in a fork
-  while (true) {
-    int index = 0;
-    int c = getopt_long(argc, argv, "", kLongOptions, &index);
-    if (c == -1) break;
-    bool valid = true;
-    switch (c) {
-      case 't':
-        valid = choose(optarg, kVersions, options.version);
-        break;
-      case 'b':
-        valid = choose(optarg, kBackends, options.backend);
-        break;
-      case 'm':
-        valid = parse_number(optarg, 8, 0777, number);
-        options.mode = static_cast<mode_t>(number);
-        break;
-      case 'M':
-        options.mode_given = true;
-        break;
-      case 'S':
-        options.sync = false;
-        break;
-      case 'B':
-        options.backup = true;
-        break;
-      case 'J':
-        options.journal = true;
-        break;
-      case 'a':
-        options.allow_set_locality = true;
-        break;
-      case 'r':
-        options.reject_locality_4 = true;
-        break;
-      case 'A':
-        options.auto_shutdown = false;
-        break;
-      case 'l':
-        valid = parse_number(optarg, 10, 1000, number);
-        options.log_level = static_cast<unsigned>(number);
-        break;
-      case 'p':
-        options.log_prefix = optarg;
-        break;
-      case 's':
-        valid = choose(optarg, kActions, options.seccomp);
-        break;
-      case 'T':
-        options.trace = true;
-        break;
-      case 'i':
-        valid = parse_number(optarg, 0, UINT32_MAX, number);
-        options.print_info = number;
-        break;
-      default:
-        return std::nullopt;  // getopt has said why
-    }
-    if (!valid) {
-      fprintf(stderr, "tpm-engine: Cannot use \"%s\" as --%s\n", optarg, kLongOptions[index].name);
+  for (int i = 1; i < argc; i++) {
+    std::string_view argument = argv[i];
+    if (!argument.starts_with("--")) {
+      fprintf(stderr, "tpm-engine: Unexpected argument \"%s\"\n", argv[i]);
       return std::nullopt;
     }
-  }
-  if (optind != argc) {
-    fprintf(stderr, "tpm-engine: Unexpected argument \"%s\"\n", argv[optind]);
-    return std::nullopt;
+    Word word(argv[i] + 2, i + 1 < argc ? argv[i + 1] : nullptr);
+    visit_engine_options([&](std::string_view name, auto member, const auto&... rule) {
+      if (word.is(name)) word.apply(options.*member, rule...);
+    });
+    if (word.is("print-info")) {
+      options.print_info = 0;
+      word.apply(*options.print_info, NumberRule{0, UINT32_MAX});
+    }
+    if (!word.known()) {
+      fprintf(stderr, "tpm-engine: Unknown option \"%s\"\n", argv[i]);
+      return std::nullopt;
+    }
+    if (!word.valid()) {
+      fprintf(stderr, "tpm-engine: Cannot use \"%s\" as %s\n", i + 1 < argc ? argv[i + 1] : "", argv[i]);
+      return std::nullopt;
+    }
+    i += word.took_value();
   }
   return options;
 }

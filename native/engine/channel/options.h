@@ -2,33 +2,14 @@
 // plain.
 #pragma once
 
-#include <sys/types.h>
-
 #include <optional>
-#include <string>
 
-#include "engine/tpm/message.h"
+#include "generated/contract.h"
 
 namespace swtpm {
 
-enum class Backend { kDir, kLinear };
-enum class SeccompAction { kNone, kLog, kKill };
-
-struct Options {
-  TpmVersion version = TpmVersion::k12;
-  Backend backend = Backend::kDir;
-  mode_t mode = 0640;
-  bool mode_given = false;
-  bool sync = true;
-  bool backup = false;
-  bool journal = false;
-  bool allow_set_locality = false;
-  bool reject_locality_4 = false;
-  bool auto_shutdown = true;
-  unsigned log_level = 0;
-  std::string log_prefix;
-  SeccompAction seccomp = SeccompAction::kNone;
-  bool trace = false;
+struct Options : EngineOptions {
+  // TPMLIB_GetInfo flags: print what libtpms says, and end.
   std::optional<uint64_t> print_info;
 };
 

@@ -18,7 +18,7 @@
 
 #include "common/log.h"
 #include "common/unique_fd.h"
-#include "engine/channel/wire.h"
+#include "generated/contract.h"
 
 namespace swtpm {
 namespace {

@@ -18,9 +18,9 @@ void make_blocking(int fd) {
 }  // namespace
 
 TpmResult Attachment::attach(uint32_t kind, uint32_t flags, UniqueFd fd, UniqueFd client) {
-  if (!fd) return kTpmIoError;
+  if (!fd) return kTpmIoerror;
   std::lock_guard lock(mutex_);
-  if (loop_) return kTpmIoError;
+  if (loop_) return kTpmIoerror;
   make_blocking(fd.get());
   if (!(flags & wire::kAttachContinue)) desk_.clear();
 

@@ -20,7 +20,7 @@ class Attachment {
   Attachment(Channel& channel, DataPath& path, StorageGate& gate, Desk& desk)
       : channel_(channel), path_(path), gate_(gate), desk_(desk) {}
 
-  // kTpmIoError: one is attached already, or there is no fd. kTpmBadParameter: unknown kind.
+  // kTpmIoerror: one is attached already, or there is no fd. kTpmBadParameter: unknown kind.
   // client: what take_client() of another engine's loop had.
   TpmResult attach(uint32_t kind, uint32_t flags, UniqueFd fd, UniqueFd client);
 

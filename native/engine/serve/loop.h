@@ -6,7 +6,7 @@
 #include <cstdint>
 
 #include "common/unique_fd.h"
-#include "engine/channel/wire.h"
+#include "generated/contract.h"
 
 namespace swtpm {
 

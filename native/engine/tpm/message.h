@@ -9,8 +9,6 @@
 
 namespace swtpm {
 
-enum class TpmVersion { k12, k20 };
-
 // u16 tag, u32 size of the whole message, u32 command code / ordinal / response code.
 inline constexpr size_t kTpmHeaderSizeBytes = 10;
 // The largest command or response that the kernel's drivers and libtpms exchange.

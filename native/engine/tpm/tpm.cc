@@ -134,7 +134,7 @@ TpmResult Tpm::init(uint32_t flags) {
     if (result != TPM_SUCCESS) state_.swap_backup();  // the backup is no better: put it back
   }
   // libtpms does not mind whether the new TPM that it has made could be stored.
-  if (result == TPM_SUCCESS && state_.take_failure()) result = kTpmIoError;
+  if (result == TPM_SUCCESS && state_.take_failure()) result = kTpmIoerror;
   // The volatile state goes only after libtpms has read it.
   if (result == TPM_SUCCESS && (flags & kDeleteVolatile)) result = state_.erase(BlobType::kVolatile, false);
 

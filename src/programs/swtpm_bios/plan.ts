@@ -1,6 +1,7 @@
 /** What the command line of swtpm_bios asks for. */
 
-import type { StartupType, TpmVersion } from '../../tpm-commands/tpm-header.ts'
+import type { TpmVersion } from '../../../contract/engine-options.ts'
+import type { StartupType } from '../../tpm-commands/tpm-header.ts'
 import type { CommandLine } from '../common/client/client-options.ts'
 import type { BiosOption } from './bios-options.ts'
 

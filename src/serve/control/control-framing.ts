@@ -5,12 +5,11 @@
  * command. Bytes beyond it are an error for verbs without a body and ignored for the others, because QEMU sends the
  * whole union where the request is one byte.
  */
+import { MAX_STATE_BLOB_BYTES } from '../../../contract/limits.ts'
 import { BIG, u32 } from '../../../contract/struct.ts'
 import { VERBS, type Verb, type VerbName, verbByControlCode } from '../../../contract/verbs.ts'
 
 const CODE_SIZE = 4
-/** Largest body announced by a length field, in bytes: SET_STATEBLOB's limit. */
-export const MAX_TRAILING_BYTES = 512 * 1024
 
 export type ControlCommand =
   /** More bytes are needed. `bulk`: a long body is on its way. */
@@ -38,7 +37,7 @@ export function parseControlCommand(bytes: Buffer): ControlCommand {
   const data = request.data
   if (data instanceof Buffer) {
     const length = request.length as number
-    if (length > MAX_TRAILING_BYTES) return { kind: 'oversized', name, length }
+    if (length > MAX_STATE_BLOB_BYTES) return { kind: 'oversized', name, length }
     if (data.length < length) return { kind: 'incomplete', bulk: true }
     if (data.length > length) return { kind: 'malformed', name }
   }

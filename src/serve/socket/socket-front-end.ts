@@ -1,7 +1,7 @@
 /** `swtpm socket`: TPM commands over TCP or Unix sockets, pumped by the engine; verbs over the control channel. */
 
 import { closeSync } from 'node:fs'
-import { ATTACH_FLAG_DISCONNECT } from '../../../contract/engine-channel.ts'
+import { ATTACH_FLAG } from '../../../contract/engine-channel.ts'
 import { TPM_SUCCESS } from '../../../contract/tpm-result.ts'
 import { SwtpmError } from '../../system/errors.ts'
 import { native } from '../../system/native.ts'
@@ -32,7 +32,7 @@ export async function serveSocket(session: Session, config: SocketConfig): Promi
   if (data !== undefined) {
     // The engine waits in accept() and read().
     native.setNonBlocking(data.fd, false)
-    const flags = config.server?.disconnect ? ATTACH_FLAG_DISCONNECT : 0
+    const flags = config.server?.disconnect ? ATTACH_FLAG.disconnect : 0
     const result = await engine.attach(data.connected ? 'stream' : 'listener', data.fd, flags)
     if (result !== TPM_SUCCESS) {
       throw new SwtpmError('SWTPM_ERR_SOCKET', `Cannot serve TPM commands: the engine answered ${result}`)

@@ -1,6 +1,6 @@
 /** What the supervisor gives up once everything is open: what is left is to decide, to answer, and to clean up. */
 
-import type { SeccompAction } from '../../serve/config.ts'
+import type { SeccompAction } from '../../../contract/engine-options.ts'
 import { SwtpmError } from '../errors.ts'
 import { log } from '../log.ts'
 import { check, native } from '../native.ts'

@@ -1,11 +1,12 @@
 /** A TPM at work while its storage operations are recorded, and a look at the TPM that starts on what is left of them. */
+
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { closeSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { FRAME_REPLY } from '../../../contract/engine-channel.ts'
+import { FRAME_KIND } from '../../../contract/engine-channel.ts'
 import type { EngineClient } from '../../../src/engine-client/engine-client.ts'
 import { check, native } from '../../../src/system/native.ts'
 import { RawConnection } from '../../support/raw-connection.ts'
@@ -182,7 +183,7 @@ export async function record(t: Cleanup, setup: Setup, writes: number): Promise<
 const isJournal = (names: readonly string[]): boolean => names.some((name) => name.endsWith('.journal'))
 
 export const isResponse = ({ operation, fd, data }: DiskRecord): boolean =>
-  operation === 'respond' && (fd !== CHANNEL_FD || data.readUInt32BE(4) === FRAME_REPLY)
+  operation === 'respond' && (fd !== CHANNEL_FD || data.readUInt32BE(4) === FRAME_KIND.reply)
 
 async function identify(engine: EngineClient): Promise<string> {
   const response = await succeed(engine, createPrimaryEcc, 'making the primary key')

@@ -1,6 +1,8 @@
 /** Serves many TPMs, in the order in which privileges, descriptors and the terminal are given up. */
+
 import { closeSync, readFileSync } from 'node:fs'
-import type { PidFileTarget, SeccompAction, SwtpmConfig, UnixEndpoint } from '../../../serve/config.ts'
+import type { SeccompAction } from '../../../../contract/engine-options.ts'
+import type { PidFileTarget, SwtpmConfig, UnixEndpoint } from '../../../serve/config.ts'
 import { startSpawner } from '../../../serve/engine-options.ts'
 import { runAsUser, type Session } from '../../../serve/session.ts'
 import { openEndpoint } from '../../../serve/socket/open-endpoint.ts'

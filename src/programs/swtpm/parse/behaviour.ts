@@ -1,12 +1,7 @@
 /** `--flags`, `--locality`, `--migration`, `--seccomp` and `--profile`. */
 
-import type {
-  CommonConfig,
-  ProfileConfig,
-  SeccompAction,
-  StartupType,
-  TpmVersion,
-} from '../../../serve/config.ts'
+import type { SeccompAction, TpmVersion } from '../../../../contract/engine-options.ts'
+import type { CommonConfig, ProfileConfig, StartupType } from '../../../serve/config.ts'
 import {
   flagsSchema,
   localitySchema,
