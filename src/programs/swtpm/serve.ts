@@ -1,12 +1,12 @@
 /** Serves one TPM in the order in which privileges, descriptors and the terminal are given up. */
 
 import { join } from 'node:path'
+import { confine } from '../../serve/confinement.ts'
 import { startSpawner } from '../../serve/engine-options.ts'
 import { runAsUser, Session } from '../../serve/session.ts'
 import { SwtpmError } from '../../system/errors.ts'
 import { loadIoctl } from '../../system/io/ioctl.ts'
 import { type LogConfig, log } from '../../system/log.ts'
-import { confine } from '../../system/process/confinement.ts'
 import { enterBackground, reportReady } from '../../system/process/daemon.ts'
 import { connectServiceManager } from '../../system/process/service-manager.ts'
 import { onSignals } from '../../system/process/signals.ts'

@@ -1,9 +1,9 @@
 /** What the supervisor gives up once everything is open: what is left is to decide, to answer, and to clean up. */
 
-import type { SeccompAction } from '../../../contract/engine-options.ts'
-import { SwtpmError } from '../errors.ts'
-import { log } from '../log.ts'
-import { check, native } from '../native.ts'
+import type { SeccompAction } from '../../contract/engine-options.ts'
+import { SwtpmError } from '../system/errors.ts'
+import { log } from '../system/log.ts'
+import { check, native } from '../system/native.ts'
 
 /**
  * What root keeps: it removes its files from directories of other users, and may have to end an engine that has become
