@@ -10,6 +10,10 @@ const CHECKS = [
     command: ['node_modules/.bin/tsc', '-p', 'scripts', '--pretty', 'false'],
   },
   { name: 'style (biome)', command: ['node_modules/.bin/biome', 'check', '--colors=off', '.'] },
+  {
+    name: 'layers (dependency-cruiser)',
+    command: ['node_modules/.bin/depcruise', '--config', 'dependency-cruiser.config.mjs', 'contract', 'src'],
+  },
   { name: 'contract (what is made from it)', command: [process.execPath, 'scripts/contract.mjs', '--check'] },
   { name: 'C++ format (clang-format)', command: [process.execPath, 'scripts/clang-format.mjs'] },
 ]
