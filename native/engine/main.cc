@@ -93,6 +93,8 @@ void rest_when_idle(NvState& state) {
   started.wait();
 }
 
+// Serves until the supervisor closes the channel. Once threads run the process ends by _exit() alone: they
+// use the objects below, which therefore must never be destroyed.
 int run(const Options& options) {
   // The user's mode is meant literally.
   if (options.mode_given) umask(0);
@@ -120,13 +122,12 @@ int run(const Options& options) {
   Requests requests(channel, tpm, state, heritage, gate, attachment);
 
   limit_resources();
-  if (!confine_system_calls(options)) return kExitFailure;
+  if (!confine_system_calls(options)) _exit(kExitFailure);
   channel.event(wire::Event::kReady, library::version());
   requests.run();
 
   tpm.stop_at_exit();
   state.wipe_keys();
-  // Pump threads may still block on a client; they own nothing that would have to be put in order.
   _exit(0);
 }
 

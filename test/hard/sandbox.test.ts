@@ -23,7 +23,7 @@ import { describe, it } from 'node:test'
 import { EngineClient } from '../../src/engine-client/engine-client.ts'
 import type { EngineOptions } from '../../src/engine-client/engine-program.ts'
 import { Spawner } from '../../src/engine-client/spawner.ts'
-import { enginePid } from '../support/processes.ts'
+import { alive, descendants, enginePid } from '../support/processes.ts'
 import { RawConnection } from '../support/raw-connection.ts'
 import { type Cleanup, Swtpm, startSocketTpm, temporaryDirectory } from '../support/swtpm.ts'
 import { responseCode, TPM2 } from '../support/tpm-commands.ts'
@@ -443,4 +443,33 @@ describe('a forbidden system call', { skip: noCompiler() }, () => {
       assert.equal(await swtpm.stop(), 0)
     })
   }
+})
+
+describe('a seccomp filter that cannot be installed', { skip: noCompiler() }, () => {
+  it('ends the start: swtpm says why, and no process is left', async (t) => {
+    const directory = temporaryDirectory(t)
+    const state = join(directory, 'state')
+    mkdirSync(state)
+    const engine = engineWith(directory, 'no-seccomp.c')
+    const args = ['socket', '--tpm2', '--tpmstate', `dir=${state}`, '--flags', 'startup-clear']
+    const swtpm = new Swtpm([...args, '--server', `type=unixio,path=${directory}/data`], {
+      env: { SWTPM_ENGINE: engine },
+    })
+    const seen = new Set<number>()
+    t.after(() => {
+      swtpm.stop('SIGKILL')
+      for (const pid of seen) if (alive(pid)) process.kill(pid, 'SIGKILL')
+    })
+    await waitFor(
+      () => {
+        for (const pid of descendants(swtpm.pid)) seen.add(pid)
+        return !swtpm.running
+      },
+      { what: `swtpm to end; stderr: ${swtpm.stderr}` },
+    )
+    assert.equal(await swtpm.exited, 1)
+    assert.match(swtpm.stderr, /Cannot install the seccomp filter: Invalid argument/)
+    assert.ok(seen.size > 0)
+    await waitFor(() => ![...seen].some(alive), { what: 'the engine and the spawner to end' })
+  })
 })
