@@ -6,10 +6,10 @@
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 #include <poll.h>
-#include <time.h>
 
 #include "common/log.h"
 #include "engine/libcrypto/prime_search.h"
+#include "engine/tpm/clock.h"
 #include "engine/tpm/library.h"
 
 namespace swtpm {
@@ -23,20 +23,11 @@ constexpr uint32_t kTpm12OrdStirRandom = 0x47;
 constexpr size_t kStirBytes = 32;
 constexpr uint16_t kTpm2SuClear = 0;
 constexpr uint16_t kTpm2SuState = 1;
-constexpr int64_t kCancelWindowMs = 10;
 constexpr int64_t kExitPatienceMs = 3000;
 
 // libtpms's callbacks carry no context; there is one TPM per process.
 Tpm* g_tpm = nullptr;
 NvState* g_state = nullptr;
-
-// As of the last tick of the clock, at most 10 ms ago: it is asked for each command, and reading the clock
-// itself may take a system call.
-int64_t now_ms() {
-  timespec now;
-  clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-  return int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1000000;
-}
 
 // A host in FIPS mode denies algorithms that the TPM specification asks for (SHA-1, small keys); they are the
 // guest's business here, so the mode is left for this process.
@@ -222,10 +213,10 @@ TpmResult Tpm::stop() {
 
 void Tpm::stop_at_exit() {
   Lock lock(mutex_, std::try_to_lock);
-  int64_t deadline_ms = now_ms() + kExitPatienceMs;
+  int64_t deadline_ms = coarse_now_ms() + kExitPatienceMs;
   // Repeated, because the command after the cancelled one may have started already.
   while (!lock.owns_lock()) {
-    if (now_ms() > deadline_ms) return;
+    if (coarse_now_ms() > deadline_ms) return;
     cancel();
     ::poll(nullptr, 0, 5);
     lock.try_lock();
@@ -257,12 +248,9 @@ void Tpm::send_shutdown_if_due() {
 }
 
 ByteView Tpm::run(std::span<uint8_t> command, ResponseBuffer& buffer) {
-  running_since_ms_.store(now_ms(), std::memory_order_relaxed);
-  running_command_.store(++last_command_, std::memory_order_release);
   buffer.size_ = 0;
   TPM_RESULT result = TPMLIB_Process(&buffer.data_, &buffer.size_, &buffer.capacity_, command.data(),
                                      static_cast<uint32_t>(command.size()));
-  running_command_.store(0, std::memory_order_release);
   // Whatever happened, the client gets a well-formed answer.
   if (result != TPM_SUCCESS || buffer.size_ < kTpmHeaderSizeBytes)
     return buffer.set(options_.version, failure_code(options_.version));
@@ -348,12 +336,11 @@ ByteView Tpm::run_safely(std::span<uint8_t> command, CommandEffect effect, Respo
 }
 
 ByteView Tpm::run_cancellably(std::span<uint8_t> command, ResponseBuffer& buffer) {
-  // Only with something to be set back to.
-  bool search =
-      options_.version == TpmVersion::k20 && prime_search::in_command(command) && heritage_.has_running();
-  if (search) prime_search::begin();
+  // A search is only cut short with something to be set back to.
+  running_command_.begin(options_.version == TpmVersion::k20 && prime_search::in_command(command) &&
+                         heritage_.has_running());
   ByteView response = run(command, buffer);
-  cut_short_ = search && prime_search::end();
+  cut_short_ = running_command_.end();
   return response;
 }
 
@@ -392,18 +379,9 @@ TpmResult Tpm::restore(const Heritage::Saved& saved) {
   return result;
 }
 
-// libtpms forgets a cancel request when a command begins, so one cannot hit the next command by accident; but
-// one that comes just as the command begins is lost. Within the first moments it is therefore repeated while
-// that command runs.
 TpmResult Tpm::cancel() {
   if (options_.version == TpmVersion::k12) return TPMLIB_CancelCommand();  // says "not supported"
-  uint64_t target = running_command_.load(std::memory_order_acquire);
-  while (target != 0 && running_command_.load(std::memory_order_acquire) == target) {
-    TPMLIB_CancelCommand();
-    prime_search::cancel();
-    if (now_ms() - running_since_ms_.load(std::memory_order_relaxed) > kCancelWindowMs) break;
-    ::poll(nullptr, 0, 1);
-  }
+  running_command_.cancel();
   return kTpmSuccess;
 }
 

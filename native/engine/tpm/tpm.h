@@ -14,6 +14,7 @@
 #include "engine/tpm/command_effect.h"
 #include "engine/tpm/heritage.h"
 #include "engine/tpm/message.h"
+#include "engine/tpm/running_command.h"
 #include "engine/tpm/set_locality.h"
 #include "state/nv_state.h"
 
@@ -127,10 +128,7 @@ class Tpm {
   uint64_t permanent_number_ = 0;  // of the permanent state in the heritage
   std::optional<uint8_t> locality_override_;
 
-  // 0: none runs. Otherwise a number that tells one command from the next.
-  std::atomic<uint64_t> running_command_{0};
-  std::atomic<int64_t> running_since_ms_{0};
-  uint64_t last_command_ = 0;
+  RunningCommand running_command_;
   bool cut_short_ = false;  // the last command; what it has done must not be seen
 };
 
