@@ -207,7 +207,7 @@ describe('one TPM’s failure is its own', () => {
       ...words.map((word) => word.replace(/data$|control$/, '$&2')),
     )
     assert.match(stderr, /Cannot serve TPM "a"/)
-    assert.match(fleet.swtpm.stderr, new RegExp(`^swtpm: a: .*held by process ${swtpm.pid}`, 'm'))
+    assert.match(fleet.swtpm.stderr, new RegExp(`^swtpm: Cannot serve TPM "a": .*held by process ${swtpm.pid}`, 'm'))
   })
 
   it('SHUTDOWN over a control channel ends that TPM alone', async (t) => {
