@@ -1,36 +1,50 @@
 /** A completion file for bash: the words of a program, then the code that offers them (engine.bash). */
 import type { DocumentedOption } from '../man/generator/programs.ts'
+import type { SubOption } from '../src/programs/common/options/sub-option.ts'
 import { type Kind, kindOf, subOptionKind } from './kinds.ts'
 import type { CompletedProgram } from './program.ts'
 
 /** @param engine the text of engine.bash */
 export function bashCompletion(program: CompletedProgram, engine: string): string {
-  const { name, interfaces, firstWords, operand } = program
-  const named = [...interfaces.keys()].filter((iface) => iface !== '')
+  const { name, commands, loneWords } = program
+  const named = [...commands.keys()].filter((word) => word !== '')
   return `${[
     `# bash completion for ${name}(8); made from its option table, so do not edit it.  -*- shell-script -*-`,
     '',
-    `_${name}_interfaces=(${[...named, ...firstWords].join(' ')})`,
-    `_${name}_operand=${quoted(kindText(operand, ''))}`,
+    `_${name}_commands=(${[...named, ...loneWords].join(' ')})`,
     '',
-    '# The options of an interface.',
+    '# The options of a command.',
     `_${name}_options() {`,
     '  case $1 in',
-    ...[...interfaces].map(([iface, options]) => `    ${quoted(iface)}) echo ${wordsOf(options)} ;;`),
+    ...[...commands].map(([word, { options }]) => `    ${quoted(word)}) echo ${wordsOf(options)} ;;`),
     '  esac',
+    '}',
+    '',
+    '# What a word is that belongs to no option.',
+    `_${name}_operand() {`,
+    '  case $1 in',
+    ...[...commands].map(
+      ([word, { operand }]) => `    ${quoted(word)}) echo ${quoted(kindText(operand, ''))} ;;`,
+    ),
+    '  esac',
+    '}',
+    '',
+    '# Whether the command line of a TPM follows behind "--".',
+    `_${name}_describes() {`,
+    `  [[ ' ${[...commands].flatMap(([word, { describesTpm }]) => (describesTpm ? word : [])).join(' ')} ' == *" $1 "* ]]`,
     '}',
     '',
     '# The argument of an option; false if it has none.',
     `_${name}_describe() {`,
     '  case "$1 $2" in',
-    ...[...interfaces].flatMap(([iface, options]) =>
-      options.flatMap((option) => argumentCase(iface, option)),
+    ...[...commands].flatMap(([word, { options }]) =>
+      options.flatMap((option) => argumentCase(word, option)),
     ),
     '    *) return 1 ;;',
     '  esac',
     '}',
     '',
-  ].join('\n')}\n${engine.replaceAll('@program@', name).replaceAll('@commands@', name)}`
+  ].join('\n')}\n${engine.replaceAll('@program@', name).replaceAll('@programs@', name)}`
 }
 
 const wordsOf = (options: readonly DocumentedOption[]): string =>
@@ -39,9 +53,9 @@ const wordsOf = (options: readonly DocumentedOption[]): string =>
     .map(({ words }) => words.at(-1))
     .join(' ')
 
-function argumentCase(iface: string, option: DocumentedOption): string[] {
+function argumentCase(command: string, option: DocumentedOption): string[] {
   if (option.ways.length === 0) return []
-  const patterns = option.words.map((word) => quoted(`${iface} ${word}`)).join(' | ')
+  const patterns = option.words.map((word) => quoted(`${command} ${word}`)).join(' | ')
   return [`    ${patterns}) echo ${quoted(argumentText(option))} ;;`]
 }
 
@@ -50,7 +64,7 @@ function argumentText(option: DocumentedOption): string {
     const operand = option.operand === undefined ? '' : ` ${option.operand}`
     return `${kindText(kindOf(option), '-')}${operand}`
   }
-  const entries = Object.entries(option.sub).map(([name, entry]) => {
+  const entries = Object.entries<SubOption>(option.sub).map(([name, entry]) => {
     if (entry.kind === 'flag') return name
     return `${name}${entry.kind === 'bool' ? '?' : '='}${kindText(subOptionKind(entry), '-')}`
   })

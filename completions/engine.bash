@@ -1,7 +1,7 @@
 # The words that this program takes are above; below is how they are offered.
 #
-# An argument is described by its kind, what stands behind it by a second one: "FILE", "a|b|c", "- FILE". A kind is FILE,
-# DIR, USER, GROUP, a choice of words, or - for what nobody can guess. A list of sub-options is "LIST" and, for each one,
+# An argument is described by its kind, the word behind it by a second one: "FILE", "a|b|c", "- FILE". A kind is FILE,
+# DIR, USER, GROUP, a choice of words, or - for what cannot be guessed. A list of sub-options is "LIST" and, for each one,
 # NAME (a flag), NAME=KIND (needs a value) or NAME?KIND (may have one).
 
 # Offers those words that go on from what has been typed, without the part that bash has cut off at "=" or ":".
@@ -12,7 +12,7 @@ _@program@_offer() {
   done
 }
 
-# Offers values of a kind; $1 stands before them in the same word.
+# Offers values of a kind; $1 is in front of them in the same word.
 _@program@_values() {
   local lead=$1 kind=$2 value=${word:${#1}} found=() index
   case $kind in
@@ -24,7 +24,7 @@ _@program@_values() {
     *) IFS='|' read -ra found <<<"$kind" ;;
   esac
   if [[ $kind == FILE || $kind == DIR ]]; then
-    # Has bash quote what needs it, and put a slash behind directories, unless something stands before their names.
+    # Has bash quote what needs it, and put a slash behind directories, unless something is in front of their names.
     compopt -o filenames 2>/dev/null
     for index in "${!found[@]}"; do
       ((${#lead} > ${#cut})) && [[ -d ${found[index]} ]] && found[index]+=/
@@ -64,7 +64,7 @@ _@program@_argument() {
 }
 
 _@program@() {
-  local words word cut rest delimiter interface='' count description second
+  local words word cut rest delimiter command='' count description second index
   COMPREPLY=()
   # Not from COMP_WORDS, which are cut at "=" and ":".
   # shellcheck disable=SC2162 # backslashes mean here what they mean on a command line
@@ -78,32 +78,41 @@ _@program@() {
   done
   cut=${word%"$rest"}
 
-  if ((${#_@program@_interfaces[@]})); then
+  # The command line of a TPM within another one.
+  if ((count > 2)) && _@program@_describes "${words[1]}"; then
+    for ((index = 2; index < count - 1; index++)); do
+      [[ ${words[index]} == -- ]] || continue
+      words=("${words[0]}" "${words[@]:index+1}")
+      count=${#words[@]}
+      break
+    done
+  fi
+  if ((${#_@program@_commands[@]})); then
     if ((count == 2)); then
-      _@program@_offer "${_@program@_interfaces[@]}"
+      _@program@_offer "${_@program@_commands[@]}"
       return
     fi
-    interface=${words[1]}
+    command=${words[1]}
   fi
-  if ((count > 2)) && description=$(_@program@_describe "$interface" "${words[count - 2]}"); then
+  if ((count > 2)) && description=$(_@program@_describe "$command" "${words[count - 2]}"); then
     _@program@_argument '' "$description"
     return
   fi
-  if ((count > 3)) && description=$(_@program@_describe "$interface" "${words[count - 3]}"); then
+  if ((count > 3)) && description=$(_@program@_describe "$command" "${words[count - 3]}"); then
     read -r _ second <<<"$description"
     if [[ $second && $description != 'LIST '* ]]; then
       _@program@_argument '' "$second"
       return
     fi
   fi
-  if [[ $word == -*=* ]] && description=$(_@program@_describe "$interface" "${word%%=*}"); then
+  if [[ $word == -*=* ]] && description=$(_@program@_describe "$command" "${word%%=*}"); then
     _@program@_argument "${word%%=*}=" "$description"
-  elif [[ $word == -* || -z $_@program@_operand ]]; then
+  elif [[ $word == -* || -z $(_@program@_operand "$command") ]]; then
     # shellcheck disable=SC2046 # one word each
-    _@program@_offer $(_@program@_options "$interface")
+    _@program@_offer $(_@program@_options "$command")
   else
-    _@program@_values '' "$_@program@_operand"
+    _@program@_values '' "$(_@program@_operand "$command")"
   fi
 }
 
-complete -F _@program@ @commands@
+complete -F _@program@ @programs@

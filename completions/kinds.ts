@@ -1,7 +1,7 @@
 /** What the shell can propose for an argument, told from the placeholder that stands for it. */
 
 import type { DocumentedOption } from '../man/generator/programs.ts'
-import type { SubOption } from '../src/programs/swtpm/options/option.ts'
+import type { SubOption } from '../src/programs/common/options/sub-option.ts'
 
 export type Kind = 'FILE' | 'DIR' | 'USER' | 'GROUP' | readonly string[] | undefined
 

@@ -1,38 +1,41 @@
 /** The programs that have completion, and what completion needs to know beyond their options. */
-import {
-  type DocumentedOption,
-  fleetOptions,
-  INTERFACES,
-  swtpmOptions,
-  tools,
-} from '../man/generator/programs.ts'
+import { type DocumentedOption, documented, swtpmOptions, tools } from '../man/generator/programs.ts'
+import { LONE_WORDS, SUBCOMMANDS } from '../src/programs/swtpm/subcommands.ts'
 import type { Kind } from './kinds.ts'
+
+/** What can follow a program, or one of its first words. */
+export interface CompletedCommand {
+  readonly options: readonly DocumentedOption[]
+  /** What a word that belongs to no option is. */
+  readonly operand?: Kind
+  /** Behind `--` follows a command line of the same program, from its first word on. */
+  readonly describesTpm?: boolean
+}
 
 export interface CompletedProgram {
   readonly name: string
-  /** First word → options; one entry with the name '' for a program without interfaces. */
-  readonly interfaces: ReadonlyMap<string, readonly DocumentedOption[]>
+  /** First word → what follows it; one entry with the name '' for a program without such words. */
+  readonly commands: ReadonlyMap<string, CompletedCommand>
   /** What may stand in the place of the first word besides. */
-  readonly firstWords: readonly string[]
-  /** What a word that belongs to no option is. */
-  readonly operand?: Kind
+  readonly loneWords: readonly string[]
 }
 
 const plain = (name: string, options: readonly DocumentedOption[], operand?: Kind): CompletedProgram => ({
   name,
-  interfaces: new Map([['', options]]),
-  firstWords: [],
-  operand,
+  commands: new Map([['', { options, operand }]]),
+  loneWords: [],
 })
 
 export const programs: readonly CompletedProgram[] = [
   {
     name: 'swtpm',
-    interfaces: new Map([
-      ...INTERFACES.map((iface) => [iface, swtpmOptions(iface)] as const),
-      ['fleet', fleetOptions],
-    ]),
-    firstWords: ['completion', '--help', '--version'],
+    commands: new Map(
+      [...SUBCOMMANDS].map(([word, { options, verbs, describesTpm = false }]) => [
+        word,
+        { options: documented(options), operand: verbs.length > 0 ? verbs : undefined, describesTpm },
+      ]),
+    ),
+    loneWords: LONE_WORDS,
   },
   plain('swtpm_cuse', swtpmOptions('cuse')),
   plain('swtpm_ioctl', tools.swtpm_ioctl, 'FILE'),

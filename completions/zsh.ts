@@ -1,16 +1,18 @@
 /** A completion file for zsh, in the terms of its _arguments and _values. @see zshcompsys(1) */
 
 import type { DocumentedOption } from '../man/generator/programs.ts'
-import type { SubOption, SubOptionSchema } from '../src/programs/swtpm/options/option.ts'
+import type { SubOption, SubOptionSchema } from '../src/programs/common/options/sub-option.ts'
 import { type Kind, kindOf, subOptionKind } from './kinds.ts'
 import type { CompletedProgram } from './program.ts'
 
-export function zshCompletion({ name, interfaces, firstWords, operand }: CompletedProgram): string {
+export function zshCompletion({ name, commands, loneWords }: CompletedProgram): string {
   const functions = new Map<string, string[]>()
-  const bodies = [...interfaces].map(([iface, options]) => {
+  const bodies = [...commands].map(([word, { options, operand, describesTpm }]) => {
     const specs = options.filter(({ hidden }) => !hidden).map((option) => optionSpec(name, option, functions))
-    if (operand !== undefined) specs.push(quoted(`*:${message(operand)}:${action(operand)}`))
-    return [iface, specs] as const
+    // A file may stand anywhere, a verb once.
+    const place = typeof operand === 'string' ? '*' : '1'
+    if (operand !== undefined) specs.push(quoted(`${place}:${message(operand)}:${action(operand)}`))
+    return [word, specs, describesTpm ?? false] as const
   })
   const [only] = bodies
   const main =
@@ -18,15 +20,16 @@ export function zshCompletion({ name, interfaces, firstWords, operand }: Complet
       ? argumentsCall(only[1], '  ')
       : [
           '  if ((CURRENT == 2)); then',
-          `    compadd -- ${[...interfaces.keys(), ...firstWords].join(' ')}`,
+          `    compadd -- ${[...commands.keys(), ...loneWords].join(' ')}`,
           '    return',
           '  fi',
-          '  local interface=$words[2]',
+          '  local command=$words[2] end',
           '  shift words',
           '  ((CURRENT--))',
-          '  case $interface in',
-          ...bodies.flatMap(([iface, specs]) => [
-            `    ${iface})`,
+          '  case $command in',
+          ...bodies.flatMap(([word, specs, describesTpm]) => [
+            `    ${word})`,
+            ...(describesTpm ? commandLineOfTpm(name) : []),
             ...argumentsCall(specs, '      '),
             '      ;;',
           ]),
@@ -44,6 +47,18 @@ export function zshCompletion({ name, interfaces, firstWords, operand }: Complet
     `_${name} "$@"`,
   ].join('\n')}\n`
 }
+
+/** Behind `--` the program's own first words follow again. */
+const commandLineOfTpm = (name: string): string[] => [
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: the shell's placeholder
+  '      end=${words[(i)--]}',
+  '      if ((end < CURRENT)); then',
+  `        words=(${name} "\${(@)words[end+1,-1]}")`,
+  '        ((CURRENT -= end - 1))',
+  `        _${name}`,
+  '        return',
+  '      fi',
+]
 
 const argumentsCall = (specs: readonly string[], indent: string): string[] =>
   [`${indent}_arguments -s`, ...specs.map((spec) => `${indent}  ${spec}`)].map((line, index, all) =>
@@ -77,7 +92,7 @@ function subOptionFunction(
 ): string {
   const name = `_${program}_${option.replaceAll('-', '_')}`
   if (!functions.has(name)) {
-    const specs = Object.entries(schema).map(([sub, entry]) => quoted(valueSpec(sub, entry)))
+    const specs = Object.entries<SubOption>(schema).map(([sub, entry]) => quoted(valueSpec(sub, entry)))
     functions.set(name, [
       `${name}() {`,
       ...[`  _values -s , 'sub-option of --${option}'`, ...specs.map((spec) => `    ${spec}`)].map(

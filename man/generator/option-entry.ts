@@ -1,6 +1,6 @@
 /** One option as an entry of a tagged list, with its sub-options below it. */
-import { labelOf } from '../../src/programs/swtpm/help/layout.ts'
-import type { SubOption } from '../../src/programs/swtpm/options/option.ts'
+import type { SubOption } from '../../src/programs/common/options/sub-option.ts'
+import { defaultText, labelOf } from '../../src/programs/common/options/synopsis.ts'
 import type { DocumentedOption } from './programs.ts'
 import { bold, italic, literal, prose, synopsis } from './roff.ts'
 
@@ -30,8 +30,8 @@ function tags(option: DocumentedOption): string[] {
 
 function subOptionEntry(name: string, entry: SubOption): string[] {
   const notes: string[] = []
-  if (entry.defaultDescription !== undefined)
-    notes.push(`The default: ${escapeDot(entry.defaultDescription)}`)
+  const byDefault = defaultText(entry)
+  if (byDefault !== undefined) notes.push(`The default: ${escapeDot(byDefault)}`)
   if (entry.since !== undefined) notes.push(`Since release ${entry.since}.`)
   return ['.TP', synopsis(labelOf(name, entry)), ...prose([entry.describe, ...notes].join(' '))]
 }

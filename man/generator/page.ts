@@ -14,11 +14,13 @@
  */
 
 import { type VerbName, verbNames } from '../../contract/verbs.ts'
+import type { SubOptionSchema } from '../../src/programs/common/options/sub-option.ts'
 import { topics } from '../../src/programs/swtpm/help/topics.ts'
-import type { Interface, SubOptionSchema } from '../../src/programs/swtpm/options/option.ts'
+import { INTERFACES } from '../../src/programs/swtpm/options/table.ts'
+import type { Interface } from '../../src/serve/config.ts'
 import { PACKAGE_VERSION } from '../../src/system/version.ts'
 import { definitions, examples, optionEntry } from './option-entry.ts'
-import { type DocumentedOption, INTERFACES, swtpmOptions, type Tool, tools } from './programs.ts'
+import { type DocumentedOption, swtpmOptions, type Tool, tools } from './programs.ts'
 import { literal } from './roff.ts'
 import { constants, verbEntry } from './verb-entry.ts'
 

@@ -3,18 +3,18 @@
  * are made from it, so an option that is in a table is in both.
  */
 
-import type { ToolOptions } from '../../src/programs/common/client/client-options.ts'
-import { FLEET_OPTIONS } from '../../src/programs/swtpm/fleet/fleet-options.ts'
+import type { OptionSpec, OptionTable } from '../../src/programs/common/options/option-table.ts'
+import type { SubOptionSchema } from '../../src/programs/common/options/sub-option.ts'
+import { waysOf } from '../../src/programs/common/options/synopsis.ts'
 import { notYet } from '../../src/programs/swtpm/options/not-yet.ts'
-import type { Interface, OptionRow, SubOptionSchema } from '../../src/programs/swtpm/options/option.ts'
+import type { OptionRow } from '../../src/programs/swtpm/options/option.ts'
 import { optionsOf, optionTable } from '../../src/programs/swtpm/options/table.ts'
 import { biosOptions } from '../../src/programs/swtpm_bios/bios-options.ts'
-import { CERT_OPTIONS, CERTIFICATE_TYPES } from '../../src/programs/swtpm_cert/cert-options.ts'
+import { CERT_OPTIONS } from '../../src/programs/swtpm_cert/cert-options.ts'
 import { ioctlOptions } from '../../src/programs/swtpm_ioctl/ioctl-options.ts'
 import { LOCALCA_OPTIONS } from '../../src/programs/swtpm_localca/localca-options.ts'
-import { KEY_ALGORITHM_CHOICES } from '../../src/programs/swtpm_setup/key-templates.ts'
 import { SETUP_OPTIONS } from '../../src/programs/swtpm_setup/setup-options.ts'
-import { BLOB_TYPES } from '../../src/ptm-client/state-blob.ts'
+import type { Interface } from '../../src/serve/config.ts'
 
 export interface DocumentedOption {
   /** The name in its table. */
@@ -24,7 +24,7 @@ export interface DocumentedOption {
   /** The ways to write its argument; none for a switch. */
   readonly ways: readonly string[]
   readonly argumentOptional: boolean
-  /** What stands behind the argument: `--save TYPE FILE`. */
+  /** What follows the argument: `--save TYPE FILE`. */
   readonly operand?: string
   readonly sub?: SubOptionSchema
   /** All values that are allowed, or that are worth proposing. */
@@ -35,60 +35,31 @@ export interface DocumentedOption {
   readonly describe: string
   /** Defaults, releases and the like. */
   readonly notes: readonly string[]
-  /** Accepted, and shown to nobody who does not ask. */
+  /** Taken, and not shown. */
   readonly hidden: boolean
-}
-
-/** Values that a tool checks elsewhere than in its option table. */
-type Values<T> = { readonly [option in keyof T]?: readonly string[] }
-
-const localities = ['0', '1', '2', '3', '4']
-const blobTypes = Object.keys(BLOB_TYPES)
-const ioctlValues: Values<typeof ioctlOptions> = {
-  l: localities,
-  r: localities,
-  save: blobTypes,
-  load: blobTypes,
-}
-const setupValues: Values<typeof SETUP_OPTIONS> = {
-  cipher: ['aes-128-cbc', 'aes-cbc', 'aes-256-cbc'],
-  'rsa-keysize': ['2048', '3072', '4096', 'max'],
-  'pcr-banks': ['sha1', 'sha256', 'sha384', 'sha512', '-'],
-  ek1keyalgo: KEY_ALGORITHM_CHOICES,
-  ek2keyalgo: KEY_ALGORITHM_CHOICES,
-  iakkeyalgo: KEY_ALGORITHM_CHOICES,
-  idevidkeyalgo: KEY_ALGORITHM_CHOICES,
-  'create-config-files': ['overwrite', 'root', 'skip-if-exist'],
-}
-const localcaValues: Values<typeof LOCALCA_OPTIONS> = { type: CERTIFICATE_TYPES }
-const certValues: Values<typeof CERT_OPTIONS> = {
-  type: CERTIFICATE_TYPES,
-  'ecc-curveid': ['secp256r1', 'secp384r1', 'secp521r1'],
 }
 
 /** What can follow the name of a program that has no interfaces. */
 export const tools = {
-  swtpm_ioctl: toolOptions(ioctlOptions, ioctlValues),
-  swtpm_bios: toolOptions(biosOptions, {}),
-  swtpm_setup: toolOptions(SETUP_OPTIONS, setupValues),
-  swtpm_localca: toolOptions(LOCALCA_OPTIONS, localcaValues),
-  swtpm_cert: toolOptions(CERT_OPTIONS, certValues),
+  swtpm_ioctl: documented(ioctlOptions),
+  swtpm_bios: documented(biosOptions),
+  swtpm_setup: documented(SETUP_OPTIONS),
+  swtpm_localca: documented(LOCALCA_OPTIONS),
+  swtpm_cert: documented(CERT_OPTIONS),
 } as const
 
 export type Tool = keyof typeof tools
 
-/** `swtpm fleet`. */
-export const fleetOptions = toolOptions(FLEET_OPTIONS, {})
-
-export const INTERFACES: readonly Interface[] = ['socket', 'chardev', 'cuse']
-
 /** The options of `swtpm`: those of one interface, or all. */
 export function swtpmOptions(iface?: Interface): DocumentedOption[] {
   const rows = iface === undefined ? (Object.entries(optionTable) as [string, OptionRow][]) : optionsOf(iface)
-  return rows.map(([name, row]) => swtpmOption(name, row, iface))
+  return rows.map(([name, row]) => ({
+    ...documentedOption(name, row),
+    notes: notesOf(row, iface),
+  }))
 }
 
-function swtpmOption(name: string, row: OptionRow, iface: Interface | undefined): DocumentedOption {
+function notesOf(row: OptionRow, iface: Interface | undefined): string[] {
   const notes: string[] = []
   if (row.defaultDescription !== undefined) notes.push(`The default: ${row.defaultDescription}.`)
   if (row.since !== undefined) notes.push(`Since release ${row.since}.`)
@@ -100,43 +71,36 @@ function swtpmOption(name: string, row: OptionRow, iface: Interface | undefined)
     )
   }
   if (row.feature !== undefined && notYet.has(row.feature)) notes.push('Not supported by this version.')
+  return notes
+}
+
+export function documented(table: OptionTable): DocumentedOption[] {
+  return Object.entries(table).map(([name, spec]) => documentedOption(name, spec))
+}
+
+function documentedOption(name: string, spec: OptionSpec): DocumentedOption {
+  const choices = spec.choices ?? spec.suggestions
   return {
     name,
-    words: row.alias === undefined ? [`--${name}`] : [`-${row.alias}`, `--${name}`],
-    ways: row.synopsis ?? (row.metavar === undefined ? [] : [row.metavar]),
-    argumentOptional: false,
-    ...(row.sub && { sub: row.sub }),
-    group: row.group.replace(/:$/, ''),
-    describe: row.describe,
-    notes,
-    hidden: false,
+    words: spec.alias === undefined ? [dashed(name)] : inOrder(dashed(spec.alias), dashed(name)),
+    ways: waysOf(spec),
+    argumentOptional: spec.valueOptional ?? false,
+    ...(spec.operand !== undefined && { operand: 'FILE' }),
+    ...(spec.sub !== undefined && { sub: spec.sub }),
+    ...(choices !== undefined && { choices }),
+    group: spec.group.replace(/:$/, ''),
+    describe: sentence(spec.describe),
+    notes: [],
+    hidden: spec.hidden ?? false,
   }
 }
 
-function toolOptions<T extends ToolOptions>(table: T, values: Values<T>): DocumentedOption[] {
-  return Object.entries(table).map(([name, spec]) => {
-    const choices = spec.choices ?? values[name]
-    return {
-      name,
-      words: spec.alias === undefined ? [dashed(name)] : inOrder(dashed(spec.alias), dashed(name)),
-      ways: spec.value === undefined ? [] : [spec.value],
-      argumentOptional: spec.valueOptional ?? false,
-      ...(spec.operand !== undefined && { operand: 'FILE' }),
-      ...(choices && { choices }),
-      group: spec.group,
-      describe: sentence(spec.describe),
-      notes: [],
-      hidden: spec.hidden ?? false,
-    }
-  })
-}
-
-/** The client tools take `-stop` and `--c` as well; these are the spellings that everybody uses. */
+/** The client tools take `-stop` and `--c` as well; these are the usual spellings. */
 function dashed(name: string): string {
   return name.length <= 2 ? `-${name}` : `--${name}`
 }
 
-/** Letters stand before names, other spellings of a name behind it. */
+/** Letters come before names, other spellings of a name behind it. */
 function inOrder(alias: string, name: string): [string, string] {
   return alias.startsWith('--') ? [name, alias] : [alias, name]
 }

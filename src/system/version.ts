@@ -13,8 +13,6 @@ export const PACKAGE_VERSION = '0.1.0'
  */
 export const COMPATIBLE_VERSION = '0.10.0'
 
-/** First line of `swtpm --version`, in the place and order in which scripts look for the number. */
-export function versionLine(iface?: 'socket' | 'chardev' | 'cuse'): string {
-  const subject = iface === 'cuse' ? 'TPM emulator CUSE interface' : 'TPM emulator'
-  return `${subject} version ${COMPATIBLE_VERSION}, swtpm for Node.js ${PACKAGE_VERSION}`
-}
+/** First line of every program's `--version`: the number where scripts look for it, ours after it. */
+export const versionLine = (title: string): string =>
+  `${title} version ${COMPATIBLE_VERSION}, swtpm for Node.js ${PACKAGE_VERSION}`

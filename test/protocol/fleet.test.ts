@@ -91,10 +91,10 @@ describe('swtpm fleet add, remove, list', () => {
       [['add', 'b', '--', 'socket', '--print-capabilities'], /prints something and ends/],
       [['add', 'b', '--', 'tpm'], /"tpm" is no interface; write socket, chardev or cuse/],
       [['add', '../b', '--', ...place], /"\.\.\/b" cannot be a TPM's name/],
-      [['add', 'b'], /What TPM\? add b -- socket/],
+      [['add', 'b'], /Missing the TPM's command line: swtpm fleet add b -- socket/],
       [['remove', 'b'], /Cannot remove TPM "b": there is none of this name/],
       [['list', 'b'], /Unexpected argument "b"/],
-      [['start'], /Cannot "start"; say add, remove or list/],
+      [['start'], /Unknown verb "start": add, remove or list/],
       [['list', '--daemon'], /--daemon is for swtpm fleet itself/],
     ]
     for (const [words, said] of cases) {
@@ -207,7 +207,10 @@ describe('one TPM’s failure is its own', () => {
       ...words.map((word) => word.replace(/data$|control$/, '$&2')),
     )
     assert.match(stderr, /Cannot serve TPM "a"/)
-    assert.match(fleet.swtpm.stderr, new RegExp(`^swtpm: Cannot serve TPM "a": .*held by process ${swtpm.pid}`, 'm'))
+    assert.match(
+      fleet.swtpm.stderr,
+      new RegExp(`^swtpm: Cannot serve TPM "a": .*held by process ${swtpm.pid}`, 'm'),
+    )
   })
 
   it('SHUTDOWN over a control channel ends that TPM alone', async (t) => {

@@ -1,6 +1,7 @@
 /** The help screen of a tool, laid out by yargs from the tool's option table. */
 import yargs, { type Options } from 'yargs'
-import type { OptionSpec, OptionTable } from './option-table.ts'
+import { type OptionSpec, type OptionTable, takesValue } from './options/option-table.ts'
+import { waysOf } from './options/synopsis.ts'
 
 export interface HelpText {
   readonly tool: string
@@ -20,7 +21,7 @@ export async function helpScreen(help: HelpText): Promise<string> {
     .wrap(Math.min(110, process.stdout.columns ?? 100))
   for (const [name, spec] of Object.entries(help.table)) {
     const option: Options = { group: `${spec.group}:`, describe: describe(spec) }
-    if (spec.value === undefined) option.type = 'boolean'
+    if (!takesValue(spec)) option.type = 'boolean'
     else Object.assign(option, { type: 'string', requiresArg: !spec.valueOptional })
     if (spec.hidden) option.hidden = true
     if (spec.alias !== undefined) option.alias = spec.alias
@@ -32,6 +33,6 @@ export async function helpScreen(help: HelpText): Promise<string> {
 }
 
 function describe(spec: OptionSpec): string {
-  if (spec.value === undefined) return spec.describe
-  return `${spec.valueOptional ? `[${spec.value}]` : spec.value}: ${spec.describe}`
+  const ways = waysOf(spec).map((way) => (spec.valueOptional ? `[${way}]` : way))
+  return [...ways, spec.describe].join(': ')
 }

@@ -6,9 +6,9 @@
  * @see swtpm(8) --print-capabilities
  */
 import type { Changeable, EngineInfo, LibtpmsInfo } from '../../engine-client/engine-info.ts'
+import type { Interface } from '../../serve/config.ts'
 import { COMPATIBLE_VERSION } from '../../system/version.ts'
 import { notYet } from './options/not-yet.ts'
-import type { Interface } from './options/option.ts'
 
 /** Flags of TPMLIB_GetInfo() that the capabilities are made from: features, algorithms, commands, available profiles. */
 export const CAPABILITY_INFO_FLAGS = 4 | 8 | 16 | 64

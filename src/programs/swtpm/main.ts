@@ -1,7 +1,11 @@
 /** `swtpm`: reads the command line and does what it asks for. */
 import { SwtpmError } from '../../system/errors.ts'
 import { log } from '../../system/log.ts'
-import { CommandLineError, exitCodeOf, isInterface, parseCommandLine } from './parse-command-line.ts'
+import { usageText } from '../common/options/usage-error.ts'
+import { CommandLineError } from './exit/command-line-error.ts'
+import { exitCodeOf } from './exit/exit-code.ts'
+import { optionTable } from './options/table.ts'
+import { isInterface, parseCommandLine } from './parse/parse-command-line.ts'
 import { serveSwtpm } from './serve.ts'
 
 async function main(argv: readonly string[]): Promise<number> {
@@ -17,8 +21,7 @@ async function main(argv: readonly string[]): Promise<number> {
     return await print(commandLine)
   } catch (error) {
     if (error instanceof CommandLineError) {
-      const { commandLineErrorText } = await import('./help/error-hint.ts')
-      process.stderr.write(commandLineErrorText(error, word))
+      process.stderr.write(usageText('swtpm', `swtpm ${word}`, error, optionTable))
       return error.exitCode(word)
     }
     if (!(error instanceof SwtpmError)) throw error

@@ -8,12 +8,12 @@ import {
 } from '../../../contract/verb-structures.ts'
 import { EngineClient } from '../../engine-client/engine-client.ts'
 import { engineInfo } from '../../engine-client/engine-program.ts'
+import type { PrintRequest } from '../../serve/config.ts'
 import { engineOptions, startSpawner } from '../../serve/engine-options.ts'
 import { giveKeys, giveProfile } from '../../serve/engine-secrets.ts'
 import { log } from '../../system/log.ts'
 import { openState, type StateLocation } from '../../tpm/state/state-location.ts'
 import { Tpm } from '../../tpm/tpm.ts'
-import type { PrintRequest } from './parse-command-line.ts'
 
 /** @returns the exit code */
 export async function print(request: PrintRequest): Promise<number> {
@@ -24,8 +24,8 @@ export async function print(request: PrintRequest): Promise<number> {
       return 0
     }
     case 'version': {
-      const { versionLine } = await import('../../system/version.ts')
-      process.stdout.write(`${versionLine(request.interface)}\n`)
+      const { programVersion } = await import('./help/program-help.ts')
+      process.stdout.write(programVersion(request.interface))
       return 0
     }
     case 'print-capabilities': {

@@ -1,6 +1,7 @@
 /** Serves one TPM in the order in which privileges, descriptors and the terminal are given up. */
 
 import { join } from 'node:path'
+import type { SwtpmConfig } from '../../serve/config.ts'
 import { confine } from '../../serve/confinement.ts'
 import { startSpawner } from '../../serve/engine-options.ts'
 import { runAsUser, Session } from '../../serve/session.ts'
@@ -11,8 +12,9 @@ import { enterBackground, reportReady } from '../../system/process/daemon.ts'
 import { connectServiceManager } from '../../system/process/service-manager.ts'
 import { onSignals } from '../../system/process/signals.ts'
 import { becomeUser, changeRoot } from '../../system/process/users.ts'
+import { CommandLineError } from './exit/command-line-error.ts'
+import { exitCodeOf } from './exit/exit-code.ts'
 import { makesDevice, serveFrontEnd } from './front-end.ts'
-import { CommandLineError, exitCodeOf, type SwtpmConfig } from './parse-command-line.ts'
 
 /** @returns the exit code */
 export async function serveSwtpm(config: SwtpmConfig): Promise<number> {

@@ -1,7 +1,6 @@
 /** `swtpm` without the name of an interface: fleets, CDI, help, version, shell completion, or an error. */
-import { versionLine } from '../../system/version.ts'
 import { COMPLETION_REQUEST, complete, printCompletionScript } from './help/completion.ts'
-import { interfaceError, programHelp } from './help/program-help.ts'
+import { interfaceError, programHelp, programVersion } from './help/program-help.ts'
 
 /** @returns the exit code */
 export async function withoutInterface(argv: readonly string[]): Promise<number> {
@@ -13,7 +12,7 @@ export async function withoutInterface(argv: readonly string[]): Promise<number>
       return 0
     case '-v':
     case '--version':
-      process.stdout.write(`${versionLine()}\n`)
+      process.stdout.write(programVersion())
       return 0
     case 'cdi': {
       const { cdi } = await import('./cdi/cdi-command.ts')

@@ -1,7 +1,7 @@
 /** THE option table of swtpm_bios. @see swtpm_bios(8) */
 
-import type { ToolOptions } from '../common/client/client-options.ts'
-import { endpointOptions } from '../common/client/endpoint-option.ts'
+import { endpointOptions } from '../common/endpoint-option.ts'
+import type { OptionTable } from '../common/options/option-table.ts'
 
 export const DEFAULT_DATA_PORT = 6545
 
@@ -30,8 +30,8 @@ export const biosOptions = {
     describe:
       'give up physical presence (1.2), or set the password of the platform hierarchy to random bytes (2.0)',
   },
-  v: { group: information, describe: 'print the version' },
-  h: { group: information, describe: 'print this help' },
-} as const satisfies ToolOptions
+  v: { group: information, alias: 'version', describe: 'print the version', endsReading: true },
+  h: { group: information, alias: 'help', describe: 'print this help', endsReading: true },
+} as const satisfies OptionTable
 
 export type BiosOption = keyof typeof biosOptions

@@ -2,8 +2,8 @@
 
 import type { TpmVersion } from '../../../contract/engine-options.ts'
 import type { StartupType } from '../../tpm-commands/tpm-header.ts'
-import type { CommandLine } from '../common/client/client-options.ts'
-import type { BiosOption } from './bios-options.ts'
+import type { GivenOptions } from '../common/options/given-options.ts'
+import type { BiosOption, biosOptions } from './bios-options.ts'
 
 export interface BiosPlan {
   readonly version: TpmVersion
@@ -20,23 +20,22 @@ export interface BiosPlan {
 /**
  * Options work in their order: -o and -d leave out the enabling, and a later -c, -s or -n has it back.
  */
-export function planOf(line: CommandLine<BiosOption>): BiosPlan {
-  const has = (name: BiosOption): boolean => line.given.some((option) => option.name === name)
+export function planOf(options: GivenOptions<typeof biosOptions>): BiosPlan {
   let startup: BiosPlan['startup'] = 'clear'
   let enable = true
-  for (const { name } of line.given) {
+  for (const { name } of options.list) {
     const chosen = STARTUPS[name]
     if (chosen !== undefined) startup = chosen
     if (chosen !== undefined || name === 'o') enable = name !== 'o' && name !== 'd'
   }
-  const version = has('tpm2') ? '2' : '1.2'
+  const version = options.has('tpm2') ? '2' : '1.2'
   return {
     version,
     startup: version === '2' && startup === 'deactivated' ? 'none' : startup,
     enable,
-    selfTest: has('cs'),
-    ensureActivated: has('ea'),
-    giveUpControl: has('u'),
+    selfTest: options.has('cs'),
+    ensureActivated: options.has('ea'),
+    giveUpControl: options.has('u'),
   }
 }
 

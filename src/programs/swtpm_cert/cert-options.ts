@@ -1,5 +1,5 @@
 /** The option table of swtpm_cert; swtpm_localca's options file is read by it too. */
-import type { OptionTable } from '../common/option-table.ts'
+import type { OptionTable } from '../common/options/option-table.ts'
 import { COMMON_OPTIONS } from '../common/tool-main.ts'
 
 export const CERTIFICATE_TYPES = ['ek', 'platform', 'iak', 'idevid'] as const
@@ -19,6 +19,7 @@ export const CERT_OPTIONS = {
   'ecc-curveid': {
     group: KEY,
     value: 'CURVE',
+    suggestions: ['secp256r1', 'secp384r1', 'secp521r1'],
     describe: 'The curve of the ECC key: secp256r1 (default), secp384r1 or secp521r1',
   },
 
@@ -36,6 +37,7 @@ export const CERT_OPTIONS = {
   type: {
     group: CERT,
     value: 'TYPE',
+    suggestions: CERTIFICATE_TYPES,
     describe: 'The kind of certificate: ek (default), platform, iak or idevid',
   },
   'out-cert': { group: CERT, value: 'FILE', describe: 'Where the certificate goes; default is stdout' },

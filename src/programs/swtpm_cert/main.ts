@@ -1,7 +1,6 @@
 /** Entry point of swtpm_cert. */
 
 import { runTool } from '../common/tool-main.ts'
-import { versionLine } from '../common/version-line.ts'
 import { CERT_OPTIONS, CERT_STYLE } from './cert-options.ts'
 import { runCert } from './run-cert.ts'
 
@@ -10,7 +9,10 @@ void runTool({
   summary: "Creates certificates for a TPM's keys without needing their private halves.",
   table: CERT_OPTIONS,
   style: CERT_STYLE,
-  versionLine: versionLine('TPM certificate tool'),
+  title: 'TPM certificate tool',
+  helpOption: 'help',
+  versionOption: 'version',
+  ignoresStrays: true,
   examples: [
     [
       '$0 --tpm2 --signkey signkey.pem --signkey-pwd file:password --issuercert issuercert.pem --modulus b0a8… --tpm-manufacturer id:00001014 --tpm-model swtpm --tpm-version id:20191023 --tpm-spec-family 2.0 --tpm-spec-level 0 --tpm-spec-revision 164 --days -1 --out-cert ek.cert',

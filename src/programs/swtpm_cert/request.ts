@@ -1,6 +1,6 @@
 /** What certificate a command line asks for; everything missing or wrong is found here, before any key is touched. */
 import type { KeyObject } from 'node:crypto'
-import type { GivenOptions } from '../common/option-table.ts'
+import type { GivenOptions } from '../common/options/given-options.ts'
 import { ToolFailure } from '../common/tool-failure.ts'
 import type { CERT_OPTIONS, CertificateType } from './cert-options.ts'
 import { CERTIFICATE_TYPES } from './cert-options.ts'

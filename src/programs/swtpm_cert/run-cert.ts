@@ -1,10 +1,10 @@
 /** swtpm_cert: a certificate for a TPM's key, without that key's private half. */
 import { writeSync } from 'node:fs'
 import { reasonOf } from '../../system/reason.ts'
+import { COMPATIBLE_VERSION } from '../../system/version.ts'
 import { writeFileAtomic } from '../common/atomic-file.ts'
 import { capabilitiesLine } from '../common/capabilities-line.ts'
 import { ToolFailure } from '../common/tool-failure.ts'
-import { VERSION } from '../common/version-line.ts'
 import { toPem } from './certificate.ts'
 import { issueCertificate, loadAuthority, withStoredCertHeader } from './issue.ts'
 import { readPassword } from './password.ts'
@@ -13,7 +13,7 @@ import { type CertOptions, certificateRequest } from './request.ts'
 export const CERT_CAPABILITIES = {
   type: 'swtpm_cert',
   features: ['cmdarg-signkey-pwd', 'cmdarg-tpm-serial-num', 'supports-iak-idevid'],
-  version: VERSION,
+  version: COMPATIBLE_VERSION,
 }
 
 export async function runCert(options: CertOptions): Promise<number> {

@@ -1,8 +1,8 @@
 /** What each command of swtpm_ioctl sends and prints. */
 import { PTM_INIT_FLAG_DELETE_VOLATILE } from '../../../contract/verb-structures.ts'
 import type { PtmClient } from '../../ptm-client/ptm-client.ts'
-import type { Given } from '../common/client/client-options.ts'
-import { printOut } from '../common/client/output.ts'
+import type { GivenOption } from '../common/options/given-options.ts'
+import { printOut } from '../common/output.ts'
 import { ToolFailure } from '../common/tool-failure.ts'
 import { loadBlob, parseBlobType, saveBlob } from './blob-files.ts'
 import { checkResult } from './check-result.ts'
@@ -16,7 +16,7 @@ const LOCK_RETRY_MS = 10
 type Action = (client: PtmClient) => Promise<void>
 
 /** Reads the command's arguments, so that a mistake shows before anything is sent. */
-type Command = (given: Given, streamChunk: number | undefined) => Action
+type Command = (given: GivenOption, streamChunk: number | undefined) => Action
 
 /** A verb without request and without anything to print. */
 const plain =

@@ -1,9 +1,12 @@
 /** THE option table of swtpm_ioctl. @see swtpm_ioctl(8) */
 
-import type { ToolOptions } from '../common/client/client-options.ts'
-import { endpointOptions } from '../common/client/endpoint-option.ts'
+import { BLOB_TYPES } from '../../ptm-client/state-blob.ts'
+import { endpointOptions } from '../common/endpoint-option.ts'
+import type { OptionTable } from '../common/options/option-table.ts'
 
 export const DEFAULT_CONTROL_PORT = 6546
+
+const LOCALITIES = ['0', '1', '2', '3', '4']
 
 const command = 'Commands, exactly one'
 const information = 'Information'
@@ -22,10 +25,20 @@ export const ioctlOptions = {
   stop: { group: command, describe: 'stop the TPM; -i starts it again' },
   s: { group: command, describe: 'shut the TPM down; swtpm ends' },
   e: { group: command, describe: 'print the tpmEstablished bit' },
-  r: { group: command, value: 'LOCALITY', describe: 'reset the tpmEstablished bit; needs locality 3 or 4' },
+  r: {
+    group: command,
+    value: 'LOCALITY',
+    suggestions: LOCALITIES,
+    describe: 'reset the tpmEstablished bit; needs locality 3 or 4',
+  },
   v: { group: command, describe: 'store the volatile state in a file' },
   C: { group: command, describe: 'cancel the TPM command that is being executed' },
-  l: { group: command, value: 'LOCALITY', describe: 'set the locality of the following commands: 0 to 4' },
+  l: {
+    group: command,
+    value: 'LOCALITY',
+    suggestions: LOCALITIES,
+    describe: 'set the locality of the following commands: 0 to 4',
+  },
   h: {
     group: command,
     value: 'DATA',
@@ -34,12 +47,14 @@ export const ioctlOptions = {
   save: {
     group: command,
     value: 'TYPE',
+    suggestions: Object.keys(BLOB_TYPES),
     operand: 'filename',
     describe: 'followed by FILE: save a state blob in it; TYPE is permanent, volatile or savestate',
   },
   load: {
     group: command,
     value: 'TYPE',
+    suggestions: Object.keys(BLOB_TYPES),
     operand: 'filename',
     describe: 'followed by FILE: load a state blob from it into a stopped TPM',
   },
@@ -61,8 +76,8 @@ export const ioctlOptions = {
     value: 'RETRIES',
     describe: 'lock the storage again after a migration; try as often as said, every 10 ms',
   },
-  version: { group: information, describe: 'print the version' },
-  help: { group: information, describe: 'print this help' },
-} as const satisfies ToolOptions
+  version: { group: information, describe: 'print the version', endsReading: true },
+  help: { group: information, describe: 'print this help', endsReading: true },
+} as const satisfies OptionTable
 
 export type IoctlOption = keyof typeof ioctlOptions

@@ -1,13 +1,19 @@
 /** The option table of swtpm_localca, the program that swtpm_setup calls for certificates. */
-import type { OptionTable } from '../common/option-table.ts'
+import type { OptionTable } from '../common/options/option-table.ts'
 import { COMMON_OPTIONS } from '../common/tool-main.ts'
+import { CERTIFICATE_TYPES } from '../swtpm_cert/cert-options.ts'
 
 const CERT = 'Certificate'
 const FILES = 'Files'
 const TPM = 'TPM'
 
 export const LOCALCA_OPTIONS = {
-  type: { group: CERT, value: 'TYPE', describe: 'The kind of certificate: ek, platform, iak or idevid' },
+  type: {
+    group: CERT,
+    value: 'TYPE',
+    suggestions: CERTIFICATE_TYPES,
+    describe: 'The kind of certificate: ek, platform, iak or idevid',
+  },
   ek: {
     group: CERT,
     alias: 'key',

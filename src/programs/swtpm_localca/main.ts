@@ -1,7 +1,6 @@
 /** Entry point of swtpm_localca. */
 
 import { runTool } from '../common/tool-main.ts'
-import { versionLine } from '../common/version-line.ts'
 import { LOCALCA_OPTIONS } from './localca-options.ts'
 import { runLocalca } from './run-localca.ts'
 
@@ -9,7 +8,10 @@ void runTool({
   tool: 'swtpm_localca',
   summary: "Issues certificates for a TPM's keys from a CA on this machine; the CA is made at its first use.",
   table: LOCALCA_OPTIONS,
-  versionLine: versionLine('Local CA of the TPM emulator'),
+  title: 'Local CA of the TPM emulator',
+  helpOption: 'help',
+  versionOption: 'version',
+  ignoresStrays: true,
   examples: [
     ['$0 --type ek --ek b0a8… --dir . --vmid vm1 --tpm2 --tpm-spec-family 2.0 …', 'what swtpm_setup calls'],
   ],

@@ -3,8 +3,9 @@ import { constants, existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { can, canRead, currentUserName } from '../common/access.ts'
 import { ConfigFile } from '../common/config-file.ts'
-import type { GivenOptions } from '../common/option-table.ts'
-import { readCommandLine } from '../common/read-command-line.ts'
+import type { GivenOptions } from '../common/options/given-options.ts'
+import { readOptions } from '../common/options/read-options.ts'
+import { UsageError } from '../common/options/usage-error.ts'
 import { ToolFailure } from '../common/tool-failure.ts'
 import { ToolLog } from '../common/tool-log.ts'
 import {
@@ -15,7 +16,7 @@ import {
 } from '../swtpm_cert/cert-options.ts'
 import { issueCertificate, loadAuthority, withStoredCertHeader } from '../swtpm_cert/issue.ts'
 import { isPkcs11Uri } from '../swtpm_cert/pkcs11.ts'
-import { certificateRequest } from '../swtpm_cert/request.ts'
+import { type CertOptions, certificateRequest } from '../swtpm_cert/request.ts'
 import { writeCertificate } from '../swtpm_cert/run-cert.ts'
 import { withFileLock } from './ca-lock.ts'
 import { splitOptions } from './cert-options-file.ts'
@@ -52,7 +53,7 @@ function issue(options: LocalcaOptions, log: ToolLog): void {
   const der = withFileLock(settings.lockFile, () => {
     createMissingCa(settings, log)
     const request = certificateRequest(
-      readCommandLine(CERT_OPTIONS, certArguments(options, type, extraOptions, settings), CERT_STYLE),
+      certOptions(certArguments(options, type, extraOptions, settings), optionsFile),
     )
     const authority = loadAuthority({ ...settings, password: settings.signingKeyPassword })
     return issueCertificate(request, authority)
@@ -78,6 +79,19 @@ function createMissingCa(settings: CaSettings, log: ToolLog): void {
   if (canRead(signingKey) && canRead(issuerCert)) return
   log.info("Creating root CA and a local CA's signing key and issuer cert.")
   createCa({ ...settings, rootKeyPassword: process.env.SWTPM_ROOTCA_PASSWORD })
+}
+
+/** @throws ToolFailure: what is known here is right, so it is the file that is not */
+function certOptions(words: readonly string[], optionsFile: string): CertOptions {
+  try {
+    return readOptions(CERT_OPTIONS, words, CERT_STYLE)
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error
+    throw new ToolFailure(
+      `Cannot use options file "${optionsFile}": ${error.message}; swtpm_cert --help lists the options`,
+      { cause: error },
+    )
+  }
 }
 
 /** The command line that swtpm_cert would get: what the options file says, then what is known here. */

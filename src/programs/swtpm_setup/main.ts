@@ -1,7 +1,6 @@
 /** Entry point of swtpm_setup. */
 
 import { runTool } from '../common/tool-main.ts'
-import { versionLine } from '../common/version-line.ts'
 import { runSetup } from './run-setup.ts'
 import { SETUP_OPTIONS } from './setup-options.ts'
 
@@ -9,7 +8,10 @@ void runTool({
   tool: 'swtpm_setup',
   summary: 'Simulates the manufacturing of a TPM: keys, certificates and PCR banks in its first state.',
   table: SETUP_OPTIONS,
-  versionLine: versionLine('TPM emulator setup tool'),
+  title: 'TPM emulator setup tool',
+  helpOption: 'help',
+  versionOption: 'version',
+  ignoresStrays: true,
   examples: [
     [
       '$0 --tpm2 --tpm-state /var/lib/mytpm --create-ek-cert --create-platform-cert --lock-nvram',

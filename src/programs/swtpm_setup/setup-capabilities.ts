@@ -1,6 +1,7 @@
 /** swtpm_setup --print-capabilities: what libvirt asks before it uses an option. */
+
+import { COMPATIBLE_VERSION } from '../../system/version.ts'
 import { capabilitiesLine } from '../common/capabilities-line.ts'
-import { VERSION } from '../common/version-line.ts'
 import type { TpmCommandLine } from './tpm-command-line.ts'
 import { TpmFeatures } from './tpm-features.ts'
 
@@ -26,7 +27,7 @@ function describe(either: TpmFeatures, tpm2: TpmFeatures | undefined): string {
   const features = ['tpm-1.2', 'tpm-2.0'].filter((version) => either.has(version))
   features.push(...ALWAYS)
   if (tpm2 === undefined) {
-    return capabilitiesLine({ type: 'swtpm_setup', features, version: VERSION })
+    return capabilitiesLine({ type: 'swtpm_setup', features, version: COMPATIBLE_VERSION })
   }
   features.push(...tpm2.rsaKeySizes.filter((bits) => bits >= 2048).map((bits) => `tpm2-rsa-keysize-${bits}`))
   const takesProfiles = tpm2.has('cmdarg-profile')
@@ -36,5 +37,5 @@ function describe(either: TpmFeatures, tpm2: TpmFeatures | undefined): string {
   }
   features.push(...KEY_CHOICE)
   const profiles = takesProfiles ? { profiles: tpm2.profiles } : {}
-  return capabilitiesLine({ type: 'swtpm_setup', features, ...profiles, version: VERSION })
+  return capabilitiesLine({ type: 'swtpm_setup', features, ...profiles, version: COMPATIBLE_VERSION })
 }

@@ -1,5 +1,5 @@
 /** The option table of swtpm_setup. */
-import type { OptionTable } from '../common/option-table.ts'
+import type { OptionTable } from '../common/options/option-table.ts'
 import { COMMON_OPTIONS } from '../common/tool-main.ts'
 import { KEY_ALGORITHM_CHOICES } from './key-templates.ts'
 
@@ -54,7 +54,7 @@ export const SETUP_OPTIONS = {
   'pcr-banks': {
     group: TPM2,
     value: 'BANKS',
-    repeatable: true,
+    suggestions: ['sha1', 'sha256', 'sha384', 'sha512', '-'],
     describe:
       'The PCR banks to activate, like sha1,sha256; - keeps all. Default: active_pcr_banks, else sha256',
   },
@@ -62,12 +62,33 @@ export const SETUP_OPTIONS = {
     group: TPM2,
     alias: 'rsa-keysizes',
     value: 'BITS',
+    suggestions: ['2048', '3072', '4096', 'max'],
     describe: 'The size of the RSA EK: 2048 (default), 3072, 4096 or max, as far as the TPM goes',
   },
-  ek1keyalgo: { group: TPM2, value: 'ALGORITHM', describe: `The first EK: ${KEYALGO_HELP}; default rsa2048` },
-  ek2keyalgo: { group: TPM2, value: 'ALGORITHM', describe: 'The second EK; default secp384r1' },
-  iakkeyalgo: { group: TPM2, value: 'ALGORITHM', describe: 'Also create an attestation key (IAK)' },
-  idevidkeyalgo: { group: TPM2, value: 'ALGORITHM', describe: 'Also create a device identity key (IDevID)' },
+  ek1keyalgo: {
+    group: TPM2,
+    value: 'ALGORITHM',
+    suggestions: KEY_ALGORITHM_CHOICES,
+    describe: `The first EK: ${KEYALGO_HELP}; default rsa2048`,
+  },
+  ek2keyalgo: {
+    group: TPM2,
+    value: 'ALGORITHM',
+    suggestions: KEY_ALGORITHM_CHOICES,
+    describe: 'The second EK; default secp384r1',
+  },
+  iakkeyalgo: {
+    group: TPM2,
+    value: 'ALGORITHM',
+    suggestions: KEY_ALGORITHM_CHOICES,
+    describe: 'Also create an attestation key (IAK)',
+  },
+  idevidkeyalgo: {
+    group: TPM2,
+    value: 'ALGORITHM',
+    suggestions: KEY_ALGORITHM_CHOICES,
+    describe: 'Also create a device identity key (IDevID)',
+  },
   'no-iak': { group: TPM2, describe: 'Create no IAK and IDevID, whatever the configuration says' },
   profile: { group: TPM2, value: 'JSON', describe: 'The TPM\'s profile, like {"Name":"default-v1"}' },
   'profile-name': {
@@ -97,6 +118,7 @@ export const SETUP_OPTIONS = {
   cipher: {
     group: ENCRYPTION,
     value: 'CIPHER',
+    suggestions: ['aes-128-cbc', 'aes-cbc', 'aes-256-cbc'],
     describe: 'aes-128-cbc (default), aes-cbc or aes-256-cbc; swtpm needs the same later',
   },
 
@@ -112,6 +134,7 @@ export const SETUP_OPTIONS = {
   'create-config-files': {
     group: OTHER,
     value: 'overwrite,root,skip-if-exist',
+    suggestions: ['overwrite', 'root', 'skip-if-exist'],
     valueOptional: true,
     describe:
       'Write configuration files for this user; overwrite files that exist, allow root, or leave all as is',

@@ -2,7 +2,7 @@
 import { constants, fstatSync } from 'node:fs'
 import { canRead, currentUserName, requireDirectory } from '../common/access.ts'
 import type { ConfigFile } from '../common/config-file.ts'
-import type { GivenOptions } from '../common/option-table.ts'
+import type { GivenOptions } from '../common/options/given-options.ts'
 import { ToolFailure } from '../common/tool-failure.ts'
 import {
   type EkUse,

@@ -25,6 +25,16 @@ const cases: [keys: string, bash: string, zsh?: string][] = [
   ['swtpm comp\t', 'swtpm completion '],
   ['swtpm cuse --fore\t', 'swtpm cuse --foreground '],
   ['swtpm fleet --tp\t', 'swtpm fleet --tpms ', 'swtpm fleet --tpms='],
+  ['swtpm fleet rem\t', 'swtpm fleet remove '],
+  ['swtpm fleet --seccomp act\t', 'swtpm fleet --seccomp action='],
+  ['swtpm fleet add a -- cus\t', 'swtpm fleet add a -- cuse '],
+  [
+    'swtpm fleet add a -- socket --tpms\t',
+    'swtpm fleet add a -- socket --tpmstate ',
+    'swtpm fleet add a -- socket --tpmstate=',
+  ],
+  ['swtpm cdi wr\t', 'swtpm cdi write '],
+  ['swtpm cdi write --dev\t', 'swtpm cdi write --device ', 'swtpm cdi write --device='],
   // An interface does not know the options of another one.
   ['swtpm cuse --serv\t', 'swtpm cuse --serv'],
   // Options with an argument, and lists of sub-options: no blank where the word goes on.

@@ -83,7 +83,7 @@ const faults: [template: string, fault: RegExp][] = [
     /^Error: t:3: no line above says where to put --tpm-device, /,
   ],
   ['@verb INIT', /^Error: t: no line says where to put GET_CAPABILITY, /],
-  ['@verb FLY', /^Error: t:1: src\/ptm\/commands.ts has no verb "FLY"/],
+  ['@verb FLY', /^Error: t:1: contract\/verbs.ts has no verb "FLY"/],
   ['@examples serial', /^Error: t:1: no interface "serial"/],
 ]
 for (const [template, fault] of faults) {

@@ -4,9 +4,11 @@ import { join, resolve } from 'node:path'
 import { reasonOf } from '../../../system/reason.ts'
 import { writeFileAtomic } from '../../common/atomic-file.ts'
 import { helpScreen } from '../../common/help.ts'
-import type { GivenOptions, OptionTable } from '../../common/option-table.ts'
-import { readCommandLine } from '../../common/read-command-line.ts'
+import type { GivenOptions } from '../../common/options/given-options.ts'
+import { readOptions } from '../../common/options/read-options.ts'
+import { UsageError, usageText } from '../../common/options/usage-error.ts'
 import { ToolFailure } from '../../common/tool-failure.ts'
+import { CDI_OPTIONS, DEFAULT_DIRECTORY, DEFAULT_VERSION } from './cdi-options.ts'
 import {
   type CdiVersion,
   cdiSpecification,
@@ -14,64 +16,40 @@ import {
   fileName,
   isDeviceName,
   kindFault,
-  VERSIONS,
 } from './cdi-specification.ts'
-
-/** Where runtimes look for what does not outlive a boot, which no virtual device does. */
-const DEFAULT_DIRECTORY = '/run/cdi'
-const DEFAULT_VERSION: CdiVersion = '0.6.0'
-
-const OPTIONS = {
-  name: {
-    value: 'NAME',
-    group: 'Which TPM',
-    describe: `what a container asks for: --device ${DEFAULT_KIND}=NAME`,
-  },
-  device: { value: 'PATH', group: 'Which TPM', describe: '/dev/tpmN of the vTPM proxy, or a device of CUSE' },
-  'end-with-container': {
-    value: 'PIDFILE',
-    group: 'Which TPM',
-    describe:
-      'when the container has stopped, end the swtpm whose --pid file this is, and remove the specification',
-  },
-  kind: { value: 'VENDOR/CLASS', group: 'Where', describe: `instead of ${DEFAULT_KIND}` },
-  dir: { value: 'DIRECTORY', group: 'Where', describe: `instead of ${DEFAULT_DIRECTORY}: /etc/cdi, say` },
-  'cdi-version': {
-    value: 'VERSION',
-    choices: VERSIONS,
-    group: 'Where',
-    describe: `instead of ${DEFAULT_VERSION}; podman 4.3 wants 0.5.0`,
-  },
-  help: { group: 'Help', describe: 'this text' },
-} satisfies OptionTable
 
 /** @param argv what stands behind `cdi` @returns the exit code */
 export async function cdi(argv: readonly string[]): Promise<number> {
   try {
-    const given = readCommandLine(OPTIONS, argv)
+    const given = readOptions(CDI_OPTIONS, argv)
     if (given.has('help')) {
       process.stdout.write(await helpText())
       return 0
     }
     const [verb, ...strays] = given.strays
-    if (strays.length > 0) throw new ToolFailure(`Unexpected argument "${strays[0]}"`)
+    if (strays.length > 0) throw new UsageError(`Unknown parameter '${strays[0]}'`)
     if (verb === 'write') write(given)
     else if (verb === 'remove') remove(given)
-    else throw new ToolFailure(verb === undefined ? 'Say "write" or "remove"' : `Cannot "${verb}"`)
+    else
+      throw new UsageError(
+        `${verb === undefined ? 'Missing verb' : `Unknown verb "${verb}"`}: write or remove`,
+      )
     return 0
   } catch (error) {
-    if (!(error instanceof ToolFailure)) throw error
-    process.stderr.write(`swtpm cdi: ${error.message}; see swtpm cdi --help\n`)
-    return error.exitCode
+    if (error instanceof UsageError)
+      process.stderr.write(usageText('swtpm cdi', 'swtpm cdi', error, CDI_OPTIONS))
+    else if (error instanceof ToolFailure) process.stderr.write(`swtpm cdi: ${error.message}\n`)
+    else throw error
+    return 1
   }
 }
 
-type Given = GivenOptions<typeof OPTIONS>
+type Given = GivenOptions<typeof CDI_OPTIONS>
 
 function write(given: Given): void {
   const { name, kind, file, directory } = place(given)
   const device = given.text('device')
-  if (device === undefined) throw new ToolFailure('Which TPM? --device PATH names it')
+  if (device === undefined) throw new UsageError('Missing --device PATH: the device of the TPM', 'device')
   if (!lstatSync(device, { throwIfNoEntry: false })?.isCharacterDevice()) {
     throw new ToolFailure(`"${device}" is not a device: start the TPM first`)
   }
@@ -103,7 +81,7 @@ function remove(given: Given): void {
 
 function place(given: Given): { name: string; kind: string; directory: string; file: string } {
   const name = given.text('name')
-  if (name === undefined) throw new ToolFailure('By what name? --name NAME says it')
+  if (name === undefined) throw new UsageError('Missing --name NAME: what a container asks for', 'name')
   if (!isDeviceName(name)) {
     throw new ToolFailure(`"${name}" cannot be a device's name: letters, digits and, between them, _ - . :`)
   }
@@ -118,7 +96,7 @@ const helpText = (): Promise<string> =>
   helpScreen({
     tool: 'swtpm cdi write|remove',
     summary: 'Tells container runtimes of a TPM that is there, by the Container Device Interface.',
-    table: OPTIONS,
+    table: CDI_OPTIONS,
     examples: [
       ['swtpm cdi write --name web --device /dev/tpm3', 'after swtpm chardev --vtpm-proxy has announced it'],
       [`podman run --device ${DEFAULT_KIND}=web …`, 'inside it is /dev/tpm0 and /dev/tpmrm0'],

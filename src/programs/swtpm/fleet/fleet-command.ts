@@ -2,63 +2,55 @@
 
 import type { UnixEndpoint } from '../../../serve/config.ts'
 import { SwtpmError } from '../../../system/errors.ts'
-import type { GivenOptions as ToolOptions } from '../../common/option-table.ts'
-import { readCommandLine } from '../../common/read-command-line.ts'
-import { ToolFailure } from '../../common/tool-failure.ts'
-import { ctrlSchema } from '../options/sub-options.ts'
+import type { GivenOptions } from '../../common/options/given-options.ts'
+import { readOptions } from '../../common/options/read-options.ts'
+import { UsageError, usageText } from '../../common/options/usage-error.ts'
+import { fleetCtrlSchema } from '../options/sub-options.ts'
 import { seccompOf } from '../parse/behaviour.ts'
 import { unixEndpoint } from '../parse/endpoint.ts'
-import type { GivenOptions } from '../parse/getopt.ts'
-import { subOptionsOf } from '../parse/given.ts'
+import { settingsOf } from '../parse/given.ts'
 import { logOf, pidOf } from '../parse/output.ts'
-import { CommandLineError } from '../parse-command-line.ts'
 import { ask } from './fleet-client.ts'
 import { defaultSocketPath, FLEET_OPTIONS, FLEET_VERBS, type FleetVerb } from './fleet-options.ts'
 import type { FleetRequest, TpmStatus } from './fleet-protocol.ts'
 import type { FleetConfig } from './serve-fleet.ts'
 import { checkName } from './tpms-file.ts'
 
-const SOCKET_MODE = 0o600
-/** Those that swtpm's own options are read by. */
-const SHARED = ['ctrl', 'log', 'pid', 'runas', 'seccomp'] as const
 const OF_THE_CLIENT: readonly string[] = ['ctrl', 'json', 'help']
 
-type Given = ToolOptions<typeof FLEET_OPTIONS>
+type Given = GivenOptions<typeof FLEET_OPTIONS>
 
 /** @param argv what stands behind `fleet` @returns the exit code */
 export async function fleet(argv: readonly string[]): Promise<number> {
   try {
     const { own, described } = divide(argv)
-    const given = readCommandLine(
-      FLEET_OPTIONS,
-      own.map((word) => word.replace(/^-([hd])$/, shortOption)),
-    )
+    const given = readOptions(FLEET_OPTIONS, own)
     if (given.has('help')) {
       process.stdout.write(await helpText())
       return 0
     }
     const [verb, name, ...strays] = given.strays
     if (verb === undefined) {
-      if (described !== undefined) throw new ToolFailure('A TPM is described behind "add NAME --"')
+      if (described !== undefined) throw new UsageError('A TPM is described behind "add NAME --" only')
       const { serveFleet } = await import('./serve-fleet.ts')
       return await serveFleet(configOf(given))
     }
     if (!isVerb(verb))
-      throw new ToolFailure(`Cannot "${verb}"; say add, remove or list, or none to start a fleet`)
+      throw new UsageError(`Unknown verb "${verb}": add, remove or list, or none to start a fleet`)
     for (const option of Object.keys(FLEET_OPTIONS)) {
       if (given.has(option as keyof typeof FLEET_OPTIONS) && !OF_THE_CLIENT.includes(option))
-        throw new ToolFailure(`--${option} is for swtpm fleet itself, when it is started, not for "${verb}"`)
+        throw new UsageError(`--${option} is for swtpm fleet itself, when it is started, not for "${verb}"`)
     }
     if (strays.length > 0) {
       const hint = verb === 'add' ? '; the TPM\'s command line stands behind "--"' : ''
-      throw new ToolFailure(`Unexpected argument "${strays[0]}"${hint}`)
+      throw new UsageError(`Unexpected argument "${strays[0]}"${hint}`)
     }
     return await client(verb, name, described, given)
   } catch (error) {
-    if (!(error instanceof ToolFailure || error instanceof CommandLineError || error instanceof SwtpmError))
-      throw error
-    const hint = error instanceof SwtpmError ? '' : '; see swtpm fleet --help'
-    process.stderr.write(`swtpm fleet: ${error.message}${hint}\n`)
+    if (error instanceof UsageError)
+      process.stderr.write(usageText('swtpm fleet', 'swtpm fleet', error, FLEET_OPTIONS))
+    else if (error instanceof SwtpmError) process.stderr.write(`swtpm fleet: ${error.message}\n`)
+    else throw error
     return 1
   }
 }
@@ -71,42 +63,27 @@ function divide(argv: readonly string[]) {
     : { own: argv.slice(0, at), described: argv.slice(at + 1) }
 }
 
-const shortOption = (_: string, letter: string): string => (letter === 'h' ? '--help' : '--daemon')
-
 const isVerb = (word: string): word is FleetVerb => (FLEET_VERBS as readonly string[]).includes(word)
 
 function configOf(given: Given): FleetConfig {
-  const options = shared(given)
   return {
-    control: controlOf(options),
+    control: controlOf(given),
     tpmsFile: given.text('tpms'),
     freshEngines: given.has('fresh-engines'),
-    log: logOf(options, process.env),
-    pid: pidOf(options),
+    log: logOf(given, process.env),
+    pid: pidOf(given),
     runAs: given.text('runas'),
-    seccomp: seccompOf(options),
+    seccomp: seccompOf(given),
     daemonize: given.has('daemon'),
   }
 }
 
-function shared(given: Given): GivenOptions {
-  return new Map(
-    SHARED.flatMap((name) => {
-      const value = given.text(name)
-      return value === undefined ? [] : [[name, value] as const]
-    }),
-  )
-}
-
-function controlOf(given: GivenOptions): UnixEndpoint {
-  const values = subOptionsOf(given, 'ctrl', ctrlSchema)
-  const path = values === undefined ? defaultSocketPath(process.env) : values.path
-  const others = (['fd', 'clientfd', 'port', 'bindaddr', 'ifname', 'terminate'] as const).filter(
-    (name) => values?.[name] !== undefined,
-  )
-  if (path === undefined || others.length > 0 || (values !== undefined && values.type !== 'unixio'))
-    throw new ToolFailure('--ctrl: a fleet takes type=unixio,path=PATH, with mode, uid and gid')
-  return { ...unixEndpoint('ctrl', path, values ?? {}), mode: values?.mode ?? SOCKET_MODE }
+function controlOf(given: Given): UnixEndpoint {
+  const values = settingsOf(given, 'ctrl', fleetCtrlSchema)
+  if (!given.has('ctrl')) return unixEndpoint('ctrl', defaultSocketPath(process.env), values)
+  if (values.type === undefined || values.path === undefined)
+    throw new UsageError('--ctrl: type=unixio and path=PATH are required', 'ctrl')
+  return unixEndpoint('ctrl', values.path, values)
 }
 
 async function client(
@@ -115,9 +92,9 @@ async function client(
   described: readonly string[] | undefined,
   given: Given,
 ): Promise<number> {
-  const { path } = controlOf(shared(given))
+  const { path } = controlOf(given)
   if (described !== undefined && verb !== 'add')
-    throw new ToolFailure(`"${verb}" takes no command line behind "--"`)
+    throw new UsageError(`"${verb}" takes no command line behind "--"`)
   const answer = await ask(path, request(verb, name, described))
   if (!answer.ok) {
     process.stderr.write(`swtpm fleet: ${answer.error}\n`)
@@ -134,15 +111,15 @@ function request(
   words: readonly string[] | undefined,
 ): FleetRequest {
   if (verb === 'list') {
-    if (name !== undefined) throw new ToolFailure(`Unexpected argument "${name}": list shows all TPMs`)
+    if (name !== undefined) throw new UsageError(`Unexpected argument "${name}": list shows all TPMs`)
     return { verb }
   }
-  if (name === undefined) throw new ToolFailure(`Which TPM? ${verb} NAME`)
+  if (name === undefined) throw new UsageError(`Missing the TPM's name: ${verb} NAME`)
   if (verb === 'remove') return { verb, name }
   checkName(name)
   if (words === undefined)
-    throw new ToolFailure(
-      `What TPM? add ${name} -- socket --tpm2 --tpmstate dir=DIR …, as it would be started alone`,
+    throw new UsageError(
+      `Missing the TPM's command line: swtpm fleet add ${name} -- socket --tpm2 --tpmstate dir=DIR …`,
     )
   return { verb, name, words, directory: process.cwd() }
 }

@@ -1,12 +1,13 @@
 /** The options of `swtpm fleet`: the parser, its help and shell completion are made from this table. */
 import { join } from 'node:path'
-import type { OptionTable } from '../../common/option-table.ts'
+import type { OptionTable } from '../../common/options/option-table.ts'
+import { fleetCtrlSchema, logSchema, pidSchema, seccompSchema } from '../options/sub-options.ts'
 
 const SERVING = 'The supervisor'
 
 export const FLEET_OPTIONS = {
   ctrl: {
-    value: 'type=unixio,path=PATH[,mode=MODE][,uid=USER][,gid=GROUP]',
+    sub: fleetCtrlSchema,
     group: 'Both',
     describe: 'the socket over which TPMs are added, removed and listed; mode 0600 unless another is given',
   },
@@ -20,21 +21,21 @@ export const FLEET_OPTIONS = {
     describe: 'execute the engine anew for each TPM: address spaces of their own, more time and memory',
   },
   log: {
-    value: 'file=PATH|fd=FD[,level=N][,prefix=TEXT][,truncate][,format=text|json]',
+    sub: logSchema,
     group: SERVING,
     describe: 'as with swtpm socket; each line begins with the name of its TPM',
   },
-  pid: { value: 'file=PATH|fd=FD', group: SERVING, describe: 'write the process id there' },
+  pid: { sub: pidSchema, group: SERVING, describe: 'write the process id there' },
   runas: {
     value: 'USER',
     group: SERVING,
     describe: 'become this user; then TPMs on sockets and existing devices only, as new devices take root',
   },
-  seccomp: { value: 'action=none|log|kill', group: SERVING, describe: 'as with swtpm socket' },
+  seccomp: { sub: seccompSchema, group: SERVING, describe: 'as with swtpm socket' },
   daemon: { alias: 'd', group: SERVING, describe: 'go to the background once the TPMs are served' },
   foreground: { group: SERVING, describe: 'stay; this is so unless --daemon is given' },
   json: { group: 'swtpm fleet list', describe: 'print the list as JSON' },
-  help: { alias: 'h', group: 'Help', describe: 'this text' },
+  help: { alias: 'h', group: 'Help', describe: 'this text', endsReading: true },
 } as const satisfies OptionTable
 
 export const FLEET_VERBS = ['add', 'remove', 'list'] as const

@@ -1,8 +1,9 @@
 /** A TPM of a fleet: the very command line that it would have alone, less what is the whole process's. */
 import { resolve } from 'node:path'
+import type { SwtpmConfig } from '../../../serve/config.ts'
+import { CommandLineError } from '../exit/command-line-error.ts'
 import type { OptionName } from '../options/table.ts'
-import { getopt } from '../parse/getopt.ts'
-import { CommandLineError, isInterface, parseCommandLine, type SwtpmConfig } from '../parse-command-line.ts'
+import { givenOptions, isInterface, parseCommandLine } from '../parse/parse-command-line.ts'
 
 /** These concern the process, which all TPMs of a fleet have in common. */
 const OF_THE_PROCESS: ReadonlySet<OptionName> = new Set(['daemon', 'pid', 'runas', 'log', 'seccomp'])
@@ -30,7 +31,7 @@ export function fleetTpm(
         : `"${iface}" is no interface; write socket, chardev or cuse`,
     )
   }
-  for (const option of getopt(rest, iface).keys()) {
+  for (const { name: option } of givenOptions(rest, iface).list) {
     if (OF_THE_PROCESS.has(option)) {
       throw refused(`--${option} concerns all TPMs of a fleet: give it to swtpm fleet itself`)
     }

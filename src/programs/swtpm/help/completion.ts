@@ -1,19 +1,18 @@
 /**
- * Shell completion from the option table: interfaces, options, sub-options and their values. File names are left to the
+ * Shell completion from the option tables: first words, verbs, options, sub-options and their values. File names are left to the
  * shell, which completes them when nothing is proposed here.
  *
  * `swtpm completion` prints the script of yargs, for bash or zsh; that script asks `swtpm --get-yargs-completions WORDS`,
  * which {@link complete} answers without yargs, because it is on the way of every keystroke.
  */
-import { FLEET_OPTIONS, FLEET_VERBS } from '../fleet/fleet-options.ts'
-import type { Interface, SubOption, SubOptionSchema } from '../options/option.ts'
-import { optionsOf } from '../options/table.ts'
-import { labelOf } from './layout.ts'
+import { OptionNames } from '../../common/options/find-option.ts'
+import { type OptionTable, takesValue } from '../../common/options/option-table.ts'
+import type { SubOption, SubOptionSchema } from '../../common/options/sub-option.ts'
+import { labelOf } from '../../common/options/synopsis.ts'
+import { LONE_WORDS, SUBCOMMANDS } from '../subcommands.ts'
 
 /** The word with which the script of yargs asks for proposals. */
 export const COMPLETION_REQUEST = '--get-yargs-completions'
-
-const INTERFACES: readonly Interface[] = ['socket', 'chardev', 'cuse']
 
 /** Prints the completion script for the shell that SHELL names; goes into ~/.bashrc or ~/.zshrc. */
 export async function printCompletionScript(program = 'swtpm'): Promise<void> {
@@ -36,35 +35,36 @@ export function complete(words: readonly string[]): string[] {
     .map((proposal) => proposal.slice(kept))
 }
 
+/** @param before the whole words in front of the one that is to be completed */
 function proposals(before: readonly string[], word: string): string[] {
-  const iface = INTERFACES.find((name) => name === before[0])
-  if (iface === undefined) {
-    if (before.length === 0) return [...INTERFACES, 'fleet', '--help', '--version']
-    return before[0] === 'fleet' ? fleetProposals(before.slice(1), word) : []
-  }
-  const rows = optionsOf(iface)
-
-  const previous = before.at(-1)
-  const asked = rows.find(
-    ([name, row]) =>
-      row.type === 'string' && (previous === `--${name}` || (row.alias && previous === `-${row.alias}`)),
-  )
-  if (asked !== undefined) return subOptionProposals(asked[1].sub ?? {}, word)
-
-  const [, name, argument] = /^--([^=]+)=(.*)$/s.exec(word) ?? []
-  if (name !== undefined && argument !== undefined) {
-    const schema = rows.find(([long]) => long === name)?.[1].sub ?? {}
-    return subOptionProposals(schema, argument).map((proposal) => `--${name}=${proposal}`)
-  }
-  return rows.map(([long]) => `--${long}`)
+  const [first, ...rest] = before
+  if (first === undefined) return [...SUBCOMMANDS.keys(), ...LONE_WORDS]
+  const subcommand = SUBCOMMANDS.get(first)
+  if (subcommand === undefined) return []
+  const end = rest.indexOf('--')
+  if (subcommand.describesTpm && end >= 0) return proposals(rest.slice(end + 1), word)
+  const options = optionProposals(subcommand.options, rest.at(-1), word)
+  return rest.length === 0 ? [...subcommand.verbs, ...options] : options
 }
 
-/** Behind `--` is the command line of a TPM. */
-function fleetProposals(before: readonly string[], word: string): string[] {
-  const described = before.indexOf('--')
-  if (described >= 0) return proposals(before.slice(described + 1), word)
-  const options = Object.keys(FLEET_OPTIONS).map((name) => `--${name}`)
-  return before.length === 0 ? [...FLEET_VERBS, ...options] : options
+function optionProposals(table: OptionTable, previous: string | undefined, word: string): string[] {
+  const asked = previous === undefined ? undefined : optionOf(table, previous)
+  if (asked !== undefined && takesValue(asked)) {
+    return asked.sub === undefined ? [...(asked.choices ?? [])] : subOptionProposals(asked.sub, word)
+  }
+  const [, name, value] = /^--([^=]+)=(.*)$/s.exec(word) ?? []
+  if (name !== undefined && value !== undefined) {
+    return subOptionProposals(table[name]?.sub ?? {}, value).map((proposal) => `--${name}=${proposal}`)
+  }
+  return Object.entries(table)
+    .filter(([, { hidden }]) => !hidden)
+    .map(([long]) => `--${long}`)
+}
+
+/** The option that a whole word is: `--port`, `-p`. */
+function optionOf(table: OptionTable, word: string) {
+  const name = word.startsWith('--') ? word.slice(2) : new OptionNames(table, false).ofLetter(word.slice(1))
+  return name !== undefined && word.startsWith('-') && Object.hasOwn(table, name) ? table[name] : undefined
 }
 
 /** Ways to go on with a list of sub-options: a name that is not there yet, or a value of the last one. */

@@ -2,7 +2,9 @@
  * `swtpm INTERFACE --help`: rendered by yargs from the option table, with examples, environment, exit codes and where to
  * read on. yargs is loaded here and nowhere on the way to a running TPM.
  */
-import type { Interface, OptionRow } from '../options/option.ts'
+import type { Interface } from '../../../serve/config.ts'
+import { takesValue } from '../../common/options/option-table.ts'
+import type { OptionRow } from '../options/option.ts'
 import { type OptionName, optionsOf } from '../options/table.ts'
 import { describeOption, toPlainBlanks } from './layout.ts'
 import { topics } from './topics.ts'
@@ -38,9 +40,9 @@ export async function interfaceHelp(
     const sameAs = row.sub && described.get(row.sub)
     if (row.sub && sameAs === undefined) described.set(row.sub, name)
     const textWidth = width - nameWidth(row.group, options) - NAME_PADDING
-    const { type, alias, group } = row
+    const { alias, group } = row
     parser.option(name, {
-      type,
+      type: takesValue(row) ? 'string' : 'boolean',
       group,
       ...(alias ? { alias } : {}),
       describe: describeOption(row, textWidth),

@@ -4,8 +4,11 @@
  * yargs wraps a description but takes the blanks away that start a line, so a list inside one would fall apart. Lines are
  * therefore broken here, and their blanks are no-break spaces until {@link toPlainBlanks} makes them ordinary again.
  */
+
+import type { SubOption } from '../../common/options/sub-option.ts'
+import { defaultText, labelOf, waysOf } from '../../common/options/synopsis.ts'
 import { notYet } from '../options/not-yet.ts'
-import type { OptionRow, SubOption } from '../options/option.ts'
+import type { OptionRow } from '../options/option.ts'
 
 const NO_BREAK = '\u00a0'
 const SUB_INDENT = 2
@@ -22,14 +25,19 @@ export function toPlainBlanks(text: string): string {
  * @param sameAs an option of the same sub-options that the reader has seen already
  */
 export function describeOption(row: OptionRow, width: number, sameAs?: string): string {
-  const lines = (row.synopsis ?? (row.metavar === undefined ? [] : [row.metavar])).flatMap((synopsis) =>
-    wrapWords(breakable(synopsis), width, 4, ''),
-  )
+  const lines = waysOf(row).flatMap((synopsis) => wrapWords(breakable(synopsis), width, 4, ''))
   const missing =
     row.feature !== undefined && notYet.has(row.feature) ? ' Not supported by this version.' : ''
-  lines.push(...wrapWords(`${row.describe}${missing}${notes(row)}`.split(' '), width, 0, ' '))
+  lines.push(
+    ...wrapWords(
+      `${row.describe}${missing}${notes(row.defaultDescription, row.since)}`.split(' '),
+      width,
+      0,
+      ' ',
+    ),
+  )
   if (sameAs !== undefined) lines.push(`${' '.repeat(SUB_INDENT)}Sub-options as for --${sameAs}.`)
-  const sub = sameAs === undefined ? Object.entries(row.sub ?? {}) : []
+  const sub = sameAs === undefined ? Object.entries<SubOption>(row.sub ?? {}) : []
   const labels = sub.map(([name, entry]) => labelOf(name, entry))
   const column =
     SUB_INDENT + Math.min(LABEL_WIDTH_MAX, Math.max(0, ...labels.map((label) => label.length))) + 2
@@ -47,34 +55,25 @@ function describeSubOption(
   width: number,
 ): string[] {
   const indent = ' '.repeat(SUB_INDENT)
-  const text = wrapWords(`${entry.describe}${notes(entry, optionSince)}`.split(' '), width - column, 0, ' ')
+  const text = wrapWords(
+    `${entry.describe}${notes(defaultText(entry), entry.since === optionSince ? undefined : entry.since)}`.split(
+      ' ',
+    ),
+    width - column,
+    0,
+    ' ',
+  )
   const tail = text.map((line) => ' '.repeat(column) + line)
   if (SUB_INDENT + label.length + 2 > column) return [indent + label, ...tail]
   return [(indent + label).padEnd(column) + (text[0] ?? ''), ...tail.slice(1)]
 }
 
-/** A sub-option as it is written: `mode=MODE`, `type=tcp|unixio`, `lock[=BOOL]`, `truncate`. */
-export function labelOf(name: string, entry: SubOption): string {
-  switch (entry.kind) {
-    case 'flag':
-      return name
-    case 'bool':
-      return `${name}[=BOOL]`
-    case 'enum':
-      return `${name}=${entry.choices.join('|')}`
-    default:
-      return `${name}=${entry.metavar ?? 'VALUE'}`
-  }
-}
-
-/** Default and first release, the latter unless that of the whole option says it already. */
-function notes(
-  of: { readonly defaultDescription?: string; readonly since?: string },
-  known?: string,
-): string {
-  const parts: string[] = []
-  if (of.defaultDescription !== undefined) parts.push(`default: ${of.defaultDescription}`)
-  if (of.since !== undefined && of.since !== known) parts.push(`since ${of.since}`)
+/** Default and first release, in brackets. */
+function notes(defaultValue: string | undefined, since: string | undefined): string {
+  const parts = [
+    ...(defaultValue === undefined ? [] : [`default: ${defaultValue}`]),
+    ...(since === undefined ? [] : [`since ${since}`]),
+  ]
   return parts.length === 0 ? '' : ` (${parts.join('; ')})`
 }
 

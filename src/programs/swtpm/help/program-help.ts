@@ -1,4 +1,10 @@
-/** What `swtpm` says when no interface is named: short, and without loading anything. */
+/** What `swtpm` says when no interface is named: short, and without loading much. */
+import type { Interface } from '../../../serve/config.ts'
+import { versionLine } from '../../../system/version.ts'
+
+/** `swtpm --version`, `swtpm cuse --version`. */
+export const programVersion = (iface?: Interface): string =>
+  `${versionLine(iface === 'cuse' ? 'TPM emulator CUSE interface' : 'TPM emulator')}\n`
 
 /** `swtpm --help`, and after an error about the interface. */
 export function programHelp(program = 'swtpm'): string {

@@ -1,5 +1,5 @@
 /** The parts of help and manual page that are not a list of options. */
-import type { Interface } from '../options/option.ts'
+import type { Interface } from '../../../serve/config.ts'
 
 export interface Example {
   readonly command: string

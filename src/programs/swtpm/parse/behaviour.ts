@@ -2,6 +2,7 @@
 
 import type { SeccompAction, TpmVersion } from '../../../../contract/engine-options.ts'
 import type { CommonConfig, ProfileConfig, StartupType } from '../../../serve/config.ts'
+import type { Given } from '../../common/options/given-options.ts'
 import {
   flagsSchema,
   localitySchema,
@@ -9,16 +10,15 @@ import {
   profileSchema,
   seccompSchema,
 } from '../options/sub-options.ts'
-import type { GivenOptions } from './getopt.ts'
-import { subOptionsOf } from './given.ts'
+import { settingsOf, subOptionsOf } from './given.ts'
 import { subOptionError } from './sub-options.ts'
 
 /**
  * How the TPM starts. A Startup that is sent automatically implies not-need-init; a vTPM proxy device implies
  * startup-clear, because the kernel wants a TPM that has been started up, unless another one is chosen.
  */
-export function flagsOf(given: GivenOptions, tpmVersion: TpmVersion): CommonConfig['flags'] {
-  const values = subOptionsOf(given, 'flags', flagsSchema) ?? {}
+export function flagsOf(given: Given<'flags' | 'vtpm-proxy'>, tpmVersion: TpmVersion): CommonConfig['flags'] {
+  const values = settingsOf(given, 'flags', flagsSchema)
   const types = (['clear', 'state', 'deactivated', 'none'] as const).filter(
     (type) => values[`startup-${type}`],
   )
@@ -36,32 +36,32 @@ export function flagsOf(given: GivenOptions, tpmVersion: TpmVersion): CommonConf
   return {
     needInit: !(proxy || startup !== 'none' || values['not-need-init']),
     startup,
-    disableAutoShutdown: values['disable-auto-shutdown'] ?? false,
+    disableAutoShutdown: values['disable-auto-shutdown'],
   }
 }
 
 /** A vTPM proxy device implies allow-set-locality: the kernel's driver sends the locality in-band. */
-export function localityOf(given: GivenOptions): CommonConfig['locality'] {
-  const values = subOptionsOf(given, 'locality', localitySchema) ?? {}
+export function localityOf(given: Given<'locality' | 'vtpm-proxy'>): CommonConfig['locality'] {
+  const values = settingsOf(given, 'locality', localitySchema)
   return {
-    rejectLocality4: values['reject-locality-4'] ?? false,
-    allowSetLocality: given.has('vtpm-proxy') || (values['allow-set-locality'] ?? false),
+    rejectLocality4: values['reject-locality-4'],
+    allowSetLocality: given.has('vtpm-proxy') || values['allow-set-locality'],
   }
 }
 
-export function migrationOf(given: GivenOptions): CommonConfig['migration'] {
-  const values = subOptionsOf(given, 'migration', migrationSchema) ?? {}
+export function migrationOf(given: Given<'migration'>): CommonConfig['migration'] {
+  const values = settingsOf(given, 'migration', migrationSchema)
   return {
-    incoming: values.incoming ?? false,
-    releaseLockOutgoing: values['release-lock-outgoing'] ?? false,
+    incoming: values.incoming,
+    releaseLockOutgoing: values['release-lock-outgoing'],
   }
 }
 
-export function seccompOf(given: GivenOptions): SeccompAction {
-  return subOptionsOf(given, 'seccomp', seccompSchema)?.action ?? 'kill'
+export function seccompOf(given: Given<'seccomp'>): SeccompAction {
+  return settingsOf(given, 'seccomp', seccompSchema).action
 }
 
-export function profileOf(given: GivenOptions): ProfileConfig | undefined {
+export function profileOf(given: Given<'profile'>): ProfileConfig | undefined {
   const values = subOptionsOf(given, 'profile', profileSchema)
   if (values === undefined) return undefined
   const sources: ProfileConfig['source'][] = []

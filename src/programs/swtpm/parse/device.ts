@@ -1,15 +1,14 @@
 /** The devices of the chardev and cuse interfaces: `--chardev`, `--fd`, `--vtpm-proxy`; `--name`, `--maj`, `--min`. */
 
 import type { ChardevConfig, CuseConfig } from '../../../serve/config.ts'
-import { CommandLineError } from './command-line-error.ts'
+import type { Given } from '../../common/options/given-options.ts'
+import { CommandLineError } from '../exit/command-line-error.ts'
 import { fdOf } from './endpoint.ts'
-import type { GivenOptions } from './getopt.ts'
-import { argumentOf } from './given.ts'
 import { readUnsigned } from './sub-options.ts'
 
 /** Exactly one of the three ways to get at a device. */
-export function chardevOf(given: GivenOptions): ChardevConfig['device'] {
-  const path = argumentOf(given, 'chardev')
+export function chardevOf(given: Given<'chardev' | 'fd' | 'vtpm-proxy'>): ChardevConfig['device'] {
+  const path = given.text('chardev')
   const fd = fdOf(given)
   const proxy = given.has('vtpm-proxy')
   const ways = [
@@ -40,8 +39,8 @@ const NAME_MAX = 255
 const DEVICE_NUMBER_MAX = 0xffff
 
 /** A file name that can stand in /dev; may be given with or without that. */
-function deviceName(given: GivenOptions): string {
-  const argument = argumentOf(given, 'name')
+function deviceName(given: Given<'name'>): string {
+  const argument = given.text('name')
   if (argument === undefined)
     throw new CommandLineError('noName', 'device name missing: give --name NAME', 'name')
   const name = argument.replace(/^\/dev\//, '')
@@ -61,8 +60,8 @@ function deviceName(given: GivenOptions): string {
   return name
 }
 
-function deviceNumber(given: GivenOptions, option: 'maj' | 'min'): number {
-  const text = argumentOf(given, option)
+function deviceNumber(given: Given<'maj' | 'min'>, option: 'maj' | 'min'): number {
+  const text = given.text(option)
   if (text === undefined) return 0
   const number = readUnsigned(text, 10, DEVICE_NUMBER_MAX)
   if (number === undefined) {
@@ -75,7 +74,7 @@ function deviceNumber(given: GivenOptions, option: 'maj' | 'min'): number {
 }
 
 export function cuseDeviceOf(
-  given: GivenOptions,
+  given: Given<'maj' | 'min' | 'name' | 'foreground'>,
 ): Pick<CuseConfig, 'name' | 'major' | 'minor' | 'foreground'> {
   return {
     major: deviceNumber(given, 'maj'),

@@ -1,35 +1,35 @@
 /** `--server`, `--port`, `--fd` and `--ctrl`: the sockets that swtpm serves. */
 import { isIP } from 'node:net'
 import type { ControlServer, DataServer, TcpEndpoint, UnixEndpoint } from '../../../serve/config.ts'
-import type { SubOptionValues } from '../options/option.ts'
+import type { Given } from '../../common/options/given-options.ts'
+import { type SubOptionValues, withDefaults } from '../../common/options/sub-option.ts'
+import { CommandLineError } from '../exit/command-line-error.ts'
 import { ctrlSchema, serverSchema } from '../options/sub-options.ts'
-import { CommandLineError } from './command-line-error.ts'
-import type { GivenOptions } from './getopt.ts'
 import { cNumberOf, subOptionsOf } from './given.ts'
 import { readUnsigned, subOptionError } from './sub-options.ts'
 
 const PORT_MAX = 0xffff
-const DEFAULT_ADDRESS = '127.0.0.1'
-const DEFAULT_SOCKET_MODE = 0o770
 /** Longest path of a Unix socket: `sun_path` less its terminating zero. */
 const SUN_PATH_MAX = 107
 
-type Values = SubOptionValues<typeof serverSchema> & SubOptionValues<typeof ctrlSchema>
+type ServerValues = SubOptionValues<typeof serverSchema>
+type TcpValues = Pick<ServerValues, 'bindaddr' | 'ifname'>
+type UnixValues = Pick<ServerValues, 'mode' | 'uid' | 'gid'>
 type Option = 'server' | 'ctrl'
 
 /** @throws CommandLineError for a path that is too long */
-export function unixEndpoint(option: Option, path: string, values: Values): UnixEndpoint {
+export function unixEndpoint(option: Option, path: string, values: UnixValues): UnixEndpoint {
   if (Buffer.byteLength(path) > SUN_PATH_MAX) {
     throw subOptionError(
       option,
       `path "${path}" is longer than the ${SUN_PATH_MAX} bytes of a Unix socket's path`,
     )
   }
-  return { kind: 'unix', path, mode: values.mode ?? DEFAULT_SOCKET_MODE, uid: values.uid, gid: values.gid }
+  return { kind: 'unix', path, mode: values.mode, uid: values.uid, gid: values.gid }
 }
 
-function tcpEndpoint(option: Option, port: number, values: Values): TcpEndpoint {
-  const bindAddress = values.bindaddr ?? DEFAULT_ADDRESS
+function tcpEndpoint(option: Option, port: number, values: TcpValues): TcpEndpoint {
+  const bindAddress = values.bindaddr
   if (isIP(bindAddress) === 0 || bindAddress.includes('%')) {
     throw subOptionError(option, `bindaddr "${bindAddress}" is not an IPv4 or IPv6 address`)
   }
@@ -54,8 +54,8 @@ function environmentPort(env: NodeJS.ProcessEnv): number | undefined {
 }
 
 /** `--server`; `port` is what stands in for a missing port sub-option. */
-function dataServer(values: Values, port: () => number | undefined): DataServer {
-  const disconnect = values.disconnect ?? false
+function dataServer(values: ServerValues, port: () => number | undefined): DataServer {
+  const disconnect = values.disconnect
   if (values.type === 'unixio') {
     if (values.fd !== undefined) return { kind: 'fd', fd: values.fd, role: 'listener', disconnect }
     if (values.path === undefined) {
@@ -73,7 +73,7 @@ function dataServer(values: Values, port: () => number | undefined): DataServer 
 
 /** One connection a command, as clients of `--port` and TPM_PORT expect it. */
 const legacyServer = (port: number): DataServer => ({
-  ...tcpEndpoint('server', port, {}),
+  ...tcpEndpoint('server', port, withDefaults(serverSchema, undefined)),
   disconnect: true,
 })
 
@@ -84,7 +84,10 @@ const legacyServer = (port: number): DataServer => ({
  * port only when there is no control channel: with one the connection is handed in (SET_DATAFD), and a server that holds
  * the data channel would make that fail.
  */
-export function dataServerOf(given: GivenOptions, env: NodeJS.ProcessEnv): DataServer | undefined {
+export function dataServerOf(
+  given: Given<'port' | 'fd' | 'server' | 'ctrl'>,
+  env: NodeJS.ProcessEnv,
+): DataServer | undefined {
   const port = cNumberOf(given, 'port', PORT_MAX)
   const fd = fdOf(given)
   const values = subOptionsOf(given, 'server', serverSchema)
@@ -96,9 +99,9 @@ export function dataServerOf(given: GivenOptions, env: NodeJS.ProcessEnv): DataS
 }
 
 /** `--fd`; standard input, output and error are not taken. */
-export function fdOf(given: GivenOptions): number | undefined {
-  const text = given.get('fd')
-  if (typeof text !== 'string') return undefined
+export function fdOf(given: Given<'fd'>): number | undefined {
+  const text = given.text('fd')
+  if (text === undefined) return undefined
   const fd = readUnsigned(text, 10, 0x7fff_ffff)
   if (fd === undefined)
     throw new CommandLineError('general', `--fd: "${text}" is not a file descriptor number`, 'fd')
@@ -112,10 +115,10 @@ export function fdOf(given: GivenOptions): number | undefined {
 }
 
 /** `--ctrl`. */
-export function controlOf(given: GivenOptions): ControlServer | undefined {
+export function controlOf(given: Given<'ctrl'>): ControlServer | undefined {
   const values = subOptionsOf(given, 'ctrl', ctrlSchema)
   if (values === undefined) return undefined
-  const terminate = values.terminate ?? false
+  const terminate = values.terminate
   if (values.type === undefined) throw subOptionError('ctrl', 'type=unixio or type=tcp is required')
   if (values.clientfd !== undefined) {
     if (values.type !== 'unixio') throw subOptionError('ctrl', 'clientfd is for type=unixio only')

@@ -1,38 +1,58 @@
 /** How the modules of this folder get at what was given on the command line. */
-import type { SubOptionSchema, SubOptionValues } from '../options/option.ts'
+import type { Given } from '../../common/options/given-options.ts'
+import {
+  type GivenSubOptions,
+  type SubOptionSchema,
+  type SubOptionValues,
+  withDefaults,
+} from '../../common/options/sub-option.ts'
+import { CommandLineError, type ExitReason } from '../exit/command-line-error.ts'
 import type { OptionName } from '../options/table.ts'
-import { CommandLineError, type ExitReason } from './command-line-error.ts'
-import type { GivenOptions } from './getopt.ts'
 import { parseSubOptions } from './sub-options.ts'
 
-/** The argument of an option that takes one. */
-export function argumentOf(given: GivenOptions, name: OptionName): string | undefined {
-  const value = given.get(name)
-  return typeof value === 'string' ? value : undefined
+/** The sub-options that were given, or `undefined` when the option was not. */
+export function givenSubOptions<N extends OptionName, S extends SubOptionSchema>(
+  given: Given<NoInfer<N>>,
+  name: N,
+  schema: S,
+  reason: ExitReason = 'badOption',
+): GivenSubOptions<S> | undefined {
+  const text = given.text(name)
+  return text === undefined ? undefined : parseSubOptions(name, text, schema, reason)
 }
 
-/** The sub-options of an option, or `undefined` when the option was not given. */
-export function subOptionsOf<S extends SubOptionSchema>(
-  given: GivenOptions,
-  name: OptionName,
+/** All sub-options of an option with their defaults, or `undefined` when the option was not given. */
+export function subOptionsOf<N extends OptionName, S extends SubOptionSchema>(
+  given: Given<NoInfer<N>>,
+  name: N,
   schema: S,
   reason: ExitReason = 'badOption',
 ): SubOptionValues<S> | undefined {
-  const text = argumentOf(given, name)
-  return text === undefined ? undefined : parseSubOptions(name, text, schema, reason)
+  const values = givenSubOptions(given, name, schema, reason)
+  return values === undefined ? undefined : withDefaults(schema, values)
+}
+
+/** As {@link subOptionsOf}; the defaults also when the option was not given. */
+export function settingsOf<N extends OptionName, S extends SubOptionSchema>(
+  given: Given<NoInfer<N>>,
+  name: N,
+  schema: S,
+  reason: ExitReason = 'badOption',
+): SubOptionValues<S> {
+  return withDefaults(schema, givenSubOptions(given, name, schema, reason))
 }
 
 /**
  * The number that an option takes, in the notation of C: `0x1f`, `017`, `15`.
  * @throws {CommandLineError} when it is something else or above `max`.
  */
-export function cNumberOf(
-  given: GivenOptions,
-  name: OptionName,
+export function cNumberOf<N extends OptionName>(
+  given: Given<NoInfer<N>>,
+  name: N,
   max: number,
   reason: ExitReason = 'general',
 ): number | undefined {
-  const text = argumentOf(given, name)
+  const text = given.text(name)
   if (text === undefined) return undefined
   const number = readCNumber(text)
   if (number === undefined || number > max) {

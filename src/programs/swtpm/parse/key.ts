@@ -1,12 +1,12 @@
 /** `--key` and `--migration-key`. */
 
 import type { KeySource } from '../../../serve/config.ts'
+import type { Given } from '../../common/options/given-options.ts'
 import { keySchema } from '../options/sub-options.ts'
-import type { GivenOptions } from './getopt.ts'
 import { subOptionsOf } from './given.ts'
 import { subOptionError } from './sub-options.ts'
 
-export function keyOf(given: GivenOptions, option: 'key' | 'migration-key'): KeySource | undefined {
+export function keyOf<N extends 'key' | 'migration-key'>(given: Given<N>, option: N): KeySource | undefined {
   const values = subOptionsOf(given, option, keySchema)
   if (values === undefined) return undefined
 
@@ -21,10 +21,8 @@ export function keyOf(given: GivenOptions, option: 'key' | 'migration-key'): Key
   const isKey = values.file !== undefined || values.fd !== undefined
   return {
     origin: path !== undefined ? { kind: 'file', path } : { kind: 'fd', fd },
-    material: isKey
-      ? { kind: 'key', format: values.format ?? 'hex' }
-      : { kind: 'passphrase', kdf: values.kdf ?? 'pbkdf2' },
+    material: isKey ? { kind: 'key', format: values.format } : { kind: 'passphrase', kdf: values.kdf },
     keyBits: values.mode === 'aes-256-cbc' ? 256 : 128,
-    remove: values.remove ?? false,
+    remove: values.remove,
   }
 }

@@ -2,52 +2,42 @@
 
 import type { LogConfig, PcapConfig, PidFileTarget } from '../../../serve/config.ts'
 import { DEFAULT_LOG_PREFIX } from '../../../system/log.ts'
+import type { Given } from '../../common/options/given-options.ts'
+import { type SubOptionValues, withDefaults } from '../../common/options/sub-option.ts'
+import { CommandLineError } from '../exit/command-line-error.ts'
 import { logSchema, pcapSchema, pidSchema } from '../options/sub-options.ts'
-import { CommandLineError } from './command-line-error.ts'
-import type { GivenOptions } from './getopt.ts'
-import { subOptionsOf } from './given.ts'
+import { givenSubOptions, subOptionsOf } from './given.ts'
 import { subOptionError } from './sub-options.ts'
-
-const DEFAULT_PCAP_MODE = 0o640
 
 /**
  * `--log`: lines go to standard error unless a file is given, which wins over a descriptor. With the option there is no
  * prefix unless one is chosen, and the level is at least 1: `file=-` is the way to be silent.
  */
-export function logOf(given: GivenOptions, env: NodeJS.ProcessEnv): LogConfig {
-  const values = subOptionsOf(given, 'log', logSchema, 'setup')
-  const format = values?.format ?? environmentFormat(env)
-  if (values === undefined)
-    return { destination: { kind: 'stderr' }, level: 1, prefix: DEFAULT_LOG_PREFIX, format }
+export function logOf(given: Given<'log'>, env: NodeJS.ProcessEnv): LogConfig {
+  const chosen = givenSubOptions(given, 'log', logSchema, 'setup')
+  const values = withDefaults(logSchema, chosen)
   return {
     destination: logDestination(values),
     level: values.level || 1,
-    prefix: values.prefix ?? '',
-    format,
+    prefix: chosen === undefined ? DEFAULT_LOG_PREFIX : (chosen.prefix ?? ''),
+    format: chosen?.format ?? environmentFormat(env) ?? values.format,
   }
 }
 
-function logDestination(values: {
-  readonly file?: string
-  readonly fd?: number
-  readonly truncate?: boolean
-}) {
-  if (values.file === '-') return { kind: 'none' } as const
-  if (values.file !== undefined) {
-    return { kind: 'file', path: values.file, truncate: values.truncate ?? false } as const
-  }
-  if (values.fd !== undefined) return { kind: 'fd', fd: values.fd } as const
-  return { kind: 'stderr' } as const
+function logDestination(values: SubOptionValues<typeof logSchema>): LogConfig['destination'] {
+  if (values.file === '-') return { kind: 'none' }
+  if (values.file !== undefined) return { kind: 'file', path: values.file, truncate: values.truncate }
+  return values.fd !== undefined ? { kind: 'fd', fd: values.fd } : { kind: 'stderr' }
 }
 
-function environmentFormat(env: NodeJS.ProcessEnv): LogConfig['format'] {
+function environmentFormat(env: NodeJS.ProcessEnv): LogConfig['format'] | undefined {
   const text = env.SWTPM_LOG_FORMAT
-  if (text === undefined || text === '') return 'text'
+  if (text === undefined || text === '') return undefined
   if (text === 'text' || text === 'json') return text
   throw new CommandLineError('setup', `SWTPM_LOG_FORMAT "${text}" is neither text nor json`)
 }
 
-export function pidOf(given: GivenOptions): PidFileTarget | undefined {
+export function pidOf(given: Given<'pid'>): PidFileTarget | undefined {
   const values = subOptionsOf(given, 'pid', pidSchema)
   if (values === undefined) return undefined
   if (values.file !== undefined) return { kind: 'file', path: values.file }
@@ -55,13 +45,13 @@ export function pidOf(given: GivenOptions): PidFileTarget | undefined {
   throw subOptionError('pid', 'one of file=PATH and fd=FD is required')
 }
 
-export function pcapOf(given: GivenOptions): PcapConfig | undefined {
+export function pcapOf(given: Given<'pcap'>): PcapConfig | undefined {
   const values = subOptionsOf(given, 'pcap', pcapSchema)
   if (values === undefined) return undefined
   const common = {
-    mode: values.mode ?? DEFAULT_PCAP_MODE,
-    truncate: values.truncate ?? false,
-    checksums: values.checksums ?? false,
+    mode: values.mode,
+    truncate: values.truncate,
+    checksums: values.checksums,
   }
   if (values.file !== undefined) return { destination: { kind: 'file', path: values.file }, ...common }
   if (values.fd !== undefined) return { destination: { kind: 'fd', fd: values.fd }, ...common }

@@ -1,13 +1,12 @@
 /** `--tpmstate`, and TPM_PATH in its place. */
 
 import type { StateLocation } from '../../../serve/config.ts'
+import type { Given } from '../../common/options/given-options.ts'
+import { withDefaults } from '../../common/options/sub-option.ts'
+import { CommandLineError, type ExitReason } from '../exit/command-line-error.ts'
 import { tpmstateSchema } from '../options/sub-options.ts'
-import { CommandLineError, type ExitReason } from './command-line-error.ts'
-import type { GivenOptions } from './getopt.ts'
-import { subOptionsOf } from './given.ts'
+import { givenSubOptions } from './given.ts'
 import { subOptionError } from './sub-options.ts'
-
-const DEFAULT_MODE = 0o640
 
 /**
  * Where the state is; `undefined` when neither the option nor TPM_PATH says so.
@@ -18,27 +17,24 @@ const DEFAULT_MODE = 0o640
  * host of a migration.
  */
 export function stateOf(
-  given: GivenOptions,
+  given: Given<'tpmstate'>,
   env: NodeJS.ProcessEnv,
   reason: ExitReason = 'badOption',
 ): StateLocation | undefined {
-  const values = subOptionsOf(given, 'tpmstate', tpmstateSchema, reason)
-  const common = {
-    mode: values?.mode ?? DEFAULT_MODE,
-    modeGiven: values?.mode !== undefined,
-    sync: values?.fsync ?? true,
-  }
+  const chosen = givenSubOptions(given, 'tpmstate', tpmstateSchema, reason)
+  const values = withDefaults(tpmstateSchema, chosen)
+  const common = { mode: values.mode, modeGiven: chosen?.mode !== undefined, sync: values.fsync }
   const directory = (path: string): StateLocation => ({
     kind: 'dir',
     path,
     ...common,
-    lock: values?.lock ?? true,
-    backup: values?.backup ?? false,
+    lock: values.lock,
+    backup: values.backup,
     // A backup is wanted of every state, also of those that a journal would keep from the file.
-    journal: (values?.journal ?? true) && !values?.backup,
+    journal: values.journal && !values.backup,
   })
 
-  if (values === undefined) {
+  if (chosen === undefined) {
     return env.TPM_PATH === undefined || env.TPM_PATH === '' ? undefined : directory(env.TPM_PATH)
   }
   const uri = values['backend-uri']
@@ -54,7 +50,7 @@ export function stateOf(
     throw subOptionError('tpmstate', `backend-uri "${uri}" is neither dir://DIR nor file://PATH`, reason)
   }
   if (scheme === 'dir') return directory(path)
-  return { kind: 'linear', path, ...common, lock: values.lock ?? false, backup: false, journal: false }
+  return { kind: 'linear', path, ...common, lock: chosen.lock ?? false, backup: false, journal: false }
 }
 
 /** For an interface that cannot start without. */

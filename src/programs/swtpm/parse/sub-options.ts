@@ -4,10 +4,11 @@
  * Items are separated by commas; a value that starts with `{` runs to the matching `}`, so that a JSON object may hold
  * commas. Every error names the option, the sub-option, the value and what is allowed.
  */
-import type { Owner, SubOption, SubOptionSchema, SubOptionValues } from '../options/option.ts'
+import { didYouMean } from '../../common/options/did-you-mean.ts'
+import type { GivenSubOptions, Owner, SubOption, SubOptionSchema } from '../../common/options/sub-option.ts'
+import { labelOf } from '../../common/options/synopsis.ts'
+import { CommandLineError, type ExitReason } from '../exit/command-line-error.ts'
 import type { OptionName } from '../options/table.ts'
-import { CommandLineError, type ExitReason } from './command-line-error.ts'
-import { didYouMean } from './did-you-mean.ts'
 
 /** A list of sub-options that cannot be understood. The reason decides the exit code. */
 export function subOptionError(
@@ -27,7 +28,7 @@ export function parseSubOptions<S extends SubOptionSchema>(
   text: string,
   schema: S,
   reason: ExitReason = 'badOption',
-): SubOptionValues<S> {
+): GivenSubOptions<S> {
   const fail = (message: string) => subOptionError(option, message, reason)
   const values: { [name: string]: string | number | boolean | Owner } = {}
   for (const item of splitItems(text, fail)) {
@@ -39,7 +40,7 @@ export function parseSubOptions<S extends SubOptionSchema>(
     const value = equals < 0 ? undefined : item.slice(equals + 1)
     values[name] = readValue(name, value, entry, fail)
   }
-  return values as SubOptionValues<S>
+  return values as GivenSubOptions<S>
 }
 
 type Fail = (message: string) => CommandLineError
@@ -106,9 +107,7 @@ function readValue(
     return bool
   }
   if (value === undefined || value === '') {
-    throw fail(
-      `${name} needs a value: ${name}=${entry.kind === 'enum' ? entry.choices.join('|') : (entry.metavar ?? 'VALUE')}`,
-    )
+    throw fail(`${name} needs a value: ${labelOf(name, entry)}`)
   }
   switch (entry.kind) {
     case 'string':

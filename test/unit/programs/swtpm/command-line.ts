@@ -1,15 +1,14 @@
 /** Command lines as people write them, for the tests of this folder. */
 import assert from 'node:assert/strict'
-import {
-  type ChardevConfig,
-  type CommandLine,
-  CommandLineError,
-  type CuseConfig,
-  type Interface,
-  isInterface,
-  parseCommandLine,
-  type SocketConfig,
-} from '../../../../src/programs/swtpm/parse-command-line.ts'
+import { CommandLineError } from '../../../../src/programs/swtpm/exit/command-line-error.ts'
+import { isInterface, parseCommandLine } from '../../../../src/programs/swtpm/parse/parse-command-line.ts'
+import type {
+  ChardevConfig,
+  CommandLine,
+  CuseConfig,
+  Interface,
+  SocketConfig,
+} from '../../../../src/serve/config.ts'
 
 type Environment = { readonly [name: string]: string }
 

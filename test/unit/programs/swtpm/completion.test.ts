@@ -5,11 +5,11 @@ import { complete } from '../../../../src/programs/swtpm/help/completion.ts'
 const cases: [words: string[], proposals: string[]][] = [
   [
     ['swtpm', ''],
-    ['socket', 'chardev', 'cuse', 'fleet', '--help', '--version'],
+    ['socket', 'chardev', 'cuse', 'fleet', 'cdi', 'completion', '--help', '--version'],
   ],
   [
     ['swtpm', 'c'],
-    ['chardev', 'cuse'],
+    ['chardev', 'cuse', 'cdi', 'completion'],
   ],
   [
     ['swtpm', 'cuse', '--mi'],
@@ -21,10 +21,7 @@ const cases: [words: string[], proposals: string[]][] = [
     ['--fresh-engines', '--foreground'],
   ],
   [['swtpm', 'fleet', 'r'], ['remove']],
-  [
-    ['swtpm', 'fleet', 'add', 'a', '--', 'c'],
-    ['chardev', 'cuse'],
-  ],
+  [['swtpm', 'fleet', 'add', 'a', '--', 'ch'], ['chardev']],
   [['swtpm', 'fleet', 'add', 'a', '--', 'socket', '--tpm2', '--seccomp', ''], ['action=']],
   [['swtpm', 'socket', '--seccomp', ''], ['action=']],
   [
@@ -44,6 +41,10 @@ const cases: [words: string[], proposals: string[]][] = [
   [['swtpm', 'socket', '--tpmstate', 'dir=/d,dir'], []],
   [['swtpm', 'socket', '--tpmstate', 'dir=/d,lock=t'], ['dir=/d,lock=true']],
   [['swtpm', 'socket', '-p', ''], []],
+  [['swtpm', 'cdi', 'w'], ['write']],
+  [['swtpm', 'cdi', 'write', '--cdi'], ['--cdi-version']],
+  [['swtpm', 'cdi', 'write', '--cdi-version', '0.5'], ['0.5.0']],
+  [['swtpm', 'fleet', '--log', 'for'], ['format=']],
 ]
 for (const [words, proposals] of cases) {
   test(`complete() goes on after ${words.join(' ')}`, () => assert.deepEqual(complete(words), proposals))

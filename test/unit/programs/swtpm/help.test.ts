@@ -1,17 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { commandLineErrorText } from '../../../../src/programs/swtpm/help/error-hint.ts'
+import { usageText } from '../../../../src/programs/common/options/usage-error.ts'
+import { CommandLineError } from '../../../../src/programs/swtpm/exit/command-line-error.ts'
 import { interfaceHelp } from '../../../../src/programs/swtpm/help/interface-help.ts'
 import { programHelp } from '../../../../src/programs/swtpm/help/program-help.ts'
 import { topics } from '../../../../src/programs/swtpm/help/topics.ts'
-import type { Interface } from '../../../../src/programs/swtpm/options/option.ts'
-import { optionsOf } from '../../../../src/programs/swtpm/options/table.ts'
-import { CommandLineError, parseCommandLine } from '../../../../src/programs/swtpm/parse-command-line.ts'
+import { INTERFACES, optionsOf, optionTable } from '../../../../src/programs/swtpm/options/table.ts'
+import { parseCommandLine } from '../../../../src/programs/swtpm/parse/parse-command-line.ts'
 import { parse } from './command-line.ts'
 
-const interfaces: readonly Interface[] = ['socket', 'chardev', 'cuse']
-
-for (const iface of interfaces) {
+for (const iface of INTERFACES) {
   test(`help of ${iface} names every option, sub-option and value`, async () => {
     const text = await interfaceHelp(iface, 100)
     for (const [name, row] of optionsOf(iface)) {
@@ -49,7 +47,7 @@ test('an error shows how the option is written and where to read on', () => {
     errorText(['--tpmstate', 'dir=/d,mode=888']),
     [
       'swtpm: --tpmstate: mode "888" is not an octal number up to 0777',
-      'Usage: --tpmstate dir=DIR|backend-uri=URI[,mode=MODE][,lock[=BOOL]][,backup][,fsync[=BOOL]][,journal[=BOOL]]',
+      'Usage: --tpmstate dir=DIR|backend-uri=URI[,mode=MODE][,lock[=BOOL]][,backup[=BOOL]][,fsync[=BOOL]][,journal[=BOOL]]',
       "Try 'swtpm cuse --help' for more.",
       '',
     ].join('\n'),
@@ -69,7 +67,7 @@ function errorText(argv: string[]): string {
     parseCommandLine(['-n', 'v', ...argv], {}, 'cuse')
   } catch (error) {
     assert.ok(error instanceof CommandLineError)
-    return commandLineErrorText(error, 'cuse')
+    return usageText('swtpm', 'swtpm cuse', error, optionTable)
   }
   assert.fail('accepted')
 }

@@ -1,11 +1,11 @@
 /** The table is what everything else is made from, so it is checked against the specification and against itself. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Interface } from '../../../../src/programs/swtpm/options/option.ts'
-import { optionsOf, optionTable } from '../../../../src/programs/swtpm/options/table.ts'
+import { takesValue } from '../../../../src/programs/common/options/option-table.ts'
+import { waysOf } from '../../../../src/programs/common/options/synopsis.ts'
+import { INTERFACES, optionsOf, optionTable } from '../../../../src/programs/swtpm/options/table.ts'
+import type { Interface } from '../../../../src/serve/config.ts'
 import { PACKAGE_VERSION } from '../../../../src/system/version.ts'
-
-const interfaces: readonly Interface[] = ['socket', 'chardev', 'cuse']
 
 const common =
   'runas chroot locality log key migration-key pid tpmstate flags tpm2 help seccomp migration ' +
@@ -15,7 +15,7 @@ const specified: { readonly [I in Interface]: string } = {
   chardev: `${common} daemon chardev fd vtpm-proxy ctrl`,
   cuse: `${common} maj min name version`,
 }
-for (const iface of interfaces) {
+for (const iface of INTERFACES) {
   test(`${iface} has the options of the reference, and marks its own as extensions`, () => {
     const ours = optionsOf(iface).filter(([, row]) => !row.extension?.includes(iface))
     assert.deepEqual(ours.map(([name]) => name).sort(), specified[iface].split(' ').sort())
@@ -31,18 +31,15 @@ for (const iface of interfaces) {
 for (const [name, row] of Object.entries(optionTable) as ReturnType<typeof optionsOf>) {
   test(`--${name} is described for help and manual page`, () => {
     assert.match(row.describe, /^[A-Z].*\.$/s)
-    const hasArgument = row.type === 'string'
-    assert.equal(row.requiresArg ?? false, hasArgument)
-    assert.equal(row.metavar !== undefined || row.synopsis !== undefined, hasArgument)
-    assert.equal(row.sub === undefined, row.synopsis === undefined)
+    assert.equal(waysOf(row).length > 0, takesValue(row))
   })
 
   if (row.sub === undefined) continue
   for (const [sub, entry] of Object.entries(row.sub)) {
     test(`--${name} ${sub} is described and stands in the synopsis`, () => {
       assert.match(entry.describe, /^[A-Z].*\.$/s)
-      const named = row.synopsis!.some((way) => new RegExp(`(^|[[|,])${sub}([=\\],[|]|$)`).test(way))
-      assert.ok(named, `${sub} in ${row.synopsis}`)
+      const named = waysOf(row).some((way) => new RegExp(`(^|[[|,])${sub}([=\\],[|]|$)`).test(way))
+      assert.ok(named, `${sub} in ${waysOf(row)}`)
     })
   }
 }

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { profileOf } from '../../../../src/programs/swtpm/parse/behaviour.ts'
-import { getopt } from '../../../../src/programs/swtpm/parse/getopt.ts'
 import { pcapOf } from '../../../../src/programs/swtpm/parse/output.ts'
+import { givenOptions } from '../../../../src/programs/swtpm/parse/parse-command-line.ts'
 import { words } from './command-line.ts'
 
-const given = (line: string) => getopt(words(line), 'socket')
+const given = (line: string) => givenOptions(words(line), 'socket')
 
 const profiles: [line: string, profile: object][] = [
   [

@@ -87,7 +87,7 @@ const refused: [line: string, message: string][] = [
   ],
   [
     '--server clientfd=3',
-    '--server: "clientfd" is unknown; known are type, path, port, bindaddr, ifname, mode, uid, gid, fd, disconnect',
+    '--server: "clientfd" is unknown; known are type, port, bindaddr, ifname, path, mode, uid, gid, fd, disconnect',
   ],
   ['--ctrl path=/x', '--ctrl: type=unixio or type=tcp is required'],
   ['--ctrl type=unixio', '--ctrl: type=unixio needs path=PATH, fd=FD or clientfd=FD'],

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { getopt } from '../../../../src/programs/swtpm/parse/getopt.ts'
+import { givenOptions } from '../../../../src/programs/swtpm/parse/parse-command-line.ts'
 import { stateOf } from '../../../../src/programs/swtpm/parse/state.ts'
 import { assertHas, parseSocket, refusal } from './command-line.ts'
 
@@ -30,7 +30,8 @@ const states: [option: string, state: object][] = [
   ['backend-uri=file:///f,lock,mode=0600', { kind: 'linear', path: '/f', lock: true, mode: 0o600 }],
 ]
 for (const [option, state] of states) {
-  test(`--tpmstate ${option}`, () => assertHas(stateOf(getopt(['--tpmstate', option], 'socket'), {}), state))
+  test(`--tpmstate ${option}`, () =>
+    assertHas(stateOf(givenOptions(['--tpmstate', option], 'socket'), {}), state))
 }
 
 test('TPM_PATH is the state directory when there is no --tpmstate', () => {

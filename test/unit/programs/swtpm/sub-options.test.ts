@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { SubOptionSchema } from '../../../../src/programs/swtpm/options/option.ts'
-import { CommandLineError } from '../../../../src/programs/swtpm/parse/command-line-error.ts'
+import type { SubOptionSchema } from '../../../../src/programs/common/options/sub-option.ts'
+import { CommandLineError } from '../../../../src/programs/swtpm/exit/command-line-error.ts'
 import { parseSubOptions } from '../../../../src/programs/swtpm/parse/sub-options.ts'
 
 const schema = {
   text: { kind: 'string', describe: '' },
   number: { kind: 'uint', max: 100, describe: '', metavar: 'N' },
   mode: { kind: 'octal', describe: '', metavar: 'MODE' },
-  bool: { kind: 'bool', describe: '' },
+  bool: { kind: 'bool', default: false, describe: '' },
   flag: { kind: 'flag', describe: '' },
   choice: { kind: 'enum', choices: ['one', 'two'], describe: '' },
   owner: { kind: 'owner', describe: '' },

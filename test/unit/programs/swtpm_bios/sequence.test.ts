@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { getopt } from '../../../../src/programs/common/client/getopt-long-only.ts'
+import { readOptions } from '../../../../src/programs/common/options/read-options.ts'
 import { biosOptions } from '../../../../src/programs/swtpm_bios/bios-options.ts'
 import { planOf } from '../../../../src/programs/swtpm_bios/plan.ts'
 import { runSequence } from '../../../../src/programs/swtpm_bios/sequence.ts'
@@ -37,7 +37,7 @@ async function run(line: string, answers: { readonly [command: string]: string }
   const sent: string[] = []
   let out = ''
   let error = ''
-  const plan = planOf(getopt('swtpm_bios', biosOptions, [], line === '' ? [] : line.split(' ')))
+  const plan = planOf(readOptions(biosOptions, line === '' ? [] : line.split(' '), { singleDash: true }))
   const code = await runSequence(
     plan,
     async (command) => {

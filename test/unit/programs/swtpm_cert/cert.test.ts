@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { AsnConvert } from '@peculiar/asn1-schema'
 import { Name } from '@peculiar/asn1-x509'
-import { readCommandLine } from '../../../../src/programs/common/read-command-line.ts'
+import { readOptions } from '../../../../src/programs/common/options/read-options.ts'
 import { CERT_OPTIONS } from '../../../../src/programs/swtpm_cert/cert-options.ts'
 import { signCertificate } from '../../../../src/programs/swtpm_cert/certificate.ts'
 import { parseDistinguishedName } from '../../../../src/programs/swtpm_cert/distinguished-name.ts'
@@ -30,7 +30,7 @@ import { temporaryFolder } from '../swtpm_setup/fixtures.ts'
 
 const hex = (buffer: ArrayBuffer): string => Buffer.from(buffer).toString('hex').toUpperCase()
 const name = (text: string): string => hex(AsnConvert.serialize(parseDistinguishedName(text)))
-const request = (...argv: string[]) => certificateRequest(readCommandLine(CERT_OPTIONS, argv))
+const request = (...argv: string[]) => certificateRequest(readOptions(CERT_OPTIONS, argv))
 
 const TPM = { manufacturer: 'id:00001014', model: 'swtpm', version: 'id:20191023' }
 const TPM_ARGS = ['--tpm-manufacturer', 'a', '--tpm-model', 'b', '--tpm-version', 'c']

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { ConfigFile } from '../../../../src/programs/common/config-file.ts'
-import { readCommandLine } from '../../../../src/programs/common/read-command-line.ts'
+import { readOptions } from '../../../../src/programs/common/options/read-options.ts'
 import { SETUP_OPTIONS } from '../../../../src/programs/swtpm_setup/setup-options.ts'
 import {
   type Choices,
@@ -24,11 +24,11 @@ const withProfiles = new TpmFeatures(
 )
 
 function task(t: TestContext, ...argv: string[]): Task {
-  return setupTask(readCommandLine(SETUP_OPTIONS, ['--tpm-state', temporaryFolder(t), ...argv]))
+  return setupTask(readOptions(SETUP_OPTIONS, ['--tpm-state', temporaryFolder(t), ...argv]))
 }
 
 function choices(t: TestContext, argv: string[], config = '', features = plain): Choices {
-  const options = readCommandLine(SETUP_OPTIONS, ['--tpm-state', temporaryFolder(t), ...argv])
+  const options = readOptions(SETUP_OPTIONS, ['--tpm-state', temporaryFolder(t), ...argv])
   return setupChoices(options, setupTask(options), new ConfigFile('setup.conf', config, {}), features)
 }
 
@@ -58,10 +58,7 @@ test('options that contradict each other are refused', (t) => {
   )
   assert.throws(() => task(t, '--tpm2', '--profile', '{}', '--profile-file', 'f'), /Only one of --profile, /)
   assert.throws(() => task(t, '--cipher', 'aes-192-cbc'), /Unsupported cipher aes-192-cbc; use aes-128-cbc/)
-  assert.throws(
-    () => setupTask(readCommandLine(SETUP_OPTIONS, ['--overwrite'])),
-    /--tpm-state must be provided/,
-  )
+  assert.throws(() => setupTask(readOptions(SETUP_OPTIONS, ['--overwrite'])), /--tpm-state must be provided/)
 })
 
 test('certificates and ownership imply the endorsement key', (t) => {

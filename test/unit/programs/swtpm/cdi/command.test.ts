@@ -96,15 +96,15 @@ describe('swtpm cdi', () => {
     t.after(() => rmSync(directory, { recursive: true }))
     writeFileSync(join(directory, 'file'), '')
     for (const [args, message] of [
-      [[], /Say "write" or "remove"/],
-      [['list'], /Cannot "list"/],
+      [[], /Missing verb: write or remove/],
+      [['list'], /Unknown verb "list"/],
       [['write', '--device', '/dev/null'], /--name NAME/],
       [['write', '--name', 'a'], /--device PATH/],
       [['write', '--name', '../a', '--device', '/dev/null'], /cannot be a device's name/],
       [['write', '--name', 'a', '--device', join(directory, 'file')], /is not a device: start the TPM first/],
       [['write', '--name', 'a', '--kind', 'tpm', '--device', '/dev/null'], /a vendor and a class/],
       [['write', '--name', 'a', '--device', '/dev/null', '--dir', join(directory, 'file')], /Cannot write/],
-      [['write', '--cdi-version', '9'], /does not know "9"/],
+      [['write', '--cdi-version', '9'], /--cdi-version: "9" is none of/],
     ] as const) {
       const { code, stderr } = await run(...args)
       assert.equal(code, 1, args.join(' '))

@@ -1,17 +1,17 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { getopt } from '../../../../src/programs/common/client/getopt-long-only.ts'
+import { readOptions } from '../../../../src/programs/common/options/read-options.ts'
 import { biosOptions } from '../../../../src/programs/swtpm_bios/bios-options.ts'
 import { ioctlOptions } from '../../../../src/programs/swtpm_ioctl/ioctl-options.ts'
 
 /** A command line's reading in one string: options with their arguments, then the strays. */
 function read(line: string): string {
-  const { given, strays } = getopt('swtpm_ioctl', ioctlOptions, ['help', 'version'], line.split(' '))
-  const options = given.map(({ name, value, operand }) => [name, value, operand].filter(Boolean).join(' '))
+  const { list, strays } = readOptions(ioctlOptions, line.split(' '), { singleDash: true })
+  const options = list.map(({ name, value, operand }) => [name, value, operand].filter(Boolean).join(' '))
   return [...options, ...strays.map((stray) => `[${stray}]`)].join(', ')
 }
 
-describe('getopt()', () => {
+describe('readOptions() with a single dash', () => {
   const accepted: readonly [line: string, reading: string][] = [
     ['-c /dev/vtpm0', 'c, [/dev/vtpm0]'],
     ['--c --unix /x', 'c, unix /x'],
@@ -39,24 +39,29 @@ describe('getopt()', () => {
   }
 
   const refused: readonly [line: string, message: string][] = [
-    ['--bogus', "swtpm_ioctl: unrecognized option '--bogus'; --help lists the options"],
-    ['-cc', "swtpm_ioctl: unrecognized option '-cc'; --help lists the options"],
-    ['-l3', "swtpm_ioctl: unrecognized option '-l3'; --help lists the options"],
-    ['-h', "swtpm_ioctl: option '-h' requires an argument"],
-    ['-c=1', "swtpm_ioctl: option '-c' doesn't allow an argument"],
-    ['--lo 1', "swtpm_ioctl: option '--lo' is ambiguous; possibilities: '--load' '--lock-storage'"],
+    ['--bogus', "unrecognized option '--bogus'"],
+    ['-cc', "unrecognized option '-cc'; did you mean '-c'?"],
+    ['-l3', "unrecognized option '-l3'; did you mean '-l'?"],
+    ['-h', "option '-h' requires an argument"],
+    ['-c=1', "option '-c' doesn't allow an argument"],
+    ['--lo 1', "option '--lo' is ambiguous; it could be --load, --lock-storage"],
     ['--save permanent', 'Missing filename argument for --save option'],
     ['--load permanent -c', 'Missing filename argument for --load option'],
   ]
   for (const [line, message] of refused) {
-    it(`refuses ${line}`, () => assert.throws(() => read(line), { message, exitCode: 1 }))
+    it(`refuses ${line}`, () => assert.throws(() => read(line), { name: 'UsageError', message }))
   }
 
   it('has -cs as an option of its own, not as -c and -s', () => {
-    const { given } = getopt('swtpm_bios', biosOptions, [], ['-cs', '--ea', '-c'])
+    const { list } = readOptions(biosOptions, ['-cs', '--ea', '-c'], { singleDash: true })
     assert.deepEqual(
-      given.map(({ name }) => name),
+      list.map(({ name }) => name),
       ['cs', 'ea', 'c'],
     )
+  })
+
+  it('has --help and --version beside the letters of swtpm_bios', () => {
+    const read = (word: string) => readOptions(biosOptions, [word], { singleDash: true }).list[0]?.name
+    assert.deepEqual(['--help', '-h', '--he', '--version', '-v'].map(read), ['h', 'h', 'h', 'v', 'v'])
   })
 })

@@ -1,7 +1,8 @@
 /** The options that say where the TPM is: --tpm-device, --tcp, --unix. */
-import type { Endpoint } from '../../../ptm-client/endpoint.ts'
-import { ToolFailure } from '../tool-failure.ts'
-import type { CommandLine, ToolOptions } from './client-options.ts'
+import type { Endpoint } from '../../ptm-client/endpoint.ts'
+import type { Given } from './options/given-options.ts'
+import type { OptionTable } from './options/option-table.ts'
+import { ToolFailure } from './tool-failure.ts'
 
 const DEFAULT_HOST = '127.0.0.1'
 
@@ -14,7 +15,7 @@ export const endpointOptions = (device: string, port: number) =>
       describe: `connect to a TCP port; ${DEFAULT_HOST} and ${port} where they are left out`,
     },
     unix: { group: 'TPM', value: 'PATH', describe: 'connect to a Unix socket' },
-  }) as const satisfies ToolOptions
+  }) as const satisfies OptionTable
 
 type EndpointOption = keyof ReturnType<typeof endpointOptions>
 
@@ -22,15 +23,13 @@ type EndpointOption = keyof ReturnType<typeof endpointOptions>
  * The endpoint that a command line names; a device goes before TCP, and TCP before a Unix socket.
  * @throws ToolFailure for a bad port
  */
-export function givenEndpoint(line: CommandLine<string>, defaultPort: number): Endpoint | undefined {
-  const last = (name: EndpointOption): string | undefined =>
-    line.given.findLast((option) => option.name === name)?.value
-  const tcp = last('tcp')
+export function givenEndpoint(given: Given<EndpointOption>, defaultPort: number): Endpoint | undefined {
+  const tcp = given.text('tcp')
   const tcpEndpoint = tcp === undefined ? undefined : parseTcp(tcp, defaultPort)
-  const device = last('tpm-device')
+  const device = given.text('tpm-device')
   if (device !== undefined) return { kind: 'device', path: device }
   if (tcpEndpoint !== undefined) return tcpEndpoint
-  const path = last('unix')
+  const path = given.text('unix')
   return path === undefined ? undefined : { kind: 'unix', path }
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { givenEndpoint, parseTcp } from '../../../../src/programs/common/client/endpoint-option.ts'
-import { getopt } from '../../../../src/programs/common/client/getopt-long-only.ts'
+import { givenEndpoint, parseTcp } from '../../../../src/programs/common/endpoint-option.ts'
+import { readOptions } from '../../../../src/programs/common/options/read-options.ts'
 import { ioctlOptions } from '../../../../src/programs/swtpm_ioctl/ioctl-options.ts'
 
 describe('parseTcp()', () => {
@@ -31,7 +31,7 @@ describe('parseTcp()', () => {
 
 describe('givenEndpoint()', () => {
   const endpointOf = (line: string) =>
-    givenEndpoint(getopt('swtpm_ioctl', ioctlOptions, [], line.split(' ')), 6546)
+    givenEndpoint(readOptions(ioctlOptions, line.split(' '), { singleDash: true }), 6546)
 
   it('takes the device before TCP, TCP before the Unix socket, and the last of each', () => {
     const unix = '--unix /a --unix /b'

@@ -1,33 +1,37 @@
 /**
  * From the words of a command line to what they mean.
  *
- * Nothing is opened or looked up here, so that every rule can be tested with plain values. The parts are in ./parse/, one
- * file for a group of options; the options themselves are declared in ./options/table.ts.
+ * Nothing is opened or looked up here, so that every rule can be tested with plain values. One file beside this for
+ * each group of options; the options themselves are declared in ../options/table.ts.
  * @see swtpm(8)
  */
 
-import type { CommandLine, CommonConfig, PrintRequest, StateLocation } from '../../serve/config.ts'
-import { notYet } from './options/not-yet.ts'
-import type { Interface } from './options/option.ts'
-import { optionRow } from './options/table.ts'
-import { flagsOf, localityOf, migrationOf, profileOf, seccompOf } from './parse/behaviour.ts'
-import { CommandLineError } from './parse/command-line-error.ts'
-import { chardevOf, cuseDeviceOf } from './parse/device.ts'
-import { controlOf, dataServerOf } from './parse/endpoint.ts'
-import { type GivenOptions, getopt } from './parse/getopt.ts'
-import { argumentOf, cNumberOf } from './parse/given.ts'
-import { keyOf } from './parse/key.ts'
-import { logOf, pcapOf, pidOf } from './parse/output.ts'
-import { requireState, stateOf } from './parse/state.ts'
+import type {
+  CommandLine,
+  CommonConfig,
+  Interface,
+  PrintRequest,
+  StateLocation,
+} from '../../../serve/config.ts'
+import { GivenOptions as Given } from '../../common/options/given-options.ts'
+import { readOptions } from '../../common/options/read-options.ts'
+import { UsageError } from '../../common/options/usage-error.ts'
+import { CommandLineError } from '../exit/command-line-error.ts'
+import { notYet } from '../options/not-yet.ts'
+import { INTERFACES, interfaceTable, optionRow, type optionTable } from '../options/table.ts'
+import { flagsOf, localityOf, migrationOf, profileOf, seccompOf } from './behaviour.ts'
+import { chardevOf, cuseDeviceOf } from './device.ts'
+import { controlOf, dataServerOf } from './endpoint.ts'
+import { cNumberOf } from './given.ts'
+import { keyOf } from './key.ts'
+import { logOf, pcapOf, pidOf } from './output.ts'
+import { requireState, stateOf } from './state.ts'
 
-export type * from '../../serve/config.ts'
-export type { Interface } from './options/option.ts'
-export { CommandLineError, exitCodes } from './parse/command-line-error.ts'
-export { exitCodeOf } from './parse/exit-code.ts'
+type GivenOptions = Given<typeof optionTable>
 
 /** The interface that the first word after `swtpm` names. */
 export function isInterface(word: string | undefined): word is Interface {
-  return word === 'socket' || word === 'chardev' || word === 'cuse'
+  return INTERFACES.some((name) => name === word)
 }
 
 /**
@@ -42,8 +46,18 @@ export function parseCommandLine(
   env: NodeJS.ProcessEnv,
   iface: Interface,
 ): CommandLine {
-  const given = getopt(argv, iface)
+  const given = givenOptions(argv, iface)
   return printRequestOf(given, env, iface) ?? runConfigOf(given, env, iface)
+}
+
+/** What stands on the command line, not checked against each other. @throws {CommandLineError} */
+export function givenOptions(argv: readonly string[], iface: Interface): GivenOptions {
+  try {
+    return readOptions(interfaceTable(iface), argv, { refuseStrays: true })
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error
+    throw new CommandLineError('setup', error.message, error.option)
+  }
 }
 
 function commonOf(given: GivenOptions, env: NodeJS.ProcessEnv, iface: Interface): CommonConfig {
@@ -60,8 +74,8 @@ function commonOf(given: GivenOptions, env: NodeJS.ProcessEnv, iface: Interface)
     migration: migrationOf(given),
     profile: profileOf(given),
     pcap: pcapOf(given),
-    runAs: argumentOf(given, 'runas'),
-    chroot: argumentOf(given, 'chroot'),
+    runAs: given.text('runas'),
+    chroot: given.text('chroot'),
     daemonize: iface === 'cuse' ? !given.has('foreground') : given.has('daemon'),
   }
 }
@@ -73,7 +87,7 @@ function printRequestOf(
   iface: Interface,
 ): PrintRequest | undefined {
   for (const action of ['help', 'version'] as const) {
-    if (given.has(action)) return { action, interface: iface, ...commonOf(new Map(), {}, iface) }
+    if (given.has(action)) return { action, interface: iface, ...commonOf(new Given([], []), {}, iface) }
   }
   const request = () => ({ interface: iface, ...commonOf(given, env, iface) })
   if (given.has('print-capabilities')) return { action: 'print-capabilities', ...request() }
@@ -98,9 +112,9 @@ function stateToServe(given: GivenOptions, env: NodeJS.ProcessEnv): StateLocatio
   return state
 }
 
-/** What would do nothing is refused, so that nobody relies on it. */
+/** An option that would do nothing is refused: the user would rely on it. */
 function refuseNotYet(given: GivenOptions, state: StateLocation): void {
-  for (const name of given.keys()) {
+  for (const { name } of given.list) {
     const { feature } = optionRow(name)
     if (feature !== undefined && notYet.has(feature)) {
       throw new CommandLineError('badOption', `--${name} is not supported by this version`, name)

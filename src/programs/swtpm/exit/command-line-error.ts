@@ -1,6 +1,6 @@
 /** A command line that cannot be obeyed, and how swtpm then exits. */
-import type { Interface } from '../options/option.ts'
-import type { OptionName } from '../options/table.ts'
+import type { Interface } from '../../../serve/config.ts'
+import { UsageError } from '../../common/options/usage-error.ts'
 
 /**
  * Exit codes of the reference for a bad command line. Its cuse interface returns small negative numbers from main(),
@@ -29,17 +29,14 @@ export const exitCodes = {
 export type ExitReason = keyof typeof exitCodes
 
 /** The message names the option, the value and what is allowed; print it after the program's name. */
-export class CommandLineError extends Error {
+export class CommandLineError extends UsageError {
   readonly code = 'SWTPM_ERR_COMMAND_LINE'
   readonly reason: ExitReason
-  /** The option that is at fault, for a hint at how it is written. */
-  readonly option: OptionName | undefined
 
-  constructor(reason: ExitReason, message: string, option?: OptionName) {
-    super(message)
+  constructor(reason: ExitReason, message: string, option?: string) {
+    super(message, option)
     this.name = 'CommandLineError'
     this.reason = reason
-    this.option = option
   }
 
   /** What the process exits with when it was started for this interface. */

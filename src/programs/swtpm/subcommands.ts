@@ -1,0 +1,23 @@
+/** What can follow `swtpm` on a command line, with its options and verbs: behind completion at run time and as installed files. */
+import type { OptionTable } from '../common/options/option-table.ts'
+import { CDI_OPTIONS, CDI_VERBS } from './cdi/cdi-options.ts'
+import { FLEET_OPTIONS, FLEET_VERBS } from './fleet/fleet-options.ts'
+import { INTERFACES, interfaceTable } from './options/table.ts'
+
+export interface Subcommand {
+  readonly options: OptionTable
+  /** One of these may follow first. */
+  readonly verbs: readonly string[]
+  /** Behind `--` follows the command line of a TPM. */
+  readonly describesTpm?: boolean
+}
+
+/** First word → what may follow it. */
+export const SUBCOMMANDS: ReadonlyMap<string, Subcommand> = new Map<string, Subcommand>([
+  ...INTERFACES.map((iface) => [iface, { options: interfaceTable(iface), verbs: [] }] as const),
+  ['fleet', { options: FLEET_OPTIONS, verbs: FLEET_VERBS, describesTpm: true }],
+  ['cdi', { options: CDI_OPTIONS, verbs: CDI_VERBS }],
+])
+
+/** First words that nothing follows. */
+export const LONE_WORDS = ['completion', '--help', '--version'] as const
