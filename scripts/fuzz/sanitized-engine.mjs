@@ -29,8 +29,8 @@ const UNLIMITED = 'extern "C" int __wrap_setrlimit(unsigned, const void*) { retu
 export async function sanitizedEngine(progress) {
   mkdirSync(RESULTS, { recursive: true })
   const engine = path.join(RESULTS, 'tpm-engine')
-  const sources = ['engine', 'state'].flatMap((folder) =>
-    readdirSync(path.join(NATIVE, folder))
+  const sources = ['engine', 'state', 'common'].flatMap((folder) =>
+    readdirSync(path.join(NATIVE, folder), { recursive: true, encoding: 'utf8' })
       .filter((name) => name.endsWith('.cc'))
       .map((name) => path.join(folder, name)),
   )
