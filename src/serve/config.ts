@@ -5,7 +5,7 @@
  * variables. Nothing is opened, looked up or read yet; file descriptors are numbers that nobody has checked.
  */
 
-import type { TpmVersion } from '../../contract/engine-options.ts'
+import type { EngineOptionValues, TpmVersion } from '../../contract/engine-options.ts'
 import type { LogConfig } from '../system/log.ts'
 import type { PidFileTarget } from '../system/process/pid-file.ts'
 import type { Owner } from '../system/process/users.ts'
@@ -75,12 +75,12 @@ export interface CommonConfig {
   readonly tpmVersion: TpmVersion
   readonly fileKey: KeySource | undefined
   readonly migrationKey: KeySource | undefined
-  readonly locality: { readonly rejectLocality4: boolean; readonly allowSetLocality: boolean }
+  /** Obey SetLocality on the data channel. */
+  readonly allowSetLocality: boolean
   readonly flags: {
     /** Wait for an INIT before taking TPM commands. */
     readonly needInit: boolean
     readonly startup: StartupType
-    readonly disableAutoShutdown: boolean
   }
   readonly migration: { readonly incoming: boolean; readonly releaseLockOutgoing: boolean }
   readonly seccomp: SeccompAction
@@ -95,10 +95,28 @@ export interface CommonConfig {
   readonly daemonize: boolean
 }
 
-/** What a TPM that is to be served has besides. */
-interface RunConfig extends CommonConfig {
-  readonly action: 'run'
+/** Engine options that the supervisor works out itself. */
+type OfTheSupervisor =
+  | 'tpmVersion'
+  | 'backend'
+  | 'allowSetLocality'
+  | 'seccomp'
+  | 'trace'
+  | 'logLevel'
+  | 'logPrefix'
+
+/** Engine options that the user gives as sub-options and that only the engine needs to understand. */
+export type EngineSettings = Omit<EngineOptionValues, OfTheSupervisor>
+
+/** A TPM that has a state. */
+export interface StoredTpm {
   readonly state: StateLocation
+  readonly engine: EngineSettings
+}
+
+/** What a TPM that is to be served has besides. */
+interface RunConfig extends CommonConfig, StoredTpm {
+  readonly action: 'run'
 }
 
 export interface SocketConfig extends RunConfig {
@@ -135,12 +153,12 @@ export type SwtpmConfig = SocketConfig | ChardevConfig | CuseConfig
 /** Print something and exit; the interface's own options need not be complete. */
 export type PrintRequest = CommonConfig & { readonly interface: Interface } & (
     | { readonly action: 'help' | 'version' | 'print-capabilities' | 'print-profiles' }
-    | { readonly action: 'print-states'; readonly state: StateLocation }
+    | ({ readonly action: 'print-states' } & StoredTpm)
     | {
         readonly action: 'print-info'
         readonly infoFlags: number
         /** Given: the state is loaded first, and more can be said. */
-        readonly state: StateLocation | undefined
+        readonly stored: StoredTpm | undefined
       }
   )
 

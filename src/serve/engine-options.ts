@@ -4,30 +4,23 @@ import type { EngineOptions } from '../engine-client/engine-program.ts'
 import { Spawner } from '../engine-client/spawner.ts'
 import { log } from '../system/log.ts'
 import type { User } from '../system/process/users.ts'
-import type { CommonConfig, StateLocation } from './config.ts'
+import type { CommonConfig, StoredTpm } from './config.ts'
 
 const STDERR = 2
 /** Level at which the log shows the bytes of TPM commands. */
 export const COMMAND_BYTES = 2
 
 export function engineOptions(
-  config: CommonConfig & { readonly state: StateLocation },
+  config: CommonConfig & StoredTpm,
   stateFd: number,
   allowSetLocality: boolean,
 ): EngineOptions {
-  const { state } = config
   return {
+    ...config.engine,
     tpmVersion: config.tpmVersion,
-    backend: state.kind,
+    backend: config.state.kind,
     stateFd,
-    mode: state.mode,
-    modeGiven: state.modeGiven,
-    sync: state.sync,
-    backup: state.backup,
-    journal: state.journal,
     allowSetLocality,
-    rejectLocality4: config.locality.rejectLocality4,
-    autoShutdown: !config.flags.disableAutoShutdown,
     seccomp: config.seccomp,
     trace: config.pcap !== undefined || log.isEnabled(COMMAND_BYTES),
     logLevel: config.log.level,

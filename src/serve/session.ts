@@ -49,7 +49,11 @@ export class Session {
    */
   static open(config: SwtpmConfig, spawner: Spawner, root: string): Session {
     const { state, tpmVersion } = config
-    const opened = openState(state, root, config.interface === 'cuse')
+    const opened = openState(state, {
+      sync: config.engine.sync,
+      root,
+      createDirectory: config.interface === 'cuse',
+    })
     const engine = new EngineClient(spawner, engineOptions(config, opened.fd, allowsSetLocality(config)))
     const tpm = new Tpm(engine, opened.lock, {
       version: tpmVersion,
@@ -185,7 +189,7 @@ export class Session {
 
 /** The kernel's vTPM proxy driver speaks through SetLocality; others only where the user says so. */
 const allowsSetLocality = (config: SwtpmConfig): boolean =>
-  config.locality.allowSetLocality || (config.interface === 'chardev' && config.device.kind === 'vtpm-proxy')
+  config.allowSetLocality || (config.interface === 'chardev' && config.device.kind === 'vtpm-proxy')
 
 /** Whom --runas names; undefined without it. */
 export const runAsUser = ({ runAs }: Pick<CommonConfig, 'runAs'>): User | undefined =>

@@ -8,11 +8,11 @@ import {
 } from '../../../contract/verb-structures.ts'
 import { EngineClient } from '../../engine-client/engine-client.ts'
 import { engineInfo } from '../../engine-client/engine-program.ts'
-import type { PrintRequest } from '../../serve/config.ts'
+import type { PrintRequest, StoredTpm } from '../../serve/config.ts'
 import { engineOptions, startSpawner } from '../../serve/engine-options.ts'
 import { giveKeys, giveProfile } from '../../serve/engine-secrets.ts'
 import { log } from '../../system/log.ts'
-import { openState, type StateLocation } from '../../tpm/state/state-location.ts'
+import { openState } from '../../tpm/state/state-location.ts'
 import { Tpm } from '../../tpm/tpm.ts'
 
 /** @returns the exit code */
@@ -39,9 +39,9 @@ export async function print(request: PrintRequest): Promise<number> {
     case 'print-profiles':
       return printInfo(TPMLIB_INFO_AVAILABLE_PROFILES, request)
     case 'print-info':
-      return request.state === undefined
+      return request.stored === undefined
         ? printInfo(request.infoFlags, request)
-        : printInfoOfTpm({ ...request, state: request.state })
+        : printInfoOfTpm({ ...request, ...request.stored })
   }
 }
 
@@ -54,10 +54,10 @@ function printInfo(flags: number, { tpmVersion }: PrintRequest): number {
 
 /** What libtpms says of a TPM, its profile for one. It is powered on for that, and made if there is none. */
 async function printInfoOfTpm(
-  request: Extract<PrintRequest, { action: 'print-info' }> & { readonly state: StateLocation },
+  request: Extract<PrintRequest, { action: 'print-info' }> & StoredTpm,
 ): Promise<number> {
   log.configure(request.log)
-  const { fd, lock } = openState(request.state, '', false)
+  const { fd, lock } = openState(request.state, request.engine)
   const spawner = startSpawner(request)
   const engine = new EngineClient(spawner, engineOptions(request, fd, false))
   engine.on('log', (_level, text) => log.error(text))
@@ -91,7 +91,7 @@ const STATE_NAMES = [
 /** One line of JSON without a newline, as the reference prints it. */
 async function printStates(request: Extract<PrintRequest, { action: 'print-states' }>): Promise<number> {
   log.configure(request.log)
-  const { fd } = openState(request.state, '', false)
+  const { fd } = openState(request.state, request.engine)
   const spawner = startSpawner(request)
   const engine = new EngineClient(spawner, engineOptions(request, fd, false))
   const states: string[] = []

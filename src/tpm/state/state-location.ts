@@ -1,35 +1,18 @@
 /** Opens the place where a TPM keeps its state, for the engine, and knows how it is locked. */
 import { closeSync, constants, fsyncSync, mkdirSync, openSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import type { Backend } from '../../../contract/engine-options.ts'
 import { SwtpmError } from '../../system/errors.ts'
 import { reasonOf } from '../../system/reason.ts'
 import { StorageLock } from './storage-lock.ts'
 
 /** Where the TPM keeps its state. */
-export type StateLocation = {
+export interface StateLocation {
+  readonly kind: Backend
   readonly path: string
-  /** Mode bits of new files; 0640 by default. */
-  readonly mode: number
-  /** The user chose `mode`: files that exist are changed to it. */
-  readonly modeGiven: boolean
   /** Lock the state against a second process. */
   readonly lock: boolean
-  /** Have the state on the disk before a command is answered. */
-  readonly sync: boolean
-  /** Keep a copy of the last permanent state. */
-  readonly backup: boolean
-  /** Keep the permanent state in a journal while it changes often. */
-  readonly journal: boolean
-} & (
-  | {
-      /** a directory of files */
-      readonly kind: 'dir'
-    }
-  | {
-      /** one file or block device, `file://` */
-      readonly kind: 'linear'
-    }
-)
+}
 
 export interface OpenState {
   /** The directory, or the linear file or block device. */
@@ -40,12 +23,20 @@ export interface OpenState {
 const DIRECTORY_MODE = 0o775
 const LINEAR_FILE_MODE = 0o640
 
-/**
- * @param root directory that will be the root when paths are used later ('' without --chroot)
- * @param createDirectory make a missing directory (its parent must exist), as the CUSE TPM always did
- * @throws SwtpmError SWTPM_ERR_STATE_DIR
- */
-export function openState(location: StateLocation, root: string, createDirectory: boolean): OpenState {
+export interface OpenStateOptions {
+  /** What is made is on the disk when this returns. */
+  readonly sync: boolean
+  /** The directory that will be the root when paths are used later; '' without --chroot. */
+  readonly root?: string
+  /** Make a missing directory (its parent must exist), as the CUSE TPM always did. */
+  readonly createDirectory?: boolean
+}
+
+/** @throws SwtpmError SWTPM_ERR_STATE_DIR */
+export function openState(
+  location: StateLocation,
+  { sync, root = '', createDirectory = false }: OpenStateOptions,
+): OpenState {
   const path = root === '' ? location.path : join(root, location.path)
   const fail = (error: unknown): never => {
     const what = location.kind === 'dir' ? 'state directory' : 'state file'
@@ -55,7 +46,7 @@ export function openState(location: StateLocation, root: string, createDirectory
   }
   if (location.kind === 'linear') {
     try {
-      const fd = openLinear(path, location.sync)
+      const fd = openLinear(path, sync)
       return { fd, lock: location.lock ? StorageLock.ofFile(path, fd) : StorageLock.none() }
     } catch (error) {
       return fail(error)
@@ -64,7 +55,7 @@ export function openState(location: StateLocation, root: string, createDirectory
   if (createDirectory) {
     try {
       mkdirSync(path, { mode: DIRECTORY_MODE })
-      if (location.sync) syncParent(path)
+      if (sync) syncParent(path)
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') fail(error)
     }

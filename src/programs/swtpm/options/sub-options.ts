@@ -2,7 +2,7 @@
  * The schemas of the options whose value is a list of sub-options, with what holds without each.
  * @see swtpm(8)
  */
-import type { SubOptionSchema } from '../../common/options/sub-option.ts'
+import type { SwtpmSchema } from './engine-settings.ts'
 
 const UINT_MAX = 0xffff_ffff
 const FD_MAX = 0x7fff_ffff
@@ -37,7 +37,7 @@ const unixEndpoint = {
     way: 'unixio',
     describe: 'Group that owns the Unix socket; needs root rights.',
   },
-} as const satisfies SubOptionSchema
+} as const satisfies SwtpmSchema
 
 const tcpEndpoint = {
   port: {
@@ -60,7 +60,7 @@ const tcpEndpoint = {
     way: 'tcp',
     describe: 'The network interface of a link-local IPv6 address.',
   },
-} as const satisfies SubOptionSchema
+} as const satisfies SwtpmSchema
 
 export const serverSchema = {
   type: {
@@ -73,7 +73,7 @@ export const serverSchema = {
   ...unixEndpoint,
   fd: fd('Open socket to use: with type=tcp a connection, with type=unixio a listening socket.'),
   disconnect: flag('Close the connection after each response.'),
-} as const satisfies SubOptionSchema
+} as const satisfies SwtpmSchema
 
 export const ctrlSchema = {
   type: {
@@ -91,7 +91,7 @@ export const ctrlSchema = {
     oneOf: 'descriptor',
   },
   terminate: flag('End the TPM when the control connection is lost.', '0.8'),
-} as const satisfies SubOptionSchema
+} as const satisfies SwtpmSchema
 
 /** `swtpm fleet --ctrl`: who may write to the socket may start programs as the fleet's user. */
 export const fleetCtrlSchema = {
@@ -104,7 +104,7 @@ export const fleetCtrlSchema = {
   ...unixEndpoint,
   path: { ...unixEndpoint.path, required: true },
   mode: { ...unixEndpoint.mode, default: 0o600 },
-} as const satisfies SubOptionSchema
+} as const satisfies SwtpmSchema
 
 export const tpmstateSchema = {
   dir: {
@@ -121,6 +121,7 @@ export const tpmstateSchema = {
     since: '0.7',
   },
   mode: {
+    engine: 'mode',
     kind: 'octal',
     metavar: 'MODE',
     describe: 'File mode bits of the state files, in octal.',
@@ -134,25 +135,28 @@ export const tpmstateSchema = {
     defaultNote: 'false for file://',
   },
   backup: {
+    engine: 'backup',
     kind: 'bool',
     describe: 'Keep a copy of the last permanent state (dir only).',
     since: '0.11',
     default: false,
   },
   fsync: {
+    engine: 'sync',
     kind: 'bool',
     describe: 'Have the state on the disk before a command is answered.',
     since: '0.11',
     default: true,
   },
   journal: {
+    engine: 'journal',
     kind: 'bool',
     describe:
       'Keep the permanent state in a journal beside its file while it changes often (dir only, extension).',
     default: true,
     defaultNote: 'false with backup',
   },
-} as const satisfies SubOptionSchema
+} as const satisfies SwtpmSchema
 
 export const keySchema = {
   file: { ...place, ...path('File that holds the AES key.'), way: 'key' },
@@ -193,7 +197,7 @@ export const keySchema = {
     describe: 'Remove the file once the key has been read.',
     default: false,
   },
-} as const satisfies SubOptionSchema
+} as const satisfies SwtpmSchema
 
 export const logSchema = {
   file: { ...path('File to append to; - for no log at all.'), oneOf: 'place' },
@@ -213,19 +217,19 @@ export const logSchema = {
     describe: 'Plain lines, or one JSON object a line; overrides SWTPM_LOG_FORMAT (extension).',
     default: 'text',
   },
-} as const satisfies SubOptionSchema
+} as const satisfies SwtpmSchema
 
 export const pidSchema = {
   file: { ...place, ...path('File to write the process id to; removed at the end.') },
   fd: { ...place, ...fd('Regular file, open for writing, to write the process id to.') },
-} as const satisfies SubOptionSchema
+} as const satisfies SwtpmSchema
 
 export const localitySchema = {
-  'reject-locality-4': flag('Refuse to be set to locality 4.'),
+  'reject-locality-4': { ...flag('Refuse to be set to locality 4.'), engine: 'rejectLocality4' },
   'allow-set-locality': flag(
     'Obey SetLocality commands on the data channel, as the vTPM proxy driver sends them.',
   ),
-} as const satisfies SubOptionSchema
+} as const satisfies SwtpmSchema
 
 export const flagsSchema = {
   'not-need-init': flag('Take TPM commands at once, without an INIT on the control channel.'),
@@ -245,13 +249,16 @@ export const flagsSchema = {
     ...flag('Send no Startup; the default except with --vtpm-proxy.', '0.3'),
     oneOf: 'startup',
   },
-  'disable-auto-shutdown': flag('Send no TPM2_Shutdown before a reset or the end.', '0.8'),
-} as const satisfies SubOptionSchema
+  'disable-auto-shutdown': {
+    ...flag('Send no TPM2_Shutdown before a reset or the end.', '0.8'),
+    engine: '!autoShutdown',
+  },
+} as const satisfies SwtpmSchema
 
 export const migrationSchema = {
   incoming: flag('Lock the state only when the migrated state arrives.', '0.8'),
   'release-lock-outgoing': flag('Unlock the state when it has been handed out.', '0.8'),
-} as const satisfies SubOptionSchema
+} as const satisfies SwtpmSchema
 
 export const seccompSchema = {
   action: {
@@ -261,7 +268,7 @@ export const seccompSchema = {
     describe: 'What happens on a system call that the TPM may not make.',
     default: 'kill',
   },
-} as const satisfies SubOptionSchema
+} as const satisfies SwtpmSchema
 
 export const profileSchema = {
   name: {
@@ -278,7 +285,7 @@ export const profileSchema = {
     choices: ['check', 'fips-host'],
     describe: "Leave out of a custom profile what OpenSSL's FIPS mode disables.",
   },
-} as const satisfies SubOptionSchema
+} as const satisfies SwtpmSchema
 
 export const pcapSchema = {
   file: { ...place, ...path('File that TPM commands and responses are written to as pcapng.') },
@@ -291,4 +298,4 @@ export const pcapSchema = {
   },
   truncate: flag('Empty the file first.'),
   checksums: flag('Compute IP and TCP checksums.'),
-} as const satisfies SubOptionSchema
+} as const satisfies SwtpmSchema

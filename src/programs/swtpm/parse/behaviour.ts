@@ -3,6 +3,7 @@
 import type { SeccompAction, TpmVersion } from '../../../../contract/engine-options.ts'
 import type { CommonConfig, ProfileConfig, StartupType } from '../../../serve/config.ts'
 import type { Given } from '../../common/options/given-options.ts'
+import { engineOptionsOf } from '../options/engine-settings.ts'
 import {
   flagsSchema,
   localitySchema,
@@ -36,18 +37,19 @@ export function flagsOf(given: Given<'flags' | 'vtpm-proxy'>, tpmVersion: TpmVer
   return {
     needInit: !(proxy || startup !== 'none' || values['not-need-init']),
     startup,
-    disableAutoShutdown: values['disable-auto-shutdown'],
   }
 }
 
 /** A vTPM proxy device implies allow-set-locality: the kernel's driver sends the locality in-band. */
-export function localityOf(given: Given<'locality' | 'vtpm-proxy'>): CommonConfig['locality'] {
-  const values = settingsOf(given, 'locality', localitySchema)
-  return {
-    rejectLocality4: values['reject-locality-4'],
-    allowSetLocality: given.has('vtpm-proxy') || values['allow-set-locality'],
-  }
+export function allowsSetLocality(given: Given<'locality' | 'vtpm-proxy'>): boolean {
+  return given.has('vtpm-proxy') || settingsOf(given, 'locality', localitySchema)['allow-set-locality']
 }
+
+/** What goes to the engine as it is. */
+export const engineBehaviourOf = (given: Given<'flags' | 'locality'>) => ({
+  ...engineOptionsOf(flagsSchema, settingsOf(given, 'flags', flagsSchema)),
+  ...engineOptionsOf(localitySchema, settingsOf(given, 'locality', localitySchema)),
+})
 
 export function migrationOf(given: Given<'migration'>): CommonConfig['migration'] {
   const values = settingsOf(given, 'migration', migrationSchema)

@@ -12,6 +12,7 @@ import type {
   Interface,
   PrintRequest,
   StateLocation,
+  StoredTpm,
 } from '../../../serve/config.ts'
 import { GivenOptions as Given } from '../../common/options/given-options.ts'
 import { readOptions } from '../../common/options/read-options.ts'
@@ -19,13 +20,20 @@ import { UsageError } from '../../common/options/usage-error.ts'
 import { CommandLineError } from '../exit/command-line-error.ts'
 import { notYet } from '../options/not-yet.ts'
 import { INTERFACES, interfaceTable, optionRow, type optionTable } from '../options/table.ts'
-import { flagsOf, localityOf, migrationOf, profileOf, seccompOf } from './behaviour.ts'
+import {
+  allowsSetLocality,
+  engineBehaviourOf,
+  flagsOf,
+  migrationOf,
+  profileOf,
+  seccompOf,
+} from './behaviour.ts'
 import { chardevOf, cuseDeviceOf } from './device.ts'
 import { controlOf, dataServerOf } from './endpoint.ts'
 import { cNumberOf } from './given.ts'
 import { keyOf } from './key.ts'
 import { logOf, pcapOf, pidOf } from './output.ts'
-import { requireState, stateOf } from './state.ts'
+import { requireState, type StateOptions, stateOf } from './state.ts'
 
 type GivenOptions = Given<typeof optionTable>
 
@@ -69,7 +77,7 @@ function commonOf(given: GivenOptions, env: NodeJS.ProcessEnv, iface: Interface)
     migrationKey: keyOf(given, 'migration-key'),
     pid: pidOf(given),
     seccomp: seccompOf(given),
-    locality: localityOf(given),
+    allowSetLocality: allowsSetLocality(given),
     flags: flagsOf(given, tpmVersion),
     migration: migrationOf(given),
     profile: profileOf(given),
@@ -96,20 +104,31 @@ function printRequestOf(
     if (state === undefined) {
       throw new CommandLineError('setup', '--print-states needs --tpmstate, to know where to look')
     }
-    return { action: 'print-states', ...request(), state }
+    return { action: 'print-states', ...request(), ...stored(given, state) }
   }
   if (given.has('print-profiles')) return { action: 'print-profiles', ...request() }
   const infoFlags = cNumberOf(given, 'print-info', 0xffff_ffff)
   if (infoFlags !== undefined) {
-    return { action: 'print-info', ...request(), infoFlags, state: stateOf(given, env) }
+    const state = stateOf(given, env)
+    return {
+      action: 'print-info',
+      ...request(),
+      infoFlags,
+      stored: state === undefined ? undefined : stored(given, state),
+    }
   }
   return undefined
 }
 
-function stateToServe(given: GivenOptions, env: NodeJS.ProcessEnv): StateLocation {
-  const state = requireState(stateOf(given, env))
-  refuseNotYet(given, state)
-  return state
+const stored = (given: GivenOptions, { state, engine }: StateOptions): StoredTpm => ({
+  state,
+  engine: { ...engineBehaviourOf(given), ...engine },
+})
+
+function tpmToServe(given: GivenOptions, env: NodeJS.ProcessEnv): StoredTpm {
+  const options = requireState(stateOf(given, env))
+  refuseNotYet(given, options.state)
+  return stored(given, options)
 }
 
 /** An option that would do nothing is refused: the user would rely on it. */
@@ -149,7 +168,7 @@ function runConfigOf(given: GivenOptions, env: NodeJS.ProcessEnv, iface: Interfa
         control,
         terminate,
         ...commonOf(given, env, iface),
-        state: stateToServe(given, env),
+        ...tpmToServe(given, env),
       }
     }
     case 'chardev': {
@@ -159,7 +178,7 @@ function runConfigOf(given: GivenOptions, env: NodeJS.ProcessEnv, iface: Interfa
         device: chardevOf(given),
         control: controlOf(given),
         ...commonOf(given, env, iface),
-        state: stateToServe(given, env),
+        ...tpmToServe(given, env),
       }
     }
     case 'cuse': {
@@ -168,7 +187,7 @@ function runConfigOf(given: GivenOptions, env: NodeJS.ProcessEnv, iface: Interfa
         interface: 'cuse',
         ...cuseDeviceOf(given),
         ...commonOf(given, env, iface),
-        state: stateToServe(given, env),
+        ...tpmToServe(given, env),
       }
     }
   }

@@ -4,9 +4,16 @@ import type { StateLocation } from '../../../serve/config.ts'
 import type { Given } from '../../common/options/given-options.ts'
 import { withDefaults } from '../../common/options/sub-option.ts'
 import { CommandLineError, type ExitReason } from '../exit/command-line-error.ts'
+import { type EngineOptionsOf, engineOptionsOf } from '../options/engine-settings.ts'
 import { tpmstateSchema } from '../options/sub-options.ts'
 import { givenSubOptions } from './given.ts'
 import { subOptionError } from './sub-options.ts'
+
+/** Where the state is, and how the engine keeps it. */
+export interface StateOptions {
+  readonly state: StateLocation
+  readonly engine: EngineOptionsOf<typeof tpmstateSchema> & { readonly modeGiven: boolean }
+}
 
 /**
  * Where the state is; `undefined` when neither the option nor TPM_PATH says so.
@@ -20,18 +27,14 @@ export function stateOf(
   given: Given<'tpmstate'>,
   env: NodeJS.ProcessEnv,
   reason: ExitReason = 'badOption',
-): StateLocation | undefined {
+): StateOptions | undefined {
   const chosen = givenSubOptions(given, 'tpmstate', tpmstateSchema, reason)
   const values = withDefaults(tpmstateSchema, chosen)
-  const common = { mode: values.mode, modeGiven: chosen?.mode !== undefined, sync: values.fsync }
-  const directory = (path: string): StateLocation => ({
-    kind: 'dir',
-    path,
-    ...common,
-    lock: values.lock,
-    backup: values.backup,
+  const engine = { ...engineOptionsOf(tpmstateSchema, values), modeGiven: chosen?.mode !== undefined }
+  const directory = (path: string): StateOptions => ({
+    state: { kind: 'dir', path, lock: values.lock },
     // A backup is wanted of every state, also of those that a journal would keep from the file.
-    journal: values.journal && !values.backup,
+    engine: { ...engine, journal: values.journal && !values.backup },
   })
 
   if (chosen === undefined) {
@@ -50,16 +53,19 @@ export function stateOf(
     throw subOptionError('tpmstate', `backend-uri "${uri}" is neither dir://DIR nor file://PATH`, reason)
   }
   if (scheme === 'dir') return directory(path)
-  return { kind: 'linear', path, ...common, lock: chosen.lock ?? false, backup: false, journal: false }
+  return {
+    state: { kind: 'linear', path, lock: chosen.lock ?? false },
+    engine: { ...engine, backup: false, journal: false },
+  }
 }
 
 /** For an interface that cannot start without. */
-export function requireState(state: StateLocation | undefined): StateLocation {
-  if (state === undefined) {
+export function requireState(options: StateOptions | undefined): StateOptions {
+  if (options === undefined) {
     throw new CommandLineError(
       'general',
       'No TPM state directory is defined: give --tpmstate dir=DIR, or set TPM_PATH',
     )
   }
-  return state
+  return options
 }

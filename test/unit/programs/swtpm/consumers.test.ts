@@ -23,12 +23,9 @@ test('libvirt: a control socket, an encrypted state, locks for migration', () =>
     state: {
       kind: 'dir',
       path: '/var/lib/libvirt/swtpm/uuid/tpm2',
-      mode: 0o600,
-      modeGiven: true,
       lock: true,
-      sync: true,
-      backup: false,
     },
+    engine: { mode: 0o600, modeGiven: true, sync: true, backup: false },
     log: {
       destination: { kind: 'file', path: '/var/log/swtpm/libvirt/qemu/vm-swtpm.log', truncate: false },
       level: 1,
@@ -82,15 +79,15 @@ test('systemd at boot: a vTPM proxy device with a key that is removed', () => {
   )
   assertHas(config, {
     device: { kind: 'vtpm-proxy' },
-    flags: { needInit: false, startup: 'clear', disableAutoShutdown: true },
-    locality: { rejectLocality4: false, allowSetLocality: true },
+    flags: { needInit: false, startup: 'clear' },
+    allowSetLocality: true,
     fileKey: {
       origin: { kind: 'file', path: '/run/keyfile' },
       material: { kind: 'key', format: 'hex' },
       keyBits: 128,
       remove: true,
     },
-    state: { mode: 0o600, modeGiven: true },
+    engine: { mode: 0o600, modeGiven: true, autoShutdown: false, rejectLocality4: false },
   })
 })
 
@@ -100,7 +97,7 @@ test('LXD and Incus: a vTPM proxy device for a container', () => {
     device: { kind: 'vtpm-proxy' },
     control: undefined,
     flags: { needInit: false, startup: 'clear' },
-    locality: { allowSetLocality: true },
+    allowSetLocality: true,
   })
 })
 
@@ -115,7 +112,8 @@ test('a container runtime that opens /dev/vtpmx itself', () => {
   )
   assertHas(config, {
     device: { kind: 'fd', fd: 3 },
-    locality: { rejectLocality4: true, allowSetLocality: true },
+    allowSetLocality: true,
+    engine: { rejectLocality4: true },
     flags: { needInit: false, startup: 'none' },
   })
 })

@@ -6,32 +6,38 @@ import { assertHas, parseSocket, refusal } from './command-line.ts'
 
 const SOCKET = '--ctrl type=unixio,path=c'
 
-const states: [option: string, state: object][] = [
+const states: [option: string, meaning: object][] = [
   [
     'dir=/d',
-    { kind: 'dir', path: '/d', mode: 0o640, modeGiven: false, lock: true, sync: true, backup: false },
+    {
+      state: { kind: 'dir', path: '/d', lock: true },
+      engine: { mode: 0o640, modeGiven: false, sync: true, backup: false },
+    },
   ],
   [
     'dir=/d,mode=0600,lock=false,backup,fsync=false',
-    { mode: 0o600, modeGiven: true, lock: false, sync: false, backup: true },
+    { state: { lock: false }, engine: { mode: 0o600, modeGiven: true, sync: false, backup: true } },
   ],
-  ['dir=/d,fsync', { sync: true }],
-  ['dir=/d', { journal: true }],
-  ['dir=/d,journal=false', { journal: false }],
-  ['dir=/d,backup,journal', { backup: true, journal: false }],
-  ['backend-uri=file:///f,journal', { journal: false }],
-  ['dir=/d,mode=0640', { mode: 0o640, modeGiven: true }],
-  ['backend-uri=dir:///d/e', { kind: 'dir', path: '/d/e', lock: true }],
-  ['backend-uri=dir://rel', { kind: 'dir', path: 'rel' }],
+  ['dir=/d,fsync', { engine: { sync: true } }],
+  ['dir=/d', { engine: { journal: true } }],
+  ['dir=/d,journal=false', { engine: { journal: false } }],
+  ['dir=/d,backup,journal', { engine: { backup: true, journal: false } }],
+  ['backend-uri=file:///f,journal', { engine: { journal: false } }],
+  ['dir=/d,mode=0640', { engine: { mode: 0o640, modeGiven: true } }],
+  ['backend-uri=dir:///d/e', { state: { kind: 'dir', path: '/d/e', lock: true } }],
+  ['backend-uri=dir://rel', { state: { kind: 'dir', path: 'rel' } }],
   [
     'backend-uri=file:///dev/sdb',
-    { kind: 'linear', path: '/dev/sdb', lock: false, sync: true, backup: false },
+    { state: { kind: 'linear', path: '/dev/sdb', lock: false }, engine: { sync: true, backup: false } },
   ],
-  ['backend-uri=file:///f,lock,mode=0600', { kind: 'linear', path: '/f', lock: true, mode: 0o600 }],
+  [
+    'backend-uri=file:///f,lock,mode=0600',
+    { state: { kind: 'linear', path: '/f', lock: true }, engine: { mode: 0o600 } },
+  ],
 ]
-for (const [option, state] of states) {
+for (const [option, meaning] of states) {
   test(`--tpmstate ${option}`, () =>
-    assertHas(stateOf(givenOptions(['--tpmstate', option], 'socket'), {}), state))
+    assertHas(stateOf(givenOptions(['--tpmstate', option], 'socket'), {}), meaning))
 }
 
 test('TPM_PATH is the state directory when there is no --tpmstate', () => {
@@ -39,7 +45,6 @@ test('TPM_PATH is the state directory when there is no --tpmstate', () => {
     kind: 'dir',
     path: '/p',
     lock: true,
-    modeGiven: false,
   })
   assertHas(parseSocket(`${SOCKET} --tpmstate dir=/d`, { TPM_PATH: '/p' }).state, { path: '/d' })
 })
