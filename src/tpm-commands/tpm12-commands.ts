@@ -1,38 +1,10 @@
 /** The TPM 1.2 commands of a setup, as bytes, and what matters of their responses. @see TPM Main Part 3 */
 import { constants, createHash, createHmac, createPublicKey, publicEncrypt, randomBytes } from 'node:crypto'
-import { ByteReader, concat, sized32, u8, u16, u32 } from './bytes.ts'
+import { concat, sized32, u8, u16, u32 } from './bytes.ts'
+import { TPM_ORD, TPM_TAG_RQU_AUTH1_COMMAND } from './codes.ts'
+import { parametersOf, tpm12Authorized, tpm12Command } from './command.ts'
 
-const TAG_RQU_COMMAND = 0x00c1
-const TAG_RQU_AUTH1_COMMAND = 0x00c2
-
-const ORD = {
-  OIAP: 0x0a,
-  TakeOwnership: 0x0d,
-  PhysicalEnable: 0x6f,
-  PhysicalSetDeactivated: 0x72,
-  CreateEndorsementKeyPair: 0x78,
-  NV_DefineSpace: 0xcc,
-  NV_WriteValue: 0xcd,
-  TSC_PhysicalPresence: 0x4000000a,
-} as const
-
-const HEADER_BYTES = 10
 const DIGEST_BYTES = 20
-
-function command(ordinal: number, body: Buffer = Buffer.alloc(0), tag = TAG_RQU_COMMAND): Buffer {
-  return concat(u16(tag), u32(HEADER_BYTES + body.length), u32(ordinal), body)
-}
-
-const parametersOf = (response: Buffer): ByteReader => new ByteReader(response.subarray(HEADER_BYTES))
-
-export const PHYSICAL_PRESENCE_CMD_ENABLE = 0x0020
-export const PHYSICAL_PRESENCE_PRESENT = 0x0008
-
-export const physicalPresence = (flags: number): Buffer => command(ORD.TSC_PhysicalPresence, u16(flags))
-
-export const physicalEnable = (): Buffer => command(ORD.PhysicalEnable)
-
-export const activate = (): Buffer => command(ORD.PhysicalSetDeactivated, u8(0))
 
 const ALG_RSA = 1
 const ES_RSAESOAEP_SHA1_MGF1 = 3
@@ -48,7 +20,7 @@ const KEY_PARMS = concat(
 )
 
 export const createEndorsementKeyPair = (antiReplay: Buffer = randomBytes(DIGEST_BYTES)): Buffer =>
-  command(ORD.CreateEndorsementKeyPair, concat(antiReplay, KEY_PARMS))
+  tpm12Command(TPM_ORD.CreateEndorsementKeyPair, antiReplay, KEY_PARMS)
 
 /** The modulus of the new endorsement key. */
 export function endorsementModulus(response: Buffer): Buffer {
@@ -58,7 +30,7 @@ export function endorsementModulus(response: Buffer): Buffer {
   return reader.sized32()
 }
 
-export const oiap = (): Buffer => command(ORD.OIAP)
+export const oiap = (): Buffer => tpm12Command(TPM_ORD.OIAP)
 
 export interface AuthSession {
   readonly handle: number
@@ -104,16 +76,20 @@ export function takeOwnership(ownership: Ownership): Buffer {
     sized32(encryptForTpm(modulus, srkAuth)),
     SRK,
   )
-  const inDigest = sha1(concat(u32(ORD.TakeOwnership), parameters))
+  const inDigest = sha1(concat(u32(TPM_ORD.TakeOwnership), parameters))
   const nonceOdd = ownership.nonceOdd ?? randomBytes(DIGEST_BYTES)
   const endSession = u8(0)
   const authData = createHmac('sha1', ownerAuth)
     .update(concat(inDigest, session.nonceEven, nonceOdd, endSession))
     .digest()
-  return command(
-    ORD.TakeOwnership,
-    concat(parameters, u32(session.handle), nonceOdd, endSession, authData),
-    TAG_RQU_AUTH1_COMMAND,
+  return tpm12Authorized(
+    TPM_TAG_RQU_AUTH1_COMMAND,
+    TPM_ORD.TakeOwnership,
+    parameters,
+    u32(session.handle),
+    nonceOdd,
+    endSession,
+    authData,
   )
 }
 
@@ -153,14 +129,14 @@ function nvDefineSpace(index: number, permissions: number, size: number): Buffer
     flags,
     u32(size),
   )
-  return command(ORD.NV_DefineSpace, concat(publicInfo, Buffer.alloc(DIGEST_BYTES)))
+  return tpm12Command(TPM_ORD.NV_DefineSpace, publicInfo, Buffer.alloc(DIGEST_BYTES))
 }
 
 export const nvDefineCert = (index: number, size: number): Buffer =>
   nvDefineSpace(index, NV_PER_OWNERREAD | NV_PER_OWNERWRITE, size)
 
 export const nvWriteValue = (index: number, data: Buffer): Buffer =>
-  command(ORD.NV_WriteValue, concat(u32(index), u32(0), sized32(data)))
+  tpm12Command(TPM_ORD.NV_WriteValue, u32(index), u32(0), sized32(data))
 
 /** Defining the lock index turns the checks of NV permissions on, for good. */
 export const nvLock = (): Buffer => nvDefineSpace(NV_INDEX_LOCK, 0, 0)

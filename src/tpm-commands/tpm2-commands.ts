@@ -1,25 +1,7 @@
 /** The TPM 2 commands of a setup, as bytes, and what matters of their responses. @see TPM 2.0 Library Part 3 */
-import { ByteReader, concat, sized16, sized32, u8, u16, u32 } from './bytes.ts'
-
-const ST_NO_SESSIONS = 0x8001
-const ST_SESSIONS = 0x8002
-
-const RH_OWNER = 0x40000001
-const RS_PW = 0x40000009
-const RH_ENDORSEMENT = 0x4000000b
-const RH_PLATFORM = 0x4000000c
-
-const CC = {
-  EvictControl: 0x120,
-  NV_DefineSpace: 0x12a,
-  PCR_Allocate: 0x12b,
-  CreatePrimary: 0x131,
-  NV_Write: 0x137,
-  NV_WriteLock: 0x138,
-  Shutdown: 0x145,
-  FlushContext: 0x165,
-  GetCapability: 0x17a,
-} as const
+import { ByteReader, concat, sized16, u8, u16, u32 } from './bytes.ts'
+import { TPM_CC, TPM_RH_ENDORSEMENT, TPM_RH_OWNER, TPM_RH_PLATFORM } from './codes.ts'
+import { parametersOf, tpm2Authorized, tpm2Command } from './command.ts'
 
 const ALG_NULL = 0x0010
 const ALG_RSA = 0x0001
@@ -31,21 +13,9 @@ const NV_ATTRIBUTES = 0x42072001
 /** libtpms takes no more in one NV_Write. */
 const NV_CHUNK_BYTES = 1024
 
-const HEADER_BYTES = 10
+export const shutdown = (): Buffer => tpm2Command(TPM_CC.Shutdown, u16(0 /* TPM_SU_CLEAR */))
 
-/** The authorisation of a hierarchy whose password is empty. */
-const EMPTY_PASSWORD = sized32(u32(RS_PW), sized16(), u8(0), sized16())
-
-function command(code: number, body: Buffer, sessions: boolean): Buffer {
-  const tag = sessions ? ST_SESSIONS : ST_NO_SESSIONS
-  return concat(u16(tag), u32(HEADER_BYTES + body.length), u32(code), body)
-}
-
-const parametersOf = (response: Buffer): ByteReader => new ByteReader(response.subarray(HEADER_BYTES))
-
-export const shutdown = (): Buffer => command(CC.Shutdown, u16(0 /* SU_CLEAR */), false)
-
-export const flushContext = (handle: number): Buffer => command(CC.FlushContext, u32(handle), false)
+export const flushContext = (handle: number): Buffer => tpm2Command(TPM_CC.FlushContext, u32(handle))
 
 export type Hierarchy = 'owner' | 'endorsement'
 
@@ -53,17 +23,10 @@ export function createPrimary(hierarchy: Hierarchy, template: Buffer): Buffer {
   const noUserAuth = sized16(sized16(), sized16())
   const noOutsideInfo = sized16()
   const noCreationPcr = u32(0)
-  return command(
-    CC.CreatePrimary,
-    concat(
-      u32(hierarchy === 'owner' ? RH_OWNER : RH_ENDORSEMENT),
-      EMPTY_PASSWORD,
-      noUserAuth,
-      sized16(template),
-      noOutsideInfo,
-      noCreationPcr,
-    ),
-    true,
+  return tpm2Authorized(
+    TPM_CC.CreatePrimary,
+    [hierarchy === 'owner' ? TPM_RH_OWNER : TPM_RH_ENDORSEMENT],
+    [noUserAuth, sized16(template), noOutsideInfo, noCreationPcr],
   )
 }
 
@@ -99,15 +62,11 @@ function publicPart(area: ByteReader): PublicPart {
 }
 
 export const evictControl = (objectHandle: number, persistentHandle: number): Buffer =>
-  command(
-    CC.EvictControl,
-    concat(u32(RH_OWNER), u32(objectHandle), EMPTY_PASSWORD, u32(persistentHandle)),
-    true,
-  )
+  tpm2Authorized(TPM_CC.EvictControl, [TPM_RH_OWNER, objectHandle], [u32(persistentHandle)])
 
 export function nvDefineSpace(index: number, size: number): Buffer {
   const publicInfo = sized16(u32(index), u16(ALG_SHA256), u32(NV_ATTRIBUTES), sized16(), u16(size))
-  return command(CC.NV_DefineSpace, concat(u32(RH_PLATFORM), EMPTY_PASSWORD, sized16(), publicInfo), true)
+  return tpm2Authorized(TPM_CC.NV_DefineSpace, [TPM_RH_PLATFORM], [sized16(), publicInfo])
 }
 
 /** The commands that together write `data`. */
@@ -115,19 +74,13 @@ export function nvWrites(index: number, data: Buffer): Buffer[] {
   const commands: Buffer[] = []
   for (let offset = 0; offset < data.length; offset += NV_CHUNK_BYTES) {
     const chunk = data.subarray(offset, offset + NV_CHUNK_BYTES)
-    commands.push(
-      command(
-        CC.NV_Write,
-        concat(u32(RH_PLATFORM), u32(index), EMPTY_PASSWORD, sized16(chunk), u16(offset)),
-        true,
-      ),
-    )
+    commands.push(tpm2Authorized(TPM_CC.NV_Write, [TPM_RH_PLATFORM, index], [sized16(chunk), u16(offset)]))
   }
   return commands
 }
 
 export const nvWriteLock = (index: number): Buffer =>
-  command(CC.NV_WriteLock, concat(u32(RH_PLATFORM), u32(index), EMPTY_PASSWORD), true)
+  tpm2Authorized(TPM_CC.NV_WriteLock, [TPM_RH_PLATFORM, index])
 
 const CAP_PCRS = 5
 const CAP_HANDLES = 1
@@ -135,7 +88,7 @@ const CAP_TPM_PROPERTIES = 6
 const PT_MANUFACTURER = 0x105
 
 const getCapability = (capability: number, property: number, count: number): Buffer =>
-  command(CC.GetCapability, concat(u32(capability), u32(property), u32(count)), false)
+  tpm2Command(TPM_CC.GetCapability, u32(capability), u32(property), u32(count))
 
 function capabilityData(response: Buffer): ByteReader {
   const reader = parametersOf(response)
@@ -184,11 +137,7 @@ export function pcrAllocate(banks: readonly PcrBank[]): Buffer {
   const selections = banks.map(({ algorithm, active }) =>
     concat(u16(algorithm), u8(3), Buffer.alloc(3, active ? 0xff : 0)),
   )
-  return command(
-    CC.PCR_Allocate,
-    concat(u32(RH_PLATFORM), EMPTY_PASSWORD, u32(banks.length), ...selections),
-    true,
-  )
+  return tpm2Authorized(TPM_CC.PCR_Allocate, [TPM_RH_PLATFORM], [u32(banks.length), ...selections])
 }
 
 /** Whether the allocation will take effect at the next start. */

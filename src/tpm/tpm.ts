@@ -18,12 +18,8 @@ import type { Outcome, Request, VerbName } from '../../contract/verbs.ts'
 import type { EngineClient } from '../engine-client/engine-client.ts'
 import { SwtpmError, type SwtpmErrorCode } from '../system/errors.ts'
 import { log } from '../system/log.ts'
-import {
-  responseCode,
-  type StartupType,
-  selfTestCommand,
-  startupCommand,
-} from '../tpm-commands/tpm-header.ts'
+import { responseCode } from '../tpm-commands/command.ts'
+import { type StartupType, selfTestCommand, startupCommand } from '../tpm-commands/startup.ts'
 import type { StorageLock } from './state/storage-lock.ts'
 
 /** Retries of the storage lock, 10 ms apart, after it was released for a migration that then did not happen. */

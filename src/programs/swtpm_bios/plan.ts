@@ -1,7 +1,7 @@
 /** What the command line of swtpm_bios asks for. */
 
 import type { TpmVersion } from '../../../contract/engine-options.ts'
-import type { StartupType } from '../../tpm-commands/tpm-header.ts'
+import type { StartupType } from '../../tpm-commands/startup.ts'
 import type { GivenOptions } from '../common/options/given-options.ts'
 import type { BiosOption, biosOptions } from './bios-options.ts'
 

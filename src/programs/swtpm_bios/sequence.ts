@@ -4,8 +4,10 @@
  */
 
 import { TPM_SUCCESS } from '../../../contract/tpm-result.ts'
-import { responseCode, startupCommand } from '../../tpm-commands/tpm-header.ts'
-import * as tpm from './bios-commands.ts'
+import * as bios from '../../tpm-commands/bios-commands.ts'
+import { responseCode } from '../../tpm-commands/command.ts'
+import { selfTestCommand, startupCommand } from '../../tpm-commands/startup.ts'
+import * as presence from '../../tpm-commands/tpm12-presence.ts'
 import type { BiosPlan } from './plan.ts'
 import type { Transmit } from './tpm-link.ts'
 
@@ -60,41 +62,44 @@ async function tpm12Sequence(plan: BiosPlan, transmit: Transmit, output: BiosOut
   }
   if (plan.enable) {
     await commandEnable(steps)
-    const present = tpm.physicalPresence(tpm.TPM_PHYSICAL_PRESENCE_PRESENT)
+    const present = presence.physicalPresence(presence.TPM_PHYSICAL_PRESENCE_PRESENT)
     await steps.send('TSC_PhysicalPresence(PRESENT)', present)
     // Asked before the activation, which takes effect with the next reset only.
     const flags = plan.ensureActivated
-      ? await steps.send('TPM_GetCapability()', tpm.getPermanentFlags())
+      ? await steps.send('TPM_GetCapability()', bios.getPermanentFlags())
       : undefined
-    await steps.send('TPM_PhysicalEnable', tpm.physicalEnable())
-    await steps.send('TPM_PhysicalSetDeactivated', tpm.physicalSetDeactivated(false))
-    if (flags !== undefined && tpm.isDeactivated(flags)) {
+    await steps.send('TPM_PhysicalEnable', presence.physicalEnable())
+    await steps.send('TPM_PhysicalSetDeactivated', presence.physicalSetDeactivated(false))
+    if (flags !== undefined && bios.isDeactivated(flags)) {
       output.out('TPM requires a reset')
       return RESET_NEEDED
     }
   }
-  if (plan.selfTest) await steps.send('TPM_ContinueSelfTest', tpm.continueSelfTest(), LONG_MS)
+  if (plan.selfTest) await steps.send('TPM_ContinueSelfTest', selfTestCommand('1.2'), LONG_MS)
   if (plan.giveUpControl) {
     await commandEnable(steps)
-    const gone = tpm.TPM_PHYSICAL_PRESENCE_NOTPRESENT | tpm.TPM_PHYSICAL_PRESENCE_LOCK
-    await steps.send('TSC_PhysicalPresence(NOT_PRESENT|LOCK)', tpm.physicalPresence(gone))
+    const gone = presence.TPM_PHYSICAL_PRESENCE_NOTPRESENT | presence.TPM_PHYSICAL_PRESENCE_LOCK
+    await steps.send('TSC_PhysicalPresence(NOT_PRESENT|LOCK)', presence.physicalPresence(gone))
   }
   return steps.refused ? TPM_ERROR : DONE
 }
 
 const commandEnable = (steps: Steps): Promise<unknown> =>
-  steps.send('TSC_PhysicalPresence(CMD_ENABLE)', tpm.physicalPresence(tpm.TPM_PHYSICAL_PRESENCE_CMD_ENABLE))
+  steps.send(
+    'TSC_PhysicalPresence(CMD_ENABLE)',
+    presence.physicalPresence(presence.TPM_PHYSICAL_PRESENCE_CMD_ENABLE),
+  )
 
 async function tpm2Sequence(plan: BiosPlan, transmit: Transmit, output: BiosOutput): Promise<number> {
   // The C tool reports errors of a TPM 2.0 on standard output, and scripts look for them there.
   const steps = new Steps(transmit, (line) => output.out(line))
   if (plan.startup !== 'none') await steps.send('TPM2_Startup', startupCommand('2', plan.startup))
-  if (plan.selfTest) await steps.send('TPM2_IncrementalSelfTest', tpm.incrementalSelfTest())
+  if (plan.selfTest) await steps.send('TPM2_IncrementalSelfTest', bios.incrementalSelfTest())
   if (plan.giveUpControl) {
     // Nobody is to know it: until the next start-up the platform hierarchy is nobody's.
     const { randomBytes } = await import('node:crypto')
     const password = randomBytes(PLATFORM_PASSWORD_BYTES)
-    await steps.send('TPM2_HierarchyChangeAuth', tpm.setPlatformPassword(password))
+    await steps.send('TPM2_HierarchyChangeAuth', bios.setPlatformPassword(password))
   }
   return steps.refused ? TPM_ERROR : DONE
 }

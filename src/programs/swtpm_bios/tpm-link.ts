@@ -2,9 +2,10 @@
  * Sends TPM commands and reads the responses, over a connection of its own for each command: a TPM server may close the
  * connection after one, and a device keeps others out while it is open.
  */
+
 import { BIG } from '../../../contract/struct.ts'
 import { describeEndpoint, type Endpoint, type SocketEndpoint } from '../../ptm-client/endpoint.ts'
-import { tpmHeader } from '../../tpm-commands/tpm-header.ts'
+import { tpmHeader } from '../../tpm-commands/command.ts'
 import { ToolFailure } from '../common/tool-failure.ts'
 
 /** Longest response of any TPM, in bytes; one read() takes it whole. */

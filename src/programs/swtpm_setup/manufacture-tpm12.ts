@@ -1,7 +1,6 @@
 /** Makes a TPM 1.2 what it is when it leaves a factory, and on request its owner's. */
 
 import {
-  activate,
   authSession,
   createEndorsementKeyPair,
   endorsementModulus,
@@ -11,23 +10,26 @@ import {
   nvLock,
   nvWriteValue,
   oiap,
-  PHYSICAL_PRESENCE_CMD_ENABLE,
-  PHYSICAL_PRESENCE_PRESENT,
-  physicalEnable,
-  physicalPresence,
   sha1,
   takeOwnership,
 } from '../../tpm-commands/tpm12-commands.ts'
+import {
+  physicalEnable,
+  physicalPresence,
+  physicalSetDeactivated,
+  TPM_PHYSICAL_PRESENCE_CMD_ENABLE,
+  TPM_PHYSICAL_PRESENCE_PRESENT,
+} from '../../tpm-commands/tpm12-presence.ts'
 import type { CertificateType } from '../swtpm_cert/cert-options.ts'
 import { CertificateMaker, specificationArguments, writeCertificateFile } from './certificates.ts'
 import type { Workshop } from './manufacture-tpm2.ts'
 
 export async function manufactureTpm12(workshop: Workshop): Promise<void> {
   const { tpm, task, log } = workshop
-  await tpm.transmit('TSC_PhysicalPresence', physicalPresence(PHYSICAL_PRESENCE_CMD_ENABLE))
-  await tpm.transmit('TSC_PhysicalPresence', physicalPresence(PHYSICAL_PRESENCE_PRESENT))
+  await tpm.transmit('TSC_PhysicalPresence', physicalPresence(TPM_PHYSICAL_PRESENCE_CMD_ENABLE))
+  await tpm.transmit('TSC_PhysicalPresence', physicalPresence(TPM_PHYSICAL_PRESENCE_PRESENT))
   await tpm.transmit('TPM_PhysicalEnable', physicalEnable())
-  await tpm.transmit('TPM_PhysicalSetDeactivated', activate())
+  await tpm.transmit('TPM_PhysicalSetDeactivated', physicalSetDeactivated(false))
 
   if (task.createEk) {
     const modulus = endorsementModulus(
