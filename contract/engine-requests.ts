@@ -78,7 +78,6 @@ export const ENGINE_REQUESTS = {
   SET_STORAGE: {
     code: 0x1006,
     when: 'any',
-    urgent: true,
     req: word,
     resp: word,
     note:

@@ -121,8 +121,8 @@ Bytes Requests::handle<Code::kSetStateblob>(ByteReader& body, Frame&) {
 template <>
 Bytes Requests::handle<Code::kGetConfig>(ByteReader&, Frame&) {
   uint32_t flags = 0;
-  if (state_.has_key(NvState::KeySlot::kFile)) flags |= wire::kPtmConfigFlagFileKey;
-  if (state_.has_key(NvState::KeySlot::kMigration)) flags |= wire::kPtmConfigFlagMigrationKey;
+  if (state_.has_key(KeySlot::kFile)) flags |= wire::kPtmConfigFlagFileKey;
+  if (state_.has_key(KeySlot::kMigration)) flags |= wire::kPtmConfigFlagMigrationKey;
   return ByteWriter().u32(kTpmSuccess).u32(flags).take();
 }
 
@@ -189,8 +189,8 @@ Bytes Requests::handle<Code::kSetKey>(ByteReader& body, Frame&) {
   if (which > static_cast<uint32_t>(KeySlot::kMigration) || length != body.remaining())
     return result(kTpmBadParameter);
   ByteView key = body.bytes(length);
-  if (TpmResult error = state_.set_key(static_cast<NvState::KeySlot>(which), key)) return result(error);
-  heritage_.set_key(static_cast<Heritage::KeySlot>(which), key);
+  if (TpmResult error = state_.set_key(static_cast<KeySlot>(which), key)) return result(error);
+  heritage_.set_key(static_cast<KeySlot>(which), key);
   return result(kTpmSuccess);
 }
 

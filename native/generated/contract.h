@@ -214,7 +214,7 @@ inline constexpr Request kRequests[] = {
     {Code::kProcess, When::kAnyTime, false, 8, 1048572},
     {Code::kSetRoute, When::kAnyTime, true, 4, 4},
     {Code::kSetKey, When::kStopped, false, 8, 40},
-    {Code::kSetStorage, When::kAnyTime, true, 4, 4},
+    {Code::kSetStorage, When::kAnyTime, false, 4, 4},
     {Code::kPeekState, When::kAnyTime, false, 4, 4},
     {Code::kSetProfile, When::kStopped, false, 4, 65540},
     {Code::kResume, When::kAnyTime, false, 0, 0},

@@ -8,7 +8,9 @@ namespace swtpm {
 TpmResult NvState::set_key(KeySlot slot, ByteView key) {
   std::lock_guard lock(mutex_);
   Key& target = slot == KeySlot::kFile ? keys_.file() : keys_.migration();
-  return target.set(key) ? kTpmSuccess : kTpmBadKeyProperty;
+  if (!target.set(key)) return kTpmBadKeyProperty;
+  has_key_[static_cast<size_t>(slot)] = true;
+  return kTpmSuccess;
 }
 
 void NvState::wipe_keys() {
@@ -17,8 +19,7 @@ void NvState::wipe_keys() {
 }
 
 bool NvState::has_key(KeySlot slot) const {
-  std::lock_guard lock(mutex_);
-  return slot == KeySlot::kFile ? keys_.file().present() : keys_.migration().present();
+  return has_key_[static_cast<size_t>(slot)];
 }
 
 TpmResult NvState::load_from_store(BlobType type, Bytes& plain) {

@@ -4,6 +4,7 @@
 // Every method may be called from any thread.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <condition_variable>
 #include <map>
@@ -13,6 +14,7 @@
 
 #include "common/bytes.h"
 #include "common/tpm_result.h"
+#include "generated/contract.h"
 #include "state/blob_crypto.h"
 #include "state/store.h"
 
@@ -22,10 +24,9 @@ class NvState {
  public:
   explicit NvState(std::unique_ptr<Store> store) : store_(std::move(store)) {}
 
-  enum class KeySlot { kFile = 0, kMigration = 1 };
-
   // kTpmBadKeyProperty: not 16 or 32 bytes.
   TpmResult set_key(KeySlot slot, ByteView key);
+  // Does not wait for storage operations.
   bool has_key(KeySlot slot) const;
   // For the end of a process that runs no destructors; nothing can be stored or loaded afterwards.
   void wipe_keys();
@@ -97,6 +98,7 @@ class NvState {
   std::condition_variable rest_due_;  // the store has begun to ask for it
   std::unique_ptr<Store> store_;
   Keys keys_;
+  std::array<std::atomic<bool>, 2> has_key_{};  // by KeySlot
   bool locked_ = true;
   std::map<BlobType, std::optional<Bytes>> held_back_;  // no value: erased
 

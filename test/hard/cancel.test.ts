@@ -1,10 +1,16 @@
 /** CANCEL and its neighbours: it ends the command that it was sent for and no other, and it waits for no disk. */
 import assert from 'node:assert/strict'
+import { closeSync, openSync, readSync, writeFileSync, writeSync } from 'node:fs'
+import { Socket } from 'node:net'
+import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { check, native } from '../../src/system/native.ts'
 import { deepInWork, enginePid } from '../support/processes.ts'
 import { RawConnection } from '../support/raw-connection.ts'
 import { startSocketTpm, temporaryDirectory } from '../support/swtpm.ts'
 import { responseCode, TPM2 } from '../support/tpm-commands.ts'
+import { waitFor } from '../support/wait.ts'
+import { NV, startEngineTpm, succeed } from './support/engine-tpm.ts'
 import { engineWith, noCompiler } from './support/preload.ts'
 
 const CANCEL_TPM_CMD = '00000009'
@@ -48,5 +54,66 @@ describe('CANCEL_TPM_CMD', { skip: noCompiler() }, () => {
       break
     }
     assert.equal(await swtpm.stop(), 0)
+  })
+
+  it('is answered while a request before it waits for the disk', async (t) => {
+    const directory = temporaryDirectory(t)
+    const shared = join(temporaryDirectory(t), 'shared')
+    writeFileSync(shared, Buffer.alloc(2))
+    const state = openSync(shared, 'r+')
+    const hold = (on: boolean): number => writeSync(state, Buffer.of(on ? 1 : 0), 0, 1, 0)
+    const held = (): boolean => {
+      const byte = Buffer.alloc(1)
+      readSync(state, byte, 0, 1, 1)
+      return byte[0] !== 0
+    }
+    const program = engineWith(temporaryDirectory(t), 'held-fsync.c', { HELD_FSYNC: shared })
+    const engine = await startEngineTpm({ path: directory, program })
+    t.after(async () => {
+      hold(false)
+      await engine.close()
+      closeSync(state)
+    })
+    assert.equal((await engine.verb('INIT', { initFlags: 0 })).tpmResult, 0)
+    // Leaves a journal, which has to be ended before another process may have the state.
+    for (const command of [NV['2'].startup, NV['2'].define, NV['2'].write(1)]) {
+      await succeed(engine, command, 'setting up')
+    }
+    const [ours, theirs] = check(native.socketPair(), 'make a data connection')
+    assert.equal(await engine.attach('stream', theirs), 0)
+    closeSync(theirs)
+    const data = RawConnection.on(new Socket({ fd: ours }))
+    t.after(() => data.close())
+    const pid = await waitFor(() => engine.pid, { what: 'the number of its process' })
+
+    const ask = async (command: Buffer): Promise<Buffer> => {
+      for (;;) {
+        data.write(command)
+        const response = await data.readResponse()
+        if (responseCode(response) !== TPM_RC_RETRY) return response
+      }
+    }
+    for (let n = 0; ; n++) {
+      const response = ask(TPM2.createPrimaryRsa(3072, Buffer.from(`key ${n}`)))
+      const early = await Promise.race([response, deepInWork(pid as number)])
+      if (early !== undefined) {
+        assert.equal(responseCode(await ask(TPM2.flushContext(early.readUInt32BE(10)))), 0)
+        continue
+      }
+      hold(true)
+      const unlocked = engine.setStorage(false)
+      await waitFor(held, { what: 'SET_STORAGE to wait for the disk' })
+      let answers = 0
+      const config = engine.verb('GET_CONFIG', {}).finally(() => answers++)
+      const cancelled = engine.verb('CANCEL_TPM_CMD', {}).finally(() => answers++)
+      await waitFor(() => answers === 2, { what: 'GET_CONFIG and CANCEL to be answered', timeoutMs: 20_000 })
+      assert.ok(held())
+      assert.equal((await config).tpmResult, 0)
+      assert.equal((await cancelled).tpmResult, 0)
+      hold(false)
+      assert.equal(await unlocked, 0)
+      assert.ok([0, TPM_RC_CANCELED].includes(responseCode(await response)))
+      break
+    }
   })
 })

@@ -41,8 +41,6 @@ struct Desk {
 
 class Heritage {
  public:
-  enum class KeySlot { kFile = 0, kMigration = 1 };
-
   // Maps `fd`, and closes it. Without one, or if it cannot be mapped (logged), the memory is our own and
   // nobody's heritage.
   explicit Heritage(int fd);

@@ -154,8 +154,8 @@ TpmResult Tpm::resume() {
     log(LogLevel::kError, "The TPM cannot go on in another engine: what it was could not be kept");
     return kTpmFail;
   }
-  for (auto slot : {NvState::KeySlot::kFile, NvState::KeySlot::kMigration}) {
-    ByteView key = heritage_.key(static_cast<Heritage::KeySlot>(slot));
+  for (auto slot : {KeySlot::kFile, KeySlot::kMigration}) {
+    ByteView key = heritage_.key(slot);
     if (!key.empty()) state_.set_key(slot, key);
   }
   if (heritage_.buffer_size() > 0) TPMLIB_SetBufferSize(heritage_.buffer_size(), nullptr, nullptr);
