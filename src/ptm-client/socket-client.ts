@@ -15,9 +15,9 @@ import {
   type VerbName,
 } from '../../contract/verbs.ts'
 import { SwtpmError } from '../system/errors.ts'
-import type { SocketEndpoint } from './endpoint.ts'
 import type { PtmClient } from './ptm-client.ts'
 import { SocketConnection } from './socket-connection.ts'
+import type { SocketAddress } from './tpm-address.ts'
 
 const RESULT_SIZE = 4
 /** More than any answer holds, in bytes: a length beyond it is not swtpm's. */
@@ -27,12 +27,13 @@ export class SocketClient implements PtmClient {
   readonly #connection: SocketConnection
   readonly #timeoutMs: number
 
-  private constructor(connection: SocketConnection, timeoutMs: number) {
+  /** @param timeoutMs for each answer */
+  constructor(connection: SocketConnection, timeoutMs: number) {
     this.#connection = connection
     this.#timeoutMs = timeoutMs
   }
 
-  static async connect(endpoint: SocketEndpoint, timeoutMs: number): Promise<SocketClient> {
+  static async connect(endpoint: SocketAddress, timeoutMs: number): Promise<SocketClient> {
     return new SocketClient(await SocketConnection.connect(endpoint, timeoutMs), timeoutMs)
   }
 

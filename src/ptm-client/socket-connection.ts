@@ -1,8 +1,9 @@
 /** A stream socket on which one side asks and waits for a known number of bytes, never without a time limit. */
 import { connect, type Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { SwtpmError } from '../system/errors.ts'
 import { reasonOf } from '../system/reason.ts'
-import { describeEndpoint, type SocketEndpoint } from './endpoint.ts'
+import { describeAddress, type SocketAddress } from './tpm-address.ts'
 
 /** Longest path of a Unix socket in bytes. @see unix(7) */
 const MAX_UNIX_PATH = 107
@@ -15,26 +16,30 @@ interface Waiter {
 }
 
 export class SocketConnection {
-  readonly #socket: Socket
+  readonly #stream: Duplex
   readonly #name: string
   #received: Buffer = Buffer.alloc(0)
   #ended: string | undefined
   #waiter: Waiter | undefined
 
-  private constructor(socket: Socket, name: string) {
-    this.#socket = socket
+  /**
+   * @param stream connected already
+   * @param name of the other side, for messages
+   */
+  constructor(stream: Duplex, name: string) {
+    this.#stream = stream
     this.#name = name
-    socket.on('data', (chunk: Buffer) => {
+    stream.on('data', (chunk: Buffer) => {
       this.#received = this.#received.length === 0 ? chunk : Buffer.concat([this.#received, chunk])
       if (this.#waiter !== undefined && this.#received.length >= this.#waiter.wanted) this.#waiter.done()
     })
-    socket.on('error', (error) => this.#end(lossReason(error)))
-    socket.on('close', () => this.#end('it closed the connection'))
+    stream.on('error', (error) => this.#end(lossReason(error)))
+    stream.on('close', () => this.#end('it closed the connection'))
   }
 
   /** @throws SwtpmError SWTPM_ERR_SOCKET */
-  static async connect(endpoint: SocketEndpoint, timeoutMs: number): Promise<SocketConnection> {
-    const name = describeEndpoint(endpoint)
+  static async connect(endpoint: SocketAddress, timeoutMs: number): Promise<SocketConnection> {
+    const name = describeAddress(endpoint)
     if (endpoint.kind === 'unix' && Buffer.byteLength(endpoint.path) > MAX_UNIX_PATH) {
       throw failure(`Socket path is too long: "${endpoint.path}" has more than ${MAX_UNIX_PATH} bytes`)
     }
@@ -59,7 +64,7 @@ export class SocketConnection {
   }
 
   send(bytes: Buffer): void {
-    this.#socket.write(bytes)
+    this.#stream.write(bytes)
   }
 
   /**
@@ -83,7 +88,7 @@ export class SocketConnection {
   }
 
   close(): void {
-    this.#socket.destroy()
+    this.#stream.destroy()
   }
 
   #wait(wanted: number, timeoutMs: number): Promise<void> {
@@ -106,7 +111,7 @@ export class SocketConnection {
   }
 }
 
-function openSocket(endpoint: SocketEndpoint, timeoutMs: number): Promise<Socket> {
+function openSocket(endpoint: SocketAddress, timeoutMs: number): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket =
       endpoint.kind === 'unix'
@@ -116,16 +121,16 @@ function openSocket(endpoint: SocketEndpoint, timeoutMs: number): Promise<Socket
       () => socket.destroy(Object.assign(new Error('no answer'), { code: 'ETIMEDOUT' })),
       timeoutMs,
     )
-    const settle = (): void => {
+    const stopWaiting = (): void => {
       clearTimeout(timer)
       socket.removeAllListeners('error').removeAllListeners('connect')
     }
     socket.once('connect', () => {
-      settle()
+      stopWaiting()
       resolve(socket)
     })
     socket.once('error', (error) => {
-      settle()
+      stopWaiting()
       reject(error)
     })
   })
@@ -136,7 +141,7 @@ function lossReason(error: Error): string {
   return code === 'ECONNRESET' || code === 'EPIPE' ? 'it closed the connection' : reasonOf(error)
 }
 
-function connectReason(error: unknown, endpoint: SocketEndpoint): string {
+function connectReason(error: unknown, endpoint: SocketAddress): string {
   // One error for each address of a host that has several.
   const first = error instanceof AggregateError ? error.errors[0] : error
   switch ((first as NodeJS.ErrnoException).code) {

@@ -9,7 +9,7 @@ import { createHmac, randomBytes, X509Certificate } from 'node:crypto'
 import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { StateLocation } from '../../src/programs/swtpm_setup/state-to-set-up.ts'
+import { StateToSetUp } from '../../src/programs/swtpm_setup/state-to-set-up.ts'
 import { TpmCommandLine } from '../../src/programs/swtpm_setup/tpm-command-line.ts'
 import { TpmFeatures } from '../../src/programs/swtpm_setup/tpm-features.ts'
 import { TpmProcess } from '../../src/programs/swtpm_setup/tpm-process.ts'
@@ -225,7 +225,7 @@ for (const program of TPMS) {
       const tpm = TpmProcess.start({
         command: TpmCommandLine.parse(`${program} socket`),
         tpm2: false,
-        stateUri: new StateLocation(where.state).uri,
+        stateUri: new StateToSetUp(where.state).uri,
         args: [],
         passedFds: [],
         logFile: join(where.folder, 'log'),
@@ -359,7 +359,7 @@ test('a user gets a configuration with a CA of their own, and a TPM from it', (t
   assert.match(run('root').stderr, /swtpm_setup\.conf already exists\. Refusing to overwrite\./)
   assert.equal(run('root,skip-if-exist').status, 0)
   assert.equal(run('root,overwrite').status, 0)
-  assert.match(run('overwrite,skip-if-exist').stderr, /cannot both be used/)
+  assert.match(run('overwrite,skip-if-exist').stderr, /Cannot use overwrite together with skip-if-exist/)
 
   const state = join(folder, 'state')
   mkdirSync(state)

@@ -1,5 +1,5 @@
 /** The options that say where the TPM is: --tpm-device, --tcp, --unix. */
-import type { Endpoint } from '../../ptm-client/endpoint.ts'
+import type { TpmAddress } from '../../ptm-client/tpm-address.ts'
 import type { Given } from './options/given-options.ts'
 import type { OptionTable } from './options/option-table.ts'
 import { ToolFailure } from './tool-failure.ts'
@@ -23,7 +23,7 @@ type EndpointOption = keyof ReturnType<typeof endpointOptions>
  * The endpoint that a command line names; a device goes before TCP, and TCP before a Unix socket.
  * @throws ToolFailure for a bad port
  */
-export function givenEndpoint(given: Given<EndpointOption>, defaultPort: number): Endpoint | undefined {
+export function givenEndpoint(given: Given<EndpointOption>, defaultPort: number): TpmAddress | undefined {
   const tcp = given.text('tcp')
   const tcpEndpoint = tcp === undefined ? undefined : parseTcp(tcp, defaultPort)
   const device = given.text('tpm-device')
@@ -37,7 +37,7 @@ export function givenEndpoint(given: Given<EndpointOption>, defaultPort: number)
  * `HOST`, `:PORT`, `:` or `HOST:PORT`, the last colon being the one before the port; a literal IPv6 address may have
  * its usual brackets, and needs them if there is no port.
  */
-export function parseTcp(text: string, defaultPort: number): Endpoint {
+export function parseTcp(text: string, defaultPort: number): TpmAddress {
   const [, host = '', port] = /^(\[[^\]]*\]|.*?)(?::([^:\]]*))?$/s.exec(text)!
   return {
     kind: 'tcp',

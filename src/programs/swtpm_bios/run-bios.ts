@@ -1,6 +1,6 @@
 /** swtpm_bios: starts a TPM up as a computer's firmware does. @see swtpm_bios(8) */
 
-import type { Endpoint } from '../../ptm-client/endpoint.ts'
+import type { TpmAddress } from '../../ptm-client/tpm-address.ts'
 import { givenEndpoint, parsePort } from '../common/endpoint-option.ts'
 import type { GivenOptions } from '../common/options/given-options.ts'
 import { UsageError } from '../common/options/usage-error.ts'
@@ -26,7 +26,7 @@ export async function runBios(
 }
 
 /** The command line, then TCSD_USE_TCP_DEVICE, which TrouSerS has, then TPM_DEVICE. */
-function chooseEndpoint(options: GivenOptions<typeof biosOptions>, env: NodeJS.ProcessEnv): Endpoint {
+function chooseEndpoint(options: GivenOptions<typeof biosOptions>, env: NodeJS.ProcessEnv): TpmAddress {
   const endpoint = givenEndpoint(options, DEFAULT_DATA_PORT)
   if (endpoint !== undefined) return endpoint
   if (env.TCSD_USE_TCP_DEVICE !== undefined) {

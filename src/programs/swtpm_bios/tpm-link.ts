@@ -4,7 +4,7 @@
  */
 
 import { BIG } from '../../../contract/struct.ts'
-import { describeEndpoint, type Endpoint, type SocketEndpoint } from '../../ptm-client/endpoint.ts'
+import { describeAddress, type SocketAddress, type TpmAddress } from '../../ptm-client/tpm-address.ts'
 import { tpmHeader } from '../../tpm-commands/command.ts'
 import { ToolFailure } from '../common/tool-failure.ts'
 
@@ -15,14 +15,14 @@ const CONNECT_TIMEOUT_MS = 20_000
 export type Transmit = (command: Buffer, timeoutMs: number, what: string) => Promise<Buffer>
 
 /** @returns a function that throws SwtpmError or ToolFailure when there is no response, or none of a TPM */
-export function tpmLink(endpoint: Endpoint): Transmit {
+export function tpmLink(endpoint: TpmAddress): Transmit {
   return endpoint.kind === 'device'
     ? (command, timeoutMs) => overDevice(endpoint.path, command, timeoutMs)
     : (command, timeoutMs, what) => overSocket(endpoint, command, timeoutMs, what)
 }
 
 async function overSocket(
-  endpoint: SocketEndpoint,
+  endpoint: SocketAddress,
   command: Buffer,
   timeoutMs: number,
   what: string,
@@ -57,9 +57,9 @@ async function overDevice(path: string, command: Buffer, timeoutMs: number): Pro
   }
 }
 
-const malformed = (endpoint: Endpoint, reason: string): ToolFailure =>
+const malformed = (endpoint: TpmAddress, reason: string): ToolFailure =>
   new ToolFailure(
-    `Malformed response from ${describeEndpoint(endpoint)}: ${reason}; is it the TPM's data channel?`,
+    `Malformed response from ${describeAddress(endpoint)}: ${reason}; is it the TPM's data channel?`,
     {
       exitCode: 255,
     },

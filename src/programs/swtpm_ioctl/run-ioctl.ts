@@ -1,8 +1,7 @@
 /** swtpm_ioctl: one control command for a TPM. @see swtpm_ioctl(8) */
 
-import { connectPtm } from '../../ptm-client/connect.ts'
-import type { Endpoint } from '../../ptm-client/endpoint.ts'
-import { answerTimeoutMs } from '../../ptm-client/time-limits.ts'
+import type { TpmAddress } from '../../ptm-client/tpm-address.ts'
+import { answerTimeoutMs, connectPtm } from '../../ptm-client/tpm-address.ts'
 import { givenEndpoint } from '../common/endpoint-option.ts'
 import type { GivenOptions } from '../common/options/given-options.ts'
 import { ToolFailure } from '../common/tool-failure.ts'
@@ -30,7 +29,7 @@ export async function runIoctl(options: Options, env: NodeJS.ProcessEnv): Promis
   return 0
 }
 
-function chooseEndpoint(options: Options, env: NodeJS.ProcessEnv): Endpoint {
+function chooseEndpoint(options: Options, env: NodeJS.ProcessEnv): TpmAddress {
   const endpoint = givenEndpoint(options, DEFAULT_CONTROL_PORT)
   const [device, ...surplus] = endpoint === undefined ? options.strays : [undefined, ...options.strays]
   if (surplus.length > 0) throw new ToolFailure(`Unknown parameter '${surplus[0]}'`)

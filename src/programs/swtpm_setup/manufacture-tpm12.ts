@@ -32,8 +32,10 @@ export async function manufactureTpm12(workshop: Workshop): Promise<void> {
   await tpm.transmit('TPM_PhysicalSetDeactivated', physicalSetDeactivated(false))
 
   if (task.createEk) {
-    const modulus = endorsementModulus(
-      await tpm.transmit('TPM_CreateEndorsementKeyPair', createEndorsementKeyPair()),
+    const modulus = await tpm.transmit(
+      'TPM_CreateEndorsementKeyPair',
+      createEndorsementKeyPair(),
+      endorsementModulus,
     )
     log.info('Successfully created EK.')
     if (task.ownership !== undefined) await takeOwnershipOf(workshop, modulus)
@@ -53,7 +55,7 @@ async function takeOwnershipOf({ tpm, task, log }: Workshop, modulus: Buffer): P
       endorsementModulus: modulus,
       ownerAuth: authOf(ownerPassword),
       srkAuth: authOf(srkPassword),
-      session: authSession(await tpm.transmit('TPM_OIAP', oiap())),
+      session: await tpm.transmit('TPM_OIAP', oiap(), authSession),
     }),
   )
   log.info('Successfully took ownership of the TPM.')

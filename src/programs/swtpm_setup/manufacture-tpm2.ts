@@ -44,7 +44,8 @@ import {
   spkTemplate,
 } from './key-templates.ts'
 import { activatePcrBanks, bankName } from './pcr-banks.ts'
-import type { Choices, Task } from './setup-settings.ts'
+import type { Choices } from './setup-choices.ts'
+import type { Task } from './setup-task.ts'
 import { INFO_ACTIVE_PROFILE, type TpmProcess } from './tpm-process.ts'
 
 export interface Workshop {
@@ -82,8 +83,10 @@ async function persistKey(
   template: Buffer,
   handle: number,
 ): Promise<PublicPart> {
-  const key = createdKey(
-    await tpm.transmit(`TPM2_CreatePrimary(${kind})`, createPrimary(hierarchy, template)),
+  const key = await tpm.transmit(
+    `TPM2_CreatePrimary(${kind})`,
+    createPrimary(hierarchy, template),
+    createdKey,
   )
   await tpm.transmit('TPM2_EvictControl', evictControl(key.handle, handle))
   await tpm.transmit('TPM2_FlushContext', flushContext(key.handle))
@@ -186,7 +189,7 @@ async function serialNumberOf(tpm: TpmProcess, ekCertificate: Buffer): Promise<s
   const authority = statedAuthorityKey(ekCertificate)
   if (authority === undefined)
     throw new ToolFailure('The EK certificate does not say which CA key signed it.')
-  const code = manufacturer(await tpm.transmit('TPM2_GetCapability', getManufacturer()))
+  const code = await tpm.transmit('TPM2_GetCapability', getManufacturer(), manufacturer)
   const serial = new X509Certificate(ekCertificate).serialNumber.toLowerCase()
   return `${code}:${authority.toString('hex')}:${serial}`
 }
@@ -219,14 +222,15 @@ function copyForUser({ task }: Workshop, name: string, certificate: Buffer): voi
 }
 
 async function display({ tpm, log }: Workshop): Promise<void> {
-  const ask = async (command: Buffer): Promise<Buffer> => await tpm.transmit('TPM2_GetCapability', command)
-  const banks = pcrBanks(await ask(getPcrs())).filter(({ active }) => active)
+  const ask = <T>(command: Buffer, decode: (response: Buffer) => T): Promise<T> =>
+    tpm.transmit('TPM2_GetCapability', command, decode)
+  const banks = (await ask(getPcrs(), pcrBanks)).filter(({ active }) => active)
   const list = (items: readonly number[]): string => items.map(hex).join(' ') || 'none'
   log.info(
     `PCR banks in use until the restart: ${banks.map(({ algorithm }) => bankName(algorithm)).join(',')}`,
   )
-  log.info(`Persistent keys: ${list(handles(await ask(getHandles('persistent'))))}`)
-  log.info(`NVRAM areas: ${list(handles(await ask(getHandles('nv'))))}`)
+  log.info(`Persistent keys: ${list(await ask(getHandles('persistent'), handles))}`)
+  log.info(`NVRAM areas: ${list(await ask(getHandles('nv'), handles))}`)
 }
 
 const hex = (value: number): string => `0x${value.toString(16)}`

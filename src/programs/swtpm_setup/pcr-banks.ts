@@ -48,9 +48,9 @@ export function chooseBanks(wanted: readonly string[], available: readonly PcrBa
 /** @param wanted comma-separated names, or {@link KEEP_PCR_BANKS} */
 export async function activatePcrBanks(tpm: TpmProcess, wanted: string, log: ToolLog): Promise<void> {
   if (wanted === KEEP_PCR_BANKS) return
-  const available = pcrBanks(await tpm.transmit('TPM2_GetCapability', getPcrs()))
+  const available = await tpm.transmit('TPM2_GetCapability', getPcrs(), pcrBanks)
   const banks = chooseBanks(splitBanks(wanted), available)
-  if (!pcrsAllocated(await tpm.transmit('TPM2_PCR_Allocate', pcrAllocate(banks)))) {
+  if (!(await tpm.transmit('TPM2_PCR_Allocate', pcrAllocate(banks), pcrsAllocated))) {
     throw new ToolFailure(`The TPM did not allocate the PCR banks ${wanted}`)
   }
   const names = (of: readonly PcrBank[]): string => of.map(({ algorithm }) => bankName(algorithm)).join(',')

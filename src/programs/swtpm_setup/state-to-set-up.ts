@@ -15,7 +15,7 @@ import { can, currentUserName, requireDirectory } from '../common/access.ts'
 import { ToolFailure } from '../common/tool-failure.ts'
 import type { TpmCommandLine } from './tpm-command-line.ts'
 
-export class StateLocation {
+export class StateToSetUp {
   readonly #kind: 'dir' | 'file'
   readonly path: string
 

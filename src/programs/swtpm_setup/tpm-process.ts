@@ -4,10 +4,12 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import type { Duplex } from 'node:stream'
+import type { Outcome, Request, VerbName } from '../../../contract/verbs.ts'
+import { SocketClient } from '../../ptm-client/socket-client.ts'
+import { SocketConnection } from '../../ptm-client/socket-connection.ts'
 import { reasonOf } from '../../system/reason.ts'
-import { u32 } from '../../tpm-commands/bytes.ts'
 import { ToolFailure } from '../common/tool-failure.ts'
-import { FramedChannel } from './framed-channel.ts'
+import { DataChannel } from './data-channel.ts'
 import type { TpmCommandLine } from './tpm-command-line.ts'
 
 const SERVER_FD = 3
@@ -21,9 +23,6 @@ const EXIT_TIMEOUT_MS = 10_000
 /** The C swtpm may ignore SIGTERM when its client has gone. */
 const TERMINATION_TIMEOUT_MS = 5000
 
-const CMD_GET_CAPABILITY = 1
-const CMD_SHUTDOWN = 3
-const CMD_GET_INFO = 0x12
 const INFO_TPM_SPECIFICATION = 1
 const INFO_TPM_ATTRIBUTES = 2
 export const INFO_ACTIVE_PROFILE = 32
@@ -50,8 +49,8 @@ export class TpmProcess {
   /** Rejects when the program cannot be started. */
   readonly #failed: Promise<never>
   readonly #exited: Promise<void>
-  readonly #data: FramedChannel
-  readonly #control: FramedChannel
+  readonly #data: DataChannel
+  readonly #control: SocketClient
 
   private constructor(child: ChildProcess, options: TpmProcessOptions) {
     this.#options = options
@@ -62,8 +61,8 @@ export class TpmProcess {
       child.once('exit', () => resolve())
       child.once('error', () => resolve())
     })
-    this.#data = new FramedChannel(child.stdio[SERVER_FD] as Duplex)
-    this.#control = new FramedChannel(child.stdio[CONTROL_FD] as Duplex)
+    this.#data = new DataChannel(connectionTo(child, SERVER_FD), COMMAND_TIMEOUT_MS)
+    this.#control = new SocketClient(connectionTo(child, CONTROL_FD), CONTROL_TIMEOUT_MS)
   }
 
   /** Starts swtpm; {@link ready} says when its TPM can be used. */
@@ -83,7 +82,7 @@ export class TpmProcess {
   async ready(): Promise<void> {
     const { command, logFile } = this.#options
     try {
-      await Promise.race([this.#controlCommand(u32(CMD_GET_CAPABILITY), () => 8), this.#failed])
+      await Promise.race([this.#control.call('GET_CAPABILITY', {}), this.#failed])
     } catch (error) {
       await this.stop()
       const { exitCode } = this.#child
@@ -108,19 +107,11 @@ export class TpmProcess {
   }
 
   /**
-   * Sends a TPM command and returns its response.
+   * Sends a TPM command and returns its response, or what `decode` makes of it.
    * @throws ToolFailure naming the command when the TPM answers with an error or not at all
    */
-  async transmit(name: string, command: Buffer): Promise<Buffer> {
-    let response: Buffer
-    try {
-      response = await this.#data.exchange(command, tpmResponseLength, COMMAND_TIMEOUT_MS)
-    } catch (error) {
-      throw new ToolFailure(`${name} failed: ${reasonOf(error)}`, { cause: error })
-    }
-    const code = response.readUInt32BE(6)
-    if (code !== 0) throw new ToolFailure(`${name} failed: 0x${code.toString(16)}`)
-    return response
+  transmit<T = Buffer>(name: string, command: Buffer, decode?: (response: Buffer) => T): Promise<T> {
+    return this.#data.transmit(name, command, decode)
   }
 
   /** The specification and the attributes of the TPM, as swtpm's JSON. */
@@ -129,43 +120,35 @@ export class TpmProcess {
   }
 
   async info(flags: number): Promise<string> {
-    const request = Buffer.concat([u32(CMD_GET_INFO), u32(0), u32(flags), u32(0), u32(0)])
-    // result, total length, length here, JSON; on an error the result alone
-    const reply = await this.#controlCommand(request, (received) => {
-      if (received.length < 4) return undefined
-      if (received.readUInt32BE(0) !== 0) return 4
-      return received.length < 12 ? undefined : 12 + received.readUInt32BE(8)
-    })
-    return reply.toString('utf8', 12).replace(/\0+$/, '')
+    const info = await this.#verb('GET_INFO', { flags: BigInt(flags), offset: 0, pad: 0 })
+    if (!('buffer' in info)) throw new ToolFailure(`PTM_GET_INFO failed: 0x${info.tpmResult.toString(16)}`)
+    return info.buffer.toString().replace(/\0+$/, '')
   }
 
   /** Ends swtpm; what it holds of the TPM is in its state files by then. */
   async stop(): Promise<void> {
     if (this.#child.pid !== undefined) {
-      await this.#controlCommand(u32(CMD_SHUTDOWN), () => 4).catch(() => {})
+      await this.#control.call('SHUTDOWN', {}).catch(() => {})
       const timer = setTimeout(() => this.#child.kill('SIGKILL'), EXIT_TIMEOUT_MS)
       await this.#exited
       clearTimeout(timer)
     }
-    this.#data.destroy()
-    this.#control.destroy()
+    this.#data.close()
+    this.#control.close()
   }
 
-  async #controlCommand(request: Buffer, length: (received: Buffer) => number | undefined): Promise<Buffer> {
-    const reply = await this.#control.exchange(
-      request,
-      (received) => (received.length < 4 ? undefined : received.readUInt32BE(0) !== 0 ? 4 : length(received)),
-      CONTROL_TIMEOUT_MS,
-    )
-    const result = reply.readUInt32BE(0)
-    if (result !== 0) {
-      throw new ToolFailure(
-        `swtpm refused control command ${request.readUInt32BE(0)}: 0x${result.toString(16)}`,
-      )
+  /** @throws ToolFailure when there is no answer */
+  async #verb<V extends VerbName>(verb: V, request: Request<V>): Promise<Outcome<V>> {
+    try {
+      return await this.#control.call(verb, request)
+    } catch (error) {
+      throw new ToolFailure(reasonOf(error), { cause: error })
     }
-    return reply
   }
 }
+
+const connectionTo = (child: ChildProcess, fd: number): SocketConnection =>
+  new SocketConnection(child.stdio[fd] as Duplex, 'swtpm')
 
 function swtpmArguments(options: TpmProcessOptions): string[] {
   const args = ['--flags', 'not-need-init,startup-clear', '--tpmstate', `backend-uri=${options.stateUri}`]
@@ -176,9 +159,4 @@ function swtpmArguments(options: TpmProcessOptions): string[] {
   })
   if (options.logFile !== undefined) args.push('--log', `file=${options.logFile}`)
   return [...args, '--server', `type=tcp,fd=${SERVER_FD}`, '--ctrl', `type=unixio,clientfd=${CONTROL_FD}`]
-}
-
-/** A TPM response's header: tag, whole size, response code. */
-function tpmResponseLength(received: Buffer): number | undefined {
-  return received.length < 10 ? undefined : Math.max(10, received.readUInt32BE(2))
 }

@@ -4,13 +4,9 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { ConfigFile } from '../../../../src/programs/common/config-file.ts'
 import { readOptions } from '../../../../src/programs/common/options/read-options.ts'
+import { type Choices, setupChoices } from '../../../../src/programs/swtpm_setup/setup-choices.ts'
 import { SETUP_OPTIONS } from '../../../../src/programs/swtpm_setup/setup-options.ts'
-import {
-  type Choices,
-  setupChoices,
-  setupTask,
-  type Task,
-} from '../../../../src/programs/swtpm_setup/setup-settings.ts'
+import { setupTask, type Task } from '../../../../src/programs/swtpm_setup/setup-task.ts'
 import { TpmFeatures } from '../../../../src/programs/swtpm_setup/tpm-features.ts'
 import { temporaryFolder } from './fixtures.ts'
 

@@ -1,0 +1,162 @@
+/** What a setup shall do, as far as the command line alone decides it: wrong combinations end here, before anything is touched. */
+import { constants } from 'node:fs'
+import { canRead, currentUserName, requireDirectory } from '../common/access.ts'
+import { ToolFailure } from '../common/tool-failure.ts'
+import type { EkUse } from './key-templates.ts'
+import { PROFILE_OPTIONS } from './profile-choice.ts'
+import { type OptionName, openDescriptor, type SetupOptions } from './setup-options.ts'
+import { StateToSetUp } from './state-to-set-up.ts'
+import type { PassedFd } from './tpm-process.ts'
+
+export interface Task {
+  readonly tpm2: boolean
+  readonly state: StateToSetUp
+  readonly reconfigure: boolean
+  readonly existingState: 'erase' | 'keep' | 'refuse'
+  readonly createEk: boolean
+  readonly ekCert: boolean
+  readonly platformCert: boolean
+  readonly createSpk: boolean
+  readonly eccSpk: boolean
+  readonly ekUse: EkUse
+  readonly lockNvram: boolean
+  readonly display: boolean
+  readonly vmid: string | undefined
+  readonly ekCertDir: string | undefined
+  readonly ownership:
+    | { readonly ownerPassword: string | undefined; readonly srkPassword: string | undefined }
+    | undefined
+  readonly encryption: Encryption | undefined
+}
+
+export interface Encryption {
+  readonly args: readonly string[]
+  readonly passedFds: readonly PassedFd[]
+  readonly message: string
+}
+
+const NEEDS_TPM2: readonly OptionName[] = [
+  'ecc',
+  'create-spk',
+  'reconfigure',
+  'allow-signing',
+  'decryption',
+  'pcr-banks',
+  'iakkeyalgo',
+  'idevidkeyalgo',
+]
+const CIPHERS = ['aes-128-cbc', 'aes-cbc', 'aes-256-cbc']
+
+const DEFAULT_OWNER_PASSWORD = 'ooo'
+const DEFAULT_SRK_PASSWORD = 'sss'
+
+/** @throws ToolFailure */
+export function setupTask(options: SetupOptions): Task {
+  const stateText = options.text('tpm-state')
+  if (stateText === undefined)
+    throw new ToolFailure('--tpm-state must be provided: the directory for the TPM state')
+  const state = new StateToSetUp(stateText)
+  state.requireAccess()
+  const ekCertDir = options.text('write-ek-cert-files')
+  if (ekCertDir !== undefined) requireDirectory(ekCertDir, constants.W_OK)
+
+  const tpm2 = options.has('tpm2')
+  if (tpm2 && options.has('take-ownership')) {
+    throw new ToolFailure('Taking ownership is not supported for TPM 2.')
+  }
+  const needy = tpm2 ? undefined : NEEDS_TPM2.find((name) => options.has(name))
+  if (needy !== undefined) throw new ToolFailure(`--${needy} requires --tpm2.`)
+  const profileOptions = PROFILE_OPTIONS.filter((name) => options.has(name))
+  if (!tpm2 && profileOptions.length > 0) throw new ToolFailure("There's no --profile support for TPM 1.2")
+  if (profileOptions.length > 1) {
+    throw new ToolFailure(
+      `Only one of ${PROFILE_OPTIONS.map((name) => `--${name}`).join(', ')} may be given.`,
+    )
+  }
+
+  const ekCert = options.has('create-ek-cert')
+  const platformCert = options.has('create-platform-cert')
+  const takeOwnership = options.has('take-ownership')
+  const createEk = options.has('createek') || ekCert || platformCert || takeOwnership
+  const reconfigure = options.has('reconfigure')
+  if (reconfigure && createEk) {
+    throw new ToolFailure('Reconfiguration is not supported with creation of EK or certificates')
+  }
+  if (reconfigure && profileOptions.length > 0) {
+    throw new ToolFailure('Reconfiguration does not accept a (new) profile.')
+  }
+
+  return {
+    tpm2,
+    state,
+    reconfigure,
+    existingState: options.has('not-overwrite') ? 'keep' : options.has('overwrite') ? 'erase' : 'refuse',
+    createEk,
+    ekCert,
+    platformCert,
+    createSpk: options.has('create-spk'),
+    eccSpk: options.has('ecc'),
+    ekUse: { allowSigning: options.has('allow-signing'), decryption: options.has('decryption') },
+    lockNvram: options.has('lock-nvram'),
+    display: options.has('display'),
+    vmid: options.text('vmid'),
+    ekCertDir,
+    ownership: takeOwnership
+      ? {
+          ownerPassword: password(options, 'ownerpass', 'owner-well-known', DEFAULT_OWNER_PASSWORD),
+          srkPassword: password(options, 'srkpass', 'srk-well-known', DEFAULT_SRK_PASSWORD),
+        }
+      : undefined,
+    encryption: encryption(options),
+  }
+}
+
+/** @returns undefined for the well-known password */
+function password(
+  options: SetupOptions,
+  given: OptionName,
+  wellKnown: OptionName,
+  fallback: string,
+): string | undefined {
+  return options.text(given) ?? (options.has(wellKnown) ? undefined : fallback)
+}
+
+function encryption(options: SetupOptions): Encryption | undefined {
+  const cipher = options.text('cipher') ?? 'aes-128-cbc'
+  if (!CIPHERS.includes(cipher)) {
+    throw new ToolFailure(`Unsupported cipher ${cipher}; use ${CIPHERS.join(', ')}`)
+  }
+  const [keyFile, passwordFile] = [options.text('keyfile'), options.text('pwdfile')]
+  const byKey = "The TPM's state will be encrypted with a provided key"
+  const byPassword = "The TPM's state will be encrypted using a key derived from a passphrase"
+  if (keyFile !== undefined) {
+    needReadable(keyFile, 'keyfile')
+    return { args: ['--key', `file=${keyFile},mode=${cipher}`], passedFds: [], message: `  ${byKey}.` }
+  }
+  if (passwordFile !== undefined) {
+    needReadable(passwordFile, 'passphrase file')
+    return {
+      args: ['--key', `pwdfile=${passwordFile},mode=${cipher}`],
+      passedFds: [],
+      message: `  ${byPassword}.`,
+    }
+  }
+  for (const [name, subOption, message] of [
+    ['keyfile-fd', 'fd', byKey],
+    ['pwdfile-fd', 'pwdfd', byPassword],
+  ] as const) {
+    const text = options.text(name)
+    if (text === undefined) continue
+    const option = (number: number): string[] => ['--key', `${subOption}=${number},mode=${cipher}`]
+    return {
+      args: [],
+      passedFds: [{ fd: openDescriptor(name, text), option }],
+      message: `  ${message} (fd).`,
+    }
+  }
+  return undefined
+}
+
+function needReadable(path: string, what: string): void {
+  if (!canRead(path)) throw new ToolFailure(`User ${currentUserName()} cannot read ${what} ${path}.`)
+}
