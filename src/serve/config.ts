@@ -11,6 +11,7 @@ import type { PidFileTarget } from '../system/process/pid-file.ts'
 import type { Owner } from '../system/process/users.ts'
 import type { KeySource } from '../tpm/state/state-key.ts'
 import type { StateLocation } from '../tpm/state/state-location.ts'
+import type { StartupType } from '../tpm-commands/tpm-header.ts'
 import type { PcapConfig } from './trace/pcap-file.ts'
 
 export type { KeySource, LogConfig, Owner, PcapConfig, PidFileTarget, StateLocation, TpmVersion }
@@ -44,21 +45,22 @@ export interface InheritedEndpoint {
   readonly role: 'listener' | 'connection'
 }
 
-export type Endpoint = UnixEndpoint | TcpEndpoint | InheritedEndpoint
+export type ServerEndpoint = UnixEndpoint | TcpEndpoint | InheritedEndpoint
 
 /** Where TPM commands come from on the socket interface. */
-export type DataServer = Endpoint & {
+export type DataEndpoint = ServerEndpoint & {
   /** Close the connection after each response. */
   readonly disconnect: boolean
 }
 
 /** Where control commands come from. */
-export type ControlServer = Endpoint & {
+export type ControlEndpoint = ServerEndpoint & {
   /** End the TPM when the control connection is lost. */
   readonly terminate: boolean
 }
 
-export type StartupType = 'clear' | 'state' | 'deactivated' | 'none'
+/** The Startup that is sent when the TPM is powered on. */
+export type StartupChoice = StartupType | 'none'
 export type SeccompAction = 'none' | 'log' | 'kill'
 
 /** The profile of a new TPM 2.0. */
@@ -80,7 +82,7 @@ export interface CommonConfig {
   readonly flags: {
     /** Wait for an INIT before taking TPM commands. */
     readonly needInit: boolean
-    readonly startup: StartupType
+    readonly startup: StartupChoice
   }
   readonly migration: { readonly incoming: boolean; readonly releaseLockOutgoing: boolean }
   readonly seccomp: SeccompAction
@@ -122,8 +124,8 @@ interface RunConfig extends CommonConfig, StoredTpm {
 export interface SocketConfig extends RunConfig {
   readonly interface: 'socket'
   /** Absent: the control channel brings a data connection (SET_DATAFD). */
-  readonly server: DataServer | undefined
-  readonly control: ControlServer | undefined
+  readonly server: DataEndpoint | undefined
+  readonly control: ControlEndpoint | undefined
   /** End the TPM when the data connection is lost. */
   readonly terminate: boolean
 }
@@ -134,7 +136,7 @@ export interface ChardevConfig extends RunConfig {
     | { readonly kind: 'path'; readonly path: string }
     | { readonly kind: 'fd'; readonly fd: number }
     | { readonly kind: 'vtpm-proxy' }
-  readonly control: ControlServer | undefined
+  readonly control: ControlEndpoint | undefined
 }
 
 export interface CuseConfig extends RunConfig {

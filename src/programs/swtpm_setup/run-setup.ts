@@ -7,7 +7,6 @@ import { ToolFailure } from '../common/tool-failure.ts'
 import { ToolLog } from '../common/tool-log.ts'
 import { manufactureTpm2 } from './manufacture-tpm2.ts'
 import { manufactureTpm12 } from './manufacture-tpm12.ts'
-import { becomeUser } from './process-owner.ts'
 import { allProfiles } from './profiles.ts'
 import { setupCapabilities } from './setup-capabilities.ts'
 import { type Choices, setupChoices } from './setup-choices.ts'
@@ -29,7 +28,11 @@ export async function runSetup(options: SetupOptions): Promise<number> {
     if (options.has(name)) process.stdout.write(`Warning: --${name} is deprecated and has no effect.\n`)
   }
   const user = options.text('runas')
-  if (user !== undefined) becomeUser(user)
+  if (user !== undefined) {
+    // The addon is loaded for this alone.
+    const { becomeUser, lookUpUser } = await import('../../system/process/users.ts')
+    becomeUser(lookUpUser(user))
+  }
 
   const log = new ToolLog(options.text('logfile'))
   try {

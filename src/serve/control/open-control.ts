@@ -1,6 +1,6 @@
 /** Opens the control channel that the command line asks for, and serves it. */
 import { closeSync } from 'node:fs'
-import type { ControlServer as ControlConfig } from '../config.ts'
+import type { ControlEndpoint } from '../config.ts'
 import type { Session } from '../session.ts'
 import { openEndpoint } from '../socket/open-endpoint.ts'
 import { ControlServer } from './control-server.ts'
@@ -12,7 +12,7 @@ export interface OpenControl {
 }
 
 /** @throws SwtpmError SWTPM_ERR_SOCKET */
-export function openControl(session: Session, config: ControlConfig | undefined): OpenControl {
+export function openControl(session: Session, config: ControlEndpoint | undefined): OpenControl {
   if (config === undefined) return { serve() {} }
   const { fd, connected, remove } = openEndpoint(config)
   let server: ControlServer | undefined

@@ -1,11 +1,11 @@
-/** The sockets of the command line: made, or handed in by whoever started us. */
+/** The sockets of the command line: made here, or inherited as descriptors. */
 import { fstatSync } from 'node:fs'
 import { SwtpmError } from '../../system/errors.ts'
 import { listenOn } from '../../system/io/server-socket.ts'
 import { check, native } from '../../system/native.ts'
 import { groupId, userId } from '../../system/process/users.ts'
 import { reasonOf } from '../../system/reason.ts'
-import type { Endpoint } from '../config.ts'
+import type { ServerEndpoint } from '../config.ts'
 
 export interface OpenEndpoint {
   readonly fd: number
@@ -15,7 +15,7 @@ export interface OpenEndpoint {
 }
 
 /** @throws SwtpmError SWTPM_ERR_SOCKET, SWTPM_ERR_USER for an unknown owner */
-export function openEndpoint(endpoint: Endpoint): OpenEndpoint {
+export function openEndpoint(endpoint: ServerEndpoint): OpenEndpoint {
   switch (endpoint.kind) {
     case 'unix': {
       const { path, mode, uid, gid } = endpoint

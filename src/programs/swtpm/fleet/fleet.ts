@@ -2,7 +2,7 @@
 import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Spawner } from '../../../engine-client/spawner.ts'
-import type { Endpoint, SwtpmConfig } from '../../../serve/config.ts'
+import type { ServerEndpoint, SwtpmConfig } from '../../../serve/config.ts'
 import { Session } from '../../../serve/session.ts'
 import { SwtpmError } from '../../../system/errors.ts'
 import { log } from '../../../system/log.ts'
@@ -176,7 +176,7 @@ function addressOf(config: SwtpmConfig): string | undefined {
   }
 }
 
-function endpointName(endpoint: Endpoint): string | undefined {
+function endpointName(endpoint: ServerEndpoint): string | undefined {
   if (endpoint.kind === 'unix') return endpoint.path
   if (endpoint.kind === 'fd') return undefined
   const { bindAddress, port } = endpoint

@@ -1,7 +1,7 @@
 /** `--flags`, `--locality`, `--migration`, `--seccomp` and `--profile`. */
 
 import type { SeccompAction, TpmVersion } from '../../../../contract/engine-options.ts'
-import type { CommonConfig, ProfileConfig, StartupType } from '../../../serve/config.ts'
+import type { CommonConfig, ProfileConfig, StartupChoice } from '../../../serve/config.ts'
 import type { Given } from '../../common/options/given-options.ts'
 import { engineOptionsOf } from '../options/engine-settings.ts'
 import {
@@ -30,7 +30,7 @@ export function flagsOf(given: Given<'flags' | 'vtpm-proxy'>, tpmVersion: TpmVer
     )
   }
   const proxy = given.has('vtpm-proxy')
-  const startup: StartupType = types[0] ?? (proxy ? 'clear' : 'none')
+  const startup: StartupChoice = types[0] ?? (proxy ? 'clear' : 'none')
   if (startup === 'deactivated' && tpmVersion === '2') {
     throw subOptionError('flags', 'startup-deactivated is for a TPM 1.2 only, not with --tpm2')
   }

@@ -1,6 +1,6 @@
 /** `--server`, `--port`, `--fd` and `--ctrl`: the sockets that swtpm serves. */
 import { isIP } from 'node:net'
-import type { ControlServer, DataServer, TcpEndpoint, UnixEndpoint } from '../../../serve/config.ts'
+import type { ControlEndpoint, DataEndpoint, TcpEndpoint, UnixEndpoint } from '../../../serve/config.ts'
 import type { Given } from '../../common/options/given-options.ts'
 import { type SubOptionValues, withDefaults } from '../../common/options/sub-option.ts'
 import { CommandLineError } from '../exit/command-line-error.ts'
@@ -54,7 +54,7 @@ function environmentPort(env: NodeJS.ProcessEnv): number | undefined {
 }
 
 /** `--server`; `port` is what stands in for a missing port sub-option. */
-function dataServer(values: ServerValues, port: () => number | undefined): DataServer {
+function dataServer(values: ServerValues, port: () => number | undefined): DataEndpoint {
   const disconnect = values.disconnect
   if (values.type === 'unixio') {
     if (values.fd !== undefined) return { kind: 'fd', fd: values.fd, role: 'listener', disconnect }
@@ -72,7 +72,7 @@ function dataServer(values: ServerValues, port: () => number | undefined): DataS
 }
 
 /** One connection a command, as clients of `--port` and TPM_PORT expect it. */
-const legacyServer = (port: number): DataServer => ({
+const legacyServer = (port: number): DataEndpoint => ({
   ...tcpEndpoint('server', port, withDefaults(serverSchema, undefined)),
   disconnect: true,
 })
@@ -87,7 +87,7 @@ const legacyServer = (port: number): DataServer => ({
 export function dataServerOf(
   given: Given<'port' | 'fd' | 'server' | 'ctrl'>,
   env: NodeJS.ProcessEnv,
-): DataServer | undefined {
+): DataEndpoint | undefined {
   const port = cNumberOf(given, 'port', PORT_MAX)
   const fd = fdOf(given)
   const values = subOptionsOf(given, 'server', serverSchema)
@@ -115,7 +115,7 @@ export function fdOf(given: Given<'fd'>): number | undefined {
 }
 
 /** `--ctrl`. */
-export function controlOf(given: Given<'ctrl'>): ControlServer | undefined {
+export function controlOf(given: Given<'ctrl'>): ControlEndpoint | undefined {
   const values = subOptionsOf(given, 'ctrl', ctrlSchema)
   if (values === undefined) return undefined
   const terminate = values.terminate
