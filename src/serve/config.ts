@@ -11,7 +11,7 @@ import type { PidFileTarget } from '../system/process/pid-file.ts'
 import type { Owner } from '../system/process/users.ts'
 import type { KeySource } from '../tpm/state/state-key.ts'
 import type { StateLocation } from '../tpm/state/state-location.ts'
-import type { StartupType } from '../tpm-commands/tpm-header.ts'
+import type { StartupType } from '../tpm-commands/startup.ts'
 import type { PcapConfig } from './trace/pcap-file.ts'
 
 export type { KeySource, LogConfig, Owner, PcapConfig, PidFileTarget, StateLocation, TpmVersion }
