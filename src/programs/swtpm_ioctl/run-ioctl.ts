@@ -1,7 +1,7 @@
 /** swtpm_ioctl: one control command for a TPM. @see swtpm_ioctl(8) */
 
+import { answerTimeoutMs, connectPtm } from '../../ptm-client/connect-ptm.ts'
 import type { TpmAddress } from '../../ptm-client/tpm-address.ts'
-import { answerTimeoutMs, connectPtm } from '../../ptm-client/tpm-address.ts'
 import { givenEndpoint } from '../common/endpoint-option.ts'
 import type { GivenOptions } from '../common/options/given-options.ts'
 import { ToolFailure } from '../common/tool-failure.ts'

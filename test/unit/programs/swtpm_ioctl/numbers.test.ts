@@ -6,7 +6,7 @@ import {
   parseLocality,
   parseUint32,
 } from '../../../../src/programs/swtpm_ioctl/numbers.ts'
-import { answerTimeoutMs } from '../../../../src/ptm-client/tpm-address.ts'
+import { answerTimeoutMs } from '../../../../src/ptm-client/connect-ptm.ts'
 
 describe('numbers of swtpm_ioctl', () => {
   it('reads flags as strtoul() does, up to 64 bits', () => {
