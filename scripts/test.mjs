@@ -9,30 +9,49 @@ import { setUp } from './setup.mjs'
 import { runChecks } from './test/checks.mjs'
 import { Report } from './test/report.mjs'
 import { runFiles } from './test/run-files.mjs'
-import { filesOf, HOST_SUITES, isSystem, VM_SUITE } from './test/suites.mjs'
+import {
+  filesOf,
+  HOST_SUITES,
+  isSystem,
+  mayHaveFiles,
+  SMOKE_TEST,
+  selection,
+  VM_SUITE,
+} from './test/suites.mjs'
 import { runVmSuite } from './test/vm-suite.mjs'
 import { ensureKernel, KERNEL_SERIES } from './vm/kernel.mjs'
 
 const CHECKS = 'checks'
 const PARTS = [CHECKS, ...HOST_SUITES, VM_SUITE]
-const USAGE = `Usage: npm test [-- OPTION… PART… FILE…]
+/** What `--quick` runs: what a change is most likely to break, and the kernel once. */
+const QUICK_PARTS = [CHECKS, 'unit', 'protocol']
+const USAGE = `Usage: npm test [-- OPTION… PART… PATH…]
 
-Without arguments: everything. PART is one of ${PARTS.join(', ')}; FILE is a part of a test file's path.
+Without arguments: everything. PART is one of ${PARTS.join(', ')}. PATH is a test file or a folder of them, such as
+test/unit/tpm or test/protocol/cancel.test.ts; a piece of a path selects all files that have it.
 
+  --quick          checks, unit, protocol, and one short test on one kernel: some two minutes. It leaves out the other
+                   programs (interop), crashes and full disks (hard), the fuzzers, the counts of system calls (bench)
+                   and all but that one test on a kernel
   --grep PATTERN   only tests whose name matches
   --kernel SERIES  VM tests on ${KERNEL_SERIES.join(' or ')} only
-  --verbose        a line for each test`
+  --verbose        a line for each test
+
+test/README.md says what each part needs and costs.`
 
 /** An emulated processor is some ten times slower. */
 const SILENCE_MS = { host: 120_000, guest: 300_000 }
 
 runMain(async () => {
-  const { parts, filters, kernels, grep, verbose, help } = parseArguments()
+  const { parts, paths, quick, kernels, grep, verbose, help } = parseArguments()
   if (help) {
     say(USAGE)
     return 0
   }
-  const withVm = parts.includes(VM_SUITE)
+  const { filters, unknown } = selection(paths)
+  if (unknown) throw new UserError(unknown, { hint: USAGE })
+  // Files of other suites alone were asked for: no kernel is needed.
+  const withVm = parts.includes(VM_SUITE) && (quick || mayHaveFiles(VM_SUITE, filters))
   await setUp({ needs: ['vm', 'test'], kernels: withVm ? kernels : [] })
   await step('Bundle the tests', buildTests)
 
@@ -48,7 +67,7 @@ runMain(async () => {
     report.begin(suite)
     await runFiles(files, { concurrency: 2, silenceMs: SILENCE_MS.host, ...grep }, take)
   }
-  const vmFiles = withVm ? filesOf(VM_SUITE, filters) : []
+  const vmFiles = withVm ? filesOf(VM_SUITE, quick ? [SMOKE_TEST] : filters) : []
   for (const series of vmFiles.length > 0 ? kernels : []) {
     const files = series === kernels[0] ? vmFiles : vmFiles.filter((file) => !isSystem(file))
     if (files.length === 0) continue
@@ -65,22 +84,25 @@ function parseArguments() {
     const { values, positionals } = parseArgs({
       allowPositionals: true,
       options: {
+        quick: { type: 'boolean', default: false },
         grep: { type: 'string' },
         kernel: { type: 'string' },
         verbose: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
       },
     })
-    const { kernel, grep, verbose, help } = values
+    const { kernel, quick, grep, verbose, help } = values
     if (kernel && !KERNEL_SERIES.includes(kernel)) throw new Error(`Unknown kernel "${kernel}"`)
+    if (quick && positionals.length > 0) throw new Error('--quick says itself what is run')
     const named = positionals.filter((word) => PARTS.includes(word))
-    const filters = positionals.filter((word) => !PARTS.includes(word))
+    const paths = positionals.filter((word) => !PARTS.includes(word))
     // A file or a test name is no check, so asking for one leaves the checks out.
-    const all = filters.length > 0 || grep ? PARTS.filter((part) => part !== CHECKS) : PARTS
+    const all = paths.length > 0 || grep ? PARTS.filter((part) => part !== CHECKS) : PARTS
     return {
-      parts: named.length > 0 ? named : all,
-      filters,
-      kernels: kernel ? [kernel] : KERNEL_SERIES,
+      parts: quick ? [...QUICK_PARTS, VM_SUITE] : named.length > 0 ? named : all,
+      paths,
+      quick,
+      kernels: kernel ? [kernel] : quick ? KERNEL_SERIES.slice(0, 1) : KERNEL_SERIES,
       grep: grep ? { grep } : {},
       verbose,
       help,
