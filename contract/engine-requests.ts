@@ -32,6 +32,7 @@ export const resumeResp = struct({ tpmResult: u32, running: u32 })
 /** `words`: the program and its arguments, each followed by a NUL. */
 export const spawnReq = struct({ flags: u32, words: trailing(MAX_REQUEST_BODY_BYTES - 8) })
 export const spawnResp = struct({ errno: u32, pid: u32 })
+export const killReq = struct({ pid: u32 })
 
 // biome-ignore lint/suspicious/noExplicitAny: any structure, whatever its fields
 type AnyStruct = Struct<any>
@@ -134,5 +135,12 @@ export const SPAWNER_REQUESTS = {
     resp: spawnResp,
     fds: 'the ones that become 3, 4 and 5',
     note: 'flags 1: execute the program anew instead of forking; words: the program and its arguments, each followed by a NUL',
+  },
+  KILL: {
+    code: 0x2002,
+    when: 'any',
+    req: killReq,
+    resp: word,
+    note: 'SIGKILL to an engine that the spawner has started and that has not ended; the reply is an errno, 3 ESRCH for any other process',
   },
 } as const satisfies Record<string, EngineRequest>

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <set>
 #include <vector>
 
 #include "common/eintr.h"
@@ -51,7 +52,7 @@ bool place(std::span<UniqueFd> fds) {
   std::vector<char*> words = split_words(std::span(frame.body).subspan(8));
   if (!place(frame.fds)) _exit(kExitNoProgram);
   if (fresh) {
-    // Whatever lies there now: a newer version, perhaps. It has an address space that nobody has seen.
+    // The program may have been replaced by a newer version. Its addresses are not those of the spawner.
     ::execv(words[0], words.data());
     dprintf(STDERR_FILENO, "tpm-engine: Cannot start %s: %s\n", words[0], strerror(errno));
     _exit(kExitNoProgram);
@@ -60,22 +61,45 @@ bool place(std::span<UniqueFd> fds) {
   _exit(run_engine(static_cast<int>(words.size() - 1), words.data()));
 }
 
-void spawn(Channel& channel, Frame& frame, int (*run_engine)(int, char**)) {
-  ByteReader body(frame.body);
-  bool valid = body.u32() == static_cast<uint32_t>(wire::Code::kSpawn);
+// The engines that run, and those that have ended and were not reaped yet: their numbers belong to no other
+// process.
+using Engines = std::set<pid_t>;
+
+void spawn(Channel& channel, Frame& frame, ByteReader& body, Engines& engines,
+           int (*run_engine)(int, char**)) {
   bool fresh = body.u32() & wire::kSpawnFresh;
-  valid = valid && body.remaining() > 0 && frame.body.back() == 0;
+  bool valid = body.remaining() > 0 && frame.body.back() == 0;
   pid_t pid = valid ? ::fork() : -1;
   if (pid == 0) be_engine(frame, fresh, run_engine);
   uint32_t error = pid > 0 ? 0 : valid ? static_cast<uint32_t>(errno) : EINVAL;
+  if (pid > 0) engines.insert(pid);
   channel.reply(frame.id, ByteWriter().u32(error).u32(static_cast<uint32_t>(pid)).take());
 }
 
-// u32 pid, u32 exit code, u32 signal or 0.
-void tell_of_the_dead(Channel& channel) {
+void kill_engine(Channel& channel, const Frame& frame, ByteReader& body, const Engines& engines) {
+  auto pid = static_cast<pid_t>(body.u32());
+  int error = !engines.contains(pid) ? ESRCH : ::kill(pid, SIGKILL) < 0 ? errno : 0;
+  channel.reply(frame.id, ByteWriter().u32(static_cast<uint32_t>(error)).take());
+}
+
+void handle(Channel& channel, Frame& frame, Engines& engines, int (*run_engine)(int, char**)) {
+  ByteReader body(frame.body);
+  switch (static_cast<wire::Code>(body.u32())) {
+    case wire::Code::kSpawn:
+      return spawn(channel, frame, body, engines, run_engine);
+    case wire::Code::kKill:
+      return kill_engine(channel, frame, body, engines);
+    default:
+      channel.reply(frame.id, ByteWriter().u32(EINVAL).u32(0).take());
+  }
+}
+
+// Reaps the engines that have ended. An event has u32 pid, u32 exit code, u32 signal or 0.
+void report_ended(Channel& channel, Engines& engines) {
   int status = 0;
   while (pid_t pid = ::waitpid(-1, &status, WNOHANG)) {
     if (pid < 0) return;
+    engines.erase(pid);
     ByteWriter ended;
     ended.u32(static_cast<uint32_t>(pid));
     ended.u32(WIFEXITED(status) ? static_cast<uint32_t>(WEXITSTATUS(status)) : 0);
@@ -93,6 +117,7 @@ void run_spawner(int (*run_engine)(int argc, char** argv)) {
   sigprocmask(SIG_BLOCK, &set, nullptr);
   UniqueFd children(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
   Channel channel(wire::kChannelFd);
+  Engines engines;
   Frame frame;
   while (true) {
     pollfd events[] = {{wire::kChannelFd, POLLIN, 0}, {children.get(), POLLIN, 0}};
@@ -101,11 +126,11 @@ void run_spawner(int (*run_engine)(int argc, char** argv)) {
       signalfd_siginfo info;
       while (::read(children.get(), &info, sizeof(info)) > 0) {
       }
-      tell_of_the_dead(channel);
+      report_ended(channel, engines);
     }
     if (!events[0].revents) continue;
     if (!channel.read(frame)) _exit(0);
-    spawn(channel, frame, run_engine);
+    handle(channel, frame, engines, run_engine);
     for (UniqueFd& fd : frame.fds) fd.reset();
   }
 }

@@ -168,6 +168,7 @@ enum class Code : uint32_t {
   kResume = 0x1009,
   kHandOver = 0x100a,
   kSpawn = 0x2001,
+  kKill = 0x2002,
 };
 
 enum class Event : uint32_t {
