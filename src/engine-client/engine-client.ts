@@ -36,10 +36,10 @@ import {
   type VerbName,
 } from '../../contract/verbs.ts'
 import { check, native } from '../system/native.ts'
-import type { EngineOptions } from './engine-program.ts'
-import { attachRequest, EngineService, profileRequest } from './engine-service.ts'
-import { EngineSuccession, type SuccessionEvents } from './engine-succession.ts'
-import type { Spawner } from './spawner.ts'
+import type { EngineOptions } from './channel/engine-program.ts'
+import type { Spawner } from './channel/spawner.ts'
+import { EngineSuccession, type SuccessionEvents } from './succession/engine-succession.ts'
+import { attachRequest, EngineService, profileRequest } from './succession/served-tpm.ts'
 
 export interface EngineEvents extends Pick<SuccessionEvents, 'lost' | 'resumed' | 'exit'> {
   ready: []

@@ -1,7 +1,7 @@
 /** What an engine must know of the command line, and what starts it. */
 
-import type { EngineOptions } from '../engine-client/engine-program.ts'
-import { Spawner } from '../engine-client/spawner.ts'
+import type { EngineOptions } from '../engine-client/channel/engine-program.ts'
+import { Spawner } from '../engine-client/channel/spawner.ts'
 import { log } from '../system/log.ts'
 import type { User } from '../system/process/users.ts'
 import type { CommonConfig, StoredTpm } from './config.ts'

@@ -4,9 +4,9 @@
  */
 
 import { closeSync } from 'node:fs'
+import { enginePath } from '../engine-client/channel/engine-program.ts'
+import type { Spawner } from '../engine-client/channel/spawner.ts'
 import { EngineClient } from '../engine-client/engine-client.ts'
-import { enginePath } from '../engine-client/engine-program.ts'
-import type { Spawner } from '../engine-client/spawner.ts'
 import { SwtpmError } from '../system/errors.ts'
 import { log } from '../system/log.ts'
 import { PidFile } from '../system/process/pid-file.ts'

@@ -11,7 +11,7 @@ import { encodeFrame, FRAME_KIND, FrameDecoder, frameHeader } from '../../contra
 import { engineArguments } from '../../contract/engine-options.ts'
 import { SHARED_STATE_SIZE_BYTES } from '../../contract/limits.ts'
 import { BIG } from '../../contract/struct.ts'
-import { Spawner } from '../../src/engine-client/spawner.ts'
+import { Spawner } from '../../src/engine-client/channel/spawner.ts'
 import { DescriptorSocket } from '../../src/system/io/descriptor-socket.ts'
 import { check, native } from '../../src/system/native.ts'
 import { NV } from '../hard/support/engine-tpm.ts'

@@ -5,7 +5,7 @@
  * feature works, here (./options/not-yet.ts) and with the libtpms at hand.
  * @see swtpm(8) --print-capabilities
  */
-import type { Changeable, EngineInfo, LibtpmsInfo } from '../../engine-client/engine-info.ts'
+import type { Changeable, EngineInfo, LibtpmsInfo } from '../../engine-client/channel/engine-info.ts'
 import type { Interface } from '../../serve/config.ts'
 import { COMPATIBLE_VERSION } from '../../system/version.ts'
 import { notYet } from './options/not-yet.ts'

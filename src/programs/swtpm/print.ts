@@ -6,8 +6,8 @@ import {
   PTM_BLOB_TYPE_SAVESTATE,
   PTM_BLOB_TYPE_VOLATILE,
 } from '../../../contract/verb-structures.ts'
+import { engineInfo } from '../../engine-client/channel/engine-program.ts'
 import { EngineClient } from '../../engine-client/engine-client.ts'
-import { engineInfo } from '../../engine-client/engine-program.ts'
 import type { PrintRequest, StoredTpm } from '../../serve/config.ts'
 import { engineOptions, startSpawner } from '../../serve/engine-options.ts'
 import { giveKeys, giveProfile } from '../../serve/engine-secrets.ts'

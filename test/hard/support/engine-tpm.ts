@@ -1,8 +1,8 @@
 /** A TPM in an engine of its own, driven over the channel without the supervisor around it: quick to start. */
 import { closeSync, constants, openSync } from 'node:fs'
+import type { EngineOptions } from '../../../src/engine-client/channel/engine-program.ts'
+import { Spawner } from '../../../src/engine-client/channel/spawner.ts'
 import { EngineClient } from '../../../src/engine-client/engine-client.ts'
-import type { EngineOptions } from '../../../src/engine-client/engine-program.ts'
-import { Spawner } from '../../../src/engine-client/spawner.ts'
 import { hex32, responseCode, TPM2, TPM12, tpm2, tpm12 } from '../../support/tpm-commands.ts'
 
 export interface EngineTpmOptions {

@@ -1,7 +1,7 @@
 /** Many TPMs under one supervisor and one spawner. What happens to one is no matter of the others. */
 import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
-import type { Spawner } from '../../../engine-client/spawner.ts'
+import type { Spawner } from '../../../engine-client/channel/spawner.ts'
 import type { ServerEndpoint, SwtpmConfig } from '../../../serve/config.ts'
 import { Session } from '../../../serve/session.ts'
 import { SwtpmError } from '../../../system/errors.ts'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { EngineInfo } from '../../../../src/engine-client/engine-info.ts'
+import type { EngineInfo } from '../../../../src/engine-client/channel/engine-info.ts'
 import { capabilitiesJson } from '../../../../src/programs/swtpm/capabilities.ts'
 import { notYet } from '../../../../src/programs/swtpm/options/not-yet.ts'
 import { COMPATIBLE_VERSION } from '../../../../src/system/version.ts'

@@ -1,9 +1,9 @@
 /** What a TPM's engine serves, and how: all that another one in its place has to be told. */
 
 import { closeSync } from 'node:fs'
-import { ATTACH_KIND, type AttachKind, type Route } from '../../contract/engine-channel.ts'
-import { attachReq, setProfileReq } from '../../contract/engine-requests.ts'
-import { BIG } from '../../contract/struct.ts'
+import { ATTACH_KIND, type AttachKind, type Route } from '../../../contract/engine-channel.ts'
+import { attachReq, setProfileReq } from '../../../contract/engine-requests.ts'
+import { BIG } from '../../../contract/struct.ts'
 
 export interface Attached {
   readonly kind: AttachKind

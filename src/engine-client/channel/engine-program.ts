@@ -1,10 +1,10 @@
 /** The engine's program: where it lies, its command line, and what it says of itself. */
 
 import { spawnSync } from 'node:child_process'
-import type { EngineOptionValues, TpmVersion } from '../../contract/engine-options.ts'
-import { SwtpmError } from '../system/errors.ts'
-import { installedFile } from '../system/paths.ts'
-import { reasonOf } from '../system/reason.ts'
+import type { EngineOptionValues, TpmVersion } from '../../../contract/engine-options.ts'
+import { SwtpmError } from '../../system/errors.ts'
+import { installedFile } from '../../system/paths.ts'
+import { reasonOf } from '../../system/reason.ts'
 import type { EngineInfo } from './engine-info.ts'
 
 /** What an engine is started with; keys follow over the channel, never as arguments. */
