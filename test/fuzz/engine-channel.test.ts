@@ -16,6 +16,7 @@ import { DescriptorSocket } from '../../src/system/io/descriptor-socket.ts'
 import { check, native } from '../../src/system/native.ts'
 import { NV } from '../hard/support/engine-tpm.ts'
 import { figure } from '../hard/support/scale.ts'
+import { ENGINE_DEFAULTS } from '../support/engine-defaults.ts'
 import { temporaryDirectory } from '../support/swtpm.ts'
 import { TPM2 } from '../support/tpm-commands.ts'
 import { waitFor } from '../support/wait.ts'
@@ -114,10 +115,11 @@ describe('frames of every kind on the engine channel', () => {
     const rounds = await fuzz(25, async (random, t) => {
       const stateFd = openSync(temporaryDirectory(t), constants.O_RDONLY | constants.O_DIRECTORY)
       const args = engineArguments({
-        ...{ tpmVersion: '2', backend: 'dir', stateFd, mode: 0o600, modeGiven: false },
-        ...{ sync: false, backup: false, journal: random.chance(0.5), autoShutdown: true, seccomp: 'kill' },
-        ...{ allowSetLocality: true, rejectLocality4: false, trace: random.chance(0.3) },
-        ...{ logLevel: 1, logPrefix: '' },
+        ...ENGINE_DEFAULTS,
+        sync: false,
+        journal: random.chance(0.5),
+        allowSetLocality: true,
+        trace: random.chance(0.3),
       })
       const spawner = new Spawner({ logFd: undefined, user: undefined })
       t.after(() => spawner.close())

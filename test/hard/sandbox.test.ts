@@ -23,6 +23,7 @@ import { describe, it } from 'node:test'
 import type { EngineOptions } from '../../src/engine-client/channel/engine-program.ts'
 import { Spawner } from '../../src/engine-client/channel/spawner.ts'
 import { EngineClient } from '../../src/engine-client/engine-client.ts'
+import { ENGINE_DEFAULTS } from '../support/engine-defaults.ts'
 import { alive, descendants, enginePid } from '../support/processes.ts'
 import { RawConnection } from '../support/raw-connection.ts'
 import { type Cleanup, Swtpm, startSocketTpm, temporaryDirectory } from '../support/swtpm.ts'
@@ -102,9 +103,8 @@ async function readyEngine(t: Cleanup, options: Partial<EngineOptions>): Promise
     options.backend === 'linear' ? openSync(join(directory, 'linear'), 'w+') : openSync(directory, 'r')
   const spawner = new Spawner({ logFd: undefined, user: undefined })
   const engine = new EngineClient(spawner, {
-    ...{ tpmVersion: '2', backend: 'dir', stateFd, mode: 0o600, modeGiven: false, sync: true, backup: false },
-    ...{ allowSetLocality: false, rejectLocality4: false, autoShutdown: true, seccomp: 'kill', logLevel: 1 },
-    ...{ logPrefix: '', trace: false, journal: false },
+    ...ENGINE_DEFAULTS,
+    stateFd,
     ...options,
   })
   engine.once('exit', () => spawner.close())

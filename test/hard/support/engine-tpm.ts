@@ -3,6 +3,7 @@ import { closeSync, constants, openSync } from 'node:fs'
 import type { EngineOptions } from '../../../src/engine-client/channel/engine-program.ts'
 import { Spawner } from '../../../src/engine-client/channel/spawner.ts'
 import { EngineClient } from '../../../src/engine-client/engine-client.ts'
+import { ENGINE_DEFAULTS } from '../../support/engine-defaults.ts'
 import { hex32, responseCode, TPM2, TPM12, tpm2, tpm12 } from '../../support/tpm-commands.ts'
 
 export interface EngineTpmOptions {
@@ -26,9 +27,8 @@ export async function startEngineTpm(options: EngineTpmOptions): Promise<EngineC
   const { O_RDONLY, O_DIRECTORY, O_RDWR, O_CREAT } = constants
   const stateFd = openSync(path, backend === 'dir' ? O_RDONLY | O_DIRECTORY : O_RDWR | O_CREAT, 0o600)
   const settings: EngineOptions = {
-    ...{ tpmVersion, backend, stateFd, mode: 0o600, modeGiven: false, sync, backup, journal },
-    ...{ allowSetLocality: false, rejectLocality4: false, autoShutdown: false, seccomp: 'kill' },
-    ...{ logLevel: 1, logPrefix: '', trace: false },
+    ...ENGINE_DEFAULTS,
+    ...{ tpmVersion, backend, stateFd, sync, backup, journal, autoShutdown: false },
   }
   const usual = process.env.SWTPM_ENGINE
   if (program !== undefined) process.env.SWTPM_ENGINE = program
