@@ -1,4 +1,4 @@
-/** What the shell can propose for an argument, told from the placeholder that stands for it. */
+/** What the shell can propose for an argument, by the placeholder in its synopsis. */
 
 import type { DocumentedOption } from '../man/generator/programs.ts'
 import type { SubOption } from '../src/programs/common/options/sub-option.ts'

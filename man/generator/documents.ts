@@ -1,9 +1,8 @@
 /**
  * Everything that is made from the tables for people and shells: where it belongs below a `share` directory → its text.
  *
- * It is made when it is installed or tested, and never checked in: a page that is made from the tables cannot fall behind
- * them, while one in the repository would have to be made again, by whoever adds an option, for a test to pass. What is
- * written by hand (man/*.in) is in the repository.
+ * Nothing of this is checked in: it is made when it is installed or tested, so that it cannot fall behind the tables. The prose
+ * (man/*.in) is written by hand.
  */
 import { join } from 'node:path'
 import { completionFiles } from '../../completions/files.ts'

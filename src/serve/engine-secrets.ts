@@ -26,13 +26,13 @@ export async function giveKeys(engine: EngineClient, { fileKey, migrationKey }: 
   }
 }
 
-/** Hands over the profile that a new TPM 2.0 is to have. @throws SwtpmError SWTPM_ERR_TPM_INIT */
+/** Hands over the profile that a new TPM 2.0 is to have. @throws SwtpmError SWTPM_ERR_PROFILE */
 export async function giveProfile(
   engine: EngineClient,
   { profile, tpmVersion }: CommonConfig,
 ): Promise<void> {
   if (profile === undefined || tpmVersion !== '2') return
   if ((await engine.setProfile(readProfile(profile))) !== TPM_SUCCESS) {
-    throw new SwtpmError('SWTPM_ERR_TPM_INIT', 'Cannot use --profile: it needs libtpms 0.10 or later')
+    throw new SwtpmError('SWTPM_ERR_PROFILE', 'Cannot use --profile: it needs libtpms 0.10 or later')
   }
 }

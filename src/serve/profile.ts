@@ -11,7 +11,7 @@ import type { ProfileConfig } from './config.ts'
 const NOT_ON_FIPS_HOSTS: ReadonlySet<string> = new Set(['camellia', 'tdes', 'rsaes'])
 const FIPS_ATTRIBUTE = 'fips-host'
 
-/** @returns JSON text as libtpms takes it. @throws SwtpmError SWTPM_ERR_TPM_INIT naming the source and what is wrong */
+/** @returns JSON text as libtpms takes it. @throws SwtpmError SWTPM_ERR_PROFILE naming the source and what is wrong */
 export function readProfile({ source, removeDisabled }: ProfileConfig): string {
   const text = source.kind === 'json' ? source.json : readSource(source)
   const where =
@@ -24,16 +24,16 @@ export function readProfile({ source, removeDisabled }: ProfileConfig): string {
   try {
     profile = JSON.parse(text)
   } catch (error) {
-    throw new SwtpmError('SWTPM_ERR_TPM_INIT', `Cannot use the ${where}: it is not JSON: ${reasonOf(error)}`)
+    throw new SwtpmError('SWTPM_ERR_PROFILE', `Cannot use the ${where}: it is not JSON (${reasonOf(error)})`)
   }
   if (typeof profile !== 'object' || profile === null || !('Name' in profile)) {
-    throw new SwtpmError('SWTPM_ERR_TPM_INIT', `Cannot use the ${where}: it has no "Name"`)
+    throw new SwtpmError('SWTPM_ERR_PROFILE', `Cannot use the ${where}: it has no "Name"`)
   }
   if (removeDisabled === undefined) return text
   if (removeDisabled === 'check') {
     // It would have to ask the OpenSSL that libtpms uses; Node brings one of its own.
     throw new SwtpmError(
-      'SWTPM_ERR_TPM_INIT',
+      'SWTPM_ERR_PROFILE',
       'Cannot use remove-disabled=check: it is not supported; use remove-disabled=fips-host',
     )
   }
@@ -45,12 +45,12 @@ function withoutDisabled(profile: Record<string, unknown>, where: string): Recor
   const name = String(profile.Name)
   if (name !== 'custom' && !name.startsWith('custom:')) {
     throw new SwtpmError(
-      'SWTPM_ERR_TPM_INIT',
+      'SWTPM_ERR_PROFILE',
       `Cannot use remove-disabled: it is for profiles named "custom" or "custom:…"; the ${where} is "${name}"`,
     )
   }
   if (typeof profile.Algorithms !== 'string') {
-    throw new SwtpmError('SWTPM_ERR_TPM_INIT', `Cannot use remove-disabled: the ${where} has no "Algorithms"`)
+    throw new SwtpmError('SWTPM_ERR_PROFILE', `Cannot use remove-disabled: the ${where} has no "Algorithms"`)
   }
   const algorithms = profile.Algorithms.split(',').filter((name) => !NOT_ON_FIPS_HOSTS.has(name))
   const attributes = typeof profile.Attributes === 'string' ? profile.Attributes.split(',') : []
@@ -65,7 +65,7 @@ function readSource(source: { kind: 'file'; path: string } | { kind: 'fd'; fd: n
     return text
   } catch (error) {
     const name = source.kind === 'file' ? `"${source.path}"` : `on descriptor ${source.fd}`
-    throw new SwtpmError('SWTPM_ERR_TPM_INIT', `Cannot read profile ${name}: ${reasonOf(error)}`, {
+    throw new SwtpmError('SWTPM_ERR_PROFILE', `Cannot read profile ${name}: ${reasonOf(error)}`, {
       cause: error,
     })
   }

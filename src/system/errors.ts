@@ -1,14 +1,15 @@
 /**
- * The faults that the program reports itself. What a TPM or a verb answers is a value (protocol/tpm-result.ts); these are
- * exceptions, with a code that callers may test and a text that names the thing, the reason and the way out.
+ * The faults that the programs report themselves, as exceptions: a code that callers test, and a message for the user
+ * (CONTRIBUTING.md, "Messages"). The results of TPMs and verbs are values (contract/tpm-result.ts).
  */
 
 const CODES = {
   SWTPM_ERR_ENGINE_START: 'the engine could not be started',
   SWTPM_ERR_ENGINE_GONE: 'the engine has ended, its TPM with it',
-  SWTPM_ERR_ENGINE_PROTOCOL: 'the engine sent something that is not in the protocol',
   SWTPM_ERR_STATE_DIR: 'the state location cannot be used',
   SWTPM_ERR_STATE_KEY: 'a key or passphrase cannot be used',
+  SWTPM_ERR_PROFILE: 'a profile cannot be used',
+  SWTPM_ERR_PID_FILE: 'the pid file cannot be written',
   SWTPM_ERR_STATE_LOCKED: 'another process holds the state',
   SWTPM_ERR_DEVICE: 'a device node could not be opened or made',
   SWTPM_ERR_DEVICE_EXISTS: 'the name of the device is taken',

@@ -1,4 +1,4 @@
-/** Files that are there whole or not at all, and that nobody reads before their mode is set. */
+/** Writes files at once: a reader finds the old content or the new one, and never a file without its final mode. */
 import { randomBytes } from 'node:crypto'
 import {
   chmodSync,

@@ -1,4 +1,4 @@
-/** What a client tool prints. Written at once: process.stdout would load more than the tool itself. */
+/** What a tool prints. Written with write(2): loading process.stdout takes longer than the rest of a small tool. */
 import { writeSync } from 'node:fs'
 
 export const printOut = (text: string): void => write(1, text)
@@ -11,9 +11,9 @@ function write(fd: number, text: string): void {
       rest = rest.subarray(writeSync(fd, rest))
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException
-      // A pipe that somebody else has made non-blocking is full: its reader needs a moment.
+      // Another process has made the pipe non-blocking, and it is full: its reader needs a moment.
       if (code === 'EAGAIN') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5)
-      // The reader has gone, or there never was one; the verb has been executed nevertheless.
+      // There is no reader. What the tool was called for goes on without one.
       else return
     }
   }

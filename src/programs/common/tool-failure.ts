@@ -1,4 +1,4 @@
-/** A fault that the user of a tool can put right: its text is printed as it stands, and the tool ends. */
+/** A fault that the user of a tool can put right: its text is printed without a stack trace, and the tool ends. */
 export class ToolFailure extends Error {
   readonly exitCode: number
 

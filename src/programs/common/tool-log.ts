@@ -43,7 +43,7 @@ export class ToolLog {
   }
 }
 
-/** A reader that went away (EPIPE) must not keep a tool from finishing what it began. */
+/** Without a reader (EPIPE) a tool still finishes what it began. */
 function writeLine(fd: number, line: string): void {
   try {
     writeSync(fd, `${line}\n`)

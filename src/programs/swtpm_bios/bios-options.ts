@@ -5,21 +5,21 @@ import type { OptionTable } from '../common/options/option-table.ts'
 
 export const DEFAULT_DATA_PORT = 6545
 
-const start = 'Start-up'
+const start = 'Startup'
 const more = 'Further steps'
 const information = 'Information'
 
 export const biosOptions = {
   ...endpointOptions('use this device; /dev/tpm0, or what TPM_DEVICE names', DEFAULT_DATA_PORT),
   tpm2: { group: start, describe: 'the TPM is a TPM 2.0' },
-  c: { group: start, describe: 'start up with clear state; the default' },
-  s: { group: start, describe: 'start up with the saved state' },
+  c: { group: start, describe: 'send Startup(clear); the default' },
+  s: { group: start, describe: 'send Startup(state)' },
   d: {
     group: start,
-    describe: 'start up deactivated and do nothing else; a TPM 2.0 is not started up at all',
+    describe: 'send Startup(deactivated) and do nothing else; a TPM 2.0 is sent no Startup',
   },
-  n: { group: start, describe: 'do not start up' },
-  o: { group: more, describe: 'start up only: leave a TPM 1.2 neither enabled nor activated' },
+  n: { group: start, describe: 'send no Startup' },
+  o: { group: more, describe: 'send Startup only: leave a TPM 1.2 neither enabled nor activated' },
   cs: {
     group: more,
     describe: 'run the self test: TPM_ContinueSelfTest (1.2) or TPM2_IncrementalSelfTest (2.0)',

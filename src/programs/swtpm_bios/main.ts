@@ -7,7 +7,7 @@ void runTool({
   tool: 'swtpm_bios',
   title: 'TPM emulator BIOS emulator',
   summary:
-    'Starts a TPM up as firmware does: start-up, then (TPM 1.2, unless -o) physical presence, enable and ' +
+    'Does with a TPM what firmware does: Startup, then (TPM 1.2, unless -o) physical presence, enable and ' +
     'activate, then the further steps that are asked for.',
   table: biosOptions,
   helpOption: 'h',
@@ -17,7 +17,7 @@ void runTool({
   examples: [
     [
       '$0 --tpm2 --unix /run/vtpm/data --cs -u',
-      'start up a TPM 2.0, test it and lock its platform hierarchy',
+      'send a TPM 2.0 its Startup, test it and lock its platform hierarchy',
     ],
     ['$0 --tcp :6545 -n -u', 'give up the physical presence of a running TPM 1.2'],
   ],

@@ -1,4 +1,4 @@
-/** swtpm_bios: starts a TPM up as a computer's firmware does. @see swtpm_bios(8) */
+/** swtpm_bios: does with a TPM what a computer's firmware does. @see swtpm_bios(8) */
 
 import type { TpmAddress } from '../../ptm-client/tpm-address.ts'
 import { givenEndpoint, parsePort } from '../common/endpoint-option.ts'

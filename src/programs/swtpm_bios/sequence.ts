@@ -96,7 +96,7 @@ async function tpm2Sequence(plan: BiosPlan, transmit: Transmit, output: BiosOutp
   if (plan.startup !== 'none') await steps.send('TPM2_Startup', startupCommand('2', plan.startup))
   if (plan.selfTest) await steps.send('TPM2_IncrementalSelfTest', bios.incrementalSelfTest())
   if (plan.giveUpControl) {
-    // Nobody is to know it: until the next start-up the platform hierarchy is nobody's.
+    // A password that no program knows locks the platform hierarchy until the next Startup.
     const { randomBytes } = await import('node:crypto')
     const password = randomBytes(PLATFORM_PASSWORD_BYTES)
     await steps.send('TPM2_HierarchyChangeAuth', bios.setPlatformPassword(password))

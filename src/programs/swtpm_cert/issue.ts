@@ -68,7 +68,7 @@ export function loadAuthority(place: AuthorityPlace): Authority {
   }
   if (!certificate.checkPrivateKey(key)) {
     throw new ToolFailure(
-      `Signing key "${signingKey}" does not belong to issuer certificate "${issuerCert}": nobody could verify what it signs`,
+      `Signing key "${signingKey}" does not belong to issuer certificate "${issuerCert}": its signatures could not be verified`,
     )
   }
   return { issuer, sign: signWith(key) }

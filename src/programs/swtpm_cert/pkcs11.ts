@@ -14,7 +14,7 @@ const PIN_VARIABLE = 'SWTPM_PKCS11_PIN'
 
 /**
  * @param publicKey the key's public half, against which each signature is checked
- * @param environment with {@link PIN_VARIABLE}, and whatever the module wants; a PIN in `uri` is second to that
+ * @param environment with {@link PIN_VARIABLE}, which overrides a PIN in `uri`, and the variables that the module needs
  */
 export function pkcs11Sign(uri: string, publicKey: KeyObject, environment: NodeJS.ProcessEnv): RawSign {
   const place = keyPlace(uri)

@@ -19,10 +19,9 @@ export const ioctlOptions = {
   c: { group: command, describe: 'print the capability flags: which commands are supported' },
   i: {
     group: command,
-    describe:
-      'initialise the TPM as a power-up does; volatile state, if there is any, is resumed and deleted',
+    describe: 'power the TPM on; volatile state, if there is any, is resumed and deleted',
   },
-  stop: { group: command, describe: 'stop the TPM; -i starts it again' },
+  stop: { group: command, describe: 'power the TPM off; -i powers it on again' },
   s: { group: command, describe: 'shut the TPM down; swtpm ends' },
   e: { group: command, describe: 'print the tpmEstablished bit' },
   r: {

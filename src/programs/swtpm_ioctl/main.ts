@@ -12,7 +12,7 @@ void runTool({
   versionOption: 'version',
   style: { singleDash: true },
   examples: [
-    ['$0 --unix /run/vtpm/ctrl -i', 'start the TPM behind a control socket'],
+    ['$0 --unix /run/vtpm/ctrl -i', 'power the TPM behind a control socket on'],
     ['$0 -c /dev/vtpm0', 'what a CUSE TPM can do'],
     ['$0 --tcp :6546 --save permanent state.bin', 'save the permanent state'],
   ],

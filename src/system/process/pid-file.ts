@@ -13,7 +13,7 @@ const PID_FILE_MODE = 0o644
 export class PidFile {
   readonly #path: string
 
-  /** @throws SwtpmError SWTPM_ERR_STATE_DIR when the file cannot be written */
+  /** @throws SwtpmError SWTPM_ERR_PID_FILE when the file cannot be written */
   constructor(target: PidFileTarget) {
     const name = target.kind === 'file' ? `"${target.path}"` : `on descriptor ${target.fd}`
     try {
@@ -26,7 +26,7 @@ export class PidFile {
         closeSync(fd)
       }
     } catch (error) {
-      throw new SwtpmError('SWTPM_ERR_STATE_DIR', `Cannot write pid file ${name}: ${reasonOf(error)}`, {
+      throw new SwtpmError('SWTPM_ERR_PID_FILE', `Cannot write pid file ${name}: ${reasonOf(error)}`, {
         cause: error,
       })
     }

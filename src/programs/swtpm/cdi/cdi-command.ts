@@ -1,4 +1,4 @@
-/** `swtpm cdi`: tells container runtimes of a TPM that is there, and takes that back. */
+/** `swtpm cdi`: writes and removes the specification by which container runtimes find a TPM. */
 import { existsSync, lstatSync, mkdirSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { reasonOf } from '../../../system/reason.ts'
@@ -18,7 +18,7 @@ import {
   kindFault,
 } from './cdi-specification.ts'
 
-/** @param argv what stands behind `cdi` @returns the exit code */
+/** @param argv the words behind `cdi` @returns the exit code */
 export async function cdi(argv: readonly string[]): Promise<number> {
   try {
     const given = readOptions(CDI_OPTIONS, argv)

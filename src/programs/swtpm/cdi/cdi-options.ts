@@ -2,7 +2,7 @@
 import type { OptionTable } from '../../common/options/option-table.ts'
 import { type CdiVersion, DEFAULT_KIND, VERSIONS } from './cdi-specification.ts'
 
-/** Where runtimes look for what does not outlive a boot, which no virtual device does. */
+/** Where runtimes look for specifications that do not outlive a boot; virtual devices do not either. */
 export const DEFAULT_DIRECTORY = '/run/cdi'
 export const DEFAULT_VERSION: CdiVersion = '0.6.0'
 

@@ -14,7 +14,7 @@ export interface ContainerTpm {
   readonly end: { readonly pidFile: string; readonly files: readonly string[] } | undefined
 }
 
-/** Vendor and class; the vendor is a name that nobody can own. */
+/** Vendor and class; the top-level domain `internal` is reserved, so the vendor belongs to no company. */
 export const DEFAULT_KIND = 'swtpm.internal/tpm'
 
 /** deviceNodes.hostPath came with 0.5.0, which is all that podman 4.3 reads. */

@@ -8,6 +8,7 @@ const reasons: { readonly [code in SwtpmErrorCode]?: ExitReason } = {
   SWTPM_ERR_PRIVILEGE: 'setup',
   SWTPM_ERR_USER: 'runas',
   SWTPM_ERR_SECCOMP: 'seccomp',
+  SWTPM_ERR_PID_FILE: 'pidFile',
   SWTPM_ERR_LOG: 'setup',
   SWTPM_ERR_DEVICE: 'setup',
 }

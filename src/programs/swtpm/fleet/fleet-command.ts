@@ -1,4 +1,4 @@
-/** `swtpm fleet`: many TPMs under one supervisor, and what asks that one to add, remove and list them. */
+/** `swtpm fleet`: starts a fleet, or asks the one that runs to add, remove or list TPMs. */
 
 import type { UnixEndpoint } from '../../../serve/config.ts'
 import { SwtpmError } from '../../../system/errors.ts'
@@ -20,7 +20,7 @@ const OF_THE_CLIENT: readonly string[] = ['ctrl', 'json', 'help']
 
 type Given = GivenOptions<typeof FLEET_OPTIONS>
 
-/** @param argv what stands behind `fleet` @returns the exit code */
+/** @param argv the words behind `fleet` @returns the exit code */
 export async function fleet(argv: readonly string[]): Promise<number> {
   try {
     const { own, described } = divide(argv)
@@ -42,7 +42,7 @@ export async function fleet(argv: readonly string[]): Promise<number> {
         throw new UsageError(`--${option} is for swtpm fleet itself, when it is started, not for "${verb}"`)
     }
     if (strays.length > 0) {
-      const hint = verb === 'add' ? '; the TPM\'s command line stands behind "--"' : ''
+      const hint = verb === 'add' ? '; the TPM\'s command line follows "--"' : ''
       throw new UsageError(`Unexpected argument "${strays[0]}"${hint}`)
     }
     return await client(verb, name, described, given)

@@ -18,7 +18,7 @@ export type FleetRequest =
   | { readonly verb: 'remove'; readonly name: string }
   | { readonly verb: 'list' }
 
-/** Where a TPM is in its life. One that has ended because somebody asked for it is no longer there. */
+/** Where a TPM is in its life. One that a client has removed is no longer listed. */
 export type TpmState = 'starting' | 'running' | 'ending' | 'failed'
 
 export interface TpmStatus {

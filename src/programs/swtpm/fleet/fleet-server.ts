@@ -28,7 +28,7 @@ export class FleetServer {
     this.#listener.resume()
   }
 
-  /** Nobody new is listened to; what has been asked is still answered. */
+  /** Accepts no more clients; the requests that have been read are still answered. */
   stop(): void {
     this.#listener.close()
   }

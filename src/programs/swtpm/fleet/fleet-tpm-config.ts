@@ -1,4 +1,4 @@
-/** A TPM of a fleet: the very command line that it would have alone, less what is the whole process's. */
+/** The configuration of a TPM in a fleet: from the command line that it would have alone, without options that concern the process. */
 import { resolve } from 'node:path'
 import type { SwtpmConfig } from '../../../serve/config.ts'
 import { CommandLineError } from '../exit/command-line-error.ts'
@@ -41,7 +41,7 @@ export function fleetTpm(
       )
     }
   }
-  // What the fleet's environment says is not meant for one of its TPMs.
+  // TPM_PATH and TPM_PORT of the fleet are not meant for each of its TPMs.
   const config = parseCommandLine(rest, {}, iface)
   if (config.action !== 'run') {
     throw refused(`--${config.action} prints something and ends: say swtpm ${iface} --${config.action}`)
@@ -51,12 +51,12 @@ export function fleetTpm(
     log: { ...log, prefix: `${log.prefix}${name}: ` },
     seccomp,
     runAs,
-    // What the engine is told; the process has gone to the background, or not, on its own account.
+    // Only the fleet's own --daemon takes the process to the background.
     daemonize: false,
   }
 }
 
-/** The same with absolute paths. Whoever describes a TPM cannot hand in descriptors. @throws CommandLineError */
+/** The same with absolute paths. Descriptors are refused: a request to a fleet carries none. @throws CommandLineError */
 function located<T>(value: T, directory: string): T {
   if (typeof value !== 'object' || value === null) return value
   if ('kind' in value && value.kind === 'fd') {

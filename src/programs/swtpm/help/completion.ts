@@ -3,7 +3,7 @@
  * shell, which completes them when nothing is proposed here.
  *
  * `swtpm completion` prints the script of yargs, for bash or zsh; that script asks `swtpm --get-yargs-completions WORDS`,
- * which {@link complete} answers without yargs, because it is on the way of every keystroke.
+ * which {@link complete} answers without yargs, because the user waits for it at a key press.
  */
 import { OptionNames } from '../../common/options/find-option.ts'
 import { type OptionTable, takesValue } from '../../common/options/option-table.ts'
@@ -22,7 +22,7 @@ export async function printCompletionScript(program = 'swtpm'): Promise<void> {
 
 /**
  * Proposals for the last of the words, as replacements of it.
- * @param words what stands on the command line, the program's name first; bash has cut them at `=`
+ * @param words of the command line, the program's name first; bash has cut them at `=`
  */
 export function complete(words: readonly string[]): string[] {
   const current = words.at(-1) ?? ''

@@ -54,7 +54,7 @@ export const topics: { readonly [I in Interface]: Topics } = {
       {
         command:
           'swtpm chardev --fd 3 --tpm2 --tpmstate dir=/var/lib/tpm --flags not-need-init --locality allow-set-locality',
-        meaning: 'Serve a vTPM proxy device that somebody else has made',
+        meaning: 'Serve a vTPM proxy device that another program has made',
       },
     ],
     environment: [tpmPath, logFormat],

@@ -1,8 +1,8 @@
 /**
- * What the command line can say and the rest of the program does not do yet, by the verbs of `--print-capabilities`.
+ * Options that are parsed but not implemented yet, by their features in `--print-capabilities`.
  *
- * None of these is claimed as a feature, and an option that would silently do nothing is refused. Whoever brings one to life
- * takes its verb out of this list; nothing else has to change.
+ * These features are not announced, and their options are refused. To implement one, remove its feature from this list; nothing
+ * else has to change.
  */
 export const notYet: ReadonlySet<string> = new Set([
   'profile-opt-remove-disabled', // fips-host works; check is refused

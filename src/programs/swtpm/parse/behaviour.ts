@@ -16,7 +16,7 @@ import { subOptionError } from './sub-options.ts'
 
 /**
  * How the TPM starts. A Startup that is sent automatically implies not-need-init; a vTPM proxy device implies
- * startup-clear, because the kernel wants a TPM that has been started up, unless another one is chosen.
+ * startup-clear, because the kernel wants a TPM that has had its Startup, unless another one is chosen.
  */
 export function flagsOf(given: Given<'flags' | 'vtpm-proxy'>, tpmVersion: TpmVersion): CommonConfig['flags'] {
   const values = settingsOf(given, 'flags', flagsSchema)

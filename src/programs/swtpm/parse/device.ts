@@ -38,7 +38,7 @@ export function chardevOf(given: Given<'chardev' | 'fd' | 'vtpm-proxy'>): Charde
 const NAME_MAX = 255
 const DEVICE_NUMBER_MAX = 0xffff
 
-/** A file name that can stand in /dev; may be given with or without that. */
+/** A file name for /dev; the user may give it with or without that directory. */
 function deviceName(given: Given<'name'>): string {
   const argument = given.text('name')
   if (argument === undefined)

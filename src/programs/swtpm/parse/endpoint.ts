@@ -53,7 +53,7 @@ function environmentPort(env: NodeJS.ProcessEnv): number | undefined {
   return port
 }
 
-/** `--server`; `port` is what stands in for a missing port sub-option. */
+/** `--server`. @param port asked when the port sub-option is missing */
 function dataServer(values: ServerValues, port: () => number | undefined): DataEndpoint {
   const disconnect = values.disconnect
   if (values.type === 'unixio') {

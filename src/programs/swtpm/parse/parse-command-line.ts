@@ -47,7 +47,7 @@ export function isInterface(word: string | undefined): word is Interface {
  *
  * The result says by `action` whether a TPM is to be served (then `interface` tells the type) or something to be printed.
  * @param argv the words, without the interface's name
- * @throws {CommandLineError} for whatever cannot be obeyed; its `exitCode(iface)` is the reference's.
+ * @throws {CommandLineError} for a command line that cannot be obeyed; its `exitCode(iface)` is the reference's.
  */
 export function parseCommandLine(
   argv: readonly string[],
@@ -58,7 +58,7 @@ export function parseCommandLine(
   return printRequestOf(given, env, iface) ?? runConfigOf(given, env, iface)
 }
 
-/** What stands on the command line, not checked against each other. @throws {CommandLineError} */
+/** The options as they were given, without a check of one against another. @throws {CommandLineError} */
 export function givenOptions(argv: readonly string[], iface: Interface): GivenOptions {
   try {
     return readOptions(interfaceTable(iface), argv, { refuseStrays: true })

@@ -12,6 +12,8 @@ const failures: [failure: unknown, cuse: number][] = [
   [new SwtpmError('SWTPM_ERR_STATE_KEY', ''), 253],
   [new SwtpmError('SWTPM_ERR_USER', ''), 251],
   [new SwtpmError('SWTPM_ERR_LOG', ''), 1],
+  [new SwtpmError('SWTPM_ERR_PID_FILE', ''), 243],
+  [new SwtpmError('SWTPM_ERR_PROFILE', ''), 255],
   [new SwtpmError('SWTPM_ERR_STATE_LOCKED', ''), 255],
   [new Error('anything'), 255],
   [undefined, 255],
