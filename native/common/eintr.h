@@ -1,6 +1,6 @@
-// Repeats a system call that a signal interrupted. The signal that ends a pump's blocking read can arrive
-// while its thread stores the TPM's state, and file systems in user space or on the network then do interrupt
-// their calls.
+// Repeats a system call that a signal interrupted. The signal that ends a blocking read of a serving thread
+// can arrive while this thread stores the TPM's state, and system calls on FUSE and network file systems are
+// then interrupted.
 #pragma once
 
 #include <errno.h>

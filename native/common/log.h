@@ -1,5 +1,5 @@
-// Log lines. They leave the process through a sink that main installs (LOG events to the supervisor); before
-// that, and in --print-info, they go to fd 2. Formatting and filtering for the user is the supervisor's work.
+// Log lines. They go to a sink that main installs (LOG events to the supervisor); before that, and in
+// --print-info, they go to fd 2. The supervisor formats and filters them for the user.
 #pragma once
 
 #include <unistd.h>
@@ -21,8 +21,8 @@ using LogSink = void (*)(LogLevel, std::string_view);
 
 inline std::atomic<LogSink> g_log_sink{nullptr};
 
-// While one exists, its thread logs each text once. libtpms reads a state that it cannot use a second time,
-// and the reason is the same.
+// While an object of this class exists, its thread logs each text once. libtpms reads a state that it cannot
+// use twice, and the second message would be the same.
 class LogOnce {
  public:
   LogOnce() { current_ = this; }

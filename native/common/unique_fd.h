@@ -1,4 +1,4 @@
-// Owns one file descriptor and closes it exactly once. What the descriptor is for is its holder's business.
+// Owns one file descriptor and closes it exactly once.
 #pragma once
 
 #include <unistd.h>

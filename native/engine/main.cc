@@ -79,16 +79,17 @@ std::unique_ptr<Store> open_store(const Options& options) {
     return LinearStore::open(wire::kStateFd, {options.mode, options.mode_given, options.sync});
   bool tpm2 = options.tpm_version == TpmVersion::k20;
   return std::make_unique<DirStore>(
-      wire::kStateFd, DirStore::Options{tpm2, static_cast<mode_t>(options.mode), options.mode_given,
-                                        options.sync, options.backup, options.journal});
+      wire::kStateFd,
+      DirStore::Options{
+          tpm2, {options.mode, options.mode_given, options.sync}, options.backup, options.journal});
 }
 
 // Before the system calls are confined, as it starts a thread; see PumpThreads.
-void rest_when_idle(NvState& state) {
+void end_journal_when_idle(NvState& state) {
   std::latch started(1);
   std::thread([&] {
     started.count_down();
-    state.rest_when_idle();
+    state.end_journal_when_idle();
   }).detach();
   started.wait();
 }
@@ -109,7 +110,7 @@ int run(const Options& options) {
   NvState state(std::move(store));
   Heritage heritage(wire::kSharedStateFd);
   confine_files(options.backend);
-  if (options.journal) rest_when_idle(state);
+  if (options.journal) end_journal_when_idle(state);
   Tpm tpm(state, heritage,
           {options.tpm_version,
            {options.allow_set_locality, options.reject_locality_4},

@@ -14,7 +14,7 @@ constexpr uint16_t kKnownFlags =
 
 }  // namespace
 
-// The header is not covered by the HMAC, so a flipped bit shows only here: accept nothing that no writer
+// The HMAC does not cover the header, so only this check finds a flipped bit: accept nothing that no writer
 // writes.
 TpmResult parse_blob_header(ByteView blob, const char* what, BlobHeader& out) {
   if (blob.size() < kBlobHeaderSizeBytes) {

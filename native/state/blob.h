@@ -7,7 +7,7 @@
 //   |    2    |      1      |     10      |       |  with header | version 1: the bare payload |
 //   +---------+-------------+-------------+-------+--------------+----------------------------+
 //
-// Layout only: what is encrypted with which key is decided in blob_crypto and nv_state.
+// Layout only. blob_crypto and nv_state decide what is encrypted with which key.
 #pragma once
 
 #include <optional>
@@ -55,8 +55,8 @@ Bytes make_blob(uint16_t flags, ByteView payload);
 // payload ends.
 std::optional<ByteView> find_field(ByteView payload, BlobTag tag);
 
-// While a journal holds newer states than a blob, this blob says that it takes a later version than any to be
-// read: whoever does not know of the journal refuses it instead of going back in time.
+// A blob is marked as outdated while a journal holds newer states. The mark is a minimum version that no
+// reader knows, so a program without journals refuses the blob instead of using an old state.
 void mark_outdated(Bytes& blob);
 void unmark_outdated(Bytes& blob);
 bool is_marked_outdated(ByteView blob);

@@ -37,7 +37,7 @@ size_t page_size() {
   return static_cast<size_t>(sysconf(_SC_PAGESIZE));
 }
 
-// Whole blocks in, as many bytes out; padding is the caller's, because the format's is not the usual one.
+// Takes whole blocks and returns as many bytes. The caller does the padding, which is not the usual one.
 bool aes_cbc(const Key& key, const uint8_t* iv, bool encrypting, ByteView in, Bytes& out) {
   CipherContext context(EVP_CIPHER_CTX_new());
   const EVP_CIPHER* cipher = key.is_256_bit() ? EVP_aes_256_cbc() : EVP_aes_128_cbc();
@@ -64,7 +64,7 @@ bool hmac_sha256(const Key& key, ByteView ciphertext, ByteView iv, std::array<ui
          EVP_MAC_final(context.get(), out.data(), &length, out.size()) == 1 && length == out.size();
 }
 
-// Decrypts and takes off the padding; false if there is no valid padding.
+// Decrypts and removes the padding; false if there is no valid padding.
 bool decrypt_and_unpad(const Key& key, const uint8_t* iv, ByteView ciphertext, Bytes& plain) {
   if (ciphertext.size() < key.size() || ciphertext.size() % kAesBlockSizeBytes != 0) return false;
   if (!aes_cbc(key, iv, false, ciphertext, plain)) return false;
@@ -110,7 +110,7 @@ Keys::Keys() {
     page_ = new Key[2];
     return;
   }
-  // Both may be refused (RLIMIT_MEMLOCK, old kernels); the key then lies in ordinary memory.
+  // Both may be refused (RLIMIT_MEMLOCK, old kernels); the keys are then in ordinary memory.
   mlock(page, page_size());
   madvise(page, page_size(), MADV_DONTDUMP);
   page_ = new (page) Key[2];

@@ -1,7 +1,8 @@
-// Keys, and the encryption of state: AES-CBC with an encrypt-then-MAC HMAC-SHA-256 under the same key, in the
-// form that swtpm's files have. Three properties of that form are not what one would expect:
-//  - the padding fills up to a multiple of the *key* size (up to 32 bytes with AES-256), its bytes holding
-//  its length;
+// Keys, and the encryption of state: AES-CBC, then HMAC-SHA-256 of the ciphertext with the same key, in the
+// format of swtpm's files. Three properties of that format are unusual:
+//  - the padding fills up to a multiple of the *key* size (up to 32 bytes with AES-256), and each of its
+//  bytes
+//    is its length;
 //  - the IV field is as long as the key; AES uses its first 16 bytes, the HMAC covers all of it;
 //  - a blob without an IV field has a zero IV, and its HMAC covers the ciphertext alone.
 // Version-1 blobs are CBC with a zero IV over SHA-256(data) ‖ data, without fields and without a MAC.
@@ -28,8 +29,8 @@ class Key {
   size_t size_ = 0;
 };
 
-// Both keys, on a page of their own that is neither swapped out nor dumped (best effort) and wiped at the
-// end.
+// Both keys, on a page of their own. As far as the system allows, the page is neither swapped out nor dumped;
+// it is wiped at the end.
 class Keys {
  public:
   Keys();
@@ -63,8 +64,7 @@ struct Envelope {
   }
 };
 
-// Appends the fields ciphertext, HMAC, IV (in this order, as other readers have always seen it) and adds the
-// flags.
+// Appends the fields ciphertext, HMAC, IV, in the order that swtpm writes, and adds the flags.
 TpmResult encrypt(const Key& key, ByteView plain, const Envelope& envelope, Bytes& payload, uint16_t& flags);
 
 // kTpmBadKeyProperty: the key has the wrong size. kTpmDecryptError: wrong key, or the blob was changed.
@@ -72,7 +72,7 @@ TpmResult encrypt(const Key& key, ByteView plain, const Envelope& envelope, Byte
 TpmResult decrypt(const Key& key, ByteView payload, const BlobHeader& header, const Envelope& envelope,
                   const char* what, Bytes& plain);
 
-// The unencrypted counterpart: the field with this tag, or in version 1 the whole payload.
+// For unencrypted state: the field with this tag, or in version 1 the whole payload.
 TpmResult read_plain(ByteView payload, uint8_t version, BlobTag tag, const char* what, Bytes& plain);
 
 }  // namespace swtpm

@@ -2,11 +2,10 @@
 
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <algorithm>
 
-#include "common/eintr.h"
+#include "common/write_all.h"
 
 namespace swtpm {
 namespace {
@@ -22,11 +21,6 @@ struct Entry {
   uint64_t number;
   ByteView base, blob;
 };
-
-void store_be64(uint8_t* p, uint64_t v) {
-  store_be32(p, static_cast<uint32_t>(v >> 32));
-  store_be32(p + 4, static_cast<uint32_t>(v));
-}
 
 bool read_slot(ByteView slot, Entry& entry) {
   if (slot.size() < kHeaderSizeBytes || memcmp(slot.data(), kMagic, sizeof(kMagic)) != 0) return false;
@@ -84,21 +78,13 @@ bool Journal::append(ByteView blob) {
     return false;
   }
 
-  ByteView rest = entry_;
-  auto offset = static_cast<off_t>((number_ + 1) % 2 * slot_size_);
-  while (!rest.empty()) {
-    ssize_t n = no_eintr([&] { return ::pwrite(fd_.get(), rest.data(), rest.size(), offset); });
-    if (n == 0) errno = ENOSPC;  // no file does this, but we would write for ever
-    if (n <= 0) return false;
-    rest = rest.subspan(static_cast<size_t>(n));
-    offset += n;
-  }
+  if (!write_all_at(fd_.get(), entry_, (number_ + 1) % 2 * slot_size_)) return false;
   number_++;
   return true;
 }
 
 Journal::Finding Journal::newest(ByteView file, const Digest& base, uint64_t at_most, ByteView& blob) {
-  // The file was there in full before anything referred to it.
+  // The journal was complete and synced before the permanent file referred to it, so it cannot be shorter.
   if (file.size() < 2 * kSmallestSlotBytes) return Finding::kDamaged;
   size_t slot_size = file.size() / 2;
   uint64_t number = 0;

@@ -10,9 +10,9 @@
 //   |        | of blob  |        | below it |        |      |               |            |
 //   +--------+----------+--------+----------+--------+------+---------------+------------+
 //
-// Number n lies in slot n % 2, each slot being half of the file; a slot never written is all zeros. Only
-// entries and their order: when there is a journal at all, and what the file below it looks like, is
-// dir_store's.
+// Entry number n is in slot n % 2. Each slot is half of the file; a slot that was never written is all zeros.
+// "The file" is the permanent file beside the journal. This class knows entries and their order only; when a
+// journal is begun and ended is decided in journaled_file.
 #pragma once
 
 #include <openssl/evp.h>
@@ -31,10 +31,10 @@ class Journal {
 
   static Digest digest_of(ByteView data);
 
-  // How large a file to make, to have room for a state that starts with this size.
+  // How large to make the journal's file when the state has this size now.
   static size_t file_size_for(size_t blob_size_bytes);
 
-  // Far above the largest.
+  // No journal is larger; a file that is, is not read.
   static constexpr uint32_t kMaxFileSizeBytes = 16 * 1024 * 1024;
 
   // `fd` is open for writing, O_DSYNC if entries are to be durable, and holds `file_size_bytes` zeros. `base`
@@ -43,20 +43,20 @@ class Journal {
 
   bool fits(size_t blob_size_bytes) const;
 
-  // On false (with errno) the entry may be there all the same; the one before it is intact, and the next
-  // attempt takes the same place.
+  // On false (with errno) the entry may be on the disk all the same. The entry before it is intact, and the
+  // next attempt takes the same slot.
   bool append(ByteView blob);
 
-  // Of the last entry that was appended; 0: none.
+  // The number of the last entry that was appended; 0: none.
   uint64_t number() const { return number_; }
 
   enum class Finding {
     kEntry,
-    kEmpty,    // nothing was ever appended, or the power went while the first entry was written
-    kForeign,  // it belongs to another permanent file
+    kEmpty,    // nothing was ever appended, or the power failed while the first entry was written
+    kForeign,  // the entries belong to another permanent file
     kDamaged,  // no power cut does this to a journal that was synced
   };
-  // Looks for the newest entry in what a journal's file holds; later ones than `at_most` do not count.
+  // Finds the newest entry in the bytes of a journal's file, as `blob`. Numbers above `at_most` do not count.
   static Finding newest(ByteView file, const Digest& base, uint64_t at_most, ByteView& blob);
 
  private:
@@ -64,7 +64,7 @@ class Journal {
   size_t slot_size_;
   Digest base_;
   uint64_t number_ = 0;
-  // Kept, as they are needed for each entry.
+  // Reused for each entry.
   Bytes entry_;
   struct MdDeleter {
     void operator()(EVP_MD* md) const { EVP_MD_free(md); }

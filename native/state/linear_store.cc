@@ -13,6 +13,7 @@
 
 #include "common/eintr.h"
 #include "common/log.h"
+#include "common/write_all.h"
 
 namespace swtpm {
 namespace {
@@ -40,19 +41,6 @@ bool read_all(int fd, void* data, size_t size, uint64_t offset) {
   while (size > 0) {
     ssize_t n = no_eintr([&] { return ::pread(fd, p, size, static_cast<off_t>(offset)); });
     if (n == 0) errno = ENODATA;
-    if (n <= 0) return false;
-    p += n;
-    size -= static_cast<size_t>(n);
-    offset += static_cast<uint64_t>(n);
-  }
-  return true;
-}
-
-bool write_all(int fd, const void* data, size_t size, uint64_t offset) {
-  auto* p = static_cast<const uint8_t*>(data);
-  while (size > 0) {
-    ssize_t n = no_eintr([&] { return ::pwrite(fd, p, size, static_cast<off_t>(offset)); });
-    if (n == 0) errno = ENOSPC;  // no file does this, but we would write for ever
     if (n <= 0) return false;
     p += n;
     size -= static_cast<size_t>(n);
@@ -100,8 +88,9 @@ bool LinearStore::read_header() {
   if (present < kHeaderSizeBytes || le64toh(header.magic) != kMagic) {
     auto* bytes = reinterpret_cast<const uint8_t*>(&header);
     if (std::all_of(bytes, bytes + sizeof(header), [](uint8_t byte) { return byte == 0; })) return true;
-    // A volume may hold remains of its former use. But if all the rest of the header is right, this is a TPM
-    // with a damaged magic number; and a file that holds something is somebody's, or such a TPM.
+    // A block device may hold remains of its former use, and they may be overwritten. But if the rest of the
+    // header is right, this is a TPM with a damaged magic number; and a regular file that is not empty is
+    // either that or no TPM's: neither may be overwritten.
     if (device_size_ > 0 && !looks_right) return true;
     log(LogLevel::kError, "Cannot use the linear state: it is no TPM's, or damaged");
     return false;
@@ -124,7 +113,7 @@ bool LinearStore::check_slots() const {
   uint64_t end = size();
   for (const Slot& slot : slots_) {
     if (slot.offset == 0) {
-      // No blob; whoever removes one clears its sizes, too.
+      // Unused. Removing a blob clears its sizes, too.
       if (slot.data_size != 0 || slot.section_size != 0) return false;
       continue;
     }
@@ -159,7 +148,7 @@ TpmResult LinearStore::load(BlobType type, Bytes& out) {
   return kTpmFail;
 }
 
-// The first place that no blob uses, this one's present content included.
+// The first place that no blob uses. The present content of the blob to be stored counts as used.
 std::optional<uint32_t> LinearStore::find_space(uint32_t wanted_bytes) const {
   struct Extent {
     uint64_t start, end;
@@ -198,7 +187,7 @@ bool LinearStore::sync() const {
   return !options_.sync || no_eintr([&] { return ::fsync(fd_); }) == 0;
 }
 
-// Makes `slots` the valid ones, on disk and then here.
+// Writes `slots` to the header on the disk, then to slots_.
 bool LinearStore::commit(Slots slots) {
   size_sections(slots);
   uint64_t end = kHeaderSizeBytes;
@@ -207,27 +196,28 @@ bool LinearStore::commit(Slots slots) {
     header.slots[i] = {htole32(slots[i].offset), htole32(slots[i].data_size), htole32(slots[i].section_size)};
     end = std::max(end, uint64_t{slots[i].offset} + slots[i].section_size);
   }
-  // Others expect the file to contain whole sections.
+  // Other implementations expect the file to contain whole sections.
   if (device_size_ == 0 && size() < end &&
       no_eintr([&] { return ::ftruncate(fd_, static_cast<off_t>(end)); }) < 0)
     return false;
   if (!sync()) return false;
   // From here until the second sync the disk may have either header.
-  header_in_doubt_ = true;
-  if (!write_all(fd_, &header, sizeof(header), 0) || !sync()) return false;
-  header_in_doubt_ = false;
+  header_doubtful_ = true;
+  if (!write_all_at(fd_, {reinterpret_cast<const uint8_t*>(&header), sizeof(header)}, 0) || !sync())
+    return false;
+  header_doubtful_ = false;
   slots_ = slots;
   return true;
 }
 
-// The header that failed to be written may have reached the disk, and it points to space that is free
-// otherwise: before that space is used again, the valid header has to be there for sure.
-bool LinearStore::settle_header() {
-  return !header_in_doubt_ || commit(slots_);
+// A header whose write or sync failed may have reached the disk all the same. It points to space that the
+// valid header calls free, so the valid header is written again before that space is used.
+bool LinearStore::rewrite_doubtful_header() {
+  return !header_doubtful_ || commit(slots_);
 }
 
 TpmResult LinearStore::store(BlobType type, ByteView data) {
-  if (!settle_header()) {
+  if (!rewrite_doubtful_header()) {
     log(LogLevel::kError, "Cannot write the header of the linear state: %s", strerror(errno));
     return kTpmFail;
   }
@@ -247,7 +237,7 @@ TpmResult LinearStore::store(BlobType type, ByteView data) {
   }
   slot.offset = *offset;
   slot.data_size = data_size;
-  if (write_all(fd_, data.data(), data.size(), *offset) && commit(slots)) return kTpmSuccess;
+  if (write_all_at(fd_, data, *offset) && commit(slots)) return kTpmSuccess;
   log(LogLevel::kError, "Cannot store state \"%s\": %s", describe(type).c_str(), strerror(errno));
   return kTpmFail;
 }

@@ -8,9 +8,9 @@
 //   +----------------+---------+-----+-------------+----------------------------------------------+
 //
 // New content never overwrites live content: it is written to free space and synced, and then the header,
-// which fits in one disk sector, is switched over. A section reaches to the next one (other implementations
-// move sections on the assumption that there are no gaps), so free space between blobs belongs to the section
-// before it.
+// which fits in one disk sector, is replaced. A section reaches to the next one, because other
+// implementations move sections and assume that there are no gaps; so free space between blobs belongs to the
+// section before it.
 #pragma once
 
 #include <sys/types.h>
@@ -31,8 +31,8 @@ class LinearStore : public Store {
     bool sync = true;
   };
 
-  // Null, after a log line, if fd is neither a regular file nor a block device, or holds something damaged. A
-  // new or empty one is formatted at the first store.
+  // Null, after a log line, if `fd` is neither a regular file nor a block device, or if its content is
+  // damaged. A new or empty one gets its header at the first store.
   static std::unique_ptr<LinearStore> open(int fd, const Options& options);
 
   TpmResult load(BlobType type, Bytes& out) override;
@@ -59,16 +59,16 @@ class LinearStore : public Store {
   std::optional<uint32_t> find_space(uint32_t wanted_bytes) const;
   void size_sections(Slots& slots) const;
   bool commit(Slots slots);
-  bool settle_header();
+  bool rewrite_doubtful_header();
   bool sync() const;
   static size_t slot_number(BlobType type) { return static_cast<size_t>(type) - 1; }
 
   int fd_;
   Options options_;
-  uint64_t device_size_ = 0;  // of a block device; 0: a file, which grows
+  uint64_t device_size_ = 0;  // of a block device; 0: a regular file, which grows
   Slots slots_;
-  bool header_in_doubt_ = false;
-  bool warned_ = false;
+  bool header_doubtful_ = false;  // the disk may have another header than slots_
+  bool warned_ = false;           // that there is no room for two copies
 };
 
 }  // namespace swtpm

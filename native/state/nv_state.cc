@@ -59,9 +59,9 @@ TpmResult NvState::store_in_store(BlobType type, ByteView plain) {
   } else {
     append_field(payload, BlobTag::kData, plain);
   }
-  bool due = store_->rest_due().has_value();
+  bool had_journal = store_->journal_end_due().has_value();
   TpmResult result = store_->store(type, make_blob(flags, payload));
-  if (!due && store_->rest_due()) rest_due_.notify_one();
+  if (!had_journal && store_->journal_end_due()) journal_begun_.notify_one();
   return result;
 }
 
@@ -71,7 +71,7 @@ TpmResult NvState::load(BlobType type, Bytes& plain) {
     plain = *restoring_;
     return kTpmSuccess;
   }
-  if ((restoring_ || in_doubt_) && type == BlobType::kPermanent && permanent_) {
+  if ((restoring_ || store_may_differ_) && type == BlobType::kPermanent && permanent_) {
     plain = *permanent_;
     return kTpmSuccess;
   }
@@ -90,17 +90,18 @@ TpmResult NvState::store(BlobType type, ByteView plain) {
   if (!locked_) {
     held_back_[type] = Bytes(plain.begin(), plain.end());
   } else if (TpmResult result = store_in_store(type, plain)) {
-    return failed(type, plain, result);
+    return note_failure(type, plain, result);
   }
   if (type == BlobType::kPermanent) {
     set_permanent(plain);
-    in_doubt_ = false;
+    store_may_differ_ = false;
   }
   return kTpmSuccess;
 }
 
-TpmResult NvState::failed(BlobType type, std::optional<ByteView> plain, TpmResult result) {
-  if (type == BlobType::kPermanent) in_doubt_ = true;
+// Returns what the caller is to return: success if the state will be stored later.
+TpmResult NvState::note_failure(BlobType type, std::optional<ByteView> plain, TpmResult result) {
+  if (type == BlobType::kPermanent) store_may_differ_ = true;
   if (postponing_ && plain && type == BlobType::kPermanent) {
     set_permanent(*plain);
     return kTpmSuccess;
@@ -116,7 +117,7 @@ TpmResult NvState::erase(BlobType type, bool must_exist) {
     return kTpmSuccess;
   }
   TpmResult result = store_->erase(type, must_exist);
-  return result ? failed(type, std::nullopt, result) : kTpmSuccess;
+  return result ? note_failure(type, std::nullopt, result) : kTpmSuccess;
 }
 
 TpmResult NvState::peek(BlobType type, uint32_t& size_bytes) {
@@ -126,7 +127,7 @@ TpmResult NvState::peek(BlobType type, uint32_t& size_bytes) {
 
 TpmResult NvState::set_locked(bool locked) {
   std::lock_guard lock(mutex_);
-  // Whatever it could not do, load() will say so.
+  // If this fails, load() will fail too and report it.
   if (locked) store_->acquire();
   if (locked && !locked_) {
     while (!held_back_.empty()) {
@@ -137,51 +138,51 @@ TpmResult NvState::set_locked(bool locked) {
       held_back_.erase(held);
     }
   }
-  // The lock goes whether or not this works: the state is complete in any case.
+  // The lock is given up even if this fails: the state is complete in any case.
   TpmResult result = locked_ && !locked ? store_->release() : kTpmSuccess;
   locked_ = locked;
-  // What a TPM was set back to meanwhile.
-  settle_locked();
+  // The TPM may have been rolled back while the storage was not locked.
+  write_back_locked();
   return result;
 }
 
-void NvState::rest_when_idle() {
+void NvState::end_journal_when_idle() {
   std::unique_lock lock(mutex_);
   while (true) {
-    auto due = store_->rest_due();
+    auto due = store_->journal_end_due();
     if (!due || !locked_) {
-      rest_due_.wait(lock);
+      journal_begun_.wait(lock);
     } else if (std::chrono::steady_clock::now() < *due) {
-      rest_due_.wait_until(lock, *due);
+      journal_begun_.wait_until(lock, *due);
     } else {
-      store_->rest();
+      store_->end_journal();
     }
   }
 }
 
 void NvState::power_off() {
   std::lock_guard lock(mutex_);
-  settle_locked();
+  write_back_locked();
   held_back_.clear();
   permanent_.reset();
-  in_doubt_ = false;
+  store_may_differ_ = false;
   if (locked_) store_->release();
 }
 
-// For each command: without a lock while all is well.
+// Called for each command, so it takes no lock.
 bool NvState::take_failure() {
   return failed_.load(std::memory_order_relaxed) && failed_.exchange(false);
 }
 
-void NvState::settle() {
-  if (!in_doubt_.load(std::memory_order_relaxed)) return;
+void NvState::write_back() {
+  if (!store_may_differ_.load(std::memory_order_relaxed)) return;
   std::lock_guard lock(mutex_);
-  settle_locked();
+  write_back_locked();
 }
 
-void NvState::settle_locked() {
-  if (!in_doubt_ || !permanent_ || !locked_) return;
-  if (store_in_store(BlobType::kPermanent, *permanent_) == kTpmSuccess) in_doubt_ = false;
+void NvState::write_back_locked() {
+  if (!store_may_differ_ || !permanent_ || !locked_) return;
+  if (store_in_store(BlobType::kPermanent, *permanent_) == kTpmSuccess) store_may_differ_ = false;
 }
 
 void NvState::set_permanent(ByteView plain) {
@@ -198,7 +199,7 @@ Bytes NvState::permanent() const {
 void NvState::restore_permanent(ByteView plain) {
   std::lock_guard lock(mutex_);
   set_permanent(plain);
-  in_doubt_ = true;
+  store_may_differ_ = true;
 }
 
 void NvState::begin_restore(ByteView volatile_state) {
@@ -247,7 +248,7 @@ TpmResult NvState::unwrap_state_blob(ByteView blob, const char* what, bool marke
   if (TpmResult result = parse_blob_header(blob, what, header)) return result;
   ByteView payload = blob.subspan(kBlobHeaderSizeBytes);
   if (payload.empty()) return kTpmSuccess;
-  // Neither decides what is done below, so a damaged one would go unnoticed.
+  // Nothing below depends on these flags, so damage to them would go unnoticed.
   bool is_marked =
       (header.flags & kBlobMigrationData) && (!marked_encrypted || (header.flags & kBlobEncrypted));
   if (header.version > 1 && !is_marked) {
@@ -256,8 +257,7 @@ TpmResult NvState::unwrap_state_blob(ByteView blob, const char* what, bool marke
     return kTpmFail;
   }
 
-  // A blob that no migration key protects is accepted although we have one: this is how a setup is upgraded
-  // to keys.
+  // With a migration key, an unencrypted blob is accepted as well: this is how a TPM without keys gets them.
   Bytes inner;
   TpmResult result;
   if (header.flags & kBlobMigrationEncrypted) {

@@ -1,5 +1,5 @@
-// The TPM's non-volatile state: joins a store with the keys and the container format. It answers libtpms's
-// callbacks and the state blob verbs; it does not know libtpms.
+// The TPM's state as libtpms's callbacks and the state blob verbs read and write it: joins a store with the
+// keys and the container format. It does not know libtpms.
 //
 // Every method may be called from any thread.
 #pragma once
@@ -28,7 +28,7 @@ class NvState {
   TpmResult set_key(KeySlot slot, ByteView key);
   // Does not wait for storage operations.
   bool has_key(KeySlot slot) const;
-  // For the end of a process that runs no destructors; nothing can be stored or loaded afterwards.
+  // For a process that ends without running destructors. Nothing can be stored or loaded afterwards.
   void wipe_keys();
 
   // The plain content of a blob. kTpmRetry: there is none. Any other error: it exists but cannot be used
@@ -46,41 +46,41 @@ class NvState {
   // missing.
   TpmResult unwrap_state_blob(ByteView blob, const char* what, bool marked_encrypted, Bytes& plain);
 
-  // Unlocked, nothing reaches the store: another process may own it. What the TPM stores meanwhile is held
-  // back, is seen by load(), and is written on locking again. kTpmFail: writing it failed; it is still held
-  // back.
+  // While the storage is not locked, nothing reaches the store, because another process may use it. What the
+  // TPM wants to store is held back: load() returns it, and set_locked(true) writes it. kTpmFail: writing it
+  // failed; it is still held back.
   TpmResult set_locked(bool locked);
 
-  // The TPM has been powered off: what it wanted to store while the storage was not ours is void.
+  // The TPM has been powered off: what was held back is discarded.
   void power_off();
 
-  // Never returns: has the store leave its files in order when nothing was stored for a while. For a thread
-  // of its own.
-  [[noreturn]] void rest_when_idle();
+  // Never returns: ends the store's journal whenever nothing has been stored for a while. Runs in a thread of
+  // its own.
+  [[noreturn]] void end_journal_when_idle();
 
-  // ---- Storage that fails. The permanent state, as the TPM has it when all is well, is kept here too, so
-  // that a TPM can be set back to where it was before the command that failed;
-  // docs/design/0003-failing-storage.md.
+  // ---- Storage that fails. A copy of the permanent state is kept in memory, so that the TPM can be rolled
+  // back to before the command that could not be stored; see docs/design/0003-failing-storage.md.
 
-  // What follows is a command whose answer does not depend on its being stored: if that fails, it is done
-  // later. For the thread that runs the command.
+  // While set, a permanent state that cannot be stored is no failure: write_back() stores it later. For
+  // commands whose response does not depend on the store. Only the thread that runs the command calls it.
   void set_postponing(bool postponing) { postponing_.store(postponing, std::memory_order_relaxed); }
 
-  // Whether something could not be stored, nor postponed, since the last call.
+  // Whether something could not be stored since the last call, and was not postponed either.
   bool take_failure();
 
-  // Makes up for what failed or was postponed; does nothing if all is well.
-  void settle();
+  // Stores the permanent state again if the store may have another one, because storing it failed or was
+  // postponed. Does nothing otherwise.
+  void write_back();
 
-  // The permanent state as the TPM has it, and a number that changes whenever it does.
+  // The TPM's permanent state, and a number that changes whenever the state does.
   uint64_t permanent_number() const { return permanent_number_.load(std::memory_order_acquire); }
   Bytes permanent() const;
 
-  // That is it from now on, whatever the store has; settle() makes the store agree.
+  // Makes `plain` the permanent state, whatever the store has. write_back() makes the store agree.
   void restore_permanent(ByteView plain);
 
-  // In between, load() gives the TPM as it was: the permanent state of the last success, and this volatile
-  // state.
+  // Between the two, load() returns what the TPM is to be restored from: the permanent state in memory and
+  // this volatile state.
   void begin_restore(ByteView volatile_state);
   void end_restore();
 
@@ -90,24 +90,24 @@ class NvState {
  private:
   TpmResult load_from_store(BlobType type, Bytes& plain);
   TpmResult store_in_store(BlobType type, ByteView plain);
-  TpmResult failed(BlobType type, std::optional<ByteView> plain, TpmResult result);
-  void settle_locked();
+  TpmResult note_failure(BlobType type, std::optional<ByteView> plain, TpmResult result);
+  void write_back_locked();
   void set_permanent(ByteView plain);
 
   mutable std::mutex mutex_;
-  std::condition_variable rest_due_;  // the store has begun to ask for it
+  std::condition_variable journal_begun_;
   std::unique_ptr<Store> store_;
   Keys keys_;
   std::array<std::atomic<bool>, 2> has_key_{};  // by KeySlot
   bool locked_ = true;
   std::map<BlobType, std::optional<Bytes>> held_back_;  // no value: erased
 
-  std::optional<Bytes> permanent_;  // since the last power-on: what the TPM's permanent state is
+  std::optional<Bytes> permanent_;  // the TPM's permanent state, from power-on to power-off
   std::atomic<uint64_t> permanent_number_{0};
-  std::atomic<bool> in_doubt_{false};  // the store may have something else
+  std::atomic<bool> store_may_differ_{false};  // from permanent_
   std::atomic<bool> failed_{false};
   std::atomic<bool> postponing_{false};
-  std::optional<Bytes> restoring_;
+  std::optional<Bytes> restoring_;  // the volatile state to restore from
 };
 
 }  // namespace swtpm

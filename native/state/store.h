@@ -1,5 +1,5 @@
-// What a place for state blobs must do. A store keeps whole blobs under three names and knows nothing of
-// their contents; headers, encryption and the rule when to store at all are nv_state's.
+// What a backend for state blobs must do. A store keeps whole blobs under three names and knows nothing of
+// their contents. Headers, encryption and the decision whether to store at all belong to nv_state.
 #pragma once
 
 #include <chrono>
@@ -44,6 +44,8 @@ inline std::optional<BlobType> blob_type(std::string_view name) {
 
 class Store {
  public:
+  using TimePoint = std::chrono::steady_clock::time_point;
+
   virtual ~Store() = default;
 
   // Reads a whole blob. kTpmRetry: there is none. kTpmFail: it is there but cannot be read (logged).
@@ -62,18 +64,19 @@ class Store {
   // How log lines name the place of this blob.
   virtual std::string describe(BlobType type) const = 0;
 
-  // What is stored is ours alone from now on. Puts in order what another process has left when it was killed.
+  // The storage is locked from now on: no other process changes it. Completes what a process that was killed
+  // has left unfinished.
   virtual TpmResult acquire() { return kTpmSuccess; }
 
-  // Leaves what is stored as any other program expects it. kTpmFail: it is complete, but only for programs
-  // like this one (logged).
-  virtual TpmResult rest() { return kTpmSuccess; }
+  // Ends the journal, if there is one, so that any other program can use what is stored. kTpmFail: the
+  // journal is still needed to read the state, which is complete (logged).
+  virtual TpmResult end_journal() { return kTpmSuccess; }
 
-  // When rest() should be called if nothing is stored until then. Nothing: no need.
-  virtual std::optional<std::chrono::steady_clock::time_point> rest_due() const { return std::nullopt; }
+  // When end_journal() should be called if nothing is stored until then. Without a value there is no journal.
+  virtual std::optional<TimePoint> journal_end_due() const { return std::nullopt; }
 
-  // As rest(), and in any case takes nothing for granted until the next acquire(): another process may own
-  // what is stored.
+  // The storage is no longer locked: end_journal(), and, whatever its result, forget all that is known of the
+  // stored files. Another process may change them before the next acquire().
   virtual TpmResult release() { return kTpmSuccess; }
 
   // After a failed start: exchanges the permanent blob and its backup, so that a second call undoes the

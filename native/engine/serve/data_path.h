@@ -55,8 +55,7 @@ class DataPath {
     Bytes payload(12);
     store_be32(payload.data(), direction);
     auto time_us = static_cast<uint64_t>(now.tv_sec) * 1000000 + static_cast<uint64_t>(now.tv_nsec) / 1000;
-    store_be32(payload.data() + 4, static_cast<uint32_t>(time_us >> 32));
-    store_be32(payload.data() + 8, static_cast<uint32_t>(time_us));
+    store_be64(payload.data() + 4, time_us);
     payload.insert(payload.end(), bytes.begin(), bytes.end());
     tracer_->event(wire::Event::kTrace, payload);
   }

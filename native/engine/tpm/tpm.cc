@@ -167,7 +167,7 @@ TpmResult Tpm::resume() {
     return kTpmFail;
   }
   // What the engine before stored for a command that it did not answer is taken back.
-  state_.settle();
+  state_.write_back();
   shutdown_due_ = saved.shutdown_due;
   running_.store(true, std::memory_order_release);
   stir_random();
@@ -179,7 +179,7 @@ TpmResult Tpm::resume() {
 TpmResult Tpm::hand_over() {
   Lock lock(mutex_);
   if (running()) {
-    state_.settle();
+    state_.write_back();
     take_down();
     Heritage::Saved saved;
     if (!heritage_.load(saved)) return kTpmFail;
@@ -315,7 +315,7 @@ ByteView Tpm::run_safely(std::span<uint8_t> command, CommandEffect effect, Respo
   if (effect == CommandEffect::kReads) {
     state_.set_postponing(true);
   } else {
-    state_.settle();
+    state_.write_back();
     state_.take_failure();
   }
   ByteView response = run_cancellably(command, buffer);
