@@ -1,8 +1,9 @@
-// swtpm_native: what JavaScript cannot do itself. This file only registers; src/system/native.ts is the typed
-// interface and turns results into errors.
+// swtpm_native: what JavaScript cannot do itself. src/system/native/types.ts documents every function:
+// arguments, results, and whether it concerns the thread or the process. This file only registers them.
 //
-// Nothing throws across the boundary. A function returns a value that is not negative, or a negative errno.
-// There is no static state, so any number of workers may load the addon, and load it again.
+// Every function runs on the thread of the calling JavaScript environment. It returns a value that is not
+// negative, or a negative errno, and never throws. Only capabilities.cc has static state, which is the
+// process's; so any number of workers may load the addon, more than once each.
 
 #include <napi.h>
 

@@ -1,5 +1,5 @@
-// Reading arguments and making results. src/system/native.ts has checked the types already; these helpers
-// only make sure that a wrong argument ends in -EBADF or -EINVAL rather than in a crash or an exception.
+// Reading arguments and making results. TypeScript has checked the types; these helpers only make sure that a
+// wrong argument leads to -EBADF or -EINVAL, not to a crash or an exception.
 //
 // Everything here runs on the thread of the calling JavaScript environment.
 #pragma once
@@ -16,7 +16,7 @@ namespace swtpm::addon {
 // Argument `index` as an integer, or `fallback` where it is not a number.
 int IntArgument(const Napi::CallbackInfo& info, size_t index, int fallback = -1);
 
-// The same for what does not fit an int: user and group ids. -1 where it is not a number.
+// The same for numbers that do not fit an int, such as user and group ids. -1 where it is not a number.
 int64_t WideArgument(const Napi::CallbackInfo& info, size_t index);
 
 // Argument `index` as a truth value; anything but `true` is false.
@@ -32,10 +32,10 @@ std::optional<std::span<uint8_t>> BytesArgument(const Napi::CallbackInfo& info, 
 // that part is empty or does not lie inside the array.
 std::optional<std::span<uint8_t>> RangeArgument(const Napi::CallbackInfo& info, size_t index);
 
-// A value as it is.
+// `value`, unchanged.
 Napi::Value Result(const Napi::CallbackInfo& info, int64_t value);
 
-// What a system call returned: its value, or -errno if that is negative. Call it before errno can change.
+// `value`, which a system call has returned, or -errno if it is negative. Call it before errno can change.
 Napi::Value SystemResult(const Napi::CallbackInfo& info, int64_t value);
 
 }  // namespace swtpm::addon

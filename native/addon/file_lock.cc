@@ -11,7 +11,7 @@
 namespace swtpm::addon {
 namespace {
 
-// The whole file, however long it gets.
+// The whole file, also when it grows.
 struct flock WholeFile(int16_t type) {
   struct flock lock {};
   lock.l_type = type;
@@ -19,8 +19,6 @@ struct flock WholeFile(int16_t type) {
   return lock;
 }
 
-// lockFile(fd) -> 0, or -EAGAIN if another process holds a lock, or another -errno. Never waits. The
-// descriptor must be open for writing (-EBADF otherwise).
 Napi::Value LockFile(const Napi::CallbackInfo& info) {
   struct flock lock = WholeFile(F_WRLCK);
   const int result = fcntl(IntArgument(info, 0), F_SETLK, &lock);
@@ -29,29 +27,23 @@ Napi::Value LockFile(const Napi::CallbackInfo& info) {
   return SystemResult(info, result);
 }
 
-// unlockFile(fd) -> 0 or -errno. Not an error if it was not locked.
 Napi::Value UnlockFile(const Napi::CallbackInfo& info) {
   struct flock lock = WholeFile(F_UNLCK);
   return SystemResult(info, fcntl(IntArgument(info, 0), F_SETLK, &lock));
 }
 
-// lockHolder(fd) -> id of another process whose lock is in the way, 0 if there is none or it is this process,
-// or -errno. -ESRCH: it is locked, but by nobody who has an id here (another pid namespace, or a lock that
-// belongs to an open file description).
 Napi::Value LockHolder(const Napi::CallbackInfo& info) {
   struct flock lock = WholeFile(F_WRLCK);
   if (fcntl(IntArgument(info, 0), F_GETLK, &lock) < 0) return SystemResult(info, -1);
   if (lock.l_type == F_UNLCK) return Result(info, 0);
+  // 0 or -1: the holder is in another pid namespace, or the lock belongs to an open file description.
   return Result(info, lock.l_pid > 0 ? lock.l_pid : -ESRCH);
 }
 
-// lockDescription(fd) -> 0, or -EAGAIN if another open file description of this file holds the lock, or
-// another -errno. Never waits. Any file, directories too, however it was opened.
 Napi::Value LockDescription(const Napi::CallbackInfo& info) {
   return SystemResult(info, flock(IntArgument(info, 0), LOCK_EX | LOCK_NB));
 }
 
-// unlockDescription(fd) -> 0 or -errno. For all duplicates of the descriptor, in other processes too.
 Napi::Value UnlockDescription(const Napi::CallbackInfo& info) {
   return SystemResult(info, flock(IntArgument(info, 0), LOCK_UN));
 }

@@ -1,6 +1,4 @@
-// Memory that holds keys. Reading and deriving keys is left to TypeScript.
-//
-// Every function runs on the thread of the calling JavaScript environment and keeps no state.
+// Memory that several processes map: the shared state of a TPM's engines.
 #pragma once
 
 #include <napi.h>

@@ -10,9 +10,9 @@
 
 namespace swtpm::addon {
 
-// The part libuv and the environment's clean-up refer to. It outlives the Poller by the turn of the loop that
-// uv_close() takes. While the environment shuts down, the asynchronous clean-up hook makes Node wait for that
-// turn; without it a worker's loop would end with an open handle in it.
+// What libuv and the environment's clean-up hook point to. It outlives the Poller, because uv_close() takes
+// one more turn of the loop. When the environment shuts down, the asynchronous clean-up hook makes Node wait
+// for that turn; otherwise a worker's loop would end with an open handle.
 struct Poller::Handle {
   uv_poll_t poll{};
   Poller* owner = nullptr;
@@ -38,8 +38,7 @@ void Poller::Register(Napi::Env env, Napi::Object exports) {
   exports.Set("Poller",
               DefineClass(env, "Poller",
                           {InstanceMethod<&Poller::Start>("start"), InstanceMethod<&Poller::Stop>("stop"),
-                           InstanceMethod<&Poller::Close>("close"), InstanceMethod<&Poller::HoldLoop>("ref"),
-                           InstanceMethod<&Poller::ReleaseLoop>("unref")}));
+                           InstanceMethod<&Poller::Close>("close")}));
 }
 
 Poller::Poller(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Poller>(info), fd_(IntArgument(info, 0)) {
@@ -51,51 +50,32 @@ Poller::~Poller() {
   if (handle_ != nullptr) handle_->Close();
 }
 
-// start(mask) -> 0 or -errno. Mask: 1 readable, 2 writable, 4 hang-up of the peer; replaces an earlier one.
-// -EPERM for descriptors that cannot be polled, such as regular files; -EEXIST if another Poller has the
-// descriptor; -EBADF after close().
 Napi::Value Poller::Start(const Napi::CallbackInfo& info) {
   const int mask = IntArgument(info, 0, 0);
   if (closed_) return Result(info, -EBADF);
-  if (mask <= 0 || mask > (UV_READABLE | UV_WRITABLE | UV_DISCONNECT) || callback_.IsEmpty()) {
+  if (mask <= 0 || mask > (UV_READABLE | UV_WRITABLE) || callback_.IsEmpty()) {
     return Result(info, -EINVAL);
   }
   if (handle_ == nullptr) {
     const int error = Open();
     if (error < 0) return Result(info, error);
   }
-  // While it polls it must not be collected, though nobody may hold it but its own callback.
+  // A started Poller must not be collected, even if only its own callback refers to it.
   if (mask_ == 0) Ref();
   mask_ = mask;
   return Result(info, uv_poll_start(&handle_->poll, mask, OnPoll));
 }
 
-// stop() -> 0. No callback comes after it until the next start().
 Napi::Value Poller::Stop(const Napi::CallbackInfo& info) {
   Pause();
   return Result(info, 0);
 }
 
-// close() -> 0. No callback comes after it, and the descriptor may be closed. Harmless when repeated.
 Napi::Value Poller::Close(const Napi::CallbackInfo& info) {
   closed_ = true;
   Pause();
   if (handle_ != nullptr) handle_->Close();
   callback_.Reset();
-  return Result(info, 0);
-}
-
-// ref() -> 0. A started Poller keeps the process alive, which is how it begins.
-Napi::Value Poller::HoldLoop(const Napi::CallbackInfo& info) {
-  holds_loop_ = true;
-  if (handle_ != nullptr) uv_ref(reinterpret_cast<uv_handle_t*>(&handle_->poll));
-  return Result(info, 0);
-}
-
-// unref() -> 0. The process may end though this Poller is started.
-Napi::Value Poller::ReleaseLoop(const Napi::CallbackInfo& info) {
-  holds_loop_ = false;
-  if (handle_ != nullptr) uv_unref(reinterpret_cast<uv_handle_t*>(&handle_->poll));
   return Result(info, 0);
 }
 
@@ -115,7 +95,6 @@ int Poller::Open() {
   handle->owner = this;
   handle_ = handle.release();
   napi_add_async_cleanup_hook(Env(), Handle::OnCleanup, handle_, &handle_->hook);
-  if (!holds_loop_) uv_unref(reinterpret_cast<uv_handle_t*>(&handle_->poll));
   return 0;
 }
 
@@ -133,32 +112,31 @@ void Poller::OnPoll(uv_poll_t* poll, int status, int events) {
     owner->Deliver(0, events);
     return;
   }
-  // libuv has stopped and says UV_EBADF whenever the kernel reports POLLERR: a reset connection, or a pipe
-  // without a reader. Bytes may still wait in front of the error, and the read or write after them tells the
-  // true errno. So that is a hang-up to us, and only a descriptor that is not open is an error.
+  // Whenever the kernel reports POLLERR (a reset connection, a pipe without a reader), libuv stops and
+  // reports UV_EBADF. Bytes may still be waiting, and the read or write after them returns the true errno. So
+  // the descriptor counts as ready, and only one that is not open is an error.
   pollfd state{owner->fd_, POLLIN | POLLOUT, 0};
   if (::poll(&state, 1, 0) < 0 || (state.revents & (POLLNVAL | POLLERR)) == POLLNVAL) {
     owner->Deliver(status, 0);
     return;
   }
   uv_poll_start(poll, owner->mask_, OnPoll);
-  owner->Deliver(0, (owner->mask_ & (UV_READABLE | UV_WRITABLE)) | UV_DISCONNECT);
+  owner->Deliver(0, owner->mask_);
 }
 
 // Calls JavaScript, then runs its microtasks and process.nextTick(). Environment's thread. The callback may
 // have closed the Poller, or ended the environment, by the time it returns.
 //
-// A worker that ends lets the loop turn once more before the clean-up hooks run, so events come that no
-// JavaScript can be told. Hence the plain C interface: the C++ one aborts the process when a call fails then.
+// When a worker ends, its loop turns once more before the clean-up hooks run, and calls into JavaScript fail
+// then. Hence the plain C interface: the C++ one would abort the process.
 void Poller::Deliver(int error, int events) {
   const Napi::Env env = Env();
   const Napi::HandleScope scope(env);
   const napi_value receiver = Value();
   const napi_value callback = callback_.Value();
-  const std::array<napi_value, 4> arguments{Napi::Number::New(env, error),
+  const std::array<napi_value, 3> arguments{Napi::Number::New(env, error),
                                             Napi::Boolean::New(env, (events & UV_READABLE) != 0),
-                                            Napi::Boolean::New(env, (events & UV_WRITABLE) != 0),
-                                            Napi::Boolean::New(env, (events & UV_DISCONNECT) != 0)};
+                                            Napi::Boolean::New(env, (events & UV_WRITABLE) != 0)};
   if (error < 0) Pause();
   const napi_status status =
       napi_make_callback(env, *context_, receiver, callback, arguments.size(), arguments.data(), nullptr);
@@ -168,7 +146,7 @@ void Poller::Deliver(int error, int events) {
   if (napi_is_exception_pending(env, &thrown) != napi_ok || !thrown) {
     Pause();
   } else if (napi_get_and_clear_last_exception(env, &exception) == napi_ok) {
-    // No JavaScript is on the stack that could catch it: it is for the environment's 'uncaughtException'.
+    // No JavaScript on the stack can catch it, so it becomes an 'uncaughtException' of the environment.
     napi_fatal_exception(env, exception);
   }
 }

@@ -1,5 +1,5 @@
 // Poller: tells JavaScript when a descriptor is readable or writable, on the event loop of its environment.
-// For descriptors node:net has no class for, and for sockets on which descriptors travel.
+// For descriptors that node:net has no class for, and for sockets that carry descriptors.
 #pragma once
 
 #include <napi.h>
@@ -9,17 +9,15 @@
 
 namespace swtpm::addon {
 
-// JavaScript: new Poller(fd, (error, readable, writable, hangup) => …), then start(mask). Every method and
-// the callback run on the thread of the environment that made it; there are no locks. The descriptor stays
-// the caller's, who closes it after close() and not before. One Poller per descriptor and environment.
+// Every method and the callback run on the thread of the environment that made the Poller; there are no
+// locks. The caller owns the descriptor, and closes it after close(). One Poller per descriptor and
+// environment.
 class Poller : public Napi::ObjectWrap<Poller> {
  public:
   static void Register(Napi::Env env, Napi::Object exports);
 
-  // new Poller(fd, callback). Does nothing yet and cannot fail.
   explicit Poller(const Napi::CallbackInfo& info);
-  // Called by the garbage collector, on the environment's thread; stops the polling of one that was never
-  // closed.
+  // The garbage collector calls it, on the environment's thread. Stops polling if close() was not called.
   ~Poller() override;
 
  private:
@@ -28,8 +26,6 @@ class Poller : public Napi::ObjectWrap<Poller> {
   Napi::Value Start(const Napi::CallbackInfo& info);
   Napi::Value Stop(const Napi::CallbackInfo& info);
   Napi::Value Close(const Napi::CallbackInfo& info);
-  Napi::Value HoldLoop(const Napi::CallbackInfo& info);
-  Napi::Value ReleaseLoop(const Napi::CallbackInfo& info);
 
   int Open();
   void Watch(int mask);
@@ -40,12 +36,11 @@ class Poller : public Napi::ObjectWrap<Poller> {
   static void OnPoll(uv_poll_t* poll, int status, int events);
 
   const int fd_;
-  int mask_ = 0;            // what start() asked for; 0 while stopped
-  bool holds_loop_ = true;  // whether an active Poller keeps the process alive
+  int mask_ = 0;  // what start() asked for; 0 while stopped
   bool closed_ = false;
   Napi::FunctionReference callback_;
   std::unique_ptr<Napi::AsyncContext> context_;
-  Handle* handle_ = nullptr;  // made by the first start(); frees itself once libuv has let go of it
+  Handle* handle_ = nullptr;  // made by the first start(); frees itself when libuv has closed it
 };
 
 }  // namespace swtpm::addon

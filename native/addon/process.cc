@@ -19,7 +19,7 @@
 namespace swtpm::addon {
 namespace {
 
-// (uid_t)-1 and (gid_t)-1 mean "leave it as it is" to the kernel, so they are nobody's ids.
+// To the kernel, (uid_t)-1 and (gid_t)-1 mean "do not change", so no user or group has them.
 constexpr int64_t kMaxId = std::numeric_limits<uint32_t>::max() - 1;
 
 // `text` as an id if it is nothing but digits.
@@ -31,8 +31,8 @@ std::optional<int64_t> NumericId(const std::string& text) {
   return id;
 }
 
-// Runs one of the get…nam_r functions with a buffer that is large enough. Returns 0 or -errno, -ENOENT if
-// there is no such entry; `entry` refers to `buffer`.
+// Calls getpwnam_r() or getgrnam_r() with a buffer that is large enough. Returns 0 or -errno, -ENOENT if
+// there is no such entry. `entry` points into `buffer`.
 template <typename Entry>
 int LookUp(int (*function)(const char*, Entry*, char*, size_t, Entry**), const std::string& name,
            Entry* entry, std::vector<char>* buffer) {
@@ -46,9 +46,6 @@ int LookUp(int (*function)(const char*, Entry*, char*, size_t, Entry**), const s
   }
 }
 
-// userByName(name) -> [uid, gid, [all gids]] or -errno, -ENOENT if there is no such user, -ERANGE for an
-// impossible id. A decimal number stands for a uid and, as in the C swtpm, the gid of the same number. May
-// wait for a directory service. Do this before chroot().
 Napi::Value UserByName(const Napi::CallbackInfo& info) {
   const auto name = TextArgument(info, 0);
   if (!name || name->empty()) return Result(info, -ENOENT);
@@ -83,8 +80,6 @@ Napi::Value UserByName(const Napi::CallbackInfo& info) {
   return user;
 }
 
-// groupByName(name) -> gid or -errno, -ENOENT if there is no such group. A decimal number stands for itself.
-// May wait for a directory service.
 Napi::Value GroupByName(const Napi::CallbackInfo& info) {
   const auto name = TextArgument(info, 0);
   if (!name || name->empty()) return Result(info, -ENOENT);
@@ -95,10 +90,7 @@ Napi::Value GroupByName(const Napi::CallbackInfo& info) {
   return Result(info, error < 0 ? error : static_cast<int64_t>(entry.gr_gid));
 }
 
-// switchUser(uid, gid, groups) -> 0 or -errno. Whole process: the C library changes every thread. For good:
-// real, effective and saved ids change, and from root to another user the capabilities go, too. The kernel
-// then makes the process undumpable and forgets setParentDeathSignal(). After an error the process may be
-// half changed: end it.
+// The C library changes the ids of every thread.
 Napi::Value SwitchUser(const Napi::CallbackInfo& info) {
   const int64_t uid = WideArgument(info, 0);
   const int64_t gid = WideArgument(info, 1);
@@ -118,8 +110,6 @@ Napi::Value SwitchUser(const Napi::CallbackInfo& info) {
   return Result(info, 0);
 }
 
-// chroot(path) -> 0 or -errno. Whole process; the working directory becomes the new root. Descriptors that
-// are open stay as they are. If chroot(2) itself fails, the working directory has changed to `path` already.
 Napi::Value Chroot(const Napi::CallbackInfo& info) {
   const auto path = TextArgument(info, 0);
   if (!path) return Result(info, -EINVAL);
@@ -127,30 +117,17 @@ Napi::Value Chroot(const Napi::CallbackInfo& info) {
   return Result(info, 0);
 }
 
-// setNoNewPrivileges() -> 0 or -errno. Calling thread and its children, for good: no set-uid program gives
-// them anything.
 Napi::Value SetNoNewPrivileges(const Napi::CallbackInfo& info) {
   return SystemResult(info, prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
 }
 
-// setDumpable(on) -> 0 or -errno. Whole process: off means no core dump and no debugger or /proc/PID/mem for
-// other processes of the same user. execve() switches it on again in children.
 Napi::Value SetDumpable(const Napi::CallbackInfo& info) {
   return SystemResult(info, prctl(PR_SET_DUMPABLE, FlagArgument(info, 0) ? 1 : 0, 0, 0, 0));
 }
 
-// disableCoreDumps() -> 0 or -errno. Whole process and its children, for good. Core files only: where the
-// kernel pipes cores to a program (core(5)), setDumpable is what helps.
 Napi::Value DisableCoreDumps(const Napi::CallbackInfo& info) {
   const rlimit none{0, 0};
   return SystemResult(info, setrlimit(RLIMIT_CORE, &none));
-}
-
-// setParentDeathSignal(signal) -> 0 or -errno; 0 switches it off. Whole process gets the signal when the
-// thread that spawned it ends. It does not come if the parent has gone already, and switchUser() switches it
-// off.
-Napi::Value SetParentDeathSignal(const Napi::CallbackInfo& info) {
-  return SystemResult(info, prctl(PR_SET_PDEATHSIG, IntArgument(info, 0), 0, 0, 0));
 }
 
 }  // namespace
@@ -163,7 +140,6 @@ void RegisterProcess(Napi::Env env, Napi::Object exports) {
   exports.Set("setNoNewPrivileges", Napi::Function::New<SetNoNewPrivileges>(env, "setNoNewPrivileges"));
   exports.Set("setDumpable", Napi::Function::New<SetDumpable>(env, "setDumpable"));
   exports.Set("disableCoreDumps", Napi::Function::New<DisableCoreDumps>(env, "disableCoreDumps"));
-  exports.Set("setParentDeathSignal", Napi::Function::New<SetParentDeathSignal>(env, "setParentDeathSignal"));
 }
 
 }  // namespace swtpm::addon

@@ -32,9 +32,6 @@ struct Address {
   }
 };
 
-// listenUnix(path, mode, backlog) -> fd (close-on-exec, non-blocking) or -errno. Mode -1 leaves the
-// permissions to the umask. -EADDRINUSE if the path exists, whatever it is. On failure after the bind the
-// file is removed.
 Napi::Value ListenUnix(const Napi::CallbackInfo& info) {
   const auto path = TextArgument(info, 0);
   const int mode = IntArgument(info, 1);
@@ -47,12 +44,12 @@ Napi::Value ListenUnix(const Napi::CallbackInfo& info) {
 
   UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) return SystemResult(info, -1);
-  // Linux creates the file with the mode of the socket's own inode less the umask. So it is never more open
-  // than asked for, and the umask, which all threads share, stays as it is.
+  // Linux creates the file with the mode of the socket's own inode, reduced by the umask. So the file never
+  // has more permissions than asked for, and there is no need to change the umask, which all threads share.
   if (mode >= 0 && fchmod(fd.get(), static_cast<mode_t>(mode)) < 0) return SystemResult(info, -1);
   if (bind(fd.get(), address.get(), address.length) < 0) return SystemResult(info, -1);
-  // What the umask took away comes back here, before anyone can connect. A symbolic link somebody put in the
-  // place of our file is not followed.
+  // Adds what the umask has removed, before listen() lets clients connect. If the file has been replaced by a
+  // symbolic link meanwhile, the link is not followed.
   if ((mode >= 0 && fchmodat(AT_FDCWD, path->c_str(), static_cast<mode_t>(mode), AT_SYMLINK_NOFOLLOW) < 0) ||
       listen(fd.get(), IntArgument(info, 2, 1)) < 0) {
     const int error = errno;
@@ -62,8 +59,6 @@ Napi::Value ListenUnix(const Napi::CallbackInfo& info) {
   return Result(info, fd.release());
 }
 
-// connectDatagram(name) -> fd (close-on-exec, non-blocking) or -errno. A Unix datagram socket's path, or,
-// after an '@', its abstract name.
 Napi::Value ConnectDatagram(const Napi::CallbackInfo& info) {
   const auto name = TextArgument(info, 0);
   if (!name || name->empty()) return Result(info, -EINVAL);
@@ -82,10 +77,6 @@ Napi::Value ConnectDatagram(const Napi::CallbackInfo& info) {
   return Result(info, fd.release());
 }
 
-// listenTcp(address, port, interface, backlog) -> fd (close-on-exec, non-blocking) or -errno. The address is
-// a numeric IPv4 or IPv6 one (-EINVAL otherwise), port 0 lets the kernel choose, and the interface name, if
-// not empty, is the scope of an IPv6 link-local address (-ENODEV if there is no such interface). An IPv6
-// wildcard accepts IPv4 clients as well.
 Napi::Value ListenTcp(const Napi::CallbackInfo& info) {
   const auto text = TextArgument(info, 0);
   const int port = IntArgument(info, 1);
@@ -126,8 +117,6 @@ Napi::Value ListenTcp(const Napi::CallbackInfo& info) {
   return Result(info, fd.release());
 }
 
-// accept(fd, nonBlocking) -> the connection (close-on-exec, and non-blocking if asked for) or -errno; -EAGAIN
-// if nobody waits. A client that has left already is skipped.
 Napi::Value Accept(const Napi::CallbackInfo& info) {
   const int listener = IntArgument(info, 0);
   const int flags = SOCK_CLOEXEC | (FlagArgument(info, 1) ? SOCK_NONBLOCK : 0);
@@ -138,41 +127,6 @@ Napi::Value Accept(const Napi::CallbackInfo& info) {
   return SystemResult(info, connection);
 }
 
-// localPort(fd) -> the port an IPv4 or IPv6 socket is bound to, 0 if none; or -errno, -EAFNOSUPPORT for other
-// sockets.
-Napi::Value LocalPort(const Napi::CallbackInfo& info) {
-  Address address;
-  if (getsockname(IntArgument(info, 0), address.get(), &address.length) < 0) return SystemResult(info, -1);
-  switch (address.storage.ss_family) {
-    case AF_INET:
-      return Result(info, ntohs(address.as<sockaddr_in>()->sin_port));
-    case AF_INET6:
-      return Result(info, ntohs(address.as<sockaddr_in6>()->sin6_port));
-    default:
-      return Result(info, -EAFNOSUPPORT);
-  }
-}
-
-// shutdownSocket(fd, how) -> 0 or -errno. How: 0 receiving, 1 sending, 2 both. A peer reads end of file,
-// though other processes may still hold the socket.
-Napi::Value ShutdownSocket(const Napi::CallbackInfo& info) {
-  return SystemResult(info, shutdown(IntArgument(info, 0), IntArgument(info, 1)));
-}
-
-// socketKind(fd) -> [AF_*, SOCK_*, 1 if it listens] or -errno, -ENOTSOCK for anything but a socket.
-Napi::Value SocketKind(const Napi::CallbackInfo& info) {
-  const int fd = IntArgument(info, 0);
-  auto kind = Napi::Array::New(info.Env(), 3);
-  uint32_t index = 0;
-  for (const int option : {SO_DOMAIN, SO_TYPE, SO_ACCEPTCONN}) {
-    int value = 0;
-    socklen_t length = sizeof(value);
-    if (getsockopt(fd, SOL_SOCKET, option, &value, &length) < 0) return SystemResult(info, -1);
-    kind.Set(index++, Napi::Number::New(info.Env(), value));
-  }
-  return kind;
-}
-
 }  // namespace
 
 void RegisterSockets(Napi::Env env, Napi::Object exports) {
@@ -180,9 +134,6 @@ void RegisterSockets(Napi::Env env, Napi::Object exports) {
   exports.Set("connectDatagram", Napi::Function::New<ConnectDatagram>(env, "connectDatagram"));
   exports.Set("listenTcp", Napi::Function::New<ListenTcp>(env, "listenTcp"));
   exports.Set("accept", Napi::Function::New<Accept>(env, "accept"));
-  exports.Set("localPort", Napi::Function::New<LocalPort>(env, "localPort"));
-  exports.Set("shutdownSocket", Napi::Function::New<ShutdownSocket>(env, "shutdownSocket"));
-  exports.Set("socketKind", Napi::Function::New<SocketKind>(env, "socketKind"));
 }
 
 }  // namespace swtpm::addon

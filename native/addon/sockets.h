@@ -1,7 +1,5 @@
-// Sockets that listen, and what they accept: what node:net cannot do with bare descriptors that are to be
-// handed to another process. Removing a stale socket file and choosing addresses is left to TypeScript.
-//
-// Every function runs on the thread of the calling JavaScript environment and keeps no state.
+// Sockets that listen, and what they accept, as bare descriptors that can be passed to another process;
+// node:net has no way to do that. TypeScript removes stale socket files and chooses addresses.
 #pragma once
 
 #include <napi.h>

@@ -45,7 +45,7 @@ constexpr uint32_t kQuotactlFd = 443;
 constexpr uint32_t kClone3 = 435;
 constexpr uint32_t kIoUringSetup = 425;
 
-// In #ifdef what not every architecture has.
+// Calls that only some architectures have are in #ifdef.
 constexpr uint32_t kForbidden[] = {
     // Other programs. clone() is judged by its argument, below.
     __NR_execve,
@@ -64,7 +64,7 @@ constexpr uint32_t kForbidden[] = {
     __NR_migrate_pages,
     __NR_move_pages,
     __NR_perf_event_open,
-    // Another user, other namespaces, another root: that has been settled.
+    // Another user, other namespaces, another root.
     __NR_setuid,
     __NR_setgid,
     __NR_setreuid,
@@ -80,7 +80,7 @@ constexpr uint32_t kForbidden[] = {
     __NR_chroot,
     __NR_pivot_root,
     __NR_personality,
-    // File systems and device nodes; files behind the back of their permissions.
+    // File systems and device nodes; ways around the permissions of files.
     __NR_mount,
     __NR_umount2,
     __NR_open_tree,
@@ -136,7 +136,7 @@ constexpr uint32_t kForbidden[] = {
 };
 
 constexpr uint32_t kLowWord = std::endian::native == std::endian::little ? 0 : 4;
-// clone()'s flags are its first argument but on s390x, which has the new stack there.
+// clone()'s flags are its first argument, except on s390x, where they are the second.
 #ifdef __s390x__
 constexpr uint32_t kCloneFlags = 1;
 #else
@@ -157,7 +157,7 @@ std::vector<sock_filter> Program(uint32_t verdict) {
     add(give, answer);
   };
 
-  // Another architecture's numbers mean other calls.
+  // The numbers of another architecture mean other calls.
   add(load, offsetof(seccomp_data, arch));
   add(jump_if_equal, kArchitecture, 1, 0);
   add(give, verdict);
@@ -169,11 +169,11 @@ std::vector<sock_filter> Program(uint32_t verdict) {
   add(give, verdict);
 #endif
   for (const uint32_t call : kForbidden) answer_to(call, verdict);
-  // Both have a substitute whose arguments a filter can see, and their callers take it: clone(), and files
-  // read and written by the calls for that.
+  // A filter cannot see what these two are asked to do. With ENOSYS their callers use clone() and ordinary
+  // reads and writes instead.
   answer_to(kClone3, SECCOMP_RET_ERRNO | ENOSYS);
   answer_to(kIoUringSetup, SECCOMP_RET_ERRNO | ENOSYS);
-  // New threads may be, new processes not.
+  // New threads are allowed, new processes are not.
   add(jump_if_equal, __NR_clone, 0, 3);
   add(load, offsetof(seccomp_data, args) + kCloneFlags * sizeof(uint64_t) + kLowWord);
   add(jump_if_set, CLONE_THREAD, 1, 0);
@@ -182,17 +182,14 @@ std::vector<sock_filter> Program(uint32_t verdict) {
   return program;
 }
 
-// forbidSystemCalls(kill) -> 0 or -errno; -ESRCH if a thread has a filter of its own that stands in the way.
-// Whole process, for good: a forbidden call ends the process, or is only logged by the kernel if `kill` is
-// not true. The process gains no privileges by execve() any more.
 Napi::Value ForbidSystemCalls(const Napi::CallbackInfo& info) {
   auto program = Program(FlagArgument(info, 0) ? SECCOMP_RET_KILL_PROCESS : SECCOMP_RET_LOG);
   sock_fprog description{static_cast<unsigned short>(program.size()), program.data()};
-  // Without it only a process with CAP_SYS_ADMIN may install a filter. The other threads get it with the
-  // filter.
+  // Without "no new privileges" only a process with CAP_SYS_ADMIN may install a filter. TSYNC sets it for the
+  // other threads, too.
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) return SystemResult(info, -1);
   const long result = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &description);
-  if (result > 0) return Result(info, -ESRCH);  // the id of the thread that could not be included
+  if (result > 0) return Result(info, -ESRCH);  // the id of a thread that has another filter
   return SystemResult(info, result);
 }
 

@@ -1,7 +1,7 @@
-// The supervisor's own seccomp filter: a list of system calls that a program which has opened everything it
-// needs has no business making. It is a list of what is forbidden, not of what is allowed, because the
-// JavaScript engine needs a wide and changing set of calls; the strict list is the engine process's
-// (engine/sandbox.h), which is the one that reads what a guest sends.
+// The supervisor's own seccomp filter: a list of system calls that it does not need once it has opened all
+// its files and devices. It lists what is forbidden, not what is allowed, because Node needs many calls, and
+// others with each version. The engine, which reads what a guest sends, has a strict list of allowed calls
+// (engine/confine/sandbox.h).
 #pragma once
 
 #include <napi.h>

@@ -14,11 +14,9 @@
 namespace swtpm::addon {
 namespace {
 
-// No protocol here passes more than one; the rest is room to notice a peer that does.
+// SPAWN on the engine channel passes three, ATTACH two, every other message at most one.
 constexpr size_t kMaxFdsPerMessage = 4;
 
-// socketPair() -> [fd, fd] or -errno. A connected SOCK_STREAM pair, both close-on-exec. The first is
-// non-blocking, for the event loop; the second blocking, for the child that inherits it.
 Napi::Value SocketPair(const Napi::CallbackInfo& info) {
   std::array<int, 2> ends;
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) < 0) return SystemResult(info, -1);
@@ -32,9 +30,6 @@ Napi::Value SocketPair(const Napi::CallbackInfo& info) {
   return pair;
 }
 
-// sendMessage(fd, bytes, offset, length, fds) -> bytes sent, possibly fewer than length, or -errno. The
-// descriptors go with the first byte and have gone if the result is positive. A vanished peer is -EPIPE,
-// never SIGPIPE. -EINVAL: nothing to send; -E2BIG: more than four descriptors.
 Napi::Value SendMessage(const Napi::CallbackInfo& info) {
   const auto bytes = RangeArgument(info, 1);
   if (!bytes) return Result(info, -EINVAL);
@@ -72,11 +67,6 @@ Napi::Value SendMessage(const Napi::CallbackInfo& info) {
   return SystemResult(info, sent);
 }
 
-// receiveMessage(fd, bytes, offset, length, receivedFds) -> bytes received, 0 at end of file, or -errno.
-// Descriptors that came along are close-on-exec, appended to the array receivedFds and the caller's to close.
-// They are those of one message at most, and nothing sent after it is in the same call, but bytes sent before
-// it may be: hand descriptors to the frames that want one in the order they came. Where some could not be
-// delivered (more than four, or no free number in this process) a -1 follows the others.
 Napi::Value ReceiveMessage(const Napi::CallbackInfo& info) {
   const auto bytes = RangeArgument(info, 1);
   if (!bytes) return Result(info, -EINVAL);
@@ -95,8 +85,9 @@ Napi::Value ReceiveMessage(const Napi::CallbackInfo& info) {
   } while (received < 0 && errno == EINTR);
   if (received < 0) return SystemResult(info, received);
 
-  // The descriptors are in this process's table now, whatever the caller does: own each until it is handed
-  // on. What did not fit `control` (MSG_CTRUNC), the kernel has closed.
+  // The descriptors are open in this process now, whatever the caller does: own each until the array has it.
+  // The kernel has closed those that did not fit into `control`, and those for which this process has no free
+  // number (MSG_CTRUNC).
   for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
     if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
     const size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
@@ -112,19 +103,14 @@ Napi::Value ReceiveMessage(const Napi::CallbackInfo& info) {
   return Result(info, received);
 }
 
-// duplicate(fd) -> another number, 3 or more and close-on-exec, for the same open file description; or
-// -errno.
 Napi::Value Duplicate(const Napi::CallbackInfo& info) {
   return SystemResult(info, fcntl(IntArgument(info, 0), F_DUPFD_CLOEXEC, 3));
 }
 
-// replace(target, fd) -> target or -errno. `target` becomes another number, inheritable, for the open file
-// description of `fd`; what it was before is closed.
 Napi::Value Replace(const Napi::CallbackInfo& info) {
   return SystemResult(info, dup2(IntArgument(info, 1), IntArgument(info, 0)));
 }
 
-// setCloseOnExec(fd, on) -> 0 or -errno. Concerns this descriptor number only, not its duplicates.
 Napi::Value SetCloseOnExec(const Napi::CallbackInfo& info) {
   const int fd = IntArgument(info, 0);
   const int flags = fcntl(fd, F_GETFD);
@@ -133,26 +119,12 @@ Napi::Value SetCloseOnExec(const Napi::CallbackInfo& info) {
   return SystemResult(info, fcntl(fd, F_SETFD, wanted));
 }
 
-// isCloseOnExec(fd) -> 1, 0 or -errno.
-Napi::Value IsCloseOnExec(const Napi::CallbackInfo& info) {
-  const int flags = fcntl(IntArgument(info, 0), F_GETFD);
-  return SystemResult(info, flags < 0 ? flags : (flags & FD_CLOEXEC) != 0);
-}
-
-// setNonBlocking(fd, on) -> 0 or -errno. Concerns the open file description: every duplicate sees it, also
-// those in other processes.
 Napi::Value SetNonBlocking(const Napi::CallbackInfo& info) {
   const int fd = IntArgument(info, 0);
   const int flags = fcntl(fd, F_GETFL);
   if (flags < 0) return SystemResult(info, flags);
   const int wanted = FlagArgument(info, 1) ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
   return SystemResult(info, fcntl(fd, F_SETFL, wanted));
-}
-
-// isNonBlocking(fd) -> 1, 0 or -errno.
-Napi::Value IsNonBlocking(const Napi::CallbackInfo& info) {
-  const int flags = fcntl(IntArgument(info, 0), F_GETFL);
-  return SystemResult(info, flags < 0 ? flags : (flags & O_NONBLOCK) != 0);
 }
 
 }  // namespace
@@ -164,9 +136,7 @@ void RegisterUnixFds(Napi::Env env, Napi::Object exports) {
   exports.Set("duplicate", Napi::Function::New<Duplicate>(env, "duplicate"));
   exports.Set("replace", Napi::Function::New<Replace>(env, "replace"));
   exports.Set("setCloseOnExec", Napi::Function::New<SetCloseOnExec>(env, "setCloseOnExec"));
-  exports.Set("isCloseOnExec", Napi::Function::New<IsCloseOnExec>(env, "isCloseOnExec"));
   exports.Set("setNonBlocking", Napi::Function::New<SetNonBlocking>(env, "setNonBlocking"));
-  exports.Set("isNonBlocking", Napi::Function::New<IsNonBlocking>(env, "isNonBlocking"));
 }
 
 }  // namespace swtpm::addon

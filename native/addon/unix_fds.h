@@ -1,9 +1,5 @@
-// Descriptors: socket pairs, passing descriptors over Unix sockets (SCM_RIGHTS), and descriptor flags.
-// Which bytes travel with which descriptor is the business of the callers, src/engine-client and src/control.
-//
-// Every function runs on the thread of the calling JavaScript environment and keeps no state. None waits on a
-// non-blocking descriptor; on a blocking one, sendMessage and receiveMessage hold up that thread's event
-// loop.
+// Descriptors: socket pairs, passing descriptors over Unix sockets (SCM_RIGHTS), and descriptor flags. Which
+// bytes a descriptor is sent with is decided by the callers, src/engine-client and src/serve/control.
 #pragma once
 
 #include <napi.h>

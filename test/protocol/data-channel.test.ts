@@ -1,7 +1,9 @@
 /** Ways to bring TPM commands to `swtpm socket`, and clients that misbehave. */
 
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { closeSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { describe, it } from 'node:test'
 import { check, native } from '../../src/system/native.ts'
 import { isListening } from '../support/listening.ts'
@@ -11,10 +13,11 @@ import { responseCode, TPM2, TPM12 } from '../support/tpm-commands.ts'
 import { waitFor } from '../support/wait.ts'
 
 /** A port that was free a moment ago. */
-function freePort(): number {
-  const fd = check(native.listenTcp('127.0.0.1', 0, '', 1), 'find a free port')
-  const port = check(native.localPort(fd), 'find a free port')
-  closeSync(fd)
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
   return port
 }
 
@@ -34,7 +37,7 @@ async function connectTcp(swtpm: Swtpm, port: number): Promise<RawConnection> {
 describe('data over TCP', () => {
   it('-p: a connection for each command, and state survives between them', async (t) => {
     const directory = temporaryDirectory(t)
-    const port = freePort()
+    const port = await freePort()
     const swtpm = new Swtpm([
       'socket',
       '-p',
@@ -57,7 +60,7 @@ describe('data over TCP', () => {
 
   it('--server type=tcp keeps the connection; TCP control beside it', async (t) => {
     const directory = temporaryDirectory(t)
-    const [data, control] = [freePort(), freePort()]
+    const [data, control] = [await freePort(), await freePort()]
     const swtpm = new Swtpm([
       ...['socket', '--tpm2', '--tpmstate', `dir=${directory}`, '--server', `type=tcp,port=${data}`],
       ...['--ctrl', `type=tcp,port=${control},bindaddr=127.0.0.1`],

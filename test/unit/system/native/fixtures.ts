@@ -1,6 +1,6 @@
 /** What the tests of the addon share: descriptors and folders that go away with the test, and helper processes. */
 import { spawnSync } from 'node:child_process'
-import { closeSync, mkdtempSync, rmSync } from 'node:fs'
+import { closeSync, constants, mkdtempSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
@@ -21,6 +21,29 @@ export function owned(t: TestContext, fd: number): number {
 export function socketPair(t: TestContext): [ours: number, theirs: number] {
   const [ours, theirs] = check(native.socketPair(), 'make a socket pair')
   return [owned(t, ours), owned(t, theirs)]
+}
+
+/** The flags of an open descriptor, as open(2) takes them, from /proc. */
+export function descriptorFlags(fd: number): number {
+  const [, flags] = /^flags:\s*(\d+)/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'))!
+  return Number.parseInt(flags!, 8)
+}
+
+const O_CLOEXEC = 0o2000000
+
+export const isCloseOnExec = (fd: number): boolean => (descriptorFlags(fd) & O_CLOEXEC) !== 0
+export const isNonBlocking = (fd: number): boolean => (descriptorFlags(fd) & constants.O_NONBLOCK) !== 0
+
+/** The TCP port that a socket is bound to, from /proc. */
+export function localPort(fd: number): number {
+  const inode = /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/self/fd/${fd}`))![1]
+  for (const table of ['tcp', 'tcp6']) {
+    for (const line of readFileSync(`/proc/self/net/${table}`, 'utf8').split('\n')) {
+      const columns = line.trim().split(/\s+/)
+      if (columns[9] === inode) return Number.parseInt(columns[1]!.split(':')[1]!, 16)
+    }
+  }
+  throw new Error(`descriptor ${fd} is not bound to a TCP port`)
 }
 
 export function temporaryFolder(t: TestContext): string {

@@ -157,17 +157,3 @@ test('setDumpable(false) gives the files of /proc/self to root', { skip: without
     console.log(JSON.stringify(results))`
   assert.deepEqual(inOtherProcess(script), [0, 12345, 0, 0])
 })
-
-test('setParentDeathSignal() ends a process with its parent', () => {
-  // parent → child → grandchild: the parent kills the child and sees the grandchild's end of the pipe close.
-  const grandchild = `const native = require(process.argv[1]); native.setParentDeathSignal(15)
-    console.log(process.pid); setInterval(() => {}, 1000)`
-  const child = `require('child_process').spawn(process.execPath, ['-e', ${JSON.stringify(grandchild)}, process.argv[1]],
-      { stdio: 'inherit' }); setInterval(() => {}, 1000)`
-  const script = `const child = require('child_process').spawn(process.execPath,
-      ['-e', ${JSON.stringify(child)}, addon], { stdio: ['ignore', 'pipe', 'inherit'] })
-    child.stdout.once('data', () => child.kill('SIGKILL'))
-    child.stdout.on('end', () => console.log('"gone"'))`
-  assert.equal(inOtherProcess(script), 'gone')
-  assert.equal(native.setParentDeathSignal(-1), EINVAL)
-})
