@@ -14,7 +14,7 @@ import type {
   StateLocation,
   StoredTpm,
 } from '../../../serve/config.ts'
-import { GivenOptions as Given } from '../../common/options/given-options.ts'
+import { GivenOptions } from '../../common/options/given-options.ts'
 import { readOptions } from '../../common/options/read-options.ts'
 import { UsageError } from '../../common/options/usage-error.ts'
 import { CommandLineError } from '../exit/command-line-error.ts'
@@ -35,7 +35,7 @@ import { keyOf } from './key.ts'
 import { logOf, pcapOf, pidOf } from './output.ts'
 import { requireState, type StateOptions, stateOf } from './state.ts'
 
-type GivenOptions = Given<typeof optionTable>
+type SwtpmOptions = GivenOptions<typeof optionTable>
 
 /** The interface that the first word after `swtpm` names. */
 export function isInterface(word: string | undefined): word is Interface {
@@ -59,7 +59,7 @@ export function parseCommandLine(
 }
 
 /** The options as they were given, without a check of one against another. @throws {CommandLineError} */
-export function givenOptions(argv: readonly string[], iface: Interface): GivenOptions {
+export function givenOptions(argv: readonly string[], iface: Interface): SwtpmOptions {
   try {
     return readOptions(interfaceTable(iface), argv, { refuseStrays: true })
   } catch (error) {
@@ -68,7 +68,7 @@ export function givenOptions(argv: readonly string[], iface: Interface): GivenOp
   }
 }
 
-function commonOf(given: GivenOptions, env: NodeJS.ProcessEnv, iface: Interface): CommonConfig {
+function commonOf(given: SwtpmOptions, env: NodeJS.ProcessEnv, iface: Interface): CommonConfig {
   const tpmVersion = given.has('tpm2') ? '2' : '1.2'
   return {
     log: logOf(given, env),
@@ -90,12 +90,17 @@ function commonOf(given: GivenOptions, env: NodeJS.ProcessEnv, iface: Interface)
 
 /** The request to print something, if there is one. Help and version are answered whatever else was given. */
 function printRequestOf(
-  given: GivenOptions,
+  given: SwtpmOptions,
   env: NodeJS.ProcessEnv,
   iface: Interface,
 ): PrintRequest | undefined {
   for (const action of ['help', 'version'] as const) {
-    if (given.has(action)) return { action, interface: iface, ...commonOf(new Given([], []), {}, iface) }
+    if (given.has(action))
+      return {
+        action,
+        interface: iface,
+        ...commonOf(new GivenOptions<typeof optionTable>([], []), {}, iface),
+      }
   }
   const request = () => ({ interface: iface, ...commonOf(given, env, iface) })
   if (given.has('print-capabilities')) return { action: 'print-capabilities', ...request() }
@@ -120,19 +125,19 @@ function printRequestOf(
   return undefined
 }
 
-const stored = (given: GivenOptions, { state, engine }: StateOptions): StoredTpm => ({
+const stored = (given: SwtpmOptions, { state, engine }: StateOptions): StoredTpm => ({
   state,
   engine: { ...engineBehaviourOf(given), ...engine },
 })
 
-function tpmToServe(given: GivenOptions, env: NodeJS.ProcessEnv): StoredTpm {
+function tpmToServe(given: SwtpmOptions, env: NodeJS.ProcessEnv): StoredTpm {
   const options = requireState(stateOf(given, env))
   refuseNotYet(given, options.state)
   return stored(given, options)
 }
 
 /** An option that would do nothing is refused: the user would rely on it. */
-function refuseNotYet(given: GivenOptions, state: StateLocation): void {
+function refuseNotYet(given: SwtpmOptions, state: StateLocation): void {
   for (const { name } of given.list) {
     const { feature } = optionRow(name)
     if (feature !== undefined && notYet.has(feature)) {
@@ -149,7 +154,7 @@ function refuseNotYet(given: GivenOptions, state: StateLocation): void {
 }
 
 /** A TPM to be served: everything that it needs must be there. */
-function runConfigOf(given: GivenOptions, env: NodeJS.ProcessEnv, iface: Interface): CommandLine {
+function runConfigOf(given: SwtpmOptions, env: NodeJS.ProcessEnv, iface: Interface): CommandLine {
   switch (iface) {
     case 'socket': {
       const server = dataServerOf(given, env)
