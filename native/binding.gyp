@@ -1,4 +1,6 @@
 {
+  # Functions of libcrypto that the engine brings itself; 0 leaves them out. See engine/libcrypto/README.md.
+  "variables": {"libcrypto_aes%": 1, "libcrypto_prime_search%": 1},
   "target_defaults": {
     # Node's own flags come after ours, and the last standard named wins.
     "cflags_cc!": ["-std=gnu++17", "-std=gnu++20"],
@@ -19,6 +21,10 @@
       "target_name": "tpm-engine",
       "type": "executable",
       "sources": ["<!@(ls engine/*.cc engine/*/*.cc state/*.cc)"],
+      "conditions": [
+        ["libcrypto_aes==0", {"sources!": ["engine/libcrypto/aes_encrypt.cc"]}],
+        ["libcrypto_prime_search==0", {"sources!": ["engine/libcrypto/prime_functions.cc"]}]
+      ],
       "libraries": ["-ltpms", "-lcrypto", "-lseccomp"],
       "cflags": ["-fPIE", "-pthread"],
       "ldflags": ["-pie", "-pthread", "-Wl,-z,relro,-z,now"]

@@ -1,7 +1,9 @@
 /** A cancelled command has not happened, at whatever moment of the search for a key's primes the CANCEL comes. */
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { describe, it, type TestContext } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import { enginePath } from '../../src/engine-client/channel/engine-program.ts'
 import { Random } from '../fuzz/random.ts'
 import { RawConnection } from '../support/raw-connection.ts'
 import { type Swtpm, startSocketTpm } from '../support/swtpm.ts'
@@ -13,6 +15,9 @@ const FIRST_TRANSIENT = 0x80000000
 /** From within the first prime's search to behind the second's, mostly. */
 const LATEST_MS = 150
 const ROUNDS = 25
+
+/** An engine built without it cannot be told to end libcrypto's own search: native/engine/libcrypto/README.md. */
+const endsLibcryptosSearch = (): boolean => readFileSync(enginePath()).includes('RSA_generate_key_ex')
 
 class CancellableTpm {
   readonly #swtpm: Swtpm
@@ -114,7 +119,7 @@ describe('CANCEL_TPM_CMD during the making of an RSA key', () => {
             TPM2.flushContext((await tpm.succeed(TPM2.load(parent, response))).readUInt32BE(10)),
           )
       }
-      assert.ok(cancelled > 0)
+      assert.ok(cancelled > 0 || !endsLibcryptosSearch())
       await tpm.stop()
     })
   }

@@ -1,26 +1,29 @@
-// Ends libtpms's search for the primes of an RSA key when the command is cancelled. libtpms looks for a
-// cancellation before it searches for a prime, and not while it does, which is most of the time that
-// making a key takes. What every search waits for are functions of libcrypto: BN_div(), by which it sieves
-// numbers, and BN_mod_exp(), by which it tests those that are left. Once the command is cancelled nothing is
-// divided, every number passes the test, and the search is over. The key that this makes is worthless;
-// whoever runs the command takes the TPM back to where it was. RSA_generate_key_ex(), which makes keys that
-// come from no seed, can be told to end.
+// Ends libtpms's search for the primes of an RSA key when the command is cancelled. How, and why that is
+// safe: README.md in this folder. The functions of libcrypto that the search calls are in prime_functions.cc;
+// here is what they and the TPM tell each other.
+//
+// There is one TPM in a process, and it runs one command at a time: so there is one search at most.
 #pragma once
 
 #include "common/bytes.h"
 
 namespace swtpm::prime_search {
 
-// Whether this TPM 2.0 command may search for primes, and does nothing else that these functions are used
-// for.
+// Whether this TPM 2.0 command may search for primes, and uses the functions of prime_functions.cc for
+// nothing else.
 bool in_command(ByteView command);
 
-// Around such a command.
+// Before such a command.
 void begin();
-// Returns whether the search was told anything but the truth.
+
+// After it. True: the search was given false results, so what the command has done must be undone.
 bool end();
 
-// From another thread. Nothing happens where no such command runs.
+// Any thread. Ends the search of the command that runs; does nothing where no such command runs.
 void cancel();
+
+// For prime_functions.cc. Whether the command is cancelled, so that the caller must give the result that ends
+// the search soonest. Once this has returned true, end() returns true.
+bool cut_short();
 
 }  // namespace swtpm::prime_search

@@ -1,17 +1,16 @@
-// AES_encrypt() in the place of libcrypto's, with the processor's AES instructions. libtpms encrypts single
-// blocks with it, four for each TPM2_GetRandom and many for each key; libcrypto has the instructions behind
-// EVP only, and its AES_encrypt() looks up tables instead: 1,900 machine instructions a block, at places in
-// memory that depend on the key. The key schedule remains libcrypto's.
+// AES_encrypt() with the processor's AES instructions, in place of libcrypto's. Why, and what makes it safe:
+// README.md in this folder. The key schedule remains libcrypto's.
 #if defined(__x86_64__)
 
 #define OPENSSL_SUPPRESS_DEPRECATED
-#include <dlfcn.h>
 #include <immintrin.h>
 #include <openssl/aes.h>
 #include <stdint.h>
 #include <string.h>
 
 #include <initializer_list>
+
+#include "engine/libcrypto/library_function.h"
 
 namespace {
 
@@ -27,7 +26,8 @@ using Encrypt = void(const unsigned char*, unsigned char*, const AES_KEY*);
   _mm_storeu_si128(reinterpret_cast<__m128i*>(out), block);
 }
 
-// The processor may lack the instructions, and a libcrypto may keep its key schedule in another form.
+// Whether encrypt() gives the same results as libcrypto's function for each key length. It does not where the
+// processor lacks the instructions, or where a libcrypto keeps its key schedule in another form.
 bool agrees_with(Encrypt* library) {
   if (!__builtin_cpu_supports("aes")) return false;
   uint8_t key_bytes[32], plain[AES_BLOCK_SIZE];
@@ -45,15 +45,15 @@ bool agrees_with(Encrypt* library) {
 }
 
 Encrypt* choose() {
-  auto* library = reinterpret_cast<Encrypt*>(dlsym(RTLD_NEXT, "AES_encrypt"));
+  auto* library = swtpm::library_function<Encrypt>("AES_encrypt");
   return agrees_with(library) ? encrypt : library;
 }
 
+// Set before main(). Nothing encrypts earlier: the constructors of libtpms and libcrypto do not.
 Encrypt* const g_encrypt = choose();
 
 }  // namespace
 
-// libtpms's calls come here, because the program is searched before its libraries.
 extern "C" void AES_encrypt(const unsigned char* in, unsigned char* out, const AES_KEY* key) {
   g_encrypt(in, out, key);
 }
