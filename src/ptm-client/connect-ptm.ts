@@ -4,7 +4,7 @@ import type { TpmAddress } from './tpm-address.ts'
 
 /**
  * @param timeoutMs for connecting and for each answer
- * @throws SwtpmError naming the address, the reason and the way out
+ * @throws SwtpmError naming the address, the reason and what to do
  */
 export async function connectPtm(address: TpmAddress, timeoutMs: number): Promise<PtmClient> {
   // Each transport brings modules that the other has no use for, and scripts start the client dozens of times.

@@ -40,7 +40,7 @@ export class ByteReader {
   bytes(length: number): Buffer {
     const end = this.#offset + length
     if (end > this.#buffer.length) {
-      throw new RangeError(`The TPM's response is too short: ${this.#buffer.length} bytes instead of ${end}`)
+      throw new RangeError("the TPM's response is too short")
     }
     const part = this.#buffer.subarray(this.#offset, end)
     this.#offset = end

@@ -9,7 +9,7 @@ const DIGEST_BYTES = 20
 const ALG_RSA = 1
 const ES_RSAESOAEP_SHA1_MGF1 = 3
 const SS_NONE = 1
-const EK_BITS = 2048
+export const EK_BITS = 2048
 
 /** TPM_KEY_PARMS of an RSA key that enciphers: two primes, the default exponent. */
 const KEY_PARMS = concat(
@@ -22,7 +22,7 @@ const KEY_PARMS = concat(
 export const createEndorsementKeyPair = (antiReplay: Buffer = randomBytes(DIGEST_BYTES)): Buffer =>
   tpm12Command(TPM_ORD.CreateEndorsementKeyPair, antiReplay, KEY_PARMS)
 
-/** The modulus of the new endorsement key. */
+/** The modulus of the new endorsement key. @throws RangeError when the response is too short */
 export function endorsementModulus(response: Buffer): Buffer {
   const reader = parametersOf(response)
   reader.bytes(4 + 2 + 2) // algorithm, encryption and signature scheme

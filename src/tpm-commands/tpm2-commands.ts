@@ -64,6 +64,10 @@ function publicPart(area: ByteReader): PublicPart {
 export const evictControl = (objectHandle: number, persistentHandle: number): Buffer =>
   tpm2Authorized(TPM_CC.EvictControl, [TPM_RH_OWNER, objectHandle], [u32(persistentHandle)])
 
+/** The size of an NVRAM area is a 16-bit number. */
+export const MAX_NV_BYTES = 0xffff
+
+/** @param size at most {@link MAX_NV_BYTES} */
 export function nvDefineSpace(index: number, size: number): Buffer {
   const publicInfo = sized16(u32(index), u16(ALG_SHA256), u32(NV_ATTRIBUTES), sized16(), u16(size))
   return tpm2Authorized(TPM_CC.NV_DefineSpace, [TPM_RH_PLATFORM], [sized16(), publicInfo])

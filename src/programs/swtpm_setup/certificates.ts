@@ -160,7 +160,7 @@ const SPEC_OPTIONS = [
 
 /** @throws ToolFailure when swtpm's JSON lacks one of them */
 export function specificationArguments(json: string): string[] {
-  let info: Record<string, Record<string, unknown> | undefined>
+  let info: Record<string, Record<string, unknown> | undefined> | null
   try {
     info = JSON.parse(json)
   } catch (error) {
@@ -169,7 +169,7 @@ export function specificationArguments(json: string): string[] {
     })
   }
   return SPEC_OPTIONS.flatMap(([group, name, option]) => {
-    const value = info[group]?.[name]
+    const value = info?.[group]?.[name]
     if (value === undefined) throw new ToolFailure(`Could not find [${group}][${name}] in '${json}'`)
     return [option, String(value)]
   })

@@ -21,7 +21,7 @@ export class DataChannel {
   /**
    * Sends a command and returns its response, or what `decode` makes of it.
    * @param name of the command, for messages
-   * @param decode throws RangeError for a response that is too short
+   * @param decode throws RangeError for a response that it cannot use, saying why
    * @throws ToolFailure when the TPM answers with an error, with something that is no response, or not at all
    */
   async transmit<T = Buffer>(name: string, command: Buffer, decode?: (response: Buffer) => T): Promise<T> {
@@ -36,7 +36,7 @@ export class DataChannel {
       return decode === undefined ? (response as T) : decode(response)
     } catch (error) {
       if (!(error instanceof RangeError)) throw error
-      throw new ToolFailure(`${name} failed: the TPM's response has only ${size} bytes`, { cause: error })
+      throw new ToolFailure(`${name} failed: ${reasonOf(error)}`, { cause: error })
     }
   }
 

@@ -181,7 +181,7 @@ export interface EkUse {
   readonly decryption: boolean
 }
 
-/** A signing EK is no standard EK: then its template is stored beside its certificate, for whoever re-creates it. */
+/** An EK that signs is not standard. Its template is stored beside its certificate, so that a program can make the EK again. */
 export function ekTemplate(algorithm: KeyAlgorithm, use: EkUse): Buffer {
   const row = ROWS[algorithm]
   const purpose = use.allowSigning

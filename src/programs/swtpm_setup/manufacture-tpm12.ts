@@ -3,6 +3,7 @@
 import {
   authSession,
   createEndorsementKeyPair,
+  EK_BITS,
   endorsementModulus,
   NV_INDEX_EK_CERT,
   NV_INDEX_PLATFORM_CERT,
@@ -35,7 +36,7 @@ export async function manufactureTpm12(workshop: Workshop): Promise<void> {
     const modulus = await tpm.transmit(
       'TPM_CreateEndorsementKeyPair',
       createEndorsementKeyPair(),
-      endorsementModulus,
+      modulusOfEk,
     )
     log.info('Successfully created EK.')
     if (task.ownership !== undefined) await takeOwnershipOf(workshop, modulus)
@@ -45,6 +46,14 @@ export async function manufactureTpm12(workshop: Workshop): Promise<void> {
     await tpm.transmit('TPM_NV_DefineSpace', nvLock())
     log.info('Successfully locked NVRAM access.')
   }
+}
+
+/** @throws RangeError when the key is not of the size that was asked for: nothing could be encrypted with it */
+function modulusOfEk(response: Buffer): Buffer {
+  const modulus = endorsementModulus(response)
+  const bits = 8 * modulus.length
+  if (bits !== EK_BITS) throw new RangeError(`the TPM's key has ${bits} bits instead of ${EK_BITS}`)
+  return modulus
 }
 
 async function takeOwnershipOf({ tpm, task, log }: Workshop, modulus: Buffer): Promise<void> {

@@ -1,5 +1,6 @@
 /** Makes a TPM 2 what it is when it leaves a factory: keys, certificates in NVRAM, PCR banks. */
 import { X509Certificate } from 'node:crypto'
+import { reasonOf } from '../../system/reason.ts'
 import {
   createdKey,
   createPrimary,
@@ -10,6 +11,7 @@ import {
   getPcrs,
   type Hierarchy,
   handles,
+  MAX_NV_BYTES,
   manufacturer,
   nvDefineSpace,
   nvWriteLock,
@@ -46,7 +48,7 @@ import {
 import { activatePcrBanks, bankName } from './pcr-banks.ts'
 import type { Choices } from './setup-choices.ts'
 import type { Task } from './setup-task.ts'
-import { INFO_ACTIVE_PROFILE, type TpmProcess } from './tpm-process.ts'
+import type { TpmProcess } from './tpm-process.ts'
 
 export interface Workshop {
   readonly tpm: TpmProcess
@@ -69,10 +71,7 @@ export async function manufactureTpm2(workshop: Workshop): Promise<void> {
 }
 
 async function logProfile({ tpm, log }: Workshop): Promise<void> {
-  const { ActiveProfile: active } = JSON.parse(await tpm.info(INFO_ACTIVE_PROFILE)) as {
-    ActiveProfile?: unknown
-  }
-  log.info(`Active profile: ${JSON.stringify(active)}`)
+  log.info(`Active profile: ${JSON.stringify(await tpm.activeProfile())}`)
 }
 
 /** Creates a primary key and makes it permanent; only its handle and its public part stay. */
@@ -185,13 +184,27 @@ async function createDeviceKeys(
 
 /** Manufacturer, CA key and EK certificate number: what makes a TPM unique. */
 async function serialNumberOf(tpm: TpmProcess, ekCertificate: Buffer): Promise<string> {
-  const { statedAuthorityKey } = await import('../swtpm_cert/certificate.ts')
-  const authority = statedAuthorityKey(ekCertificate)
+  const { authority, serial } = await originOf(ekCertificate)
   if (authority === undefined)
     throw new ToolFailure('The EK certificate does not say which CA key signed it.')
   const code = await tpm.transmit('TPM2_GetCapability', getManufacturer(), manufacturer)
-  const serial = new X509Certificate(ekCertificate).serialNumber.toLowerCase()
   return `${code}:${authority.toString('hex')}:${serial}`
+}
+
+async function originOf(
+  certificate: Buffer,
+): Promise<{ readonly authority: Buffer | undefined; readonly serial: string }> {
+  const { statedAuthorityKey } = await import('../swtpm_cert/certificate.ts')
+  try {
+    const serial = new X509Certificate(certificate).serialNumber.toLowerCase()
+    return { authority: statedAuthorityKey(certificate), serial }
+  } catch (cause) {
+    const reason = reasonOf(cause)
+    throw new ToolFailure(
+      `Cannot read the EK certificate: ${reason}; create_certs_tool must write X.509 in DER form`,
+      { cause },
+    )
+  }
 }
 
 async function storeCertificate(
@@ -205,6 +218,10 @@ async function storeCertificate(
 }
 
 async function writeNvram({ tpm, task }: Workshop, index: number, what: string, data: Buffer): Promise<void> {
+  if (data.length > MAX_NV_BYTES) {
+    const reason = `it has ${data.length} bytes, an area holds at most ${MAX_NV_BYTES}`
+    throw new ToolFailure(`Could not write ${what} into NVRAM area ${hex(index)}: ${reason}`)
+  }
   try {
     await tpm.transmit('TPM2_NV_DefineSpace', nvDefineSpace(index, data.length))
     for (const command of nvWrites(index, data)) await tpm.transmit('TPM2_NV_Write', command)

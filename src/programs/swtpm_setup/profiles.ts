@@ -78,12 +78,22 @@ export function allProfiles(command: TpmCommandLine, features: TpmFeatures, conf
   const distro = profilesIn(DISTRO_PROFILES_DIR)
   if (distro !== undefined) result.distro = distro
   if (features.has('cmdarg-print-profiles')) {
-    const printed = JSON.parse(command.output(['--tpm2', '--print-profiles'])) as {
-      AvailableProfiles?: unknown
-    }
-    if (Array.isArray(printed.AvailableProfiles)) result.builtin = printed.AvailableProfiles
+    const builtin = builtinProfiles(command)
+    if (Array.isArray(builtin)) result.builtin = builtin
   }
   return JSON.stringify(result)
+}
+
+function builtinProfiles(command: TpmCommandLine): unknown {
+  const output = command.output(['--tpm2', '--print-profiles'])
+  try {
+    return (JSON.parse(output) as { AvailableProfiles?: unknown } | null)?.AvailableProfiles
+  } catch (cause) {
+    throw new ToolFailure(
+      `${command.words.join(' ')} --print-profiles printed no profiles: "${output.trim()}"; is it swtpm?`,
+      { cause },
+    )
+  }
 }
 
 function profilesIn(folder: string): object[] | undefined {

@@ -1,4 +1,4 @@
-/** What a setup shall do, as far as the command line alone decides it: wrong combinations end here, before anything is touched. */
+/** The part of a setup that the command line alone decides. Wrong combinations are refused before anything changes. */
 import { constants } from 'node:fs'
 import { canRead, currentUserName, requireDirectory } from '../common/access.ts'
 import { ToolFailure } from '../common/tool-failure.ts'

@@ -1,4 +1,4 @@
-/** Where the state of the TPM to set up lies, and what may be done with it. */
+/** The state of the TPM to set up: where it is, whether it exists, how to erase it. */
 import {
   closeSync,
   constants,

@@ -25,7 +25,7 @@ const TERMINATION_TIMEOUT_MS = 5000
 
 const INFO_TPM_SPECIFICATION = 1
 const INFO_TPM_ATTRIBUTES = 2
-export const INFO_ACTIVE_PROFILE = 32
+const INFO_ACTIVE_PROFILE = 32
 
 /** A descriptor that swtpm shall inherit, and the option that names its number there. */
 export interface PassedFd {
@@ -116,10 +116,20 @@ export class TpmProcess {
 
   /** The specification and the attributes of the TPM, as swtpm's JSON. */
   async specificationAndAttributes(): Promise<string> {
-    return await this.info(INFO_TPM_SPECIFICATION | INFO_TPM_ATTRIBUTES)
+    return await this.#info(INFO_TPM_SPECIFICATION | INFO_TPM_ATTRIBUTES)
   }
 
-  async info(flags: number): Promise<string> {
+  /** The profile that the TPM has; undefined when it has none. */
+  async activeProfile(): Promise<unknown> {
+    const text = await this.#info(INFO_ACTIVE_PROFILE)
+    try {
+      return (JSON.parse(text) as { ActiveProfile?: unknown } | null)?.ActiveProfile
+    } catch (cause) {
+      throw new ToolFailure(`PTM_GET_INFO failed: swtpm's answer is no JSON: "${text}"`, { cause })
+    }
+  }
+
+  async #info(flags: number): Promise<string> {
     const info = await this.#verb('GET_INFO', { flags: BigInt(flags), offset: 0, pad: 0 })
     if (!('buffer' in info)) throw new ToolFailure(`PTM_GET_INFO failed: 0x${info.tpmResult.toString(16)}`)
     return info.buffer.toString().replace(/\0+$/, '')
