@@ -51,7 +51,7 @@ export class CuseServer {
     this.#transfer = new StateblobTransfer(options.tpm)
     const { engine } = options.tpm
     engine.on('fuseRequest', (request) => void this.#serve(request))
-    engine.on('lost', () => this.#failLostRequests())
+    engine.on('engineDied', () => this.#failLostRequests())
     engine.on('clientClosed', () => this.#transfer.abandon())
   }
 

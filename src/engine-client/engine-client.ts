@@ -1,8 +1,8 @@
 /**
- * One TPM's engine, as the rest of the supervisor sees it: requests, answers and events. Which process that is may
- * change behind it ({@link EngineSuccession}).
+ * One TPM's engine, as the rest of the supervisor uses it: requests, replies and events. The process may change behind
+ * it ({@link EngineSuccession}).
  *
- * Verbs wait in the engine until the running TPM command has ended, the urgent ones (CANCEL_TPM_CMD, SET_LOCALITY …)
+ * Verbs wait in the engine until the running TPM command has ended; the urgent ones (CANCEL_TPM_CMD, SET_LOCALITY …)
  * overtake them. When an engine ends, every open request is rejected; later ones wait for the next engine.
  */
 
@@ -38,11 +38,18 @@ import {
 import { check, native } from '../system/native.ts'
 import type { EngineOptions } from './channel/engine-program.ts'
 import type { Spawner } from './channel/spawner.ts'
-import { EngineSuccession, type SuccessionEvents } from './succession/engine-succession.ts'
-import { attachRequest, EngineService, profileRequest } from './succession/served-tpm.ts'
+import { EngineStarter } from './succession/engine-starter.ts'
+import { EngineSuccession } from './succession/engine-succession.ts'
+import { attachRequest, profileRequest, ServedTpm } from './succession/served-tpm.ts'
 
-export interface EngineEvents extends Pick<SuccessionEvents, 'lost' | 'resumed' | 'exit'> {
+export interface EngineEvents {
   ready: []
+  /** @see SuccessionEvents.engineDied */
+  engineDied: []
+  /** @see SuccessionEvents.resumed */
+  resumed: [running: boolean]
+  /** @see SuccessionEvents.ended */
+  exit: [reason: string]
   log: [level: number, text: string]
   clientOpened: []
   /** A data client went away; errno 0 is an ordinary end of file. */
@@ -56,17 +63,18 @@ export interface EngineEvents extends Pick<SuccessionEvents, 'lost' | 'resumed' 
 }
 
 export class EngineClient extends EventEmitter<EngineEvents> {
-  readonly #service = new EngineService()
+  readonly #served = new ServedTpm()
   readonly #engines: EngineSuccession
 
   constructor(spawner: Spawner, options: EngineOptions) {
     super()
-    this.#engines = new EngineSuccession(spawner, options, this.#service)
-    this.#engines.on('event', (type, payload) => this.#dispatch(type, payload))
-    this.#engines.on('lost', () => this.emit('lost'))
-    this.#engines.on('resumed', (running) => this.emit('resumed', running))
-    this.#engines.on('clientLost', () => this.emit('clientClosed', constants.errno.ECONNRESET))
-    this.#engines.on('exit', (reason) => this.emit('exit', reason))
+    this.#engines = new EngineSuccession(new EngineStarter(spawner, options), this.#served, {
+      event: (type, payload) => this.#dispatch(type, payload),
+      engineDied: () => this.emit('engineDied'),
+      resumed: (running) => this.emit('resumed', running),
+      connectionLost: () => this.emit('clientClosed', constants.errno.ECONNRESET),
+      ended: (reason) => this.emit('exit', reason),
+    })
   }
 
   /** Of the engine that serves now; undefined while it starts. */
@@ -87,11 +95,11 @@ export class EngineClient extends EventEmitter<EngineEvents> {
   async attach(kind: AttachKind, fd: number, flags = 0): Promise<number> {
     const copy = check(native.duplicate(fd), 'keep a descriptor')
     const attached = { kind, fd: copy, flags }
-    // An engine that takes over attaches what it finds here, and must not find what is yet to be asked for.
-    return this.#engines.whenSettled(async () => {
+    // An engine that takes over attaches what is noted, so nothing is noted before an engine is asked for it.
+    return this.#engines.whenServing(async () => {
       let result: number | undefined
-      // Known at once: its end may be told in the same breath as the success.
-      const expected = this.#service.expect(attached)
+      // Noted at once: its end may be reported together with the success.
+      const expected = this.#served.expect(attached)
       try {
         result = await this.#result(engineCode('ATTACH'), attachRequest(attached), [copy])
         return result
@@ -114,7 +122,7 @@ export class EngineClient extends EventEmitter<EngineEvents> {
   }
 
   setRoute(route: Route): Promise<number> {
-    this.#service.route = route
+    this.#served.route = route
     return this.#result(engineCode('SET_ROUTE'), word.encode({ value: ROUTE[route] }, BIG))
   }
 
@@ -127,13 +135,13 @@ export class EngineClient extends EventEmitter<EngineEvents> {
   /** The profile of a TPM 2.0 that the next INIT is to make. @returns TPM_FAIL where libtpms has no profiles */
   async setProfile(profile: string): Promise<number> {
     const result = await this.#result(engineCode('SET_PROFILE'), profileRequest(profile))
-    if (result === TPM_SUCCESS) this.#service.profile = profile
+    if (result === TPM_SUCCESS) this.#served.profile = profile
     return result
   }
 
   /** Says whether the state may be written: whether the storage lock is held. */
   setStorage(locked: boolean): Promise<number> {
-    this.#service.storageLocked = locked
+    this.#served.storageLocked = locked
     return this.#result(engineCode('SET_STORAGE'), word.encode({ value: locked ? 1 : 0 }, BIG))
   }
 
@@ -164,8 +172,13 @@ export class EngineClient extends EventEmitter<EngineEvents> {
   }
 
   /** @see EngineSuccession.close */
-  close(): Promise<void> {
+  close(): Promise<boolean> {
     return this.#engines.close()
+  }
+
+  /** @see EngineSuccession.kill */
+  kill(): void {
+    this.#engines.kill()
   }
 
   async #result(
@@ -190,15 +203,15 @@ export class EngineClient extends EventEmitter<EngineEvents> {
         this.emit('log', word.decode(payload, BIG).value, payload.toString('utf8', word.size))
         break
       case 'CLIENT_OPENED':
-        this.#service.clientOpen = true
+        this.#served.clientOpen = true
         this.emit('clientOpened')
         break
       case 'CLIENT_CLOSED': {
         const errno = word.decode(payload, BIG).value
-        this.#service.clientOpen = false
-        const kind = this.#service.attached?.kind
+        this.#served.clientOpen = false
+        const kind = this.#served.attached?.kind
         // Both go on without a client; a device with an error does not.
-        if (kind !== 'listener' && (kind !== 'cuse' || errno !== 0)) this.#service.letGo()
+        if (kind !== 'listener' && (kind !== 'cuse' || errno !== 0)) this.#served.detached()
         this.emit('clientClosed', errno)
         break
       }

@@ -76,13 +76,11 @@ export class Session {
       )
       void session.end(1, started ? `the engine has ended: ${reason}` : `cannot start the engine: ${reason}`)
     })
-    session.onEnd(() => {
-      opened.lock.unlock()
-      closeSync(opened.fd)
-    })
     session.onEnd(async () => {
-      await session.#settle(tpm.shutdown())
-      await engine.close()
+      if (await tpm.end()) opened.lock.unlock()
+      // The engine may still store. It keeps the lock on the state, and so do we as long as this process lasts.
+      else log.error(`The engine has not ended: "${state.path}" stays locked until it does`)
+      closeSync(opened.fd)
     })
     return session
   }
@@ -164,6 +162,11 @@ export class Session {
     this.#resolveEnded(code)
   }
 
+  /** Has an {@link end} that is under way go on without waiting for the engine, which is killed. */
+  hurry(): void {
+    if (this.#ending) this.tpm.engine.kill()
+  }
+
   /** What SIGUSR2 asks for: libtpms, or the engine itself, has been updated. */
   async replaceEngine(): Promise<void> {
     if (this.#ending) return
@@ -174,15 +177,6 @@ export class Session {
     } catch (error) {
       if (!(error instanceof SwtpmError)) throw error
       log.error(`Cannot replace the engine: ${error.message}`)
-    }
-  }
-
-  /** An engine that has gone cannot be shut down any more; that was reported. */
-  async #settle(step: Promise<unknown>): Promise<void> {
-    try {
-      await step
-    } catch (error) {
-      if (!(error instanceof SwtpmError) || error.code !== 'SWTPM_ERR_ENGINE_GONE') throw error
     }
   }
 }

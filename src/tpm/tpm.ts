@@ -18,12 +18,16 @@ import type { Outcome, Request, VerbName } from '../../contract/verbs.ts'
 import type { EngineClient } from '../engine-client/engine-client.ts'
 import { SwtpmError, type SwtpmErrorCode } from '../system/errors.ts'
 import { log } from '../system/log.ts'
+import { within } from '../system/time-limit.ts'
 import { responseCode } from '../tpm-commands/command.ts'
 import { type StartupType, selfTestCommand, startupCommand } from '../tpm-commands/startup.ts'
 import type { StorageLock } from './state/storage-lock.ts'
 
 /** Retries of the storage lock, 10 ms apart, after it was released for a migration that then did not happen. */
 const DEFAULT_LOCKING_RETRIES = 300
+
+/** How long an engine may take for SHUTDOWN when the supervisor ends; it cancels a running command first. */
+const SHUTDOWN_LIMIT_MS = 5000
 
 export interface TpmOptions {
   readonly version: TpmVersion
@@ -148,6 +152,27 @@ export class Tpm {
   /** Power off for good: a running command is cancelled, the state is stored. @returns a TPM result */
   shutdown(): Promise<number> {
     return this.#stop('SHUTDOWN')
+  }
+
+  /**
+   * Powers off for good and ends the engine. An engine that does not answer is left after 5 s, and killed when it does not
+   * end by itself then.
+   * @returns whether the engine has ended
+   */
+  async end(): Promise<boolean> {
+    const off = this.shutdown().catch((error) => {
+      // An engine that has gone cannot be shut down any more; that was reported.
+      if (!(error instanceof SwtpmError) || error.code !== 'SWTPM_ERR_ENGINE_GONE') throw error
+    })
+    let ended = false
+    try {
+      if ((await within(SHUTDOWN_LIMIT_MS, off, 'late')) === 'late') {
+        log.error(`The engine has not answered SHUTDOWN within ${SHUTDOWN_LIMIT_MS / 1000} s`)
+      }
+    } finally {
+      ended = await this.engine.close()
+    }
+    return ended
   }
 
   #checkStartup(type: StartupType, { tpmResult, response }: { tpmResult: number; response: Buffer }): void {

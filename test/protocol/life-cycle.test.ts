@@ -231,3 +231,35 @@ describe('the engine process', () => {
     )
   })
 })
+
+describe('an engine that does not answer', () => {
+  for (const [what, signals] of [
+    ['SIGTERM', 1],
+    ['a second SIGTERM', 2],
+  ] as const) {
+    it(`does not keep swtpm from ending: ${what}`, async (t) => {
+      const directory = temporaryDirectory(t)
+      const pidFile = join(directory, 'pid')
+      const { swtpm, dataPath, controlPath } = await startSocketTpm(
+        t,
+        ['--tpm2', '--flags', 'startup-clear', '--pid', `file=${pidFile}`],
+        { directory },
+      )
+      const engine = await enginePid(swtpm.pid)
+      process.kill(engine, 'SIGSTOP')
+      swtpm.child.kill('SIGTERM')
+      if (signals === 2) {
+        // The sockets go first: the signal has been taken.
+        await swtpm.until(() => !existsSync(controlPath), 'it ends')
+        swtpm.child.kill('SIGTERM')
+      }
+      assert.equal(await swtpm.exited, 0, swtpm.stderr)
+      assert.equal(alive(engine), false)
+      for (const path of [dataPath, controlPath, pidFile]) assert.equal(existsSync(path), false, path)
+      if (signals === 1) assert.match(swtpm.stderr, /has not answered SHUTDOWN.*\n.*it is killed/)
+      // Nothing that was acknowledged is lost, and the state is free.
+      const again = await startSocketTpm(t, undefined, { directory })
+      assert.equal(await roundTrip(again.dataPath), 0)
+    })
+  }
+})

@@ -1,9 +1,8 @@
 /**
  * One engine process and the channel to it. Requests are paired with replies by id; events are handed on as they are.
- * When the engine ends, every open request is rejected, after everything that it has said was heard.
+ * When the engine ends, every open request is rejected, after everything that it has sent was handed on.
  */
 
-import { EventEmitter } from 'node:events'
 import { closeSync } from 'node:fs'
 import { encodeFrame, FRAME_KIND, type Frame, FrameDecoder } from '../../../contract/engine-channel.ts'
 import { engineArguments } from '../../../contract/engine-options.ts'
@@ -11,12 +10,18 @@ import { word } from '../../../contract/engine-requests.ts'
 import { BIG } from '../../../contract/struct.ts'
 import { SwtpmError } from '../../system/errors.ts'
 import { DescriptorSocket } from '../../system/io/descriptor-socket.ts'
+import { log } from '../../system/log.ts'
 import { check, native } from '../../system/native.ts'
+import { within } from '../../system/time-limit.ts'
 import type { EngineOptions } from './engine-program.ts'
 import type { Spawner } from './spawner.ts'
 
-/** How long the way in which an engine ended may take to be told, after its channel has closed. */
+/** After the channel of an engine has closed: how long the spawner may take to report the way in which it ended. */
 const STATUS_PATIENCE_MS = 500
+/** How long an engine may take to end after its channel was closed. It gives a running command as much. */
+const CLOSED_PATIENCE_MS = 3000
+/** How long the end of an engine that was killed may take: one that waits for a disk in the kernel ends later. */
+const KILLED_PATIENCE_MS = 2000
 
 interface Pending {
   resolve(reply: Buffer): void
@@ -24,37 +29,49 @@ interface Pending {
 }
 
 export interface EngineLinkEvents {
-  event: [type: number, payload: Buffer]
+  event(type: number, payload: Buffer): void
   /** The engine has ended; nothing more comes. */
-  end: [reason: string]
+  ended(reason: string): void
 }
 
 /** What an engine is started on. */
 export interface EngineLinkOptions {
-  readonly spawner: Spawner
+  readonly spawner: Pick<Spawner, 'spawn' | 'gone'>
   readonly engine: EngineOptions
-  readonly heritageFd: number
-  /** Execute the program as it lies there now. */
+  readonly sharedStateFd: number
+  /** Execute the program that is there now, instead of a copy of the spawner. */
   readonly fresh: boolean
 }
 
-export class EngineLink extends EventEmitter<EngineLinkEvents> {
+export class EngineLink {
   /** Settles with the process's number; until then its descriptors have to stay open. @throws SwtpmError */
   readonly started: Promise<number>
   readonly #socket: DescriptorSocket
   readonly #decoder = new FrameDecoder()
   readonly #pending = new Map<number, Pending>()
   readonly #fds: number[] = []
-  readonly #spawner: Spawner
+  readonly #spawner: Pick<Spawner, 'gone'>
+  readonly #events: EngineLinkEvents
+  readonly #kill: () => void
+  readonly #hasEnded: Promise<void>
+  #resolveEnded!: () => void
   #nextId = 1
   #gone: string | undefined
   #pid: number | undefined
 
-  constructor({ spawner, engine, heritageFd, fresh }: EngineLinkOptions) {
-    super()
+  constructor({ spawner, engine, sharedStateFd, fresh }: EngineLinkOptions, events: EngineLinkEvents) {
     this.#spawner = spawner
+    this.#events = events
+    this.#hasEnded = new Promise((resolve) => {
+      this.#resolveEnded = resolve
+    })
     const [ours, theirs] = check(native.socketPair(), 'make a socket pair for the engine')
-    const { pid, ended } = spawner.spawn(engineArguments(engine), [theirs, engine.stateFd, heritageFd], fresh)
+    const { pid, ended, kill } = spawner.spawn(
+      engineArguments(engine),
+      [theirs, engine.stateFd, sharedStateFd],
+      fresh,
+    )
+    this.#kill = kill
     this.started = pid
     this.#socket = new DescriptorSocket(ours)
     this.#socket.on('data', (chunk, fds) => {
@@ -75,7 +92,7 @@ export class EngineLink extends EventEmitter<EngineLinkEvents> {
       )
       .finally(() => closeSync(theirs))
     void ended.then((reason) => {
-      // Its last words may still lie in the channel.
+      // What it has sent last may still be in the channel.
       this.#socket.drain()
       this.#end(reason)
     })
@@ -117,13 +134,32 @@ export class EngineLink extends EventEmitter<EngineLinkEvents> {
     return this.#fds.shift()
   }
 
-  /** Closes the channel: the engine shuts its TPM down in order and ends; resolves when it has. */
-  async close(): Promise<void> {
-    if (this.#gone !== undefined) return
-    const ended = new Promise<void>((resolve) => this.once('end', () => resolve()))
+  /** The engine, for messages. */
+  describe(): string {
+    return this.#pid === undefined ? 'The engine' : `The engine (process ${this.#pid})`
+  }
+
+  /**
+   * Closes the channel: the engine shuts its TPM down in order and ends. One that has not ended 3 s later is killed.
+   * @returns whether it has ended. That is unknown without the spawner, which reports it, and false when not even being
+   * killed has ended it within 2 s
+   */
+  async close(): Promise<boolean> {
     this.#socket.close()
-    // Without the spawner nobody tells when it has.
-    await Promise.race([ended, this.#spawner.gone])
+    const closed = Promise.race([this.#hasEnded, this.#spawner.gone])
+    if ((await within(CLOSED_PATIENCE_MS, closed, 'late')) === 'late') {
+      log.warn(`${this.describe()} has not ended within ${CLOSED_PATIENCE_MS / 1000} s: it is killed`)
+      this.kill()
+      await within(KILLED_PATIENCE_MS, closed, 'late')
+    }
+    return this.ended
+  }
+
+  /** Ends the engine at once, with nothing put in order. */
+  kill(): void {
+    if (this.#gone !== undefined) return
+    this.#socket.close()
+    this.#kill()
   }
 
   #receive(chunk: Buffer): void {
@@ -140,7 +176,7 @@ export class EngineLink extends EventEmitter<EngineLinkEvents> {
       this.#pending.get(id)?.resolve(body)
       this.#pending.delete(id)
     } else if (kind === FRAME_KIND.event) {
-      this.emit('event', word.decode(body, BIG).value, body.subarray(word.size))
+      this.#events.event(word.decode(body, BIG).value, body.subarray(word.size))
     } else {
       throw new RangeError(`frame kind ${kind}`)
     }
@@ -154,7 +190,8 @@ export class EngineLink extends EventEmitter<EngineLinkEvents> {
     const error = this.#goneError()
     for (const { reject } of this.#pending.values()) reject(error)
     this.#pending.clear()
-    this.emit('end', reason)
+    this.#resolveEnded()
+    this.#events.ended(reason)
   }
 
   #goneError(): SwtpmError {

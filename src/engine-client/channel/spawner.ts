@@ -1,6 +1,7 @@
 /**
- * The process that starts engines: `tpm-engine --spawner`, a child that we start before we give up the right to start
- * programs, change our root or our user. It has no state and no keys. One serves any number of engines.
+ * The process that starts engines: `tpm-engine --spawner`, a child that the supervisor starts before it gives up the right
+ * to start programs and changes its root or its user. It has no state and no keys. One spawner starts any number of
+ * engines, and kills those that do not end.
  */
 
 import { type ChildProcess, spawn } from 'node:child_process'
@@ -8,7 +9,7 @@ import { closeSync } from 'node:fs'
 import { constants } from 'node:os'
 import { encodeFrame, FRAME_KIND, FrameDecoder, SPAWN_FLAG } from '../../../contract/engine-channel.ts'
 import { engineEndedEvent } from '../../../contract/engine-events.ts'
-import { SPAWNER_REQUESTS, spawnReq, spawnResp, word } from '../../../contract/engine-requests.ts'
+import { killReq, SPAWNER_REQUESTS, spawnReq, spawnResp, word } from '../../../contract/engine-requests.ts'
 import { BIG } from '../../../contract/struct.ts'
 import { SwtpmError } from '../../system/errors.ts'
 import { DescriptorSocket } from '../../system/io/descriptor-socket.ts'
@@ -17,20 +18,22 @@ import { describeErrno, reasonOf } from '../../system/reason.ts'
 import { engineEnvironment, enginePath } from './engine-program.ts'
 
 export interface SpawnerOptions {
-  /** Where the engines' fd 2 leads: libtpms's debug output, crash messages; nowhere when undefined. */
+  /** The engines' fd 2, for libtpms's debug output and crash messages; /dev/null when undefined. */
   readonly logFd: number | undefined
-  /** Whom the engines run as; ourselves when undefined. */
+  /** The user that the engines run as; the supervisor's own when undefined. */
   readonly user: { readonly uid: number; readonly gid: number } | undefined
-  /** Execute the program anew for each engine, which then has an address space of its own. */
+  /** Execute the program anew for each engine, whose addresses then are its own. */
   readonly freshEngines?: boolean
 }
 
-/** How one engine begins, and comes to its end. */
+/** How one engine begins and ends. */
 export interface SpawnedEngine {
   /** @throws SwtpmError SWTPM_ERR_ENGINE_START */
   readonly pid: Promise<number>
   /** Settles with the way it ended, in words. */
   readonly ended: Promise<string>
+  /** SIGKILL, as soon as it runs; nothing where it has ended. */
+  kill(): void
 }
 
 interface Expected {
@@ -49,7 +52,7 @@ export class Spawner {
   #nextId = 1
   #gone: string | undefined
   #resolveGone!: () => void
-  /** Settles when nothing more can be started, nor told of those that run. */
+  /** Settles when nothing more can be started, and the end of those that run is not reported any more. */
   readonly gone = new Promise<void>((resolve) => {
     this.#resolveGone = resolve
   })
@@ -92,7 +95,7 @@ export class Spawner {
    * Starts an engine.
    * @param fds what it inherits from number 3 on; they stay the caller's, to be kept open until `pid` has settled. No
    * copies are made of them: to close one would drop the lock on a linear state file.
-   * @param fresh execute the program anew, as it lies there now, instead of a copy of the one that runs
+   * @param fresh execute the program that is there now, instead of a copy of the one that runs
    */
   spawn(args: readonly string[], fds: readonly number[], fresh: boolean): SpawnedEngine {
     const id = this.#nextId++
@@ -100,7 +103,7 @@ export class Spawner {
     const body = spawnReq.encode({ flags: fresh || this.#freshEngines ? SPAWN_FLAG.fresh : 0, words }, BIG)
     const pid = settler<number>()
     const ended = settler<string>()
-    // Whoever does not ask for the number hears of it by the end.
+    // Callers that ignore `pid` learn of the failure from `ended`.
     pid.promise.catch(() => {})
     const expected: Expected = {
       started: pid.resolve,
@@ -116,19 +119,29 @@ export class Spawner {
       this.#starting.set(id, expected)
       this.#socket.write(encodeFrame(FRAME_KIND.request, id, SPAWNER_REQUESTS.SPAWN.code, body), fds)
     }
-    return { pid: pid.promise, ended: ended.promise }
+    return {
+      pid: pid.promise,
+      ended: ended.promise,
+      kill: () => void pid.promise.then((number) => this.#kill(number, expected)).catch(() => {}),
+    }
   }
 
-  /** Lets the spawner go. Engines that run do so on. */
+  /** Ends the spawner. Engines that run continue. */
   close(): void {
     this.#end('the spawner was let go')
+  }
+
+  #kill(pid: number, engine: Expected): void {
+    // By now another engine may have the number.
+    if (this.#running.get(pid) !== engine) return
+    const body = killReq.encode({ pid }, BIG)
+    this.#socket.write(encodeFrame(FRAME_KIND.request, this.#nextId++, SPAWNER_REQUESTS.KILL.code, body))
   }
 
   #receive(chunk: Buffer): void {
     for (const { kind, id, body } of this.#decoder.push(chunk)) {
       if (kind === FRAME_KIND.reply) {
-        const { errno, pid } = spawnResp.decode(body, BIG)
-        this.#started(id, errno, pid)
+        this.#answered(id, body)
       } else {
         const { pid, status, signal } = engineEndedEvent.decode(body.subarray(word.size), BIG)
         this.#ended(pid, status, signal)
@@ -136,10 +149,12 @@ export class Spawner {
     }
   }
 
-  #started(id: number, errno: number, pid: number): void {
+  #answered(id: number, body: Buffer): void {
     const expected = this.#starting.get(id)
-    this.#starting.delete(id)
+    // The reply to KILL: it had ended before, or its end is reported.
     if (expected === undefined) return
+    this.#starting.delete(id)
+    const { errno, pid } = spawnResp.decode(body, BIG)
     if (errno === 0) {
       this.#running.set(pid, expected)
       expected.started(pid)
@@ -165,7 +180,7 @@ export class Spawner {
   }
 }
 
-/** A promise, to be settled from outside. */
+/** A promise with the functions that settle it. */
 function settler<T>() {
   let resolve!: (value: T) => void
   let reject!: (error: Error) => void

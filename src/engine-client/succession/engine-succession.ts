@@ -1,90 +1,97 @@
 /**
  * One TPM's engines: a process at a time, because libtpms keeps its state in process globals, and another one when that
- * dies or is to be replaced. What the TPM was goes on through the heritage, memory that we keep and do not look into.
+ * dies or is to be replaced. The TPM continues through the shared state, memory that the supervisor keeps and does not
+ * look into. The states are in ./succession-state.ts.
  * @see docs/design/0005-succession.md
  */
 
-import { EventEmitter } from 'node:events'
-import { closeSync, readSync } from 'node:fs'
-import { endianness } from 'node:os'
+import { closeSync } from 'node:fs'
 import { ATTACH_FLAG, ROUTE } from '../../../contract/engine-channel.ts'
 import { eventType } from '../../../contract/engine-events.ts'
 import { engineCode, resumeResp, word } from '../../../contract/engine-requests.ts'
-import { SHARED_STATE_LAST_UNIQUE_OFFSET, SHARED_STATE_SIZE_BYTES } from '../../../contract/limits.ts'
 import { BIG } from '../../../contract/struct.ts'
 import { TPM_BAD_ORDINAL, TPM_SUCCESS } from '../../../contract/tpm-result.ts'
 import { controlCode } from '../../../contract/verbs.ts'
 import { SwtpmError } from '../../system/errors.ts'
 import { log } from '../../system/log.ts'
-import { check, native } from '../../system/native.ts'
-import { EngineLink } from '../channel/engine-link.ts'
-import type { EngineOptions } from '../channel/engine-program.ts'
-import type { Spawner } from '../channel/spawner.ts'
-import { attachRequest, type EngineService, profileRequest } from './served-tpm.ts'
+import { reasonOf } from '../../system/reason.ts'
+import { within } from '../../system/time-limit.ts'
+import type { Engine, Starter } from './engine-starter.ts'
+import { attachRequest, profileRequest, type ServedTpm } from './served-tpm.ts'
+import { SuccessionStateMachine } from './succession-state.ts'
 
 export interface SuccessionEvents {
-  /** An engine says something: EVENT_*. That it is ready, only the first one says. */
-  event: [type: number, payload: Buffer]
+  /** An engine says something. That it is ready, only the first one says. @throws RangeError: it makes no sense */
+  event(type: number, payload: Buffer): void
   /** The engine has died, and with it what it had read and not answered. Another one may take over. */
-  lost: []
-  /** Another engine has taken over; `running` is the TPM's state of power, in which a verb may have been lost. */
-  resumed: [running: boolean]
-  /** The connection of a listener's client was the dead engine's alone. */
-  clientLost: []
+  engineDied(): void
+  /** Another engine has taken over; `running` is the TPM's run state, which a verb that was lost may have changed. */
+  resumed(running: boolean): void
+  /** The connection of a listener's client has ended with the engine that had accepted it. */
+  connectionLost(): void
   /** The engine has ended, and there will be no other one; nothing more comes. */
-  exit: [reason: string]
+  ended(reason: string): void
 }
 
-/** A TPM that outlives so many engines within a minute has something wrong with it that the next one will not cure. */
+/** A TPM that outlives so many engines within a minute has a fault that the next engine will not cure. */
 const MAX_DEATHS_PER_MINUTE = 8
+/**
+ * How long a new engine may take until it is ready, and again until it has taken over. It takes some 20 ms; seconds on an
+ * emulated or busy machine. Meanwhile clients of a TPM whose engine has died wait, and so does who asked to replace it.
+ */
+const NEW_ENGINE_LIMIT_MS = 30_000
 
-export class EngineSuccession extends EventEmitter<SuccessionEvents> {
-  readonly #spawner: Spawner
-  readonly #options: EngineOptions
-  readonly #service: EngineService
-  readonly #heritageFd: number
-  #link: EngineLink
-  /** Settles when a new engine has taken over, or none could. */
-  #succession: Promise<void> | undefined
-  /** Settles when nothing is under way that one engine has to do from start to end. */
-  #unbroken: Promise<void> | undefined
-  /** Settles when no engine is still to be given the descriptors. */
-  #handedOut: Promise<unknown> = Promise.resolve()
-  #ready = false
+/** An engine that has been started to take the place of another. */
+interface Candidate {
+  readonly engine: Engine
+  /** @throws SwtpmError SWTPM_ERR_ENGINE_START */
+  readonly ready: Promise<void>
+}
+
+export class EngineSuccession {
+  readonly #starter: Starter
+  readonly #served: ServedTpm
+  readonly #events: SuccessionEvents
+  readonly #state = new SuccessionStateMachine()
+  /** The engine that serves, or served last. */
+  #current: Engine
+  /** All that have not ended. */
+  readonly #alive = new Set<Engine>()
+  /** How many series of steps are under way that one engine has to do from start to end. */
+  #unbroken = 0
+  /** An INIT was sent: from then on there is a TPM that another engine can continue with. */
   #poweredOn = false
-  #closing = false
-  #gone: string | undefined
+  #endReason = ''
   #deaths: number[] = []
 
-  constructor(spawner: Spawner, options: EngineOptions, service: EngineService) {
-    super()
-    this.#spawner = spawner
-    this.#options = { ...options, stateFd: check(native.duplicate(options.stateFd), 'keep the state open') }
-    this.#service = service
-    this.#heritageFd = check(native.sharedMemory(SHARED_STATE_SIZE_BYTES), 'make memory for the engine')
-    this.#link = this.#startLink(false)
-    this.#link.on('end', (reason) => this.#lost(reason))
+  constructor(starter: Starter, served: ServedTpm, events: SuccessionEvents) {
+    this.#starter = starter
+    this.#served = served
+    this.#events = events
+    this.#current = this.#start(false).engine
   }
 
   /** Of the engine that serves now; undefined while it starts. */
   get pid(): number | undefined {
-    return this.#link.pid
+    return this.#current.pid
   }
 
-  /** Calls `act` at a moment in which one engine serves and is not about to be followed by another. */
-  async whenSettled<T>(act: () => T | Promise<T>): Promise<T> {
-    while (this.#succession !== undefined) await this.#succession
+  /** Calls `act` at a moment at which no engine is being followed by another. */
+  async whenServing<T>(act: () => T | Promise<T>): Promise<T> {
+    // Not even a turn is lost when it need not wait: requests are sent in the order in which they are made.
+    if (this.#state.is('takingOver', 'handingOver')) {
+      await this.#state.until(() => !this.#state.is('takingOver', 'handingOver'))
+    }
     return act()
   }
 
   /** Takes several steps by one engine: {@link replace} waits until they are done. */
-  async unbroken<T>(steps: () => Promise<T>): Promise<T> {
-    const done = this.whenSettled(steps)
-    const all = Promise.allSettled([this.#unbroken, done]).then(() => {
-      if (this.#unbroken === all) this.#unbroken = undefined
+  unbroken<T>(steps: () => Promise<T>): Promise<T> {
+    this.#unbroken++
+    return this.whenServing(steps).finally(() => {
+      this.#unbroken--
+      this.#state.announce()
     })
-    this.#unbroken = all
-    return done
   }
 
   /**
@@ -98,161 +105,148 @@ export class EngineSuccession extends EventEmitter<SuccessionEvents> {
     content: 'plain' | 'secret',
   ): Promise<Buffer> {
     const ask = (): Promise<Buffer> => {
-      if (this.#gone !== undefined) throw this.#goneError()
+      if (this.#state.is('ended')) throw this.#goneError()
       if (code === controlCode('INIT')) this.#poweredOn = true
-      return this.#link.request(code, body, fds, content)
+      return this.#current.request(code, body, fds, content)
     }
-    if (code !== controlCode('CANCEL_TPM_CMD')) return this.whenSettled(ask)
+    if (code !== controlCode('CANCEL_TPM_CMD')) return this.whenServing(ask)
     try {
-      // What is to be cancelled is in the engine that still runs.
+      // The command that is to be cancelled is in the engine that still runs.
       return await ask()
     } catch (error) {
-      await this.whenSettled(() => {})
-      if (this.#gone !== undefined) throw error
-      // It has ended with that one.
+      await this.whenServing(() => {})
+      if (this.#over) throw error
+      // The command has ended with that engine.
       return word.encode({ value: TPM_SUCCESS }, BIG)
     }
   }
 
   /**
-   * Puts a new engine, of the program as it lies there now, in the place of the one that runs. Clients notice nothing
-   * but a pause: sessions, keys, PCRs and unread responses go along.
-   * @throws SwtpmError SWTPM_ERR_ENGINE_START: it did not take over, and the old one goes on
+   * Puts a new engine, of the program that is there now, in the place of the one that runs. Clients notice nothing but a
+   * pause: sessions, keys, PCRs and unread responses go along.
+   * @throws SwtpmError SWTPM_ERR_ENGINE_START: it did not take over, and the old one continues
    */
   async replace(): Promise<void> {
-    const next = await this.whenSettled(() => {
-      if (this.#gone !== undefined || this.#closing) throw this.#goneError()
-      return this.#startLink(true)
+    const { engine, ready } = await this.whenServing(() => {
+      if (this.#over) throw this.#goneError()
+      return this.#start(true)
     })
-    await ready(next)
-    // Meanwhile the old one may have been told to power its TPM on, or have died and been followed by a third.
-    while (this.#succession !== undefined || this.#unbroken !== undefined) {
-      await (this.#succession ?? this.#unbroken)
+    try {
+      await inTime(ready, 'it was not ready')
+      // Meanwhile the old one may have been told to power its TPM on, or have died and been followed by a third.
+      await this.#state.until(() => this.#over || (this.#state.is('serving') && this.#unbroken === 0))
+      if (this.#over) throw this.#goneError()
+    } catch (error) {
+      await engine.close()
+      throw error
     }
-    if (this.#gone !== undefined || this.#closing) {
-      await next.close()
-      throw this.#goneError()
-    }
-    const handover = this.#handOver(next)
-    this.#succession = handover
-      .catch(() => {})
-      .finally(() => {
-        this.#succession = undefined
-      })
-    await handover
+    await this.#handOver(this.#current, engine)
   }
 
   /** The last FUSE request that an engine has read, by number; 0 for none. */
   lastFuseRequest(): bigint {
-    const bytes = Buffer.alloc(8)
-    readSync(this.#heritageFd, bytes, 0, bytes.length, SHARED_STATE_LAST_UNIQUE_OFFSET)
-    return endianness() === 'BE' ? bytes.readBigUInt64BE() : bytes.readBigUInt64LE()
+    return this.#starter.lastFuseRequest()
   }
 
-  /** The engine shuts its TPM down in order and ends; resolves when it has. */
-  async close(): Promise<void> {
-    this.#closing = true
-    await this.whenSettled(() => this.#link.close())
-    this.#end('it was closed')
+  /**
+   * The engines shut their TPM down in order and end; this takes 5 s at most.
+   * @returns whether they have ended
+   */
+  async close(): Promise<boolean> {
+    this.#beginClosing()
+    const ended = await Promise.all([...this.#alive].map((engine) => engine.close()))
+    if (this.#state.is('closing')) this.#end('closed', 'it was closed')
+    return ended.every(Boolean)
   }
 
-  #startLink(fresh: boolean): EngineLink {
-    const link = new EngineLink({
-      spawner: this.#spawner,
-      engine: this.#options,
-      heritageFd: this.#heritageFd,
-      fresh,
+  /** Ends the engines at once; {@link close} then waits for their end. */
+  kill(): void {
+    this.#beginClosing()
+    for (const engine of this.#alive) engine.kill()
+  }
+
+  /** No engine serves, or will soon. */
+  get #over(): boolean {
+    return this.#state.is('closing', 'ended')
+  }
+
+  #beginClosing(): void {
+    if (!this.#over) this.#state.apply('close')
+  }
+
+  #start(fresh: boolean): Candidate {
+    let resolve!: () => void
+    let reject!: (error: Error) => void
+    const ready = new Promise<void>((yes, no) => {
+      resolve = yes
+      reject = no
     })
-    this.#handedOut = Promise.allSettled([this.#handedOut, link.started])
-    link.on('event', (type, payload) => {
-      if (type === eventType('READY')) {
-        if (this.#ready) return
-        this.#ready = true
-      }
-      try {
-        this.emit('event', type, payload)
-      } catch (error) {
-        log.error(`The engine broke the protocol: ${(error as Error).message}`)
-        this.#end('it broke the protocol')
-      }
+    const engine = this.#starter.start(fresh, {
+      event: (type, payload) => {
+        if (type === eventType('READY')) resolve()
+        this.#heard(type, payload)
+      },
+      ended: (reason) => {
+        this.#alive.delete(engine)
+        reject(startError(reason))
+        this.#engineEnded(engine, reason)
+      },
     })
-    return link
+    this.#alive.add(engine)
+    // Nothing waits for the first engine.
+    ready.catch(() => {})
+    return { engine, ready }
   }
 
-  async #handOver(next: EngineLink): Promise<void> {
-    const old = this.#link
-    old.removeAllListeners('end')
-    let clientFd: number | undefined
-    let stillServes = false
-    try {
-      try {
-        const result = word.decode(await old.request(engineCode('HAND_OVER'), Buffer.alloc(0)), BIG).value
-        clientFd = old.takeFd()
-        stillServes = result === TPM_BAD_ORDINAL
-        if (stillServes) throw startError('the lock on the state is not held, as after a migration')
-        if (result !== TPM_SUCCESS) throw startError(`the one that runs cannot hand over: result ${result}`)
-      } catch (error) {
-        // If it dies over this, the new one takes over all the same, as after any death.
-        if (!old.ended) throw error
-        this.emit('lost')
-      }
-      await this.#take(next, clientFd)
-      this.#adopt(next)
-    } catch (error) {
-      await next.close()
-      if (old.ended) this.#end((error as Error).message)
-      else if (stillServes) this.#adopt(old)
-      else await this.#takeBack(old, clientFd)
-      throw error
-    } finally {
-      if (clientFd !== undefined) closeSync(clientFd)
+  #heard(type: number, payload: Buffer): void {
+    if (type === eventType('READY')) {
+      if (!this.#state.is('starting')) return
+      this.#state.apply('ready')
     }
-    await old.close()
-  }
-
-  /** The engine that was to be replaced goes on. */
-  async #takeBack(old: EngineLink, clientFd: number | undefined): Promise<void> {
     try {
-      await this.#take(old, clientFd)
-      this.#adopt(old)
+      this.#events.event(type, payload)
     } catch (error) {
-      this.#end((error as Error).message)
+      log.error(`The engine broke the protocol: ${(error as Error).message}`)
+      this.#fail('it broke the protocol')
     }
   }
 
-  /** The engine is gone, unasked. */
-  #lost(reason: string): void {
-    if (this.#closing || this.#gone !== undefined) return
-    if (!this.#ready || !this.#poweredOn) return void this.#end(reason)
-    this.emit('lost')
-    this.#succession = this.#succeed(reason).finally(() => {
-      this.#succession = undefined
-    })
+  #engineEnded(engine: Engine, reason: string): void {
+    // Others are handled where they are waited for.
+    if (engine !== this.#current) return
+    if (this.#state.is('starting') || (this.#state.is('serving') && !this.#poweredOn)) {
+      this.#fail(reason)
+    } else if (this.#state.is('serving')) {
+      this.#state.apply('died')
+      this.#events.engineDied()
+      this.#takeOver(reason).catch((error) => this.#fail(`${reason}; ${reasonOf(error)}`))
+    }
   }
 
-  /** Starts engines until one goes on, or it is too many. */
-  async #succeed(reason: string): Promise<void> {
+  /** Starts engines until one continues, or it is too many. */
+  async #takeOver(reason: string): Promise<void> {
     while (!this.#tooManyDeaths()) {
       log.error(`The engine has ended unexpectedly: ${reason}`)
-      // Another address space: whoever brought that one down has learnt nothing.
-      const next = this.#startLink(true)
+      // With addresses of its own: a client that has made the engine crash must not know those of the next one.
+      const { engine, ready } = this.#start(true)
       try {
-        await ready(next)
-        await this.#take(next, undefined)
-        this.#adopt(next)
+        await inTime(ready, 'it was not ready')
+        await this.#continueIn(engine, undefined)
+        this.#serveBy(engine)
         log.warn('A new engine has taken over; a command that was being processed has been cancelled')
         return
       } catch (error) {
-        // One that has died in its turn is followed by the next; one that will not is the end.
-        if (!next.ended) {
-          await next.close()
-          return void this.#end(`${reason}; ${(error as Error).message}`)
+        // One that has died in its turn is followed by the next; one that does not continue is the last.
+        if (this.#state.is('takingOver') && engine.ended) {
+          // It may have read requests before it died.
+          this.#events.engineDied()
+          continue
         }
-        // It may have read requests before it did.
-        this.emit('lost')
+        await engine.close()
+        return this.#fail(`${reason}; ${(error as Error).message}`)
       }
     }
-    this.#end(`${reason}, as ${MAX_DEATHS_PER_MINUTE} others did within a minute`)
+    this.#fail(`${reason}, as ${MAX_DEATHS_PER_MINUTE} others did within a minute`)
   }
 
   #tooManyDeaths(): boolean {
@@ -261,60 +255,107 @@ export class EngineSuccession extends EventEmitter<SuccessionEvents> {
     return this.#deaths.length > MAX_DEATHS_PER_MINUTE
   }
 
-  /** Lets an engine go on with the TPM and its clients. @throws SwtpmError */
-  async #take(link: EngineLink, clientFd: number | undefined): Promise<void> {
-    const service = this.#service
-    await link.request(engineCode('SET_STORAGE'), word.encode({ value: service.storageLocked ? 1 : 0 }, BIG))
-    if (service.profile !== undefined)
-      await link.request(engineCode('SET_PROFILE'), profileRequest(service.profile))
-    const { tpmResult, running } = await link
-      .request(engineCode('RESUME'), Buffer.alloc(0))
-      .then(decodeResume)
+  async #handOver(old: Engine, next: Engine): Promise<void> {
+    this.#state.apply('handOver')
+    let clientFd: number | undefined
+    let oldServes = false
+    try {
+      try {
+        const result = word.decode(await old.request(engineCode('HAND_OVER'), Buffer.alloc(0)), BIG).value
+        clientFd = old.takeFd()
+        oldServes = result === TPM_BAD_ORDINAL
+        if (oldServes) throw startError('the lock on the state is not held, as after a migration')
+        if (result !== TPM_SUCCESS) throw startError(`the one that runs cannot hand over: result ${result}`)
+      } catch (error) {
+        if (!old.ended || this.#over) throw error
+        // It has died over this. The new one takes over all the same, as after any death.
+        this.#events.engineDied()
+      }
+      await this.#continueIn(next, clientFd)
+      this.#serveBy(next)
+    } catch (error) {
+      await next.close()
+      if (this.#over) throw error
+      if (old.ended) this.#fail((error as Error).message)
+      else if (oldServes) this.#serveBy(old)
+      else await this.#takeBack(old, clientFd)
+      throw error
+    } finally {
+      if (clientFd !== undefined) closeSync(clientFd)
+    }
+    await old.close()
+  }
+
+  /** The engine that was to be replaced continues. */
+  async #takeBack(old: Engine, clientFd: number | undefined): Promise<void> {
+    try {
+      await this.#continueIn(old, clientFd)
+      this.#serveBy(old)
+    } catch (error) {
+      this.#fail((error as Error).message)
+    }
+  }
+
+  /** Lets an engine continue with the TPM and its clients. @throws SwtpmError */
+  #continueIn(engine: Engine, clientFd: number | undefined): Promise<void> {
+    return inTime(this.#tell(engine, clientFd), 'it did not take over')
+  }
+
+  async #tell(engine: Engine, clientFd: number | undefined): Promise<void> {
+    const served = this.#served
+    await engine.request(engineCode('SET_STORAGE'), word.encode({ value: served.storageLocked ? 1 : 0 }, BIG))
+    if (served.profile !== undefined)
+      await engine.request(engineCode('SET_PROFILE'), profileRequest(served.profile))
+    const { tpmResult, running } = decodeResume(await engine.request(engineCode('RESUME'), Buffer.alloc(0)))
     if (tpmResult !== TPM_SUCCESS) throw startError('it cannot go on with the TPM')
-    this.emit('resumed', running !== 0)
-    if (service.attached === undefined) return
-    const { kind, fd, flags } = service.attached
-    if (kind === 'listener' && service.clientOpen && clientFd === undefined) {
-      service.clientOpen = false
-      this.emit('clientLost')
+    this.#events.resumed(running !== 0)
+    if (served.attached === undefined) return
+    const { kind, fd, flags } = served.attached
+    if (kind === 'listener' && served.clientOpen && clientFd === undefined) {
+      served.clientOpen = false
+      this.#events.connectionLost()
     }
     const request = attachRequest({ kind, flags: flags | ATTACH_FLAG.continue })
     const fds = clientFd === undefined ? [fd] : [fd, clientFd]
-    const result = word.decode(await link.request(engineCode('ATTACH'), request, fds), BIG).value
+    const result = word.decode(await engine.request(engineCode('ATTACH'), request, fds), BIG).value
     if (result !== TPM_SUCCESS) throw startError(`it cannot serve the device: result ${result}`)
-    if (service.route !== 'native') {
-      await link.request(engineCode('SET_ROUTE'), word.encode({ value: ROUTE[service.route] }, BIG))
+    if (served.route !== 'native') {
+      await engine.request(engineCode('SET_ROUTE'), word.encode({ value: ROUTE[served.route] }, BIG))
     }
   }
 
-  #adopt(link: EngineLink): void {
-    if (link.ended) throw startError('it has ended')
-    this.#link = link
-    link.on('end', (reason) => this.#lost(reason))
+  /** @throws SwtpmError: the engine, or the whole succession, has ended by now */
+  #serveBy(engine: Engine): void {
+    if (this.#over) throw this.#goneError()
+    if (engine.ended) throw startError('it has ended')
+    this.#current = engine
+    this.#state.apply('continued')
   }
 
-  #end(reason: string): void {
-    if (this.#gone !== undefined) return
-    this.#gone = reason
-    this.#service.letGo()
-    void this.#handedOut.then(() => {
-      closeSync(this.#options.stateFd)
-      closeSync(this.#heritageFd)
-    })
-    this.emit('exit', reason)
+  /** No engine serves, and none will. */
+  #fail(reason: string): void {
+    if (!this.#over) this.#end('failed', reason)
+  }
+
+  #end(how: 'failed' | 'closed', reason: string): void {
+    this.#endReason = reason
+    this.#state.apply(how)
+    this.#served.detached()
+    this.#starter.close()
+    this.#events.ended(reason)
   }
 
   #goneError(): SwtpmError {
-    return new SwtpmError('SWTPM_ERR_ENGINE_GONE', `The engine has ended: ${this.#gone}`)
+    const why = this.#state.is('closing') ? 'it is being closed' : this.#endReason
+    return new SwtpmError('SWTPM_ERR_ENGINE_GONE', `The engine has ended: ${why}`)
   }
 }
 
-/** @throws SwtpmError SWTPM_ERR_ENGINE_START */
-function ready(link: EngineLink): Promise<void> {
-  return new Promise((resolve, reject) => {
-    link.on('event', (type) => type === eventType('READY') && resolve())
-    link.once('end', (reason) => reject(startError(reason)))
-  })
+/** @throws SwtpmError SWTPM_ERR_ENGINE_START when it takes too long */
+async function inTime(work: Promise<void>, late: string): Promise<void> {
+  if ((await within(NEW_ENGINE_LIMIT_MS, work, 'late')) === 'late') {
+    throw startError(`${late} within ${NEW_ENGINE_LIMIT_MS / 1000} s`)
+  }
 }
 
 const startError = (why: string): SwtpmError =>

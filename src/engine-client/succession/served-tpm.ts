@@ -1,4 +1,4 @@
-/** What a TPM's engine serves, and how: all that another one in its place has to be told. */
+/** What a TPM's engine serves, and how: everything that another engine has to be told before it continues. */
 
 import { closeSync } from 'node:fs'
 import { ATTACH_KIND, type AttachKind, type Route } from '../../../contract/engine-channel.ts'
@@ -12,45 +12,48 @@ export interface Attached {
   readonly flags: number
 }
 
-export class EngineService {
+export class ServedTpm {
   #attached: Attached | undefined
-  /** Attached as soon as the end of the one before has been heard of, which the engine knows earlier than we do. */
+  /**
+   * What an engine was asked to serve while `attached` was not reported closed: the engine may accept it before its event
+   * CLIENT_CLOSED arrives here.
+   */
   #next: Attached | undefined
   readonly #open = new Set<Attached>()
-  /** Somebody has connected to what is attached, or opened it. */
+  /** A client is connected to what is attached, or has opened it. */
   clientOpen = false
   route: Route = 'native'
   storageLocked = true
-  /** JSON: of a TPM 2.0 that a later INIT may make. */
+  /** JSON, for a TPM 2.0 that a later INIT makes. */
   profile: string | undefined
 
   get attached(): Attached | undefined {
     return this.#attached
   }
 
-  /** What the engine is being asked to serve; `fd` is ours from now on. @returns what to do if it will not */
+  /** Notes what the engine is asked to serve, and takes `fd` over. @returns what to call when the engine refuses */
   expect(attached: Attached): { refused(): void } {
     this.#open.add(attached)
     if (this.#attached === undefined) this.#attached = attached
     else if (this.#next === undefined) this.#next = attached
     return {
       refused: () => {
-        if (this.#attached === attached) return this.letGo()
+        if (this.#attached === attached) return this.detached()
         if (this.#next === attached) this.#next = undefined
         this.#close(attached)
       },
     }
   }
 
-  /** What is attached is so no more. */
-  letGo(): void {
+  /** The engine does not serve `attached` any more. */
+  detached(): void {
     if (this.#attached !== undefined) this.#close(this.#attached)
     this.#attached = this.#next
     this.#next = undefined
     this.route = 'native'
   }
 
-  /** Once: what is refused may have been let go before, with the last engine. */
+  /** Once: what is refused may have been closed before, with the last engine. */
   #close(attached: Attached): void {
     if (this.#open.delete(attached)) closeSync(attached.fd)
   }

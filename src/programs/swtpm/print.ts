@@ -70,10 +70,9 @@ async function printInfoOfTpm(
     if (!('buffer' in info)) return 1
     // Without the NUL at its end.
     process.stdout.write(`${info.buffer.toString('utf8', 0, info.length - 1)}\n`)
-    await tpm.shutdown()
     return 0
   } finally {
-    await engine.close()
+    await tpm.end()
     spawner.close()
     lock.unlock()
   }

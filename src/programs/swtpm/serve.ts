@@ -33,7 +33,11 @@ export async function serveSwtpm(config: SwtpmConfig): Promise<number> {
   const serviceManager = connectServiceManager(process.env)
   const spawner = startSpawner(config, user)
   const session = Session.open(config, spawner, root)
-  onSignals({ end: () => void session.end(0), replaceEngines: () => void session.replaceEngine() })
+  onSignals({
+    end: () => void session.end(0),
+    hurry: () => session.hurry(),
+    replaceEngines: () => void session.replaceEngine(),
+  })
   // A new device takes root to make; everything else is done as the user.
   const late = makesDevice(config)
   try {

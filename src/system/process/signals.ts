@@ -1,7 +1,23 @@
 /** What signals ask a program for that serves TPMs. */
 
-export function onSignals({ end, replaceEngines }: { end(): void; replaceEngines(): void }): void {
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, end)
+export interface SignalHandlers {
+  end(): void
+  /** The end was asked for again: it is not to wait for anything. */
+  hurry(): void
+  replaceEngines(): void
+}
+
+export function onSignals({ end, hurry, replaceEngines }: SignalHandlers): void {
+  let asked = false
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      if (asked) hurry()
+      else end()
+      asked = true
+    })
+  }
+  // A terminal that closes may send it twice.
+  process.on('SIGHUP', end)
   process.on('SIGUSR2', replaceEngines)
   // Node would open its debugger, and to every user of the machine.
   process.on('SIGUSR1', () => {})

@@ -61,7 +61,7 @@ export async function serveFleet(config: FleetConfig): Promise<number> {
     fleet.add(name, fleetTpm(name, words, from, config))
   const socket = openEndpoint(config.control)
   const ended = new Promise<void>((resolve) => {
-    onSignals({ end: resolve, replaceEngines: () => void fleet.replaceEngines() })
+    onSignals({ end: resolve, hurry: () => fleet.hurry(), replaceEngines: () => void fleet.replaceEngines() })
   })
   let ending = false
   void spawner.gone.then(() => {

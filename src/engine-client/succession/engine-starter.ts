@@ -1,0 +1,69 @@
+/** Starts the engines of one TPM, and keeps what all of them are given: the state, and the shared state. */
+
+import { closeSync, readSync } from 'node:fs'
+import { endianness } from 'node:os'
+import { SHARED_STATE_LAST_UNIQUE_OFFSET, SHARED_STATE_SIZE_BYTES } from '../../../contract/limits.ts'
+import { check, native } from '../../system/native.ts'
+import { EngineLink, type EngineLinkEvents } from '../channel/engine-link.ts'
+import type { EngineOptions } from '../channel/engine-program.ts'
+import type { Spawner } from '../channel/spawner.ts'
+
+/** One engine, as the succession uses it. */
+export type Engine = Pick<EngineLink, 'pid' | 'ended' | 'request' | 'takeFd' | 'close' | 'kill' | 'describe'>
+
+export interface Starter {
+  /** @param fresh execute the program that is there now, instead of a copy of the spawner */
+  start(fresh: boolean, events: EngineLinkEvents): Engine
+  /** The last FUSE request that an engine has read, by number; 0 for none. */
+  lastFuseRequest(): bigint
+  /** Nothing more is started. */
+  close(): void
+}
+
+export class EngineStarter implements Starter {
+  readonly #spawner: Pick<Spawner, 'spawn' | 'gone'>
+  readonly #options: EngineOptions
+  readonly #sharedStateFd: number
+  /** Engines that are still to be given the descriptors. */
+  #starting = 0
+  #open = true
+
+  constructor(spawner: Pick<Spawner, 'spawn' | 'gone'>, options: EngineOptions) {
+    this.#spawner = spawner
+    this.#options = { ...options, stateFd: check(native.duplicate(options.stateFd), 'keep the state open') }
+    this.#sharedStateFd = check(native.sharedMemory(SHARED_STATE_SIZE_BYTES), 'make memory for the engine')
+  }
+
+  start(fresh: boolean, events: EngineLinkEvents): EngineLink {
+    const link = new EngineLink(
+      { spawner: this.#spawner, engine: this.#options, sharedStateFd: this.#sharedStateFd, fresh },
+      events,
+    )
+    this.#starting++
+    const given = (): void => {
+      this.#starting--
+      this.#release()
+    }
+    link.started.then(given, given)
+    return link
+  }
+
+  lastFuseRequest(): bigint {
+    const bytes = Buffer.alloc(8)
+    readSync(this.#sharedStateFd, bytes, 0, bytes.length, SHARED_STATE_LAST_UNIQUE_OFFSET)
+    return endianness() === 'BE' ? bytes.readBigUInt64BE() : bytes.readBigUInt64LE()
+  }
+
+  close(): void {
+    this.#open = false
+    this.#release()
+  }
+
+  #release(): void {
+    if (this.#open || this.#starting > 0) return
+    // Once: the last engine to be given them may fail after all was closed.
+    this.#starting = Number.POSITIVE_INFINITY
+    closeSync(this.#options.stateFd)
+    closeSync(this.#sharedStateFd)
+  }
+}
