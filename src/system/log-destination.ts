@@ -1,4 +1,4 @@
-/** Where log lines go: opened once, written at once. */
+/** Where log lines go. The log is opened once, and each line is written immediately. */
 import { closeSync, constants, fstatSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { SwtpmError } from './errors.ts'
 import { reasonOf } from './reason.ts'
@@ -16,17 +16,17 @@ export type LogTarget =
 /** An open log; `fd` may be given to a child as its standard error. */
 export interface LogDestination {
   readonly fd: number
-  /** Nothing is written at all. */
+  /** No line is written. */
   readonly silent: boolean
-  /** Opened here, so closed here; a descriptor that was handed in stays open. */
+  /** Whether it was opened here, and so is closed here. A descriptor that was handed in stays open. */
   readonly owned: boolean
 }
 
 export const stderrDestination: LogDestination = { fd: STDERR, silent: false, owned: false }
 
 /**
- * Opens the log. A file is appended to or emptied, made with mode 0600, and must not be a symbolic link: a log directory
- * that others may write to is no way to make a privileged TPM write elsewhere. The descriptor is close-on-exec.
+ * Opens the log. A file is appended to or emptied, and created with mode 0600. It must not be a symbolic link: otherwise a
+ * user who may write to the log directory could make a privileged TPM write elsewhere. The descriptor is close-on-exec.
  * @throws {SwtpmError} SWTPM_ERR_LOG
  */
 export function openDestination(config: LogTarget): LogDestination {
@@ -54,7 +54,7 @@ export function openDestination(config: LogTarget): LogDestination {
   }
 }
 
-/** A descriptor that is closed or read-only is found out now and not at the first line. */
+/** Fails now, and not at the first line, if the descriptor is closed or read-only. */
 function checkWritable(fd: number): void {
   let reason: string | undefined
   try {
@@ -73,15 +73,15 @@ function isReadOnly(fd: number): boolean {
   try {
     info = readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1')
   } catch {
-    return false // no /proc: the first line will tell
+    return false // no /proc: the first line fails instead
   }
   const flags = /^flags:\s*([0-7]+)/m.exec(info)?.[1]
   return flags !== undefined && (Number.parseInt(flags, 8) & 3) === constants.O_RDONLY
 }
 
 /**
- * Writes a whole line. A log that cannot be written must not stop a TPM, so what the kernel does not take is dropped: the
- * reader has gone (EPIPE), the disk is full, or a pipe that nobody empties stays full.
+ * Writes a whole line. A log that cannot be written must not stop a TPM, so what the kernel does not accept is dropped: the
+ * reader has closed the pipe (EPIPE) or does not read it, or the disk is full.
  */
 export function writeLine(fd: number, text: string): void {
   const bytes = Buffer.from(text)
@@ -101,6 +101,6 @@ export function closeDestination(destination: LogDestination): void {
   try {
     closeSync(destination.fd)
   } catch {
-    // Closed by somebody else already; nothing is lost.
+    // Closed already: nothing is lost.
   }
 }

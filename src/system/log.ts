@@ -1,14 +1,14 @@
 /**
  * The log of swtpm: one for the process, as there is one `--log`.
  *
- * Lines look as the reference prints them: the prefix and the message, nothing more. With format=json pino's own lines are
- * written instead, with time, level and process id. Both go through pino, which is loaded when the first line is due: a TPM
- * that has nothing to report does not pay for it.
+ * Lines look as the reference prints them: the prefix and the message, nothing more. With format=json they are pino's own
+ * lines, with time, level and process id. Both go through pino, which is loaded for the first line: a TPM that has nothing to
+ * report does not pay for it.
  *
  * Levels are the reference's. A message of level n is written when `--log level=` is n or higher, and is indented by n - 1
  * spaces. Errors, warnings and notices have level 1, the bytes of control and TPM commands level 2; from level 5 on libtpms
- * logs by itself. Keys, passphrases and state never get here; the bytes of TPM commands, which level 2 shows on request, may
- * hold authorization values.
+ * logs as well. Keys, passphrases and state are never logged. The bytes of TPM commands, logged from level 2 on, may hold
+ * authorization values.
  * @see swtpm(8) --log
  */
 import { AsyncLocalStorage } from 'node:async_hooks'
@@ -24,21 +24,21 @@ import {
 
 export interface LogConfig {
   readonly destination: LogTarget
-  /** 1 and up; from 5 on libtpms logs too, at `level - 4`. */
+  /** 1 and up; from 5 on, libtpms logs as well, at `level - 4`. */
   readonly level: number
-  /** In front of every line; may be empty. */
+  /** Put in front of every line; may be empty. */
   readonly prefix: string
   readonly format: 'text' | 'json'
 }
 
-/** In front of the lines of a swtpm that was started without `--log`. */
+/** The prefix without `--log`. */
 export const DEFAULT_LOG_PREFIX = 'swtpm: '
 
 /** Level of errors, warnings and notices. */
 const PLAIN = 1
 const BYTES_PER_LINE = 16
 
-/** pino hands the message as it is to a stream that has this property, instead of having it parse the JSON again. */
+/** pino gives the plain message to a stream with this property, which then need not parse the JSON. */
 const METADATA = Symbol.for('pino.metadata')
 
 type Severity = 'error' | 'warn' | 'info' | 'debug'
@@ -47,11 +47,11 @@ class Log {
   #config: Omit<LogConfig, 'destination'> = { level: PLAIN, prefix: DEFAULT_LOG_PREFIX, format: 'text' }
   #destination: LogDestination = stderrDestination
   #pino: Logger | undefined
-  /** Whose lines are written at the moment. */
-  #speaker: AsyncLocalStorage<string> | undefined
+  /** The name of the TPM that the lines of the current async context are about. */
+  #tpmName: AsyncLocalStorage<string> | undefined
 
   /**
-   * Opens the log that was asked for; until then lines go to standard error.
+   * Opens the configured log. Before this call, lines go to standard error.
    * @throws {SwtpmError} SWTPM_ERR_LOG; the log stays where it was
    */
   configure(config: LogConfig): void {
@@ -62,7 +62,7 @@ class Log {
     this.#pino = undefined
   }
 
-  /** Where the lines go; a child may have it as standard error. /dev/null when there is no log. */
+  /** The descriptor of the log, which a child may get as standard error. /dev/null when there is no log. */
   get fd(): number {
     return this.#destination.fd
   }
@@ -76,12 +76,12 @@ class Log {
   }
 
   /**
-   * Whatever `work` logs, now and from then on in what it has set going, is told to be of `name`: in front of the line, or
+   * Runs `work`. The lines that it logs, now or later in callbacks that it has started, carry `name`: before the message, or
    * as `tpm` in JSON.
    */
   of<T>(name: string, work: () => T): T {
-    this.#speaker ??= new AsyncLocalStorage()
-    return this.#speaker.run(name, work)
+    this.#tpmName ??= new AsyncLocalStorage()
+    return this.#tpmName.run(name, work)
   }
 
   error(message: string): void {
@@ -101,18 +101,18 @@ class Log {
     this.#write('debug', level, message)
   }
 
-  /** A message from elsewhere, an engine for one, that comes with its level. */
+  /** A message with its level, for example from an engine. */
   line(level: number, message: string): void {
     if (level <= PLAIN) this.info(message)
     else this.debug(level, message)
   }
 
-  /** Whether a message of this level would be written, for callers that must work to make one. */
+  /** Whether a message of this level is written. For callers for which a message is work. */
   isEnabled(level: number): boolean {
     return level <= this.#config.level && !this.#destination.silent
   }
 
-  /** Bytes as the reference prints them: a line with the length, then sixteen to a line. */
+  /** Bytes as the reference prints them: a line with the length, then sixteen bytes a line. */
   dump(level: number, title: string, bytes: Uint8Array): void {
     if (!this.isEnabled(level)) return
     this.debug(level, `${title} length ${bytes.length}`)
@@ -126,7 +126,7 @@ class Log {
     if (!this.isEnabled(level)) return
     this.#pino ??= this.#open()
     const text = message.endsWith('\n') ? message.slice(0, -1) : message
-    const tpm = this.#speaker?.getStore()
+    const tpm = this.#tpmName?.getStore()
     if (this.#config.format === 'json') this.#pino[severity]({ verbosity: level, ...(tpm && { tpm }) }, text)
     else this.#pino[severity](`${tpm ? `${tpm}: ` : ''}${' '.repeat(level - 1)}${text}`)
   }

@@ -1,4 +1,4 @@
-/** Where the parts of the program lie: everything is found from the place of the running script, never from the cwd. */
+/** Finds the files of the installation from the path of the running script, never from the working directory. */
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 

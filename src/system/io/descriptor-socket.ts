@@ -11,7 +11,7 @@ import { native, READABLE, WRITABLE } from '../native.ts'
 const EAGAIN = -11
 const EINTR = -4
 const READ_SIZE = 64 * 1024
-/** For all sockets: what is received is copied out before anything else happens. */
+/** Shared by all sockets: each copies what it has received before anything else can receive. */
 const receiveBuffer = Buffer.allocUnsafeSlow(READ_SIZE)
 
 interface Outgoing {
@@ -22,9 +22,9 @@ interface Outgoing {
 export interface DescriptorSocketEvents {
   /** The bytes of one receive and the descriptors that came with them, which are the listener's to close. */
   data: [chunk: Buffer, fds: number[]]
-  /** The peer sends no more, but may still read: half-open sockets only, and then once. */
+  /** The peer sends no more but may still read. Emitted once, and only with `halfOpen`. */
   end: []
-  /** The peer is gone or the connection failed; emitted once, after which nothing more comes. */
+  /** The peer has closed, or the connection failed. Emitted once, as the last event. */
   close: [errno: number]
 }
 
@@ -36,12 +36,12 @@ export class DescriptorSocket extends EventEmitter<DescriptorSocketEvents> {
   #open = true
   #ended = false
   #ending = false
-  /** Why nothing can be sent any more. */
+  /** The errno of the send that failed, 0 while sending works. */
   #sendError = 0
 
   /**
    * Takes over `fd`, a connected non-blocking socket.
-   * @param options `halfOpen`: end of file is told by `end` and leaves the other direction open
+   * @param options `halfOpen`: end of file emits `end` and leaves the other direction open
    */
   constructor(fd: number, { halfOpen = false }: { halfOpen?: boolean } = {}) {
     super()
@@ -52,7 +52,7 @@ export class DescriptorSocket extends EventEmitter<DescriptorSocketEvents> {
       if (readable && this.#open) this.#receive()
       if (error < 0) this.#finish(-error)
     }
-    // What happens here is done for whoever made this socket.
+    // Callbacks run in the async context that created the socket, so that log lines carry its TPM's name.
     this.#poller = new native.Poller(fd, AsyncResource.bind(onReady))
     this.#poller.start(READABLE)
   }
@@ -63,9 +63,9 @@ export class DescriptorSocket extends EventEmitter<DescriptorSocketEvents> {
   }
 
   /**
-   * Sends `bytes`, now or when the peer makes room, with `fds` on its first byte. The descriptors stay the caller's,
-   * to be closed once the send is known to be done: see the returned flag.
-   * @returns true when all was handed to the kernel at once
+   * Sends `bytes`, at once or when the peer makes room, with `fds` on the first byte. The caller keeps the descriptors,
+   * and closes them when the bytes have been sent.
+   * @returns true when the kernel has taken all bytes already
    */
   write(bytes: Buffer, fds: readonly number[] = []): boolean {
     if (!this.#open || this.#sendError !== 0) return false
@@ -74,7 +74,7 @@ export class DescriptorSocket extends EventEmitter<DescriptorSocketEvents> {
     return this.#sendError === 0 && this.#queue.length === 0
   }
 
-  /** Closes when everything written has been handed to the kernel. */
+  /** Closes when the kernel has taken all that was written. */
   end(): void {
     this.#ending = true
     this.#flush()
@@ -87,12 +87,12 @@ export class DescriptorSocket extends EventEmitter<DescriptorSocketEvents> {
     closeSync(this.fd)
   }
 
-  /** Emits what has arrived by now, without waiting for the event loop's next look. */
+  /** Emits what has arrived by now, without waiting for the event loop. */
   drain(): void {
     while (this.#open && !this.#ended && this.#receive()) {}
   }
 
-  /** @returns false when there is nothing to be read at the moment */
+  /** @returns false when there is nothing to read at the moment */
   #receive(): boolean {
     const fds: number[] = []
     const n = native.receiveMessage(this.fd, receiveBuffer, 0, READ_SIZE, fds)
@@ -118,7 +118,7 @@ export class DescriptorSocket extends EventEmitter<DescriptorSocketEvents> {
       if (n === EINTR) continue
       if (n === EAGAIN) break
       if (n < 0) {
-        // What the peer sent before it went is still to be read, and its end behind that.
+        // What the peer sent before it closed is still to be read, and end of file after that.
         this.#sendError = -n
         this.#queue.length = 0
         if (this.#ended) this.#finish(-n)

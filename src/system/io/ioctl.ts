@@ -8,14 +8,14 @@ type IoctlFunction = (fd: number, request: number, argument: Buffer) => number
 
 let loaded: IoctlFunction | undefined
 
-/** Loads the package now, for a program whose files will be out of reach later. */
+/** Loads the package now, for a program that cannot reach its files later, for example after chroot(2). */
 export function loadIoctl(): void {
   loaded ??= createRequire(__filename)('ioctl') as IoctlFunction
 }
 
 /**
  * Blocks until the driver has answered.
- * @param argument what the request number says, read and written in place
+ * @param argument as the request number defines it; read and written in place
  * @throws an error with `code` (errno name) as Node's own
  */
 export function ioctl(fd: number, request: number, argument: Buffer): number {

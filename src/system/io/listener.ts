@@ -1,4 +1,4 @@
-/** A listening socket that hands over connections one by one, and can be told to leave them in the backlog. */
+/** A listening socket that accepts connections one by one. While it is paused, they wait in the kernel's backlog. */
 import { AsyncResource } from 'node:async_hooks'
 import { closeSync } from 'node:fs'
 import { native, READABLE } from '../native.ts'
@@ -44,7 +44,7 @@ export class Listener {
   #accept(): void {
     if (!this.#accepting) return
     const fd = native.accept(this.fd, true)
-    // Negative: the client was gone again before we got to it, or another process took it; there will be others.
+    // Negative: the client has closed already, or another process has accepted it. Wait for the next one.
     if (fd >= 0) this.#onConnection(fd)
   }
 }

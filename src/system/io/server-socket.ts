@@ -1,4 +1,4 @@
-/** Makes the listening sockets that the command line asks for. */
+/** Opens the listening sockets that the command line asks for. */
 import { lchownSync, lstatSync, unlinkSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { SwtpmError } from '../errors.ts'
@@ -10,7 +10,7 @@ export interface UnixAddress {
   readonly path: string
   /** Permission bits of the socket file. */
   readonly mode: number
-  /** -1: as it is. */
+  /** Owner of the socket file; -1: unchanged. */
   readonly uid: number
   readonly gid: number
 }
@@ -56,13 +56,13 @@ function listenOnPath({ path, mode, uid, gid }: UnixAddress): ServerSocket {
       try {
         unlinkSync(absolute)
       } catch {
-        // Someone else has removed it.
+        // Removed already.
       }
     },
   }
 }
 
-/** A socket file left behind by a process that was killed; nothing else is ever removed. */
+/** Removes the socket file that a killed process has left. A file of another kind is kept. */
 function removeStaleSocket(path: string): void {
   const status = lstatSync(path, { throwIfNoEntry: false })
   if (status?.isSocket()) unlinkSync(path)

@@ -1,6 +1,7 @@
 /**
- * Going to the background: Node cannot fork, so the program starts itself again, detached, and waits until the copy says
- * that it is ready or ends. The copy has the same arguments and inherits every descriptor that the user handed in.
+ * Moves the program to the background. Node cannot fork, so the program starts itself again, detached, and waits until
+ * this copy reports that it is ready, or ends. The copy has the same arguments, and inherits the descriptors that the user
+ * handed in.
  */
 import { spawn } from 'node:child_process'
 import { closeSync, openSync, readSync, writeSync } from 'node:fs'
@@ -8,11 +9,11 @@ import { check, native } from '../native.ts'
 import { reasonOf } from '../reason.ts'
 import { passOnDescriptors } from './inherited-descriptors.ts'
 
-/** Tells the copy on which descriptor to report; it is closed on exec in everything the copy starts. */
+/** The environment variable that tells the copy on which descriptor to report. The copy's children do not inherit it. */
 const READY_FD = 'SWTPM_DAEMON_READY_FD'
 const READY = Buffer.from('R')
 
-/** Whether this process is the copy in the background. */
+/** The descriptor to report on, in the copy; undefined in the process that the user started. */
 const readyFd = (): number | undefined => {
   const fd = process.env[READY_FD]
   return fd === undefined ? undefined : Number(fd)
@@ -20,7 +21,7 @@ const readyFd = (): number | undefined => {
 
 /**
  * Starts the copy and waits for it.
- * @param config what the descriptors are found in that the copy is to have
+ * @param config searched for `{ kind: 'fd' }` entries; the copy inherits those descriptors
  * @returns the exit code for this process once the copy is ready or has failed; undefined in the copy itself
  */
 export async function enterBackground(config: object): Promise<number | undefined> {
@@ -51,18 +52,18 @@ export async function enterBackground(config: object): Promise<number | undefine
   })
   closeSync(theirs)
   const answer = Buffer.alloc(1)
-  // Nothing else is to be done here: end of file means that the copy has ended without a word.
+  // Blocks: this process has nothing else to do. End of file: the copy has ended without a report.
   if (readSync(ours, answer) === 1) return 0
   return exited
 }
 
 let copy: { readonly readyFd: number; readonly nullFd: number } | undefined
 
-/** In the copy: the TPM is ready. The parent ends, and the terminal is let go. */
+/** In the copy, when the TPM is ready: lets the first process end, and closes the terminal. */
 export function reportReady(): void {
   if (copy === undefined) return
   const { readyFd, nullFd } = copy
-  for (const fd of [0, 1, 2]) check(native.replace(fd, nullFd), 'let the terminal go')
+  for (const fd of [0, 1, 2]) check(native.replace(fd, nullFd), 'close the terminal')
   closeSync(nullFd)
   writeSync(readyFd, READY)
   closeSync(readyFd)

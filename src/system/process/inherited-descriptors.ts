@@ -1,18 +1,18 @@
-/** The descriptors that we were started with, which Node makes close-on-exec up to a number of some fifteen. */
+/** Descriptors that this program was started with. Node makes the first fifteen or so close-on-exec when it starts. */
 import { readdirSync, readlinkSync } from 'node:fs'
 import { native } from '../native.ts'
 
 /**
- * Lets a child have them: those that `config` names, and others that are no part of Node itself, such as a lock that
- * whoever started us holds by one.
+ * Lets a child inherit them: those that `config` names, and others that are not Node's own. One of those may hold a lock
+ * for the program that started this one.
  */
 export function passOnDescriptors(config: unknown): void {
-  const strangers = readdirSync('/proc/self/fd').map(Number).filter(isForeign)
-  // One that is not open is found out by whoever comes to use it.
-  for (const fd of [...named(config), ...strangers]) if (fd > 2) native.setCloseOnExec(fd, false)
+  const foreign = readdirSync('/proc/self/fd').map(Number).filter(isForeign)
+  // Errors are ignored: a descriptor that is not open is reported where it is used.
+  for (const fd of [...named(config), ...foreign]) if (fd > 2) native.setCloseOnExec(fd, false)
 }
 
-/** Wherever an option takes a descriptor, the configuration has `{ kind: 'fd', fd }`. */
+/** The descriptors of all `{ kind: 'fd', fd }` entries: the form in which options take a descriptor. */
 function named(config: unknown): number[] {
   if (typeof config !== 'object' || config === null) return []
   const { kind, fd } = config as { kind?: unknown; fd?: unknown }
@@ -20,7 +20,7 @@ function named(config: unknown): number[] {
   return [...own, ...Object.values(config).flatMap(named)]
 }
 
-/** Node's own are pipes and such as have no file. */
+/** Node's own descriptors are pipes, or have no file (epoll, eventfd). */
 function isForeign(fd: number): boolean {
   try {
     return !/^(anon_inode|pipe):/.test(readlinkSync(`/proc/self/fd/${fd}`))

@@ -1,4 +1,4 @@
-/** Writes our process id where the user wants it, and removes the file at the end. */
+/** Writes the process id to the file that the user names, and removes the file at the end. */
 import { closeSync, constants, openSync, readlinkSync, unlinkSync, writeSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { SwtpmError } from '../errors.ts'
@@ -18,7 +18,7 @@ export class PidFile {
     const name = target.kind === 'file' ? `"${target.path}"` : `on descriptor ${target.fd}`
     try {
       const fd = target.kind === 'file' ? openPidFile(target.path) : target.fd
-      // Absolute, or resolved by the kernel: we may have changed directory when it is to be removed.
+      // An absolute path, because the working directory may be another one when the file is removed.
       this.#path = target.kind === 'file' ? resolve(target.path) : readlinkSync(`/proc/self/fd/${fd}`)
       try {
         writeSync(fd, String(process.pid))
@@ -36,7 +36,7 @@ export class PidFile {
     try {
       unlinkSync(this.#path)
     } catch {
-      // Removed by someone else, or its directory is no longer ours to change.
+      // Removed already, or this process may no longer change the directory.
     }
   }
 }

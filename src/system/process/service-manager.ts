@@ -1,5 +1,5 @@
 /**
- * Tells the service manager that started us when the TPM can be used, and when it ends.
+ * Tells the service manager, such as systemd, when the TPM can be used and when it ends.
  * @see sd_notify(3)
  */
 import { closeSync } from 'node:fs'
@@ -13,8 +13,8 @@ export interface ServiceManager {
 }
 
 /**
- * Connects to the socket that NOTIFY_SOCKET names: it may be out of reach once the root directory or the user has
- * changed. Without one, or where that fails, nobody is told; a TPM does not depend on it.
+ * Connects to the socket that NOTIFY_SOCKET names. Call it before a change of root directory or user, which may put the
+ * socket out of reach. Without NOTIFY_SOCKET, and after a failure (a warning), the calls do nothing.
  */
 export function connectServiceManager(environment: NodeJS.ProcessEnv): ServiceManager {
   const name = environment.NOTIFY_SOCKET

@@ -1,4 +1,4 @@
-/** What signals ask a program for that serves TPMs. */
+/** What signals make a program do that serves TPMs. */
 
 export interface SignalHandlers {
   end(): void
@@ -19,6 +19,6 @@ export function onSignals({ end, hurry, replaceEngines }: SignalHandlers): void 
   // A terminal that closes may send it twice.
   process.on('SIGHUP', end)
   process.on('SIGUSR2', replaceEngines)
-  // Node would open its debugger, and to every user of the machine.
+  // Without a handler, Node opens its debugger on SIGUSR1, for every user of the machine.
   process.on('SIGUSR1', () => {})
 }

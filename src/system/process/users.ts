@@ -2,7 +2,7 @@
 import { SwtpmError } from '../errors.ts'
 import { check, native } from '../native.ts'
 
-/** A user or group: its number, or a name that the system has yet to look up. */
+/** A user or group: its number, or a name that is still to be looked up. */
 export type Owner = { readonly id: number } | { readonly name: string }
 
 export interface User {
@@ -10,12 +10,12 @@ export interface User {
   readonly name: string
   readonly uid: number
   readonly gid: number
-  /** All groups, the supplementary ones too. */
+  /** All groups, including the supplementary ones. */
   readonly groups: readonly number[]
 }
 
 /**
- * @param name a name, or a number, which then is the group's too
+ * @param name a user name; or a number, which is then the group id as well
  * @throws SwtpmError SWTPM_ERR_USER
  */
 export function lookUpUser(name: string): User {
@@ -27,7 +27,7 @@ export function lookUpUser(name: string): User {
   return { name, uid, gid, groups }
 }
 
-/** Becomes `user`, for good. @throws SwtpmError SWTPM_ERR_PRIVILEGE */
+/** Changes to `user` irreversibly. @throws SwtpmError SWTPM_ERR_PRIVILEGE */
 export function becomeUser({ name, uid, gid, groups }: User): void {
   try {
     check(native.switchUser(uid, gid, groups), `change to user ${name}`)
