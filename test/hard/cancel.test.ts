@@ -1,4 +1,5 @@
 /** CANCEL and its neighbours: it ends the command that it was sent for and no other, and it waits for no disk. */
+
 import assert from 'node:assert/strict'
 import { closeSync, openSync, readSync, writeFileSync, writeSync } from 'node:fs'
 import { Socket } from 'node:net'
@@ -8,6 +9,7 @@ import { check, native } from '../../src/system/native.ts'
 import { deepInWork, enginePid } from '../support/processes.ts'
 import { RawConnection } from '../support/raw-connection.ts'
 import { startSocketTpm, temporaryDirectory } from '../support/swtpm.ts'
+import { TpmClient } from '../support/tpm-client.ts'
 import { responseCode, TPM2 } from '../support/tpm-commands.ts'
 import { waitFor } from '../support/wait.ts'
 import { NV, startEngineTpm, succeed } from './support/engine-tpm.ts'
@@ -15,7 +17,6 @@ import { engineWith, noCompiler } from './support/preload.ts'
 
 const CANCEL_TPM_CMD = '00000009'
 const TPM_RC_CANCELED = 0x909
-const TPM_RC_RETRY = 0x922
 
 /** Keys that the TPM needs some time for; a few are found at once. */
 const slowKey = (n: number): Buffer => TPM2.createPrimaryRsa(2048, Buffer.from(`key ${n}`))
@@ -29,13 +30,8 @@ describe('CANCEL_TPM_CMD', { skip: noCompiler() }, () => {
     const data = await RawConnection.open(dataPath)
     const control = await RawConnection.open(controlPath)
     const pid = await enginePid(swtpm.pid)
-    const ask = async (command: Buffer): Promise<Buffer> => {
-      for (;;) {
-        data.write(command)
-        const response = await data.readResponse()
-        if (responseCode(response) !== TPM_RC_RETRY) return response
-      }
-    }
+    const client = new TpmClient(data)
+    const ask = (command: Buffer): Promise<Buffer> => client.ask(command)
     const flush = async (created: Buffer): Promise<void> =>
       assert.equal(responseCode(await ask(TPM2.flushContext(created.readUInt32BE(10)))), 0)
     for (let n = 0; ; n++) {
@@ -86,13 +82,8 @@ describe('CANCEL_TPM_CMD', { skip: noCompiler() }, () => {
     t.after(() => data.close())
     const pid = await waitFor(() => engine.pid, { what: 'the number of its process' })
 
-    const ask = async (command: Buffer): Promise<Buffer> => {
-      for (;;) {
-        data.write(command)
-        const response = await data.readResponse()
-        if (responseCode(response) !== TPM_RC_RETRY) return response
-      }
-    }
+    const client = new TpmClient(data)
+    const ask = (command: Buffer): Promise<Buffer> => client.ask(command)
     for (let n = 0; ; n++) {
       const response = ask(TPM2.createPrimaryRsa(3072, Buffer.from(`key ${n}`)))
       const early = await Promise.race([response, deepInWork(pid as number)])

@@ -2,27 +2,22 @@
  * A TPM 2.0 takes power lost without TPM2_Shutdown, after its protected objects were used, for an attempt to escape the
  * counting of wrong passwords, and counts it as one. So every clean way to stop must not look like that.
  */
+
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { describe, it } from 'node:test'
 import { alive, enginePid } from '../support/processes.ts'
 import { RawConnection } from '../support/raw-connection.ts'
 import { bin, type Cleanup, type SocketTpm, startSocketTpm, temporaryDirectory } from '../support/swtpm.ts'
+import { TpmClient } from '../support/tpm-client.ts'
 import { responseCode, TPM2, tpm2 } from '../support/tpm-commands.ts'
 import { waitFor } from '../support/wait.ts'
 import { figure } from './support/scale.ts'
 
-const TPM_RC_RETRY = 0x922
 /** TPM_PT_LOCKOUT_COUNTER */
 const lockoutCounter = tpm2(0x17a, ['00000006 0000020e 00000001'])
 
-async function ask(data: RawConnection, command: Buffer): Promise<Buffer> {
-  for (;;) {
-    data.write(command)
-    const response = await data.readResponse()
-    if (responseCode(response) !== TPM_RC_RETRY) return response
-  }
-}
+const ask = (data: RawConnection, command: Buffer): Promise<Buffer> => new TpmClient(data).ask(command)
 
 const counter = async (data: RawConnection): Promise<number> => {
   const response = await ask(data, lockoutCounter)

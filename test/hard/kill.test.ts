@@ -2,6 +2,7 @@
  * SIGKILL at random moments, to the engine, to the supervisor or to both, while a client writes to NV memory: the next
  * TPM starts at once and has everything that was acknowledged.
  */
+
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
@@ -11,13 +12,13 @@ import { Random } from '../fuzz/random.ts'
 import { engineNow } from '../support/processes.ts'
 import { RawConnection } from '../support/raw-connection.ts'
 import { type Cleanup, Swtpm, startSocketTpm, temporaryDirectory } from '../support/swtpm.ts'
+import { TpmClient } from '../support/tpm-client.ts'
 import { responseCode } from '../support/tpm-commands.ts'
 import { waitFor } from '../support/wait.ts'
 import { NV } from './support/engine-tpm.ts'
 import { figure, scaled, seed } from './support/scale.ts'
 
 const nv = NV['2']
-const TPM_RC_RETRY = 0x922
 const TPM_RC_FAILURE = 0x101
 
 function kill(pid: number | undefined, signal: NodeJS.Signals): void {
@@ -29,13 +30,8 @@ function kill(pid: number | undefined, signal: NodeJS.Signals): void {
   }
 }
 
-async function ask(connection: RawConnection, command: Buffer): Promise<Buffer> {
-  for (;;) {
-    connection.write(command)
-    const response = await connection.readResponse()
-    if (responseCode(response) !== TPM_RC_RETRY) return response
-  }
-}
+const ask = (connection: RawConnection, command: Buffer): Promise<Buffer> =>
+  new TpmClient(connection).ask(command)
 
 class Victim {
   /** The last write that was answered, and the last one that was sent. */

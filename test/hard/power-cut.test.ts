@@ -2,13 +2,13 @@
  * The power goes after each storage operation of a TPM at work, and the disk has lost whatever it may lose then: every
  * state left over starts a TPM, and the same one, and has everything that had been acknowledged.
  */
+
 import assert from 'node:assert/strict'
 import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import { RawConnection } from '../support/raw-connection.ts'
 import { REFERENCE_SWTPM, startSocketTpm } from '../support/swtpm.ts'
-import { responseCode } from '../support/tpm-commands.ts'
+import { TpmClient } from '../support/tpm-client.ts'
 import { DiskModel, type Image } from './support/disk-model.ts'
 import type { DiskRecord } from './support/disk-shim.ts'
 import { NV } from './support/engine-tpm.ts'
@@ -23,7 +23,6 @@ import {
   type Recording,
   record,
   type Setup,
-  TPM_RC_RETRY,
 } from './support/recorded-tpm.ts'
 import { noReference, referenceNumber } from './support/reference.ts'
 import { figure, scaled } from './support/scale.ts'
@@ -236,15 +235,10 @@ describe("power cut, linear file, read by Debian's swtpm", { skip: noCompiler() 
       const { swtpm, dataPath } = await startSocketTpm(t, ['--tpm2', '--flags', 'startup-clear'], {
         ...{ directory, backend: 'file', program: REFERENCE_SWTPM },
       })
-      const data = await RawConnection.open(dataPath)
-      let response: Buffer
-      do {
-        data.write(NV['2'].read)
-        response = await data.readResponse()
-      } while (responseCode(response) === TPM_RC_RETRY)
-      const sequence = NV['2'].sequence(response)
+      const client = await TpmClient.open(dataPath)
+      const sequence = NV['2'].sequence(await client.ask(NV['2'].read))
       const ended = swtpm.stop('SIGKILL')
-      data.close()
+      client.connection.close()
       await ended
       const least = known[given - 1] as Known
       const most = known[given] ?? least

@@ -2,6 +2,7 @@
  * What a guest that has broken into the TPM is left with: read off live processes, and off the filters that the kernel
  * has installed for them.
  */
+
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
@@ -27,6 +28,7 @@ import { ENGINE_DEFAULTS } from '../support/engine-defaults.ts'
 import { alive, descendants, enginePid } from '../support/processes.ts'
 import { RawConnection } from '../support/raw-connection.ts'
 import { type Cleanup, Swtpm, startSocketTpm, temporaryDirectory } from '../support/swtpm.ts'
+import { TpmClient } from '../support/tpm-client.ts'
 import { responseCode, TPM2 } from '../support/tpm-commands.ts'
 import { waitFor } from '../support/wait.ts'
 import { NV, numbered } from './support/engine-tpm.ts'
@@ -131,16 +133,9 @@ async function answers(dataPath: string): Promise<void> {
 
 /** One command that writes the state. */
 async function use(dataPath: string): Promise<void> {
-  const data = await RawConnection.open(dataPath)
-  for (const command of [NV['2'].define, TPM2.nvWrite(numbered(1))]) {
-    let code: number
-    do {
-      data.write(command)
-      code = responseCode(await data.readResponse())
-    } while (code === 0x922)
-    assert.equal(code, 0)
-  }
-  data.close()
+  const client = await TpmClient.open(dataPath)
+  for (const command of [NV['2'].define, TPM2.nvWrite(numbered(1))]) await client.succeed(command)
+  client.connection.close()
 }
 
 describe('the engine', () => {

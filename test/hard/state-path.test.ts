@@ -1,4 +1,5 @@
 /** Where the state is said to be, there is something else; or somebody else. */
+
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import {
@@ -21,6 +22,7 @@ import { describe, it } from 'node:test'
 import { enginePid, nextEngine, replaceEngine } from '../support/processes.ts'
 import { RawConnection } from '../support/raw-connection.ts'
 import { bin, type Cleanup, Swtpm, startSocketTpm, temporaryDirectory } from '../support/swtpm.ts'
+import { TpmClient } from '../support/tpm-client.ts'
 import { responseCode, TPM2 } from '../support/tpm-commands.ts'
 
 const root = process.getuid?.() === 0
@@ -229,13 +231,8 @@ describe('a full disk', { skip: !root && 'mounting needs root' }, () => {
     const args = ['--tpm2', '--flags', 'startup-clear', '--tpmstate', `dir=${directory}${option}`]
     const { swtpm, dataPath } = await startSocketTpm(t, args, { directory })
     const data = await RawConnection.open(dataPath)
-    const ask = async (command: Buffer): Promise<Buffer> => {
-      for (;;) {
-        data.write(command)
-        const response = await data.readResponse()
-        if (responseCode(response) !== 0x922) return response
-      }
-    }
+    const client = new TpmClient(data)
+    const ask = (command: Buffer): Promise<Buffer> => client.ask(command)
     const write = async (number: number): Promise<number> =>
       responseCode(await ask(TPM2.nvWrite(Buffer.alloc(32, number))))
     const read = async (): Promise<number | undefined> => {

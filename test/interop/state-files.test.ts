@@ -1,9 +1,10 @@
 /** State directories go back and forth between Debian's swtpm and ours, both TPM versions. */
+
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { describe, it } from 'node:test'
-import { RawConnection } from '../support/raw-connection.ts'
 import { type Cleanup, REFERENCE_SWTPM, startSocketTpm, temporaryDirectory } from '../support/swtpm.ts'
+import { TpmClient } from '../support/tpm-client.ts'
 import { responseCode, TPM2, TPM12, tpm12 } from '../support/tpm-commands.ts'
 
 const skip = existsSync(REFERENCE_SWTPM) ? false : `${REFERENCE_SWTPM} is missing: apt-get install swtpm`
@@ -21,18 +22,11 @@ async function onTpm(
 ): Promise<void> {
   const options = program === undefined ? { directory, backend } : { directory, backend, program }
   const { swtpm, dataPath } = await startSocketTpm(t, [...args, '--flags', 'startup-clear'], options)
-  const data = await RawConnection.open(dataPath)
-  await work(async (command) => {
-    for (;;) {
-      data.write(command)
-      const response = await data.readResponse()
-      // TPM_RC_RETRY: a write to NV memory is pending after Startup.
-      if (responseCode(response) !== 0x922) return response
-    }
-  })
+  const client = await TpmClient.open(dataPath)
+  await work((command) => client.ask(command))
   // Debian's version spins after SIGTERM if its client has gone, so the signal goes first.
   const ended = swtpm.stop()
-  data.close()
+  client.connection.close()
   assert.equal(await ended, 0)
 }
 

@@ -1,4 +1,5 @@
 /** A cancelled command has not happened, at whatever moment of the search for a key's primes the CANCEL comes. */
+
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { describe, it, type TestContext } from 'node:test'
@@ -7,10 +8,10 @@ import { enginePath } from '../../src/engine-client/channel/engine-program.ts'
 import { Random } from '../fuzz/random.ts'
 import { RawConnection } from '../support/raw-connection.ts'
 import { type Swtpm, startSocketTpm } from '../support/swtpm.ts'
+import { asksAgain, TpmClient } from '../support/tpm-client.ts'
 import { handlesIn, responseCode, TPM2 } from '../support/tpm-commands.ts'
 
 const TPM_RC_CANCELED = 0x909
-const TPM_RC_RETRY = 0x922
 const FIRST_TRANSIENT = 0x80000000
 /** From within the first prime's search to behind the second's, mostly. */
 const LATEST_MS = 150
@@ -42,15 +43,8 @@ class CancellableTpm {
     assert.equal(await this.#swtpm.stop(), 0)
   }
 
-  async succeed(command: Buffer): Promise<Buffer> {
-    for (;;) {
-      this.#data.write(command)
-      const response = await this.#data.readResponse()
-      const code = responseCode(response)
-      if (code === TPM_RC_RETRY) continue
-      assert.equal(code, 0, response.toString('hex'))
-      return response
-    }
+  succeed(command: Buffer): Promise<Buffer> {
+    return new TpmClient(this.#data).succeed(command)
   }
 
   /** @returns the response of a command that has not been too slow for the CANCEL */
@@ -63,7 +57,7 @@ class CancellableTpm {
       const response = await this.#data.readResponse()
       const code = responseCode(response)
       if (code === TPM_RC_CANCELED) return undefined
-      if (code === TPM_RC_RETRY) continue
+      if (asksAgain(response)) continue
       assert.equal(code, 0, response.toString('hex'))
       return response
     }

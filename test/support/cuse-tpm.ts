@@ -13,7 +13,7 @@ import {
 } from '../../contract/verbs.ts'
 import { ioctl } from '../../src/system/io/ioctl.ts'
 import { type Cleanup, Swtpm, temporaryDirectory } from './swtpm.ts'
-import { responseCode } from './tpm-commands.ts'
+import { asksAgain } from './tpm-client.ts'
 
 let count = 0
 /** A device name that no other test of this process has. */
@@ -48,9 +48,6 @@ export async function startCuseTpm(
 
 const readAsync = promisify(read)
 
-/** The TPM 2.0 has something to finish first, such as a write to its NV memory after Startup. */
-const TPM_RC_RETRY = 0x922
-
 /** The device, open: TPM commands by write() and read(), verbs by ioctl(). */
 export class DeviceHandle {
   readonly fd: number
@@ -79,7 +76,7 @@ export class DeviceHandle {
     for (;;) {
       this.write(bytes)
       const response = this.read()
-      if (response.length < 10 || responseCode(response) !== TPM_RC_RETRY) return response
+      if (!asksAgain(response)) return response
     }
   }
 

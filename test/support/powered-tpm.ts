@@ -2,13 +2,12 @@
 import assert from 'node:assert/strict'
 import { type ControlTpmOptions, startControlTpm } from './control-tpm.ts'
 import type { Cleanup, Swtpm } from './swtpm.ts'
+import { TpmClient } from './tpm-client.ts'
 import { responseCode, TPM2 } from './tpm-commands.ts'
 import { VmmClient } from './vmm-client.ts'
 
 /** What tests write into NV memory, to find it again. */
 const CONTENT = Buffer.from('thirty-two bytes that must stay.')
-
-const TPM_RC_RETRY = 0x922
 
 export interface PoweredTpm {
   readonly swtpm: Swtpm
@@ -38,12 +37,8 @@ export async function startPoweredTpm(
   const data = await vmm.handInData()
   await beforeInit?.(vmm)
   assert.equal(await vmm.control('00000002 00000000'), '00000000', swtpm.stderr)
-  const command = async (bytes: Uint8Array): Promise<Buffer> => {
-    for (;;) {
-      const response = await data.command(bytes)
-      if (responseCode(response) !== TPM_RC_RETRY) return response
-    }
-  }
+  const client = new TpmClient({ exchange: (bytes) => data.command(bytes) })
+  const command = (bytes: Uint8Array): Promise<Buffer> => client.ask(bytes)
   // INITIALIZE: the state that came in by migration was started up already.
   assert.ok([0, 0x100].includes(responseCode(await command(TPM2.startupClear))))
   return {

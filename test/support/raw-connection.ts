@@ -62,6 +62,12 @@ export class RawConnection {
     return Buffer.concat([header, await this.read(header.readUInt32BE(2) - 10)])
   }
 
+  /** One TPM command and its response. */
+  async exchange(command: Uint8Array): Promise<Buffer> {
+    this.write(command)
+    return this.readResponse()
+  }
+
   /** What has arrived and was not read, once the peer has closed. */
   async readToEnd(): Promise<Buffer> {
     await this.#until(() => false, 'end of file')

@@ -1,9 +1,11 @@
 /** A TPM in an engine of its own, driven over the channel without the supervisor around it: quick to start. */
+
 import { closeSync, constants, openSync } from 'node:fs'
 import type { EngineOptions } from '../../../src/engine-client/channel/engine-program.ts'
 import { Spawner } from '../../../src/engine-client/channel/spawner.ts'
 import { EngineClient } from '../../../src/engine-client/engine-client.ts'
 import { ENGINE_DEFAULTS } from '../../support/engine-defaults.ts'
+import { TpmClient } from '../../support/tpm-client.ts'
 import { hex32, responseCode, TPM2, TPM12, tpm2, tpm12 } from '../../support/tpm-commands.ts'
 
 export interface EngineTpmOptions {
@@ -121,19 +123,19 @@ export const createPrimaryEcc = tpm2(
   true,
 )
 
-/** One command, sent again while the TPM asks for that (TPM_RC_RETRY). @throws when there is no response */
-export async function ask(engine: EngineClient, command: Buffer): Promise<Buffer> {
-  for (;;) {
-    const { tpmResult, response } = await engine.process(Buffer.from(command))
-    if (tpmResult !== 0) throw new Error(`the engine answered ${tpmResult}`)
-    if (responseCode(response) !== 0x922) return response
-  }
-}
+/** A client that sends its commands through the engine channel. */
+const clientOf = (engine: EngineClient): TpmClient =>
+  new TpmClient({
+    async exchange(command) {
+      const { tpmResult, response } = await engine.process(Buffer.from(command))
+      if (tpmResult !== 0) throw new Error(`the engine answered ${tpmResult}`)
+      return response
+    },
+  })
+
+/** @throws when there is no response */
+export const ask = (engine: EngineClient, command: Buffer): Promise<Buffer> => clientOf(engine).ask(command)
 
 /** Makes sure that the TPM answers `command` with success. @returns the response */
-export async function succeed(engine: EngineClient, command: Buffer, what: string): Promise<Buffer> {
-  const response = await ask(engine, command)
-  const code = responseCode(response)
-  if (code !== 0) throw new Error(`${what}: response code 0x${code.toString(16)}`)
-  return response
-}
+export const succeed = (engine: EngineClient, command: Buffer, what: string): Promise<Buffer> =>
+  clientOf(engine).succeed(command, what)

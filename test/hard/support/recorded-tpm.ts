@@ -11,6 +11,7 @@ import type { EngineClient } from '../../../src/engine-client/engine-client.ts'
 import { check, native } from '../../../src/system/native.ts'
 import { RawConnection } from '../../support/raw-connection.ts'
 import { type Cleanup, temporaryDirectory } from '../../support/swtpm.ts'
+import { TpmClient } from '../../support/tpm-client.ts'
 import { responseCode, TPM2, TPM12, tpm12 } from '../../support/tpm-commands.ts'
 import type { Image } from './disk-model.ts'
 import { type DiskRecord, DiskShim, type Fault } from './disk-shim.ts'
@@ -20,7 +21,6 @@ const CHANNEL_FD = 3
 const PCR = 16
 const extension = Buffer.alloc(32, 0xee)
 const VOLATILE = 2
-export const TPM_RC_RETRY = 0x922
 const TPM_RC_NV_UNAVAILABLE = 0x923
 /** Of 2048 bytes each, which together are more than the first journal takes. */
 const LARGE_INDICES = 8
@@ -147,18 +147,8 @@ export async function record(t: Cleanup, setup: Setup, writes: number): Promise<
   closeSync(theirs)
   const before = shim.records().filter(isResponse).length
   const known: Known[] = new Array(before).fill(NOTHING)
-  const tpm: Tpm = {
-    engine,
-    shim,
-    async command(command) {
-      for (;;) {
-        data.write(command)
-        const response = await data.readResponse()
-        if (responseCode(response) !== TPM_RC_RETRY) return response
-        known.push(known.at(-1) ?? NOTHING)
-      }
-    },
-  }
+  const client = new TpmClient(data, () => known.push(known.at(-1) ?? NOTHING))
+  const tpm: Tpm = { engine, shim, command: (command) => client.ask(command) }
   for (const [state, step] of script(setup, writes)) {
     await step(tpm)
     known.push(state)

@@ -1,10 +1,11 @@
 /** Debian's swtpm on a state that ours has left, to see what an implementation that knows no journal makes of it. */
+
 import assert from 'node:assert/strict'
 import { cpSync, existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { RawConnection } from '../../support/raw-connection.ts'
 import { type Cleanup, REFERENCE_SWTPM, Swtpm, temporaryDirectory } from '../../support/swtpm.ts'
-import { responseCode } from '../../support/tpm-commands.ts'
+import { TpmClient } from '../../support/tpm-client.ts'
 import { waitFor } from '../../support/wait.ts'
 import { NV } from './engine-tpm.ts'
 
@@ -12,8 +13,6 @@ import { NV } from './engine-tpm.ts'
 export const noReference = existsSync(REFERENCE_SWTPM)
   ? false
   : `${REFERENCE_SWTPM} is missing: apt-get install swtpm`
-
-const TPM_RC_RETRY = 0x922
 
 /** Starts it on a copy of `directory`. @returns the number in the NV index, or what it said instead of starting */
 export async function referenceNumber(t: Cleanup, directory: string): Promise<number | string> {
@@ -33,11 +32,7 @@ export async function referenceNumber(t: Cleanup, directory: string): Promise<nu
     return `${swtpm.stdout}${swtpm.stderr}`
   }
   try {
-    for (;;) {
-      connection.write(nv.read)
-      const response = await connection.readResponse()
-      if (responseCode(response) !== TPM_RC_RETRY) return nv.sequence(response)
-    }
+    return nv.sequence(await new TpmClient(connection).ask(nv.read))
   } catch (error) {
     // It listens before it looks at its state.
     if (!/the connection ended|EPIPE|ECONNRESET/.test((error as Error).message)) throw error
