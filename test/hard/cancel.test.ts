@@ -6,6 +6,7 @@ import { Socket } from 'node:net'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { check, native } from '../../src/system/native.ts'
+import { CMD } from '../support/control-commands.ts'
 import { deepInWork, enginePid } from '../support/processes.ts'
 import { RawConnection } from '../support/raw-connection.ts'
 import { startSocketTpm, temporaryDirectory } from '../support/swtpm.ts'
@@ -15,7 +16,7 @@ import { waitFor } from '../support/wait.ts'
 import { NV, startEngineTpm, succeed } from './support/engine-tpm.ts'
 import { engineWith, noCompiler } from './support/preload.ts'
 
-const CANCEL_TPM_CMD = '00000009'
+const { CANCEL_TPM_CMD } = CMD
 const TPM_RC_CANCELED = 0x909
 
 /** Keys that the TPM needs some time for; a few are found at once. */

@@ -2,12 +2,14 @@
  * The TPM outlives its engine: killed at any point, or replaced by a newer program under running clients. What was
  * answered is there, what was not is not, or whole; and no client waits in vain. Devices: test/vm/succession.test.ts.
  */
+
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
 import { copyFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import { CMD } from '../support/control-commands.ts'
 import { startControlTpm } from '../support/control-tpm.ts'
 import {
   deepInWork,
@@ -138,7 +140,7 @@ describe('an engine that is killed', () => {
     const tpm = await startControlTpm(t, ['--tpm2'])
     const vmm = new VmmClient(t, tpm.controlPath)
     const data = await vmm.handInData()
-    assert.equal(await vmm.control('00000002 00000000'), '00000000')
+    assert.equal(await vmm.control(`${CMD.INIT} 00000000`), '00000000')
     assert.equal(responseCode(await data.command(TPM2.startupClear)), 0)
     assert.equal(responseCode(await data.command(TPM2.pcrExtend(7, DIGEST))), 0)
     // A key may be found just before the engine is killed.
@@ -156,23 +158,26 @@ describe('an engine that is killed', () => {
       break
     }
     assert.deepEqual((await data.command(TPM2.pcrRead(7))).subarray(-32), extended(1, DIGEST))
-    assert.match(await vmm.control('0000000f', 8), /^00000000/)
+    assert.match(await vmm.control(CMD.GET_CONFIG, 8), /^00000000/)
   })
 
   it('keeps the TPM off, or what a migration has brought, only where nothing is lost', async (t) => {
     const tpm = await startControlTpm(t, ['--tpm2'])
     const vmm = new VmmClient(t, tpm.controlPath)
-    assert.equal(await vmm.control('00000002 00000000'), '00000000')
-    assert.equal(await vmm.control('0000000e'), '00000000')
+    assert.equal(await vmm.control(`${CMD.INIT} 00000000`), '00000000')
+    assert.equal(await vmm.control(CMD.STOP), '00000000')
     const engine = await enginePid(tpm.swtpm.pid)
     process.kill(engine, 'SIGKILL')
     await nextEngine(tpm.swtpm.pid, engine)
-    assert.equal(await vmm.control('00000002 00000000'), '00000000')
-    const blob = await vmm.controlWithData('0000000c 00000001 00000001 00000000')
-    assert.equal(await vmm.control('0000000e'), '00000000')
+    assert.equal(await vmm.control(`${CMD.INIT} 00000000`), '00000000')
+    const blob = await vmm.controlWithData(`${CMD.GET_STATEBLOB} 00000001 00000001 00000000`)
+    assert.equal(await vmm.control(CMD.STOP), '00000000')
     // The blob waits in the engine for the next INIT.
     const length = blob.slice(24, 32)
-    assert.equal(await vmm.control(`0000000d 00000001 00000001 ${length} ${blob.slice(32)}`), '00000000')
+    assert.equal(
+      await vmm.control(`${CMD.SET_STATEBLOB} 00000001 00000001 ${length} ${blob.slice(32)}`),
+      '00000000',
+    )
     process.kill(await enginePid(tpm.swtpm.pid), 'SIGKILL')
     assert.equal(await tpm.swtpm.exited, 1)
     assert.match(tpm.swtpm.stderr, /could not be kept/)
@@ -182,7 +187,7 @@ describe('an engine that is killed', () => {
     const tpm = await startSocketTpm(t)
     // What is answered here comes after all that the start has asked of the first engine.
     const control = await RawConnection.open(tpm.controlPath)
-    control.write('0000000f')
+    control.write(CMD.GET_CONFIG)
     await control.read(8)
     const ended = tpm.swtpm.exited
     while (tpm.swtpm.running) {
@@ -283,7 +288,7 @@ describe('an engine that is replaced', () => {
     const { response } = await slowCommandAtWork(engine, (command) => client.ask(command))
     process.kill(tpm.swtpm.pid, 'SIGUSR2')
     await nextEngine(tpm.swtpm.pid, engine)
-    control.write('00000009')
+    control.write(CMD.CANCEL_TPM_CMD)
     assert.equal((await control.read(4)).readUInt32BE(), 0)
     assert.ok([0, TPM_RC_CANCELED].includes(responseCode(await response)))
     await client.succeed(TPM2.getRandom())
@@ -331,7 +336,7 @@ describe('an engine that is replaced', () => {
     const tpm = await startControlTpm(t, ['--tpm2'])
     const vmm = new VmmClient(t, tpm.controlPath)
     const before = await vmm.handInData()
-    assert.equal(await vmm.control('00000002 00000000'), '00000000')
+    assert.equal(await vmm.control(`${CMD.INIT} 00000000`), '00000000')
     assert.equal(responseCode(await before.command(TPM2.startupClear)), 0)
     before.close()
     const after = await waitFor(() => vmm.handInData().catch(() => undefined), { what: 'a free place' })
@@ -342,12 +347,13 @@ describe('an engine that is replaced', () => {
   it('stays where a migration has taken the state away', async (t) => {
     const tpm = await startControlTpm(t, ['--tpm2', '--migration', 'release-lock-outgoing'])
     const vmm = new VmmClient(t, tpm.controlPath)
-    assert.equal(await vmm.control('00000002 00000000'), '00000000')
-    for (const type of [1, 2, 3]) await vmm.controlWithData(`0000000c 00000000 0000000${type} 00000000`)
+    assert.equal(await vmm.control(`${CMD.INIT} 00000000`), '00000000')
+    for (const type of [1, 2, 3])
+      await vmm.controlWithData(`${CMD.GET_STATEBLOB} 00000000 0000000${type} 00000000`)
     process.kill(tpm.swtpm.pid, 'SIGUSR2')
     await waitFor(() => tpm.swtpm.stderr.includes('Cannot replace the engine'), { what: 'the refusal' })
     assert.match(tpm.swtpm.stderr, /the lock on the state is not held, as after a migration/)
-    assert.match(await vmm.control('0000000f', 8), /^00000000/)
+    assert.match(await vmm.control(CMD.GET_CONFIG, 8), /^00000000/)
   })
 
   it('goes on if the new program is no good', async (t) => {

@@ -1,9 +1,11 @@
 /** Encrypted state files go back and forth between Debian's swtpm and ours, and a damaged one is refused as it is. */
+
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { closeSync, copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { CMD } from '../support/control-commands.ts'
 import { startControlTpm } from '../support/control-tpm.ts'
 import { startPoweredTpm } from '../support/powered-tpm.ts'
 import { decryptFields, FLAG, makeVersion1, parseFields, parseStateBlob, TAG } from '../support/state-blob.ts'
@@ -95,8 +97,8 @@ async function startReader(t: Cleanup, directory: string, args: readonly string[
   return {
     swtpm,
     async powerOn(): Promise<boolean> {
-      const ok = (await vmm.control('00000002 00000000')) === '00000000'
-      assert.equal(await vmm.control('0000000e'), '00000000')
+      const ok = (await vmm.control(`${CMD.INIT} 00000000`)) === '00000000'
+      assert.equal(await vmm.control(CMD.STOP), '00000000')
       return ok
     },
   }

@@ -5,6 +5,7 @@ import { closeSync, existsSync, openSync, readFileSync, statSync, writeFileSync 
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { native } from '../../src/system/native.ts'
+import { CMD } from '../support/control-commands.ts'
 import { isListening } from '../support/listening.ts'
 import { bin, type Cleanup, Swtpm, temporaryDirectory } from '../support/swtpm.ts'
 import { tool } from '../support/tools.ts'
@@ -72,7 +73,7 @@ async function startDomain(
 async function powerOn(t: Cleanup, domain: Domain): Promise<(command: Uint8Array) => Promise<number>> {
   const vmm = new VmmClient(t, domain.socket)
   const data = await vmm.handInData()
-  assert.equal(await vmm.control('00000002 00000000'), '00000000')
+  assert.equal(await vmm.control(`${CMD.INIT} 00000000`), '00000000')
   assert.equal(responseCode(await data.command(TPM2.startupClear)), 0)
   return async (command) => responseCode(await data.command(command))
 }
@@ -131,7 +132,7 @@ describe("libvirt's swtpm", () => {
     const domain = await startDomain(t)
     const vmm = new VmmClient(t, domain.socket)
     const data = await vmm.handInData()
-    assert.equal(await vmm.control('00000002 00000000'), '00000000')
+    assert.equal(await vmm.control(`${CMD.INIT} 00000000`), '00000000')
     data.close()
     assert.equal(await domain.swtpm.exited, 0)
   })
@@ -147,7 +148,7 @@ describe("libvirt's swtpm", () => {
 
     const wrong = await startDomain(t, { state, passphrase: 'another secret' })
     const vmm = new VmmClient(t, wrong.socket)
-    assert.notEqual(await vmm.control('00000002 00000000'), '00000000')
+    assert.notEqual(await vmm.control(`${CMD.INIT} 00000000`), '00000000')
     assert.match(readFileSync(wrong.log, 'utf8'), /Cannot decrypt state .*wrong key/i)
     assert.equal(await wrong.swtpm.stop(), 0)
     assert.deepEqual(readFileSync(file), before)
@@ -163,12 +164,12 @@ describe("libvirt's swtpm", () => {
     const source = await startDomain(t, { state, migration: 'release-lock-outgoing' })
     const vmm = new VmmClient(t, source.socket)
     const data = await vmm.handInData()
-    assert.equal(await vmm.control('00000002 00000000'), '00000000')
+    assert.equal(await vmm.control(`${CMD.INIT} 00000000`), '00000000')
     assert.equal(responseCode(await data.command(TPM2.startupClear)), 0)
     // The source holds the storage: another domain cannot be started on it …
     const intruder = await startDomain(t, { state, migration: 'release-lock-outgoing' })
     const second = new VmmClient(t, intruder.socket)
-    assert.notEqual(await second.control('00000002 00000000'), '00000000')
+    assert.notEqual(await second.control(`${CMD.INIT} 00000000`), '00000000')
     assert.match(readFileSync(intruder.log, 'utf8'), /held by process/)
     await intruder.swtpm.stop()
     // … but the target of a migration can.
@@ -176,12 +177,15 @@ describe("libvirt's swtpm", () => {
     assert.equal(responseCode(await data.command(TPM2.getRandom())), 0)
     // Until the source has given it away, the target's TPM is not powered on by a blob.
     const incoming = new VmmClient(t, target.socket)
-    assert.equal(await incoming.control('0000000e'), '00000000')
+    assert.equal(await incoming.control(CMD.STOP), '00000000')
     const empty = '0000000d 00000000 00000001 00000000'
     assert.notEqual(await incoming.control(empty), '00000000')
     assert.match(readFileSync(target.log, 'utf8'), /held by process/)
     // The savestate blob is the last that QEMU fetches, though there is none.
-    assert.equal(await vmm.control('0000000c 00000001 00000003 00000000', 16), `00000800${'00'.repeat(12)}`)
+    assert.equal(
+      await vmm.control(`${CMD.GET_STATEBLOB} 00000001 00000003 00000000`, 16),
+      `00000800${'00'.repeat(12)}`,
+    )
     assert.equal(await incoming.control(empty), '00000000')
   })
 

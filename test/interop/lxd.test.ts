@@ -1,8 +1,10 @@
 /** LXD's and Incus's way for virtual machines; the one for containers takes a kernel, see test/vm/lxd.test.ts. */
+
 import assert from 'node:assert/strict'
 import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { CMD } from '../support/control-commands.ts'
 import { Swtpm, temporaryDirectory } from '../support/swtpm.ts'
 import { responseCode, TPM2 } from '../support/tpm-commands.ts'
 import { VmmClient } from '../support/vmm-client.ts'
@@ -27,7 +29,7 @@ describe('LXD and Incus', () => {
     t.after(() => process.chdir('/'))
     const vmm = new VmmClient(t, 'tpm.vtpm/swtpm-vtpm.sock')
     const data = await vmm.handInData()
-    assert.equal(await vmm.control('00000002 00000000'), '00000000')
+    assert.equal(await vmm.control(`${CMD.INIT} 00000000`), '00000000')
     assert.equal(responseCode(await data.command(TPM2.startupClear)), 0)
     assert.equal(await swtpm.stop(), 0)
     assert.equal(existsSync('tpm.vtpm/swtpm-vtpm.sock'), false)

@@ -1,7 +1,9 @@
 /** State blobs go back and forth between Debian's swtpm and ours, encrypted in every way, and damaged ones are refused. */
+
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { describe, it } from 'node:test'
+import { CMD } from '../support/control-commands.ts'
 import { type ControlTpmOptions, startControlTpm } from '../support/control-tpm.ts'
 import { type PoweredTpm, startPoweredTpm } from '../support/powered-tpm.ts'
 import { decryptFields, FLAG, makeVersion1, parseFields, parseStateBlob, TAG } from '../support/state-blob.ts'
@@ -35,7 +37,7 @@ async function save({ vmm }: PoweredTpm, flags: number): Promise<Saved[]> {
   const saved: Saved[] = []
   for (const type of [PERMANENT, VOLATILE, SAVESTATE]) {
     const answer = Buffer.from(
-      await vmm.controlWithData(`0000000c ${word(flags)} ${word(type)} 00000000`),
+      await vmm.controlWithData(`${CMD.GET_STATEBLOB} ${word(flags)} ${word(type)} 00000000`),
       'hex',
     )
     if (answer.toString('hex', 0, 4) === RETRY) continue
@@ -227,7 +229,7 @@ describe('a state blob that cannot be used', () => {
       assert.notEqual(await load(vmm, permanent), '00000000')
       assert.match(swtpm.stderr, message)
       // What was there before is still good for a start.
-      assert.equal(await vmm.control('00000002 00000000'), '00000000')
+      assert.equal(await vmm.control(`${CMD.INIT} 00000000`), '00000000')
     }
   })
 

@@ -1,9 +1,11 @@
 /** systemd-vmspawn's way: a service that gets its listening control socket as descriptor 3. */
+
 import assert from 'node:assert/strict'
 import { closeSync, existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { check, native } from '../../src/system/native.ts'
+import { CMD } from '../support/control-commands.ts'
 import { bin, type Cleanup, Swtpm, temporaryDirectory } from '../support/swtpm.ts'
 import { tool } from '../support/tools.ts'
 import { responseCode, TPM2 } from '../support/tpm-commands.ts'
@@ -40,11 +42,11 @@ describe('systemd-vmspawn', () => {
     const vmm = new VmmClient(t, unit.path)
     const swtpm = unit.start()
     const data = await vmm.handInData()
-    assert.equal(await vmm.control('00000002 00000000'), '00000000')
+    assert.equal(await vmm.control(`${CMD.INIT} 00000000`), '00000000')
     assert.equal(responseCode(await data.command(TPM2.startupClear)), 0)
     assert.equal(responseCode(await data.command(TPM2.pcrRead(0))), 0)
     // The machine ends: SHUTDOWN, and with it the service. The socket is the service manager's.
-    assert.equal(await vmm.control('00000003'), '00000000')
+    assert.equal(await vmm.control(CMD.SHUTDOWN), '00000000')
     assert.equal(await swtpm.exited, 0, swtpm.stderr)
     assert.ok(existsSync(unit.path))
   })
@@ -54,7 +56,7 @@ describe('systemd-vmspawn', () => {
     for (let round = 0; round < 2; round++) {
       const swtpm = unit.start()
       const vmm = new VmmClient(t, unit.path)
-      assert.equal(await vmm.control('00000002 00000000'), '00000000')
+      assert.equal(await vmm.control(`${CMD.INIT} 00000000`), '00000000')
       vmm.close()
       assert.equal(await swtpm.stop(), 0, swtpm.stderr)
     }
@@ -65,7 +67,7 @@ describe('systemd-vmspawn', () => {
     unit.start()
     for (let round = 0; round < 2; round++) {
       const vmm = new VmmClient(t, unit.path)
-      assert.equal((await vmm.control('00000001', 8)).length, 16)
+      assert.equal((await vmm.control(CMD.GET_CAPABILITY, 8)).length, 16)
       vmm.close()
     }
   })
@@ -109,7 +111,7 @@ describe('a descriptor that was handed in', () => {
     const unit = startUnit(t, vmspawn)
     const swtpm = unit.start()
     const vmm = new VmmClient(t, unit.path)
-    assert.equal(await vmm.control('00000002 00000000'), '00000000')
+    assert.equal(await vmm.control(`${CMD.INIT} 00000000`), '00000000')
     const { pid } = swtpm
     const engine = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')[0]
     const inode = /socket:\[(\d+)\]/.exec(await tool('readlink', [`/proc/${pid}/fd/3`]))?.[1]

@@ -6,6 +6,7 @@ import { describe, it, type TestContext } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { enginePath } from '../../src/engine-client/channel/engine-program.ts'
 import { Random } from '../fuzz/random.ts'
+import { CMD } from '../support/control-commands.ts'
 import { RawConnection } from '../support/raw-connection.ts'
 import { type Swtpm, startSocketTpm } from '../support/swtpm.ts'
 import { asksAgain, TpmClient } from '../support/tpm-client.ts'
@@ -52,7 +53,7 @@ class CancellableTpm {
     for (;;) {
       this.#data.write(command)
       await delay(this.#random.below(LATEST_MS))
-      this.#control.write('00000009')
+      this.#control.write(CMD.CANCEL_TPM_CMD)
       assert.equal((await this.#control.read(4)).readUInt32BE(), 0)
       const response = await this.#data.readResponse()
       const code = responseCode(response)

@@ -6,6 +6,7 @@ import { closeSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { describe, it } from 'node:test'
 import { check, native } from '../../src/system/native.ts'
+import { CMD } from '../support/control-commands.ts'
 import { isListening } from '../support/listening.ts'
 import { RawConnection } from '../support/raw-connection.ts'
 import { Swtpm, startSocketTpm, temporaryDirectory } from '../support/swtpm.ts'
@@ -167,7 +168,7 @@ describe('clients that misbehave', () => {
     const half = await RawConnection.open(dataPath)
     half.write(TPM2.getRandom().subarray(0, 6))
     const control = await RawConnection.open(controlPath)
-    control.write('0000000a')
+    control.write(CMD.STORE_VOLATILE)
     assert.equal((await control.read(4)).readUInt32BE(), 0)
     half.close()
     const next = await RawConnection.open(dataPath)
@@ -182,7 +183,7 @@ describe('clients that misbehave', () => {
     await new Promise<void>((resolve) => gone.socket.write('', () => resolve()))
     gone.close()
     const control = await RawConnection.open(controlPath)
-    control.write('00000009')
+    control.write(CMD.CANCEL_TPM_CMD)
     assert.equal((await control.read(4)).readUInt32BE(), 0)
     const next = await RawConnection.open(dataPath)
     next.write(TPM2.getRandom())

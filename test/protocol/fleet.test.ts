@@ -1,8 +1,10 @@
 /** `swtpm fleet`: many TPMs under one supervisor, of which none is another's concern. */
+
 import assert from 'node:assert/strict'
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { CMD } from '../support/control-commands.ts'
 import { type FleetTpm, type RunningFleet, startFleet } from '../support/fleet.ts'
 import { alive, descendants, nameOf } from '../support/processes.ts'
 import { RawConnection } from '../support/raw-connection.ts'
@@ -216,7 +218,7 @@ describe('one TPM’s failure is its own', () => {
   it('SHUTDOWN over a control channel ends that TPM alone', async (t) => {
     const fleet = await startFleet(t, { tpms: ['a', 'b'] })
     const control = await RawConnection.open(fleet.describe('a').control)
-    control.write('00000003')
+    control.write(CMD.SHUTDOWN)
     assert.deepEqual(await control.read(4), Buffer.alloc(4))
     await waitFor(async () => (await fleet.list()).length === 1, { what: '"a" to be gone' })
     await answers(fleet.describe('b'))

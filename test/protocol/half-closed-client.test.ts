@@ -1,6 +1,8 @@
 /** Clients that say that nothing more will come, and wait for the answer to what came: socat and `nc -N` are such. */
+
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
+import { CMD } from '../support/control-commands.ts'
 import { RawConnection } from '../support/raw-connection.ts'
 import { startSocketTpm } from '../support/swtpm.ts'
 import { responseCode, TPM2 } from '../support/tpm-commands.ts'
@@ -26,7 +28,7 @@ it('control channel: half a command and no more ends the connection at once', as
   const took = async (): Promise<number> => {
     const control = await RawConnection.open(controlPath)
     const begun = Date.now()
-    control.write('00000002 00')
+    control.write(`${CMD.INIT} 00`)
     control.socket.end()
     assert.equal((await control.readToEnd()).length, 0)
     return Date.now() - begun

@@ -1,8 +1,10 @@
 /** `--log level=2`: the bytes of control and TPM commands and of their answers. */
+
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { it } from 'node:test'
+import { CMD } from '../support/control-commands.ts'
 import { RawConnection } from '../support/raw-connection.ts'
 import { startSocketTpm, temporaryDirectory } from '../support/swtpm.ts'
 import { TPM2 } from '../support/tpm-commands.ts'
@@ -16,7 +18,7 @@ for (const level of [1, 2]) {
       ...['--tpm2', '--log', `file=${file},level=${level}`],
     ])
     const control = await RawConnection.open(controlPath)
-    control.write('00000002 00000000')
+    control.write(`${CMD.INIT} 00000000`)
     assert.equal((await control.read(4)).readUInt32BE(), 0)
     const data = await RawConnection.open(dataPath)
     data.write(TPM2.startupClear)

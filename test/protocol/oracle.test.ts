@@ -1,8 +1,10 @@
 /**
  * What bad input is answered with, number by number: the reference's answers, which clients have come to rely on.
  */
+
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
+import { CMD } from '../support/control-commands.ts'
 import { RawConnection } from '../support/raw-connection.ts'
 import { type SocketTpm, startSocketTpm } from '../support/swtpm.ts'
 import { hex32, responseCode, TPM2, tpm2 } from '../support/tpm-commands.ts'
@@ -113,14 +115,14 @@ describe('control channel', () => {
     it(`answers ${what} with ${reply}`, async () => {
       control.write(request)
       assert.equal((await control.read(reply.length / 2)).toString('hex'), reply)
-      control.write('00000001')
+      control.write(CMD.GET_CAPABILITY)
       assert.equal((await control.read(8)).toString('hex'), '000000000001ffff')
       assert.equal(control.unread, 0)
     })
   }
 
   it('gives no bytes for an offset past the end', async () => {
-    control.write('0000000c 00000000 00000001 00ffffff')
+    control.write(`${CMD.GET_STATEBLOB} 00000000 00000001 00ffffff`)
     const reply = await control.read(16)
     assert.equal(reply.readUInt32BE(0), 0)
     assert.equal(reply.readUInt32BE(12), 0)
@@ -141,7 +143,7 @@ describe('control channel', () => {
   })
 
   it('refuses verbs that need a running TPM once it has stopped', async () => {
-    control.write('0000000e')
+    control.write(CMD.STOP)
     assert.equal((await control.read(4)).readUInt32BE(), 0)
     for (const request of [
       '00000004',
@@ -161,7 +163,7 @@ describe('control channel', () => {
       control.write(`0000000d 00000000 00000001 ${garbage}`)
       assert.equal((await control.read(4)).readUInt32BE(), result)
     }
-    control.write('0000000d 00000000 00000007 00000004 deadbeef')
+    control.write(`${CMD.SET_STATEBLOB} 00000000 00000007 00000004 deadbeef`)
     assert.equal((await control.read(4)).readUInt32BE(), 3)
   })
 

@@ -1,5 +1,7 @@
 /** A TPM 2.0 that was powered on over the control channel, of whatever swtpm, for tests of its state. */
+
 import assert from 'node:assert/strict'
+import { CMD } from './control-commands.ts'
 import { type ControlTpmOptions, startControlTpm } from './control-tpm.ts'
 import type { Cleanup, Swtpm } from './swtpm.ts'
 import { TpmClient } from './tpm-client.ts'
@@ -36,7 +38,7 @@ export async function startPoweredTpm(
   const vmm = new VmmClient(t, controlPath)
   const data = await vmm.handInData()
   await beforeInit?.(vmm)
-  assert.equal(await vmm.control('00000002 00000000'), '00000000', swtpm.stderr)
+  assert.equal(await vmm.control(`${CMD.INIT} 00000000`), '00000000', swtpm.stderr)
   const client = new TpmClient({ exchange: (bytes) => data.command(bytes) })
   const command = (bytes: Uint8Array): Promise<Buffer> => client.ask(bytes)
   // INITIALIZE: the state that came in by migration was started up already.
@@ -54,7 +56,7 @@ export async function startPoweredTpm(
       assert.deepEqual((await command(TPM2.nvRead())).subarray(16, 48), CONTENT)
     },
     async shutDown() {
-      assert.equal(await vmm.control('00000003'), '00000000')
+      assert.equal(await vmm.control(CMD.SHUTDOWN), '00000000')
       assert.equal(await swtpm.exited, 0, swtpm.stderr)
     },
   }

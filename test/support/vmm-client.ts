@@ -2,10 +2,12 @@
  * A virtual machine monitor as swtpm sees it: one control connection, over which it hands in the data connection. Byte
  * level; nothing of the program's own framing is used, so that a mistake there cannot hide.
  */
+
 import { closeSync } from 'node:fs'
 import { DescriptorSocket } from '../../src/system/io/descriptor-socket.ts'
 import { check, native } from '../../src/system/native.ts'
 import { connectUnix } from './connect-unix.ts'
+import { CMD } from './control-commands.ts'
 import type { Cleanup } from './swtpm.ts'
 import { waitFor } from './wait.ts'
 
@@ -91,7 +93,7 @@ export class VmmClient {
   /** SET_DATAFD. @returns what sends a TPM command and waits for its response, and the end of it */
   async handInData(): Promise<VmmData> {
     const [ours, theirs] = check(native.socketPair(), 'make a data connection')
-    const result = await this.control('00000010', 4, [theirs])
+    const result = await this.control(CMD.SET_DATAFD, 4, [theirs])
     closeSync(theirs)
     const stream = new Stream(this.#t, ours)
     if (result !== '00000000') throw new Error(`SET_DATAFD: ${result}`)
