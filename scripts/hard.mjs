@@ -12,6 +12,7 @@ import { setUp } from './setup.mjs'
 import { readFigures } from './test/figures.mjs'
 import { checkKernel, runLongForm } from './test/long-form.mjs'
 import { Report } from './test/report.mjs'
+import { matcherOf } from './test/selection.mjs'
 import { filesOf } from './test/suites.mjs'
 import { KERNEL_SERIES } from './vm/kernel.mjs'
 
@@ -48,12 +49,13 @@ runMain(async () => {
     return 0
   }
   const { parts, filters, minutes, soak, seed, kernel: series, write } = options
+  const matches = matcherOf(filters)
   const withVm = parts.includes(VM)
   await setUp({ needs: withVm ? ['vm', 'test'] : ['test'], kernels: withVm ? [series] : [] })
   await step('Bundle the tests', buildTests)
-  const hostFiles = [HARD, FUZZ].filter((part) => parts.includes(part)).map((part) => filesOf(part, filters))
+  const hostFiles = [HARD, FUZZ].filter((part) => parts.includes(part)).map((part) => filesOf(part, matches))
   const long = (/** @type {string} */ file) => LONG_IN_VM.some((name) => file.includes(name))
-  const vmFiles = withVm ? filesOf(VM, filters).filter(long) : []
+  const vmFiles = withVm ? filesOf(VM, matches).filter(long) : []
   if (hostFiles.flat().length + vmFiles.length === 0) throw new UserError('No test matches', { hint: USAGE })
 
   mkdirSync(RESULTS, { recursive: true })

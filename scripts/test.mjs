@@ -9,15 +9,8 @@ import { setUp } from './setup.mjs'
 import { runChecks } from './test/checks.mjs'
 import { Report } from './test/report.mjs'
 import { runFiles } from './test/run-files.mjs'
-import {
-  filesOf,
-  HOST_SUITES,
-  isSystem,
-  mayHaveFiles,
-  SMOKE_TEST,
-  selection,
-  VM_SUITE,
-} from './test/suites.mjs'
+import { matcherOf } from './test/selection.mjs'
+import { filesOf, HOST_SUITES, isSystem, SMOKE_TEST, VM_SUITE } from './test/suites.mjs'
 import { runVmSuite } from './test/vm-suite.mjs'
 import { ensureKernel, KERNEL_SERIES } from './vm/kernel.mjs'
 
@@ -48,11 +41,9 @@ runMain(async () => {
     say(USAGE)
     return 0
   }
-  const { filters, unknown } = selection(paths)
-  if (unknown) throw new UserError(unknown, { hint: USAGE })
-  // Files of other suites alone were asked for: no kernel is needed.
-  const withVm = parts.includes(VM_SUITE) && (quick || mayHaveFiles(VM_SUITE, filters))
-  await setUp({ needs: ['vm', 'test'], kernels: withVm ? kernels : [] })
+  const matches = matcherOf(paths)
+  const vmFiles = quick ? [SMOKE_TEST] : parts.includes(VM_SUITE) ? filesOf(VM_SUITE, matches) : []
+  await setUp({ needs: ['vm', 'test'], kernels: vmFiles.length > 0 ? kernels : [] })
   await step('Bundle the tests', buildTests)
 
   const report = new Report({ verbose })
@@ -62,12 +53,11 @@ runMain(async () => {
     await runChecks(take)
   }
   for (const suite of HOST_SUITES.filter((name) => parts.includes(name))) {
-    const files = filesOf(suite, filters)
+    const files = filesOf(suite, matches)
     if (files.length === 0) continue
     report.begin(suite)
     await runFiles(files, { concurrency: 2, silenceMs: SILENCE_MS.host, ...grep }, take)
   }
-  const vmFiles = withVm ? filesOf(VM_SUITE, quick ? [SMOKE_TEST] : filters) : []
   for (const series of vmFiles.length > 0 ? kernels : []) {
     const files = series === kernels[0] ? vmFiles : vmFiles.filter((file) => !isSystem(file))
     if (files.length === 0) continue
