@@ -29,8 +29,8 @@
 #include "engine/serve/attachment.h"
 #include "engine/serve/data_path.h"
 #include "engine/serve/storage_gate.h"
+#include "engine/shared_state.h"
 #include "engine/spawner.h"
-#include "engine/tpm/heritage.h"
 #include "engine/tpm/library.h"
 #include "engine/tpm/tpm.h"
 #include "state/dir_store.h"
@@ -108,10 +108,11 @@ int run(const Options& options) {
   std::unique_ptr<Store> store = open_store(options);
   if (!store) return kExitFailure;
   NvState state(std::move(store));
-  Heritage heritage(wire::kSharedStateFd);
+  SharedState shared(wire::kSharedStateFd);
+  Checkpoint checkpoint(shared.checkpoint(), shared.usable());
   confine_files(options.backend);
   if (options.journal) end_journal_when_idle(state);
-  Tpm tpm(state, heritage,
+  Tpm tpm(state, checkpoint,
           {options.tpm_version,
            {options.allow_set_locality, options.reject_locality_4},
            options.auto_shutdown,
@@ -119,8 +120,8 @@ int run(const Options& options) {
            options.log_prefix + "    "});
   StorageGate gate([&channel] { channel.event(wire::Event::kStorageNeeded); });
   DataPath path(tpm, gate, options.trace ? &channel : nullptr);
-  Attachment attachment(channel, path, gate, heritage.desk());
-  Requests requests(channel, tpm, state, heritage, gate, attachment);
+  Attachment attachment(channel, path, gate, shared.device());
+  Requests requests(channel, tpm, gate, attachment);
 
   limit_resources();
   if (!confine_system_calls(options)) _exit(kExitFailure);

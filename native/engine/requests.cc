@@ -19,9 +19,8 @@ Bytes result(TpmResult code) {
 
 }  // namespace
 
-Requests::Requests(Channel& channel, Tpm& tpm, NvState& state, Heritage& heritage, StorageGate& gate,
-                   Attachment& attachment)
-    : channel_(channel), tpm_(tpm), state_(state), heritage_(heritage), gate_(gate), attachment_(attachment) {
+Requests::Requests(Channel& channel, Tpm& tpm, StorageGate& gate, Attachment& attachment)
+    : channel_(channel), tpm_(tpm), gate_(gate), attachment_(attachment) {
   std::latch started(1);  // see PumpThreads
   std::thread([&] {
     started.count_down();
@@ -121,8 +120,8 @@ Bytes Requests::handle<Code::kSetStateblob>(ByteReader& body, Frame&) {
 template <>
 Bytes Requests::handle<Code::kGetConfig>(ByteReader&, Frame&) {
   uint32_t flags = 0;
-  if (state_.has_key(KeySlot::kFile)) flags |= wire::kPtmConfigFlagFileKey;
-  if (state_.has_key(KeySlot::kMigration)) flags |= wire::kPtmConfigFlagMigrationKey;
+  if (tpm_.has_key(KeySlot::kFile)) flags |= wire::kPtmConfigFlagFileKey;
+  if (tpm_.has_key(KeySlot::kMigration)) flags |= wire::kPtmConfigFlagMigrationKey;
   return ByteWriter().u32(kTpmSuccess).u32(flags).take();
 }
 
@@ -189,9 +188,7 @@ Bytes Requests::handle<Code::kSetKey>(ByteReader& body, Frame&) {
   if (which > static_cast<uint32_t>(KeySlot::kMigration) || length != body.remaining())
     return result(kTpmBadParameter);
   ByteView key = body.bytes(length);
-  if (TpmResult error = state_.set_key(static_cast<KeySlot>(which), key)) return result(error);
-  heritage_.set_key(static_cast<KeySlot>(which), key);
-  return result(kTpmSuccess);
+  return result(tpm_.set_key(static_cast<KeySlot>(which), key));
 }
 
 template <>
@@ -207,17 +204,15 @@ Bytes Requests::handle<Code::kSetStorage>(ByteReader& body, Frame&) {
   bool locked = body.u32() != 0;
   // Commands are stopped before anything is held back, and go on after it has reached the store.
   if (!locked) gate_.set_locked(false);
-  if (TpmResult error = state_.set_locked(locked)) return result(error);
+  if (TpmResult error = tpm_.set_storage_locked(locked)) return result(error);
   if (locked) gate_.set_locked(true);
   return result(kTpmSuccess);
 }
 
 template <>
 Bytes Requests::handle<Code::kPeekState>(ByteReader& body, Frame&) {
-  auto type = blob_type(body.u32());
-  if (!type) return result(kTpmBadParameter);
   uint32_t size_bytes = 0;
-  if (TpmResult error = state_.peek(*type, size_bytes)) return result(error);
+  if (TpmResult error = tpm_.peek_state(body.u32(), size_bytes)) return result(error);
   return ByteWriter().u32(kTpmSuccess).u32(size_bytes).take();
 }
 

@@ -13,19 +13,17 @@
 #include "engine/serve/attachment.h"
 #include "engine/serve/storage_gate.h"
 #include "engine/tpm/tpm.h"
-#include "state/nv_state.h"
 
 namespace swtpm {
 
 class Requests {
  public:
-  Requests(Channel& channel, Tpm& tpm, NvState& state, Heritage& heritage, StorageGate& gate,
-           Attachment& attachment);
+  Requests(Channel& channel, Tpm& tpm, StorageGate& gate, Attachment& attachment);
   Requests(const Requests&) = delete;
   Requests& operator=(const Requests&) = delete;
 
-  // Reads and serves requests until the channel ends. Requests not begun by then are dropped: nobody waits
-  // for them.
+  // Reads and serves requests until the channel ends. Requests not begun by then are dropped: the
+  // supervisor is gone.
   void run();
 
  private:
@@ -49,8 +47,6 @@ class Requests {
 
   Channel& channel_;
   Tpm& tpm_;
-  NvState& state_;
-  Heritage& heritage_;
   StorageGate& gate_;
   Attachment& attachment_;
   ResponseBuffer process_buffer_;

@@ -25,6 +25,7 @@ import { handlesIn, responseCode, TPM2, TPM12 } from '../support/tpm-commands.ts
 import { VmmClient } from '../support/vmm-client.ts'
 import { waitFor } from '../support/wait.ts'
 import { startEngineTpm, succeed } from './support/engine-tpm.ts'
+import { engineWith, noCompiler } from './support/preload.ts'
 import { figure, scaled, seed } from './support/scale.ts'
 
 const TPM_RC_CANCELED = 0x909
@@ -180,7 +181,7 @@ describe('an engine that is killed', () => {
     )
     process.kill(await enginePid(tpm.swtpm.pid), 'SIGKILL')
     assert.equal(await tpm.swtpm.exited, 1)
-    assert.match(tpm.swtpm.stderr, /could not be kept/)
+    assert.match(tpm.swtpm.stderr, /no complete saved state/)
   })
 
   it('is not followed by others without end', async (t) => {
@@ -370,5 +371,20 @@ describe('an engine that is replaced', () => {
     assert.match(tpm.swtpm.stderr, /exited with status 3/)
     assert.equal(await enginePid(tpm.swtpm.pid), engine)
     assert.deepEqual(await client.pcr(7), extended(1, DIGEST))
+  })
+})
+
+describe('a state that is too large to be saved', { skip: noCompiler() }, () => {
+  it('is reported once, with what it means, and the TPM works', async (t) => {
+    const engine = engineWith(temporaryDirectory(t), 'large-state.c')
+    const tpm = await startSocketTpm(t, undefined, { env: { SWTPM_ENGINE: engine } })
+    const client = await Client.open(tpm.dataPath)
+    for (let i = 0; i < 3; i++) await client.succeed(TPM2.pcrExtend(7, DIGEST))
+    assert.deepEqual(await client.pcr(7), extended(3, DIGEST))
+    client.connection.close()
+    assert.equal(await tpm.swtpm.stop(), 0)
+    const warnings = tpm.swtpm.stderr.match(/Cannot save the TPM's state in the shared state: 307200 bytes/g)
+    assert.equal(warnings?.length, 1, tpm.swtpm.stderr)
+    assert.match(tpm.swtpm.stderr, /no other engine can replace it.*cannot be rolled back/)
   })
 })

@@ -8,8 +8,7 @@
 namespace swtpm {
 namespace {
 
-// The descriptor may come from an event loop that set it non-blocking; that flag is shared by all its
-// duplicates.
+// The descriptor may come from an event loop that set it non-blocking; all its duplicates share that flag.
 void make_blocking(int fd) {
   int flags = ::fcntl(fd, F_GETFL);
   if (flags >= 0 && (flags & O_NONBLOCK)) ::fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
@@ -22,7 +21,7 @@ TpmResult Attachment::attach(uint32_t kind, uint32_t flags, UniqueFd fd, UniqueF
   std::lock_guard lock(mutex_);
   if (loop_) return kTpmIoerror;
   make_blocking(fd.get());
-  if (!(flags & wire::kAttachContinue)) desk_.clear();
+  if (!(flags & wire::kAttachContinue)) device_.clear();
 
   std::shared_ptr<Loop> loop;
   switch (static_cast<wire::AttachKind>(kind)) {
@@ -30,10 +29,10 @@ TpmResult Attachment::attach(uint32_t kind, uint32_t flags, UniqueFd fd, UniqueF
     case wire::AttachKind::kListener:
     case wire::AttachKind::kChardev:
       loop = std::make_shared<StreamLoop>(static_cast<wire::AttachKind>(kind), flags, std::move(fd),
-                                          std::move(client), channel_, path_, desk_);
+                                          std::move(client), channel_, path_, device_);
       break;
     case wire::AttachKind::kCuse:
-      loop = std::make_shared<CuseLoop>(flags, std::move(fd), channel_, path_, desk_);
+      loop = std::make_shared<CuseLoop>(flags, std::move(fd), channel_, path_, device_);
       break;
     default:
       return kTpmBadParameter;
@@ -54,22 +53,13 @@ void Attachment::serve(const std::shared_ptr<Loop>& loop) {
   channel_.event(wire::Event::kClientClosed, static_cast<uint32_t>(loop->end_errno()));
 }
 
-TpmResult Attachment::detach() {
-  end(Loop::Stop::kNow);
-  return kTpmSuccess;
-}
-
 UniqueFd Attachment::hand_over() {
-  return end(Loop::Stop::kBetweenMessages);
-}
-
-UniqueFd Attachment::end(Loop::Stop how) {
   std::shared_ptr<Loop> loop;
   {
     std::lock_guard lock(mutex_);
     if (!loop_) return UniqueFd();
     loop = loop_;
-    loop->request_stop(how);
+    loop->request_stop();
   }
   gate_.turn_away();
   threads_.interrupt_until_idle();

@@ -1,5 +1,5 @@
-// The one attached descriptor: starts and ends the loop that serves it. ATTACH and DETACH come from the verb
-// thread, a loop's end from a pump thread, routes from the channel's thread.
+// The one attached descriptor: starts and ends the loop that serves it. ATTACH and HAND_OVER come from the
+// verb thread, a loop's end from a pump thread, routes from the channel's thread.
 #pragma once
 
 #include <memory>
@@ -9,26 +9,24 @@
 #include "common/unique_fd.h"
 #include "engine/channel/channel.h"
 #include "engine/serve/data_path.h"
+#include "engine/serve/device_state.h"
 #include "engine/serve/loop.h"
 #include "engine/serve/pump_threads.h"
-#include "engine/tpm/heritage.h"
 
 namespace swtpm {
 
 class Attachment {
  public:
-  Attachment(Channel& channel, DataPath& path, StorageGate& gate, Desk& desk)
-      : channel_(channel), path_(path), gate_(gate), desk_(desk) {}
+  Attachment(Channel& channel, DataPath& path, StorageGate& gate, DeviceState& device)
+      : channel_(channel), path_(path), gate_(gate), device_(device) {}
 
   // kTpmIoerror: one is attached already, or there is no fd. kTpmBadParameter: unknown kind.
   // client: what take_client() of another engine's loop had.
   TpmResult attach(uint32_t kind, uint32_t flags, UniqueFd fd, UniqueFd client);
 
-  // Returns when nothing serves the descriptor any more and our copy is closed. Nothing attached is no error.
-  TpmResult detach();
-
-  // As detach(), but between two messages, and without a loss: unread responses stay on the desk, and a
-  // client that was accepted here is handed out.
+  // Detaches between two messages: returns when nothing serves the descriptor any more and this process's
+  // copy is closed. An unread response stays in the device state. Returns the client that a listener has
+  // accepted, if there is one. Nothing attached is no error.
   UniqueFd hand_over();
 
   // Of what is attached; every attached descriptor begins with the native route.
@@ -36,12 +34,11 @@ class Attachment {
 
  private:
   void serve(const std::shared_ptr<Loop>& loop);
-  UniqueFd end(Loop::Stop how);
 
   Channel& channel_;
   DataPath& path_;
   StorageGate& gate_;
-  Desk& desk_;
+  DeviceState& device_;
   std::mutex mutex_;
   std::shared_ptr<Loop> loop_;
   size_t threads_left_ = 0;

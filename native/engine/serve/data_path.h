@@ -1,5 +1,5 @@
-// A data command's way from any front end to the TPM: past the storage gate, then through Tpm::process, and
-// where the user wants a trace a copy of it and of its response to the supervisor.
+// A data command's way from any front end to the TPM: past the storage gate, then to the TPM, and where the
+// user wants a trace a copy of it and of its response to the supervisor.
 #pragma once
 
 #include <time.h>
@@ -8,20 +8,21 @@
 
 #include "engine/channel/channel.h"
 #include "engine/serve/storage_gate.h"
-#include "engine/tpm/command_effect.h"
-#include "engine/tpm/tpm.h"
+#include "engine/tpm/command_processor.h"
 
 namespace swtpm {
 
 class DataPath {
  public:
   // tracer: gets every command and response; null for no trace.
-  DataPath(Tpm& tpm, StorageGate& gate, Channel* tracer) : tpm_(tpm), gate_(gate), tracer_(tracer) {}
+  DataPath(CommandProcessor& tpm, StorageGate& gate, Channel* tracer)
+      : tpm_(tpm), gate_(gate), tracer_(tracer) {}
 
   TpmVersion version() const { return tpm_.version(); }
 
   // Always yields a well-formed response; it lies in `buffer`.
-  ByteView run(std::span<uint8_t> command, ResponseBuffer& buffer, const Tpm::CommandOptions& options) {
+  ByteView run(std::span<uint8_t> command, ResponseBuffer& buffer,
+               const CommandProcessor::CommandOptions& options) {
     if (tracer_) trace(kCommand, command);
     ByteView response = execute(command, buffer, options);
     if (tracer_) trace(kResponse, response);
@@ -31,7 +32,7 @@ class DataPath {
   // The same for a command that takes a moment only, if it need not wait for anything; otherwise nullopt, and
   // nothing has been done.
   std::optional<ByteView> run_if_short(std::span<uint8_t> command, ResponseBuffer& buffer,
-                                       const Tpm::CommandOptions& options) {
+                                       const CommandProcessor::CommandOptions& options) {
     if (tracer_ || !gate_.locked()) return std::nullopt;
     return tpm_.process_if_short(command, buffer, options);
   }
@@ -41,7 +42,8 @@ class DataPath {
  private:
   enum Direction : uint32_t { kCommand = 0, kResponse = 1 };
 
-  ByteView execute(std::span<uint8_t> command, ResponseBuffer& buffer, const Tpm::CommandOptions& options) {
+  ByteView execute(std::span<uint8_t> command, ResponseBuffer& buffer,
+                   const CommandProcessor::CommandOptions& options) {
     // A TPM that is off answers so at once, storage or not.
     if (!tpm_.running() || gate_.wait()) return tpm_.process(command, buffer, options);
     if (options.on_turn) options.on_turn();
@@ -60,7 +62,7 @@ class DataPath {
     tracer_->event(wire::Event::kTrace, payload);
   }
 
-  Tpm& tpm_;
+  CommandProcessor& tpm_;
   StorageGate& gate_;
   Channel* tracer_;
 };

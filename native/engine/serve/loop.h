@@ -17,11 +17,11 @@ class Loop {
 
   virtual size_t thread_count() const { return 1; }
 
-  // Serves until the other side is gone for good, or until stopping() and an interrupted call. Called once
-  // per thread.
+  // Serves until the other side is gone for good, or, once request_stop() was called, until the next message
+  // would begin. Called once per thread.
   virtual void run() = 0;
 
-  // How run() came to its end by itself: 0 for end of file.
+  // Why run() returned by itself: 0 for end of file.
   int end_errno() const { return end_errno_; }
 
   virtual void set_route(wire::Route) {}
@@ -29,23 +29,19 @@ class Loop {
   // Only when no thread is in run() any more.
   void close() { fd_.reset(); }
 
-  enum class Stop { kNo, kNow, kBetweenMessages };
+  // Any thread; the caller also interrupts blocking calls.
+  void request_stop() { stopping_.store(true, std::memory_order_release); }
+  bool stopping() const { return stopping_.load(std::memory_order_acquire); }
 
-  void request_stop(Stop how) { stop_.store(how, std::memory_order_release); }
-  bool stopping() const { return stop_.load(std::memory_order_acquire) != Stop::kNo; }
-
-  // The connection that a loop which accepts some has now, and leaves open. Only when no thread is in run().
+  // The connection that a loop which accepts some has now; it stays open. Only when no thread is in run().
   virtual UniqueFd take_client() { return UniqueFd(); }
 
  protected:
-  // A message that has begun to arrive is not waited for, either.
-  bool stopping_now() const { return stop_.load(std::memory_order_acquire) == Stop::kNow; }
-
   UniqueFd fd_;
   std::atomic<int> end_errno_{0};
 
  private:
-  std::atomic<Stop> stop_{Stop::kNo};
+  std::atomic<bool> stopping_{false};
 };
 
 }  // namespace swtpm

@@ -1,7 +1,7 @@
 // The threads that serve an attached descriptor. They exist from the start, because the sandbox allows no new
-// threads, and sleep while nothing is attached. They block in plain read(), accept() and write(); to get one
-// out of there it is sent SIGUSR1, again and again until it has come back, since a single signal could arrive
-// just before the call.
+// threads, and sleep while nothing is attached. They block in plain read(), accept() and write(). SIGUSR1
+// interrupts these calls; it is sent again and again until the thread has returned, because a single signal
+// could arrive just before the call.
 #pragma once
 
 #include <pthread.h>

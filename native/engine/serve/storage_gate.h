@@ -1,5 +1,7 @@
-// Where data commands wait while the state storage is not ours (SET_STORAGE 0, during a migration). Only the
-// waiting: holding back what the TPM stores meanwhile is NvState's.
+// Blocks data commands while the storage is not locked (SET_STORAGE 0, during a migration): another process
+// may own the state. NvState holds back what the TPM stores meanwhile.
+//
+// A command waits with no other mutex held, so the storage can be locked, and the TPM stopped, while it does.
 #pragma once
 
 #include <atomic>
@@ -14,8 +16,8 @@ class StorageGate {
   // on_needed runs in the waiting thread each time a command begins to wait.
   explicit StorageGate(std::function<void()> on_needed) : on_needed_(std::move(on_needed)) {}
 
-  // True once the storage is locked. False if the command is to fail instead: the supervisor said "unlocked"
-  // again, or turn_away() was called.
+  // True once the storage is locked. False if the command is to fail instead: the supervisor could not lock
+  // the storage (SET_STORAGE 0 again), or turn_away() was called.
   bool wait() {
     if (locked_.load(std::memory_order_acquire)) return true;
     std::unique_lock lock(mutex_);
@@ -36,7 +38,7 @@ class StorageGate {
     changed_.notify_all();
   }
 
-  // Ends the waiting of the commands that wait now: the TPM is stopped, or the client's descriptor detached.
+  // Has the commands that wait now fail: the TPM is stopped, or the device handed over.
   void turn_away() {
     std::lock_guard lock(mutex_);
     turned_away_++;

@@ -18,21 +18,32 @@ constexpr uint16_t kTagSessions = 0x8002;
 }  // namespace
 
 StreamLoop::StreamLoop(wire::AttachKind kind, uint32_t flags, UniqueFd fd, UniqueFd client, Channel& channel,
-                       DataPath& path, Desk& desk)
+                       DataPath& path, DeviceState& device)
     : Loop(std::move(fd)),
-      kind_(kind),
+      kind_(kind_of(kind)),
       disconnect_(flags & wire::kAttachDisconnect),
       continued_(flags & wire::kAttachContinue),
-      // Connections that are handed over come from a process on this machine.
-      sleeps_in_poll_(kind != wire::AttachKind::kChardev),
       client_(std::move(client)),
       channel_(channel),
       path_(path),
-      desk_(desk),
-      message_(desk.message) {}
+      device_(device),
+      message_(device.message) {}
+
+StreamLoop::Kind StreamLoop::kind_of(wire::AttachKind kind) {
+  switch (kind) {
+    case wire::AttachKind::kListener:
+      // Set anew for each client.
+      return {.listens = true, .sleeps_in_poll = true, .gives_commands_up = false};
+    case wire::AttachKind::kChardev:
+      return {.listens = false, .sleeps_in_poll = false, .gives_commands_up = true};
+    default:
+      // A connection that is handed over comes from a process on this machine, so it is a Unix socket.
+      return {.listens = false, .sleeps_in_poll = true, .gives_commands_up = false};
+  }
+}
 
 void StreamLoop::run() {
-  if (kind_ != wire::AttachKind::kListener) {
+  if (!kind_.listens) {
     if (continued_) answer_lost_command();
     end_errno_ = serve_client(fd_.get());
     return;
@@ -45,17 +56,17 @@ void StreamLoop::run() {
     int error = serve_client(client_.get());
     if (left_) return;
     client_.reset();
-    if (!stopping_now()) channel_.event(wire::Event::kClientClosed, static_cast<uint32_t>(error));
+    channel_.event(wire::Event::kClientClosed, static_cast<uint32_t>(error));
   }
 }
 
-// False: nobody will ever come again.
+// False: the descriptor cannot accept any more.
 bool StreamLoop::accept_client() {
   sockaddr_storage from{};
   socklen_t size = sizeof(from);
   client_.reset(::accept4(fd_.get(), reinterpret_cast<sockaddr*>(&from), &size, SOCK_CLOEXEC));
   if (client_) {
-    sleeps_in_poll_ = from.ss_family == AF_UNIX;
+    kind_.sleeps_in_poll = from.ss_family == AF_UNIX;
     channel_.event(wire::Event::kClientOpened);
     return true;
   }
@@ -74,16 +85,16 @@ bool StreamLoop::accept_client() {
   return false;
 }
 
-// The engine before us has read a command and died. Whether it has been executed nobody can tell: its client
-// hears that it was cancelled, and at once.
+// The earlier engine has read a command and died. It may have executed the command or not: its client is told
+// at once that it was cancelled.
 void StreamLoop::answer_lost_command() {
-  if (desk_.in_flight == 0 && !has_unseen_message()) return;
+  if (device_.in_flight.load() == 0 && !has_unseen_message()) return;
   have_ = 0;
   pollfd next{fd_.get(), POLLIN, 0};
-  // The vTPM proxy has one command at a time: where the next one waits, this one has been given up.
-  bool given_up = kind_ == wire::AttachKind::kChardev && ::poll(&next, 1, 0) > 0;
+  // The kernel has one command at a time: if the next one waits, it has given this one up.
+  bool given_up = kind_.gives_commands_up && ::poll(&next, 1, 0) > 0;
   if (!given_up) respond(fd_.get(), buffer_.set(path_.version(), canceled_code(path_.version())));
-  desk_.in_flight = 0;
+  device_.in_flight.store(0);
 }
 
 // A command's length, or behind the prefix's, is never 0.
@@ -100,11 +111,11 @@ int StreamLoop::serve_client(int fd) {
   left_ = false;
   while (!stopping()) {
     if (read_message(fd) == Outcome::kEnd) return error_;
-    desk_.in_flight.store(1, std::memory_order_relaxed);
+    device_.in_flight.store(1, std::memory_order_relaxed);
     ByteView response = handle_message();
     bool alive = respond(fd, response);
     forget_message();
-    desk_.in_flight.store(0, std::memory_order_release);
+    device_.in_flight.store(0, std::memory_order_release);
     if (!alive) return error_;
     if (disconnect_) return 0;
   }
@@ -112,14 +123,15 @@ int StreamLoop::serve_client(int fd) {
   return 0;
 }
 
-// At most `limit` bytes behind those we have. 0: end of file. -1: error_, which is 0 if we are to stop.
+// At most `limit` bytes, behind the `have_` bytes. 0: end of file. -1: error_, which is 0 if the loop is to
+// stop.
 ssize_t StreamLoop::read_some(int fd, size_t limit) {
   while (true) {
     ssize_t n = read_when_there(fd, limit);
     if (n > 0) have_ += static_cast<size_t>(n);
     if (n >= 0) return n;
     error_ = errno;
-    if (stopping_now() || (stopping() && have_ == 0)) {
+    if (stopping() && have_ == 0) {
       left_ = true;
       error_ = 0;
       return -1;
@@ -134,12 +146,12 @@ ssize_t StreamLoop::read_some(int fd, size_t limit) {
 // Like read().
 ssize_t StreamLoop::read_when_there(int fd, size_t limit) {
   pollfd wait{fd, POLLIN, 0};
-  if (sleeps_in_poll_ && ::poll(&wait, 1, -1) < 0) return -1;
+  if (kind_.sleeps_in_poll && ::poll(&wait, 1, -1) < 0) return -1;
   return ::read(fd, message_.data() + have_, limit);
 }
 
 bool StreamLoop::wait_readable(int fd, std::chrono::steady_clock::time_point deadline) {
-  while (!stopping_now()) {
+  while (true) {
     auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
     if (left.count() <= 0) return false;
     pollfd wait{fd, POLLIN, 0};
@@ -147,7 +159,6 @@ bool StreamLoop::wait_readable(int fd, std::chrono::steady_clock::time_point dea
     if (ready > 0) return true;
     if (ready == 0 || errno != EINTR) return false;
   }
-  return false;
 }
 
 bool StreamLoop::has_prefix() const {
@@ -156,7 +167,7 @@ bool StreamLoop::has_prefix() const {
   return true;  // a plain TPM 2.0 command begins with 0x80
 }
 
-// How many bytes the message must have, as far as can be told from those we have.
+// How many bytes the message must have, as far as the `have_` bytes tell.
 size_t StreamLoop::wanted_bytes() const {
   size_t start = has_prefix() ? kPrefixSizeBytes : 0;
   if (have_ < start + kTpmHeaderSizeBytes) return start + kTpmHeaderSizeBytes;
@@ -169,15 +180,16 @@ StreamLoop::Outcome StreamLoop::read_message(int fd) {
   forget_message();
   if (read_some(fd, message_.size()) <= 0) return Outcome::kEnd;
   if (have_ == message_.size() || wanted_bytes() > message_.size()) {
-    // Longer than any command: the answer is an error at once, and what is left of it is no further message.
+    // Longer than any command: it is answered with an error at once, and what is left of it is no further
+    // message.
     drain(fd);
     return Outcome::kMessage;
   }
   if (have_ < wanted_bytes() && !read_rest(fd)) return Outcome::kEnd;
-  return stopping_now() ? Outcome::kEnd : Outcome::kMessage;
+  return Outcome::kMessage;
 }
 
-// False: read_some() has failed. What does not come in time is done without.
+// False: read_some() has failed. A message of which the rest does not come in time is handled as it is.
 bool StreamLoop::read_rest(int fd) {
   auto deadline = std::chrono::steady_clock::now() + kRestOfMessagePatience;
   while (have_ < wanted_bytes() && wanted_bytes() <= message_.size()) {
@@ -233,17 +245,17 @@ bool StreamLoop::respond(int fd, ByteView response) {
       pollfd wait{fd, POLLOUT, 0};
       ::poll(&wait, 1, -1);
     } else if (errno != EINTR) {
-      return give_up(errno);
+      return survives(errno);
     }
   }
   return true;
 }
 
-// Returns whether more may come nevertheless.
-bool StreamLoop::give_up(int error) {
+// Whether the connection is usable after a response could not be written. If it is not, read() will say so,
+// too.
+bool StreamLoop::survives(int error) {
   error_ = error;
-  if (kind_ != wire::AttachKind::kChardev) return false;
-  // The kernel has given up waiting for this response; the device lives on, and if not, read() will say so.
+  if (!kind_.gives_commands_up) return false;
   bool too_late = error == EIO || error == EPIPE || error == ETIME;
   if (too_late) log(LogLevel::kDebug, "A response came too late and was dropped");
   return too_late;

@@ -1,11 +1,11 @@
 // Serves TPM commands on a socket, a listening socket, or a character device such as the vTPM proxy's server
-// descriptor. It knows where a message begins and ends; what is in it is the TPM's business.
+// descriptor. It finds where a message begins and ends, and does not interpret what is in it.
 //
-// On the plain path one command costs one read() and one write(), on a Unix socket a poll() before them,
-// which is cheaper than to sleep in read(): a sleeping reader is woken, for nothing, when its client has read
-// the response; a sleeping poll() is not. A message is what one read() returns, as clients have always been
-// served: too many bytes get one error for all of them. Only when there are fewer bytes than the message says
-// does the loop wait, for this connection alone, for the rest.
+// On the plain path one command costs one read() and one write(), and on a Unix socket a poll() before them.
+// Sleeping in poll() is cheaper there than sleeping in read(): a sleeping reader is woken, for nothing, when
+// its client has read the response. A message is what one read() returns, as clients have always been served:
+// too many bytes get one error for all of them. Only if there are fewer bytes than the message says does the
+// loop wait for the rest.
 #pragma once
 
 #include <array>
@@ -14,8 +14,8 @@
 
 #include "engine/channel/channel.h"
 #include "engine/serve/data_path.h"
+#include "engine/serve/device_state.h"
 #include "engine/serve/loop.h"
-#include "engine/tpm/heritage.h"
 
 namespace swtpm {
 
@@ -23,14 +23,26 @@ class StreamLoop : public Loop {
  public:
   // client: of a listener, the connection that another engine had accepted.
   StreamLoop(wire::AttachKind kind, uint32_t flags, UniqueFd fd, UniqueFd client, Channel& channel,
-             DataPath& path, Desk& desk);
+             DataPath& path, DeviceState& device);
 
   void run() override;
   UniqueFd take_client() override { return std::move(client_); }
 
  private:
-  static constexpr size_t kPrefixSizeBytes = Desk::kPrefixSizeBytes;
+  static constexpr size_t kPrefixSizeBytes = DeviceState::kPrefixSizeBytes;
   enum class Outcome { kMessage, kEnd };
+
+  // What differs between the kinds of descriptors.
+  struct Kind {
+    // The descriptor listens: clients are accepted from it, one after the other.
+    bool listens;
+    // Where the loop waits for a message: in poll(), or in read() itself.
+    bool sleeps_in_poll;
+    // The kernel gives a command up if its response takes too long, and sends the next one. A response that
+    // comes too late is refused, which does not end the connection.
+    bool gives_commands_up;
+  };
+  static Kind kind_of(wire::AttachKind kind);
 
   bool accept_client();
   void answer_lost_command();
@@ -47,21 +59,20 @@ class StreamLoop : public Loop {
   void drain(int fd);
   ByteView handle_message();
   bool respond(int fd, ByteView response);
-  bool give_up(int error);
+  bool survives(int error);
 
-  wire::AttachKind kind_;
-  bool disconnect_;
-  bool continued_;
-  bool sleeps_in_poll_;
+  Kind kind_;
+  bool disconnect_;  // after each response
+  bool continued_;   // an earlier engine served this descriptor
   UniqueFd client_;  // of a listener
   Channel& channel_;
   DataPath& path_;
-  Desk& desk_;
+  DeviceState& device_;
 
-  decltype(Desk::message)& message_;  // the one on the desk
+  decltype(DeviceState::message)& message_;  // in the device state
   size_t have_ = 0;
   int error_ = 0;      // of the connection, after kEnd
-  bool left_ = false;  // the connection is as good as before, we have been told to leave it
+  bool left_ = false;  // the loop was told to stop; the connection stays usable
   ResponseBuffer buffer_;
   std::vector<uint8_t> framed_;  // a response with its prefix
 };

@@ -1,5 +1,5 @@
-// What a TPM command may do to the TPM, as far as that can be told before it runs: what has to be taken down
-// before its answer is given, for a way back and for an engine that comes after this one.
+// What a TPM command may do to the TPM, as far as that can be told before it runs. It decides what the
+// checkpoint must hold before the response is given.
 #pragma once
 
 #include "common/bytes.h"
@@ -8,22 +8,21 @@
 namespace swtpm {
 
 enum class CommandEffect {
-  // Its answer is right whether or not anything is stored along with it: the clock, which libtpms stores now
-  // and then, or a failed authorization.
+  // Its response does not depend on what libtpms may store meanwhile: its clock now and then, or a failed
+  // authorization.
   kReads,
-  // Repeated on the same state it does the same again: neither randomness nor time nor a session is part of
-  // it.
+  // Repeated on the same state it has the same effect: it involves no random number, no time and no session.
   kRepeatable,
   kModifies,
 };
 
 struct CommandNature {
   CommandEffect effect = CommandEffect::kModifies;
-  // It takes the TPM some microseconds, in which nobody could cancel it.
+  // It takes the TPM some microseconds, too few to be cancelled in.
   bool is_short = false;
 };
 
-// The command may be anything. Where nothing is known of it, it modifies, and is not short.
+// The command may be any bytes. One that is not known modifies, and is not short.
 CommandNature nature_of(TpmVersion version, ByteView command);
 
 }  // namespace swtpm

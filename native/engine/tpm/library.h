@@ -1,4 +1,4 @@
-// libtpms itself, whatever TPM it is: what it is and can do, and what it hands out.
+// libtpms itself, of whichever version: what it can do, and the calls whose memory has to be managed.
 #pragma once
 
 #include <libtpms/tpm_library.h>
@@ -21,7 +21,10 @@ namespace swtpm::library {
 
 TPMLIB_TPMVersion choice(TpmVersion version);
 
-// The volatile state of the TPM that runs, taken down when this is made.
+// Has the TPM that runs execute one command. The response is always well-formed.
+ByteView process(TpmVersion version, std::span<uint8_t> command, ResponseBuffer& buffer);
+
+// The volatile state of the TPM that runs, as of the time when this object is made.
 class VolatileState {
  public:
   VolatileState();

@@ -11,8 +11,7 @@ namespace swtpm {
 
 // u16 tag, u32 size of the whole message, u32 command code / ordinal / response code.
 inline constexpr size_t kTpmHeaderSizeBytes = 10;
-// The largest command or response that the kernel's drivers and libtpms exchange.
-inline constexpr size_t kTpmBufferSizeBytes = 4096;
+inline constexpr size_t kTpmBufferSizeBytes = wire::kTpmBufferSizeBytes;
 
 inline uint32_t message_size(const uint8_t* message) {
   return load_be32(message + 2);
@@ -21,8 +20,8 @@ inline uint32_t message_code(const uint8_t* message) {
   return load_be32(message + 6);
 }
 
-// Holds one response. The memory is libtpms's to grow, hence malloc; each pump has its own buffer, so that a
-// response is written to the client without holding up the TPM.
+// Holds one response. libtpms may reallocate the memory, hence malloc. Each front end has a buffer of its
+// own, so that the TPM can run the next command while a response is written to its client.
 class ResponseBuffer {
  public:
   ResponseBuffer() : capacity_(kTpmBufferSizeBytes), data_(static_cast<uint8_t*>(malloc(capacity_))) {}
@@ -38,10 +37,16 @@ class ResponseBuffer {
     size_ = kTpmHeaderSizeBytes;
     return view();
   }
+  // Lends the memory to `write(&data, &size, &capacity)`, which may reallocate it, and returns what that
+  // returns.
+  template <typename Write>
+  auto fill(Write write) {
+    size_ = 0;
+    return write(&data_, &size_, &capacity_);
+  }
   ByteView view() const { return {data_, size_}; }
 
  private:
-  friend class Tpm;  // lends the memory to libtpms
   uint32_t capacity_;
   uint32_t size_ = 0;
   uint8_t* data_;
@@ -51,7 +56,7 @@ class ResponseBuffer {
 inline TpmResult failure_code(TpmVersion v) {
   return v == TpmVersion::k20 ? kTpmRcFailure : kTpmFail;
 }
-// Nobody can tell whether the command was executed.
+// The command may have been executed or not.
 inline TpmResult canceled_code(TpmVersion v) {
   return v == TpmVersion::k20 ? kTpmRcCanceled : kTpmFail;
 }

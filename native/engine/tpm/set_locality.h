@@ -1,5 +1,5 @@
 // The in-band SetLocality command of the vTPM proxy driver (linux/vtpm_proxy.h): command code 0x20001000 and
-// one byte, with TPM 2.0 and TPM 1.2 alike. Only recognises and judges it; the locality itself is Tpm's.
+// one byte, with TPM 2.0 and TPM 1.2 alike. This file only recognises and judges it; Tpm keeps the locality.
 #pragma once
 
 #include "engine/tpm/message.h"

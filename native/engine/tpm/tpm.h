@@ -1,26 +1,35 @@
-// The TPM, whose libtpms is global to the process. It is powered on and off, runs commands (tpm.cc) and verbs
-// (tpm_verbs.cc) one at a time, and serves libtpms's callbacks from the NvState.
+// The TPM. libtpms is global to the process, so there is one per process. Its parts, each in a file of its
+// own:
 //
-// Every method may be called from any thread. Those that touch the TPM wait until a running command has
-// ended; cancel() and the locality setter do not.
+//   tpm.cc          commands: whose turn it is, and at which locality
+//   transaction.cc  a command's effect is whole and safe, or there is none
+//   power.cc        power on and off
+//   succession.cc   the checkpoint, and engines that follow one another
+//   tpm_verbs.cc    the other verbs
+//
+// A command passes process() or process_if_short(), which wait for its turn or do not; run_in_turn(), which
+// adds the locality; run_as_transaction(), which adds the storage and the checkpoint; run_cancellable(),
+// which adds CANCEL and the search for primes; and library::process(), which is libtpms.
+//
+// Every method may be called from any thread. Those that use libtpms wait until a running command has ended;
+// the methods marked "does not wait" do not. docs/threads-and-locks.md has the order of all mutexes.
 #pragma once
 
 #include <atomic>
-#include <functional>
 #include <mutex>
-#include <optional>
 #include <string>
 
+#include "engine/tpm/checkpoint.h"
 #include "engine/tpm/command_effect.h"
-#include "engine/tpm/heritage.h"
-#include "engine/tpm/message.h"
+#include "engine/tpm/command_processor.h"
 #include "engine/tpm/running_command.h"
 #include "engine/tpm/set_locality.h"
+#include "engine/tpm/succession.h"
 #include "state/nv_state.h"
 
 namespace swtpm {
 
-class Tpm {
+class Tpm final : public CommandProcessor {
  public:
   struct Options {
     TpmVersion version = TpmVersion::k12;
@@ -30,54 +39,49 @@ class Tpm {
     std::string debug_prefix;
   };
 
-  // One per process.
-  Tpm(NvState& state, Heritage& heritage, const Options& options);
+  Tpm(NvState& state, Checkpoint& checkpoint, const Options& options);
   Tpm(const Tpm&) = delete;
   Tpm& operator=(const Tpm&) = delete;
 
-  TpmVersion version() const { return options_.version; }
-  bool running() const { return running_.load(std::memory_order_acquire); }
+  // ---- Commands.
+
+  TpmVersion version() const override { return options_.version; }
+  bool running() const override { return running_.load(std::memory_order_acquire); }
+  ByteView process(std::span<uint8_t> command, ResponseBuffer& buffer,
+                   const CommandOptions& options) override;
+  std::optional<ByteView> process_if_short(std::span<uint8_t> command, ResponseBuffer& buffer,
+                                           const CommandOptions& options) override;
+  // Does not wait.
+  TpmResult set_locality(uint8_t locality) override;
+
+  // Cancels the command that runs now, if one does. Does not wait for its end.
+  TpmResult cancel();
+
+  // ---- Power.
 
   // The profile that a new TPM 2.0 is made with, as JSON; an existing TPM then refuses to start. TPM_FAIL
   // where libtpms has no profiles (before 0.10).
   TpmResult set_profile(std::string json);
 
+  // flags: PTM_INIT_FLAG_*. kTpmBadOrdinal: the TPM was handed over.
   TpmResult init(uint32_t flags);
   TpmResult stop();
-
-  // Goes on where another engine, or this one before hand_over(), has stopped. kTpmFail (logged): there is
-  // nothing to go on with. A TPM that was off stays so, and is no error.
-  TpmResult resume();
-
-  // Leaves the TPM to another engine: from now on nothing is run or stored here, not even at the end. Waits
-  // until a running command has ended. kTpmFail: it cannot be handed over, and goes on.
-  TpmResult hand_over();
 
   // For the end of the process: cancels what runs until the TPM is free, then stops it. Gives up after a few
   // seconds on a command that cannot be cancelled; the stored state is consistent at any time.
   void stop_at_exit();
 
-  struct CommandOptions {
-    // The response code to a command that is shorter than a header; front ends have always differed in it.
-    TpmResult short_code;
-    // For this command alone; otherwise the current locality.
-    std::optional<uint8_t> locality = std::nullopt;
-    // Called when the command's turn has come: verbs from now on take effect after it. Must not block.
-    std::function<void()> on_turn = nullptr;
-  };
+  // ---- Succession.
 
-  // Runs one command, which may be anything a client sent, and returns the response, which lies in `buffer`.
-  ByteView process(std::span<uint8_t> command, ResponseBuffer& buffer, const CommandOptions& command_options);
+  // Continues the TPM of the checkpoint, or the one that this engine handed over. kTpmFail (logged): there is
+  // no complete checkpoint, or libtpms refuses it. A TPM that was off stays off, which is no error.
+  TpmResult resume();
 
-  // The same for a short command (CommandNature) whose turn is now; otherwise nullopt, and nothing has been
-  // done.
-  std::optional<ByteView> process_if_short(std::span<uint8_t> command, ResponseBuffer& buffer,
-                                           const CommandOptions& command_options);
+  // Leaves the TPM to another engine: from now on nothing is run or stored here, not even at the end.
+  // kTpmFail: it cannot be handed over, and stays here.
+  TpmResult hand_over();
 
-  // Cancels the running command, if any. Does not wait for its end.
-  TpmResult cancel();
-
-  TpmResult set_locality(uint8_t locality);
+  // ---- The other verbs.
 
   TpmResult get_established(uint8_t& bit);
   TpmResult reset_established(uint8_t locality);
@@ -88,48 +92,68 @@ class Tpm {
   TpmResult store_volatile();
   TpmResult get_state_blob(uint32_t type, bool decrypted, Bytes& out, bool& is_encrypted);
   TpmResult set_state_blob(uint32_t type, bool marked_encrypted, ByteView blob);
+  // The size of a stored state, without loading it. Waits for the storage only.
+  TpmResult peek_state(uint32_t type, uint32_t& size_bytes);
+
+  // kTpmBadKeyProperty: not 16 or 32 bytes.
+  TpmResult set_key(KeySlot slot, ByteView key);
+  // Does not wait.
+  bool has_key(KeySlot slot) const { return state_.has_key(slot); }
+
+  // Whether the storage is locked; see NvState::set_locked(). Waits for the storage only.
+  TpmResult set_storage_locked(bool locked) { return state_.set_locked(locked); }
 
   struct BufferSizes {
     uint32_t current, min, max;
   };
-  // 0: only ask. kTpmBadOrdinal: not while running.
+  // 0 asks for the sizes and does not wait. kTpmBadOrdinal: not while running.
   TpmResult set_buffer_size(uint32_t wanted, BufferSizes& sizes);
 
   // A JSON text.
   std::string info(uint64_t flags);
 
  private:
-  friend struct Callbacks;  // serve libtpms in tpm.cc
+  using Lock = std::unique_lock<std::mutex>;
+  static constexpr uint32_t kTpm2CcShutdown = 0x145;
 
-  template <typename Verb>
-  TpmResult change(Verb verb);
-  void power_off();
-  TpmResult restore(const Heritage::Saved& saved);
-  void stir_random();
-  void send_shutdown_if_due();
-  ByteView process_in_turn(std::span<uint8_t> command, CommandEffect effect, ResponseBuffer& buffer,
-                           const CommandOptions& command_options);
-  ByteView run(std::span<uint8_t> command, ResponseBuffer& buffer);
-  ByteView run_safely(std::span<uint8_t> command, CommandEffect effect, ResponseBuffer& buffer);
-  ByteView run_cancellably(std::span<uint8_t> command, ResponseBuffer& buffer);
-  ByteView roll_back(ResponseBuffer& buffer, TpmResult code);
-  void take_down();
+  // All that follow are called with the mutex held.
+
+  bool usable() const { return running() && succession_.owns_tpm(); }
   uint8_t effective_locality() const;
 
+  ByteView run_in_turn(std::span<uint8_t> command, CommandEffect effect, ResponseBuffer& buffer,
+                       const CommandOptions& options);
+  ByteView run_as_transaction(std::span<uint8_t> command, CommandEffect effect, ResponseBuffer& buffer);
+  // cut_short: the command was ended by false results; what it has done must be rolled back.
+  ByteView run_cancellable(std::span<uint8_t> command, ResponseBuffer& buffer, bool& cut_short);
+  // Restores the checkpoint, and answers the command with `code`.
+  ByteView roll_back(ResponseBuffer& buffer, TpmResult code);
+
+  TpmResult main_init();
+  void power_off();
+  void send_shutdown_if_due();
+
+  // Saves the TPM's state where another engine, or a rollback, finds it.
+  void save_checkpoint();
+  // Powers the TPM on as it was saved.
+  TpmResult restore(const Checkpoint::Saved& saved);
+
+  // A verb that changes the TPM.
+  template <typename Verb>
+  TpmResult change(Verb verb);
+
   NvState& state_;
-  Heritage& heritage_;
-  Options options_;
-  std::string profile_;
-
-  std::mutex mutex_;  // held while libtpms is at work, except by cancel
-  std::atomic<bool> running_{false};
-  bool shutdown_due_ = false;
-  bool handed_over_ = false;
-  uint64_t permanent_number_ = 0;  // of the permanent state in the heritage
-  std::optional<uint8_t> locality_override_;
-
+  Checkpoint& checkpoint_;
+  const Options options_;
   RunningCommand running_command_;
-  bool cut_short_ = false;  // the last command; what it has done must not be seen
+
+  std::mutex mutex_;  // held while libtpms is at work, except by cancel()
+  std::atomic<bool> running_{false};
+  Succession succession_;
+  std::string profile_;
+  bool shutdown_due_ = false;
+  uint64_t permanent_number_ = 0;  // of the permanent state in the checkpoint
+  std::optional<uint8_t> locality_override_;
 };
 
 }  // namespace swtpm

@@ -1,4 +1,4 @@
-// What the control channel asks of a TPM besides power and commands: locality's bit, hashes, state blobs.
+// The verbs besides power and succession: the established bit, hashes, state blobs, keys and sizes.
 #include <libtpms/tpm_error.h>
 #include <libtpms/tpm_tis.h>
 
@@ -7,8 +7,6 @@
 
 namespace swtpm {
 namespace {
-
-using Lock = std::unique_lock<std::mutex>;
 
 TPMLIB_StateType state_type(BlobType type) {
   switch (type) {
@@ -26,26 +24,25 @@ TPMLIB_StateType state_type(BlobType type) {
 
 TpmResult Tpm::get_established(uint8_t& bit) {
   Lock lock(mutex_);
-  if (!running()) return kTpmBadOrdinal;
+  if (!usable()) return kTpmBadOrdinal;
   TPM_BOOL established = 0;
   TpmResult result = TPM_IO_TpmEstablished_Get(&established);
   bit = established;
   return result;
 }
 
-// A verb that changes the TPM.
 template <typename Verb>
 TpmResult Tpm::change(Verb verb) {
   Lock lock(mutex_);
-  if (!running()) return kTpmBadOrdinal;
+  if (!usable()) return kTpmBadOrdinal;
   TpmResult result = verb();
-  take_down();
+  save_checkpoint();
   return result;
 }
 
 TpmResult Tpm::reset_established(uint8_t locality) {
   return change([&]() -> TpmResult {
-    if (locality > 4) return kTpmBadLocality;
+    if (locality > wire::kHighestLocality) return kTpmBadLocality;
     locality_override_ = locality;
     TpmResult result = TPM_IO_TpmEstablished_Reset();
     locality_override_.reset();
@@ -67,20 +64,19 @@ TpmResult Tpm::hash_end() {
 
 TpmResult Tpm::store_volatile() {
   Lock lock(mutex_);
-  if (!running()) return kTpmBadOrdinal;
+  if (!usable()) return kTpmBadOrdinal;
   library::VolatileState state;
   return state.result() ? state.result() : state_.store(BlobType::kVolatile, state.view());
 }
 
 TpmResult Tpm::get_state_blob(uint32_t number, bool decrypted, Bytes& out, bool& is_encrypted) {
   Lock lock(mutex_);
-  if (!running()) return kTpmBadOrdinal;
+  if (!usable()) return kTpmBadOrdinal;
   auto type = blob_type(number);
   if (!type) return kTpmRetry;  // as for a blob that does not exist; QEMU takes it for "nothing to transfer"
   Bytes plain;
   if (*type == BlobType::kVolatile) {
-    // Straight from the TPM: it need not pass through a file. A file from before would be outdated, so it
-    // goes.
+    // Straight from the TPM, without a file. An older file would be outdated, so it is removed.
     library::VolatileState state;
     if (state.result()) return state.result();
     plain.assign(state.view().begin(), state.view().end());
@@ -93,16 +89,29 @@ TpmResult Tpm::get_state_blob(uint32_t number, bool decrypted, Bytes& out, bool&
 
 TpmResult Tpm::set_state_blob(uint32_t number, bool marked_encrypted, ByteView blob) {
   Lock lock(mutex_);
-  if (running()) return kTpmBadOrdinal;
+  if (running() || !succession_.owns_tpm()) return kTpmBadOrdinal;
   auto type = blob_type(number);
   if (!type) return kTpmBadParameter;
   Bytes plain;
   if (TpmResult result = state_.unwrap_state_blob(blob, blob_name(*type), marked_encrypted, plain))
     return result;
-  // Kept by libtpms until the next INIT, and by nobody else. Null clears it.
-  heritage_.set_lost();
+  // Until the next INIT only libtpms has it: another engine could not continue. Null clears it.
+  checkpoint_.set_incomplete();
   return TPMLIB_SetState(state_type(*type), plain.empty() ? nullptr : plain.data(),
                          static_cast<uint32_t>(plain.size()));
+}
+
+TpmResult Tpm::peek_state(uint32_t number, uint32_t& size_bytes) {
+  auto type = blob_type(number);
+  return type ? state_.peek(*type, size_bytes) : kTpmBadParameter;
+}
+
+TpmResult Tpm::set_key(KeySlot slot, ByteView key) {
+  Lock lock(mutex_);
+  if (!succession_.owns_tpm()) return kTpmBadOrdinal;
+  if (TpmResult error = state_.set_key(slot, key)) return error;
+  checkpoint_.set_key(slot, key);
+  return kTpmSuccess;
 }
 
 TpmResult Tpm::set_buffer_size(uint32_t wanted, BufferSizes& sizes) {
@@ -110,10 +119,10 @@ TpmResult Tpm::set_buffer_size(uint32_t wanted, BufferSizes& sizes) {
   Lock lock(mutex_, std::defer_lock);
   if (wanted > 0) {
     lock.lock();
-    if (running()) return kTpmBadOrdinal;
+    if (running() || !succession_.owns_tpm()) return kTpmBadOrdinal;
   }
   sizes.current = TPMLIB_SetBufferSize(wanted, &sizes.min, &sizes.max);
-  if (wanted > 0) heritage_.set_buffer_size(sizes.current);
+  if (wanted > 0) checkpoint_.set_buffer_size(sizes.current);
   return kTpmSuccess;
 }
 

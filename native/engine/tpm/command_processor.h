@@ -1,0 +1,43 @@
+// The TPM as those see it who bring it commands. The front ends reach it through this interface alone.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <span>
+
+#include "common/bytes.h"
+#include "engine/tpm/message.h"
+
+namespace swtpm {
+
+class CommandProcessor {
+ public:
+  struct CommandOptions {
+    // The response code to a command that is shorter than a header; front ends have always differed in it.
+    TpmResult short_code;
+    // For this command alone; otherwise the current locality.
+    std::optional<uint8_t> locality = std::nullopt;
+    // Called when the command's turn has come: verbs from now on take effect after it. It runs with the TPM's
+    // mutex held, and must not wait for anything.
+    std::function<void()> on_turn = nullptr;
+  };
+
+  virtual TpmVersion version() const = 0;
+  virtual bool running() const = 0;
+
+  // Runs one command, which may be anything a client sent, and returns the response, which lies in `buffer`.
+  virtual ByteView process(std::span<uint8_t> command, ResponseBuffer& buffer,
+                           const CommandOptions& options) = 0;
+
+  // The same for a short command (CommandNature) whose turn is now; otherwise nullopt, and nothing has been
+  // done.
+  virtual std::optional<ByteView> process_if_short(std::span<uint8_t> command, ResponseBuffer& buffer,
+                                                   const CommandOptions& options) = 0;
+
+  virtual TpmResult set_locality(uint8_t locality) = 0;
+
+ protected:
+  ~CommandProcessor() = default;
+};
+
+}  // namespace swtpm

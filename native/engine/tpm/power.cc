@@ -1,0 +1,120 @@
+// Powering the TPM on and off.
+#include <libtpms/tpm_error.h>
+#include <libtpms/tpm_library.h>
+#include <poll.h>
+
+#include "common/log.h"
+#include "engine/tpm/clock.h"
+#include "engine/tpm/library.h"
+#include "engine/tpm/tpm.h"
+
+namespace swtpm {
+namespace {
+
+constexpr uint16_t kTpm2SuClear = 0;
+constexpr uint16_t kTpm2SuState = 1;
+constexpr int64_t kExitPatienceMs = 3000;
+
+}  // namespace
+
+TpmResult Tpm::set_profile(std::string json) {
+  if (!TPMLIB_SetProfile || options_.version != TpmVersion::k20) return TPM_FAIL;
+  Lock lock(mutex_);
+  profile_ = std::move(json);
+  return kTpmSuccess;
+}
+
+TpmResult Tpm::init(uint32_t flags) {
+  Lock lock(mutex_);
+  if (!succession_.take(Succession::Step::kPowerOn)) return kTpmBadOrdinal;
+  power_off();
+  if (TpmResult result = TPMLIB_ChooseTPMVersion(library::choice(options_.version))) return result;
+
+  if (!profile_.empty()) {
+    if (TpmResult result = TPMLIB_SetProfile(profile_.c_str())) {
+      log(LogLevel::kError, "Cannot use profile '%s': libtpms refuses it", profile_.c_str());
+      return result;
+    }
+  }
+
+  TpmResult result = main_init();
+  // The volatile state goes only after libtpms has read it.
+  if (result == TPM_SUCCESS && (flags & wire::kPtmInitFlagDeleteVolatile))
+    result = state_.erase(BlobType::kVolatile, false);
+
+  if (result == TPM_SUCCESS && !profile_.empty() && !TPMLIB_WasManufactured()) {
+    log(LogLevel::kError, "Cannot apply a profile to a TPM that exists already");
+    result = TPM_FAIL;
+  }
+
+  if (result != TPM_SUCCESS) {
+    TPMLIB_Terminate();  // the supervisor reports the result
+    return result;
+  }
+  profile_.clear();  // the next INIT starts the TPM that exists now
+  running_.store(true, std::memory_order_release);
+  permanent_number_ = 0;
+  save_checkpoint();
+  return kTpmSuccess;
+}
+
+// Has libtpms start with the stored state or, if it refuses that, with the backup.
+TpmResult Tpm::main_init() {
+  state_.take_failure();
+  LogOnce once;
+  TpmResult result = TPMLIB_MainInit();
+  if (result != TPM_SUCCESS && state_.swap_backup() == kTpmSuccess) {
+    log(LogLevel::kWarning, "The TPM did not start with its state; trying the backup");
+    TPMLIB_Terminate();
+    TPMLIB_ChooseTPMVersion(library::choice(options_.version));
+    result = TPMLIB_MainInit();
+    if (result != TPM_SUCCESS) state_.swap_backup();  // the backup is no better: put it back
+  }
+  // libtpms does not mind whether the new TPM that it has made could be stored.
+  if (result == TPM_SUCCESS && state_.take_failure()) return kTpmIoerror;
+  return result;
+}
+
+TpmResult Tpm::stop() {
+  Lock lock(mutex_);
+  if (!succession_.owns_tpm()) return kTpmBadOrdinal;
+  power_off();
+  return kTpmSuccess;
+}
+
+void Tpm::stop_at_exit() {
+  Lock lock(mutex_, std::try_to_lock);
+  int64_t deadline_ms = coarse_now_ms() + kExitPatienceMs;
+  // Repeated, because the command after the cancelled one may have started already.
+  while (!lock.owns_lock()) {
+    if (coarse_now_ms() > deadline_ms) return;
+    cancel();
+    ::poll(nullptr, 0, 5);
+    lock.try_lock();
+  }
+  if (succession_.owns_tpm()) power_off();
+}
+
+void Tpm::power_off() {
+  if (running() && options_.auto_shutdown) send_shutdown_if_due();
+  running_.store(false, std::memory_order_release);
+  TPMLIB_Terminate();
+  shutdown_due_ = false;
+  state_.power_off();
+  checkpoint_.set_off();
+}
+
+void Tpm::send_shutdown_if_due() {
+  if (options_.version != TpmVersion::k20 || !shutdown_due_) return;
+  ResponseBuffer buffer;
+  // STATE keeps more, and does no harm if the next Startup is CLEAR; it can fail where CLEAR does not.
+  for (uint16_t type : {kTpm2SuState, kTpm2SuClear}) {
+    Bytes command = ByteWriter().u16(0x8001).u32(12).u32(kTpm2CcShutdown).u16(type).take();
+    ByteView response = library::process(options_.version, command, buffer);
+    TpmResult code = message_code(response.data());
+    // INITIALIZE: there was no Startup, so there is nothing to shut down.
+    if (code == kTpmSuccess || code == kTpmRcInitialize) return;
+  }
+}
+
+}  // namespace swtpm

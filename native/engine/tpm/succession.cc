@@ -1,0 +1,95 @@
+// A TPM that continues in another engine: how it is saved, left, and restored.
+#include "engine/tpm/succession.h"
+
+#include <libtpms/tpm_error.h>
+#include <libtpms/tpm_library.h>
+
+#include "common/log.h"
+#include "engine/tpm/library.h"
+#include "engine/tpm/random.h"
+#include "engine/tpm/tpm.h"
+
+namespace swtpm {
+
+TpmResult Tpm::resume() {
+  Lock lock(mutex_);
+  succession_.take(Succession::Step::kResume);
+  if (running()) return kTpmSuccess;
+  Checkpoint::Saved saved;
+  if (!checkpoint_.load(saved)) {
+    log(LogLevel::kError, "Cannot resume the TPM in a new engine: no complete saved state");
+    return kTpmFail;
+  }
+  for (KeySlot slot : {KeySlot::kFile, KeySlot::kMigration}) {
+    ByteView key = checkpoint_.key(slot);
+    if (!key.empty()) state_.set_key(slot, key);
+  }
+  if (checkpoint_.buffer_size() > 0) TPMLIB_SetBufferSize(checkpoint_.buffer_size(), nullptr, nullptr);
+  if (!saved.running) return kTpmSuccess;
+  state_.restore_permanent(saved.permanent_state);
+  if (TpmResult result = restore(saved)) {
+    log(LogLevel::kError, "Cannot resume the TPM in a new engine: libtpms returned 0x%x", result);
+    TPMLIB_Terminate();
+    return kTpmFail;
+  }
+  // The engine before this one may have stored something for a command that it did not answer: undo that.
+  state_.write_back();
+  shutdown_due_ = saved.shutdown_due;
+  running_.store(true, std::memory_order_release);
+  stir_random(options_.version);
+  permanent_number_ = 0;
+  save_checkpoint();
+  return kTpmSuccess;
+}
+
+TpmResult Tpm::hand_over() {
+  Lock lock(mutex_);
+  if (running()) {
+    state_.write_back();
+    save_checkpoint();
+    Checkpoint::Saved saved;
+    if (!checkpoint_.load(saved)) return kTpmFail;
+  }
+  // The next engine opens the store before this one has ended.
+  if (TpmResult result = state_.set_locked(false)) return result;
+  succession_.take(Succession::Step::kHandOver);
+  return kTpmSuccess;
+}
+
+void Tpm::save_checkpoint() {
+  uint64_t number = state_.permanent_number();
+  bool changed = number != permanent_number_;
+  Bytes permanent;
+  if (changed) permanent = state_.permanent();
+  library::VolatileState state;
+  if (state.result() != TPM_SUCCESS) {
+    log(LogLevel::kWarning,
+        "Cannot save the TPM's state: libtpms returned 0x%x. No other engine can continue this TPM, and a "
+        "command "
+        "that fails cannot be rolled back",
+        state.result());
+    return checkpoint_.set_incomplete();
+  }
+  if (checkpoint_.save(state.view(), changed ? &permanent : nullptr, shutdown_due_))
+    permanent_number_ = number;
+}
+
+TpmResult Tpm::restore(const Checkpoint::Saved& saved) {
+  TPMLIB_Terminate();
+  state_.begin_restore(saved.volatile_state);
+  TPMLIB_ChooseTPMVersion(library::choice(options_.version));
+  TPM_RESULT result = TPMLIB_MainInit();
+  ResponseBuffer buffer;
+  if (result == TPM_SUCCESS) {
+    for (const Checkpoint::Command& command : saved.commands) {
+      Bytes bytes = command.bytes;
+      locality_override_ = command.locality;
+      library::process(options_.version, bytes, buffer);
+    }
+    locality_override_.reset();
+  }
+  state_.end_restore();
+  return result;
+}
+
+}  // namespace swtpm

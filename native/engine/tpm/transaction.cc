@@ -1,0 +1,65 @@
+// A command as a transaction: when it is answered its effect is whole and safe, or there is none.
+#include <libtpms/tpm_library.h>
+
+#include "common/log.h"
+#include "engine/libcrypto/prime_search.h"
+#include "engine/tpm/library.h"
+#include "engine/tpm/tpm.h"
+
+namespace swtpm {
+
+ByteView Tpm::run_as_transaction(std::span<uint8_t> command, CommandEffect effect, ResponseBuffer& buffer) {
+  // libtpms may change the command while it reads it.
+  bool shuts_down = message_code(command.data()) == kTpm2CcShutdown;
+  bool staged = effect == CommandEffect::kRepeatable && checkpoint_.stage(command, effective_locality());
+  if (effect == CommandEffect::kReads) {
+    state_.set_postponing(true);
+  } else {
+    state_.write_back();
+    state_.take_failure();
+  }
+  bool cut_short = false;
+  ByteView response = run_cancellable(command, buffer, cut_short);
+  if (effect == CommandEffect::kReads)
+    state_.set_postponing(false);
+  else if (state_.take_failure())
+    return roll_back(buffer, storage_code(options_.version));
+  if (cut_short && message_code(response.data()) != kTpmRcCanceled) return roll_back(buffer, kTpmRcCanceled);
+
+  shutdown_due_ = !(shuts_down && message_code(response.data()) == kTpmSuccess);
+  bool same_permanent_state = state_.permanent_number() == permanent_number_;
+  if (same_permanent_state && effect == CommandEffect::kReads) return response;
+  if (same_permanent_state && staged)
+    checkpoint_.keep_staged(shutdown_due_);
+  else
+    save_checkpoint();
+  return response;
+}
+
+ByteView Tpm::run_cancellable(std::span<uint8_t> command, ResponseBuffer& buffer, bool& cut_short) {
+  // Cutting a search for primes short needs a checkpoint to roll back to.
+  running_command_.begin(options_.version == TpmVersion::k20 && prime_search::in_command(command) &&
+                         checkpoint_.has_running());
+  ByteView response = library::process(options_.version, command, buffer);
+  cut_short = running_command_.end();
+  return response;
+}
+
+// libtpms by itself would refuse every command after one that it could not store, and would keep the
+// worthless key that a search for primes makes when it is cut short.
+ByteView Tpm::roll_back(ResponseBuffer& buffer, TpmResult code) {
+  Checkpoint::Saved before;
+  if (!checkpoint_.load(before) || !before.running) return buffer.view();
+  if (TpmResult result = restore(before)) {
+    log(LogLevel::kError,
+        "The TPM is off: it could not be restored to its state before a command that failed: libtpms "
+        "returned 0x%x",
+        result);
+    TPMLIB_Terminate();
+    checkpoint_.set_off();
+    running_.store(false, std::memory_order_release);
+  }
+  return buffer.set(options_.version, code);
+}
+
+}  // namespace swtpm
