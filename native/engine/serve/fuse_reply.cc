@@ -36,7 +36,7 @@ void send(const UniqueFd& device, uint64_t unique, int32_t code, ByteView payloa
 
 FuseReply::~FuseReply() {
   if (!device_) return;
-  log(LogLevel::kWarning, "FUSE request %llu was dropped without a reply; its client gets EIO",
+  log(LogLevel::kError, "FUSE request %llu was dropped without a reply; its client gets EIO",
       static_cast<unsigned long long>(unique_));
   std::move(*this).error(EIO);
 }

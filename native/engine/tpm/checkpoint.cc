@@ -94,7 +94,7 @@ bool Checkpoint::save(ByteView volatile_state, const Bytes* permanent_state, boo
 void Checkpoint::report_size(size_t volatile_bytes, size_t permanent_bytes, bool fits) {
   too_large_ = !fits;
   if (fits) return log(LogLevel::kInfo, "The TPM's state can be saved in the shared state again");
-  log(LogLevel::kWarning,
+  log(LogLevel::kError,
       "Cannot save the TPM's state in the shared state: %zu bytes of volatile and %zu of permanent state, at "
       "most "
       "%u and %u fit. If the engine dies the TPM ends, no other engine can replace it, and a command that "

@@ -63,7 +63,7 @@ void Tpm::save_checkpoint() {
   if (changed) permanent = state_.permanent();
   library::VolatileState state;
   if (state.result() != TPM_SUCCESS) {
-    log(LogLevel::kWarning,
+    log(LogLevel::kError,
         "Cannot save the TPM's state: libtpms returned 0x%x. No other engine can continue this TPM, and a "
         "command "
         "that fails cannot be rolled back",

@@ -24,7 +24,7 @@ function decode(bytes: Buffer): { unique: number; error: number; payload: number
   for (let at = 0; at < bytes.length; at += bytes.readUInt32LE(at)) {
     replies.push({
       unique: Number(bytes.readBigUInt64LE(at + 8)),
-      error: -bytes.readInt32LE(at + 4),
+      error: Math.abs(bytes.readInt32LE(at + 4)),
       payload: [...bytes.subarray(at + HEADER_BYTES, at + bytes.readUInt32LE(at))],
     })
   }
