@@ -27,16 +27,14 @@ export const canRead = (path: string): boolean => can(path, constants.R_OK)
 export function requireDirectory(path: string, mode: number): void {
   const user = currentUserName()
   if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) {
-    throw new ToolFailure(
-      `User ${user} cannot access directory ${path}. Make sure it exists and is a directory.`,
-    )
+    throw new ToolFailure(`Cannot use directory "${path}" as user ${user}: it must exist and be a directory`)
   }
   for (const [bit, name] of [
     [constants.R_OK, 'read'],
     [constants.W_OK, 'write'],
   ] as const) {
     if ((mode & bit) !== 0 && !can(path, bit)) {
-      throw new ToolFailure(`Need ${name} rights on directory ${path} for user ${user}.`)
+      throw new ToolFailure(`Cannot ${name} in directory "${path}" as user ${user}: permission denied`)
     }
   }
 }

@@ -43,9 +43,7 @@ export class ConfigFile {
   required(name: string): string {
     const value = this.value(name)
     if (value === undefined) {
-      throw new ToolFailure(
-        `Missing '${name}' config value in config file ${this.path}; add a line "${name} = …"`,
-      )
+      throw new ToolFailure(`Missing '${name}' in config file "${this.path}": add a line "${name} = …"`)
     }
     return value
   }

@@ -93,10 +93,10 @@ function publicKey(options: CertOptions): KeyObject {
   const [file, modulus] = [options.text('pubkey'), options.text('modulus')]
   const [x, y] = [options.text('ecc-x'), options.text('ecc-y')]
   if (modulus !== undefined && (x !== undefined || y !== undefined)) {
-    throw new ToolFailure('RSA modulus and ECC parameters cannot both be given')
+    throw new ToolFailure('Cannot use an RSA modulus together with ECC parameters: give one of them')
   }
   if ((x === undefined) !== (y === undefined)) {
-    throw new ToolFailure('ECC x and y parameters must both be given')
+    throw new ToolFailure('Missing one half of the ECC key: pass both --ecc-x and --ecc-y')
   }
   if (file !== undefined) return readPublicKey(file)
   if (modulus !== undefined) {

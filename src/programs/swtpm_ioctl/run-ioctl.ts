@@ -4,7 +4,7 @@ import { answerTimeoutMs, connectPtm } from '../../ptm-client/connect-ptm.ts'
 import type { TpmAddress } from '../../ptm-client/tpm-address.ts'
 import { givenEndpoint } from '../common/endpoint-option.ts'
 import type { GivenOptions } from '../common/options/given-options.ts'
-import { ToolFailure } from '../common/tool-failure.ts'
+import { UsageError } from '../common/options/usage-error.ts'
 import { ioctlCommands } from './ioctl-actions.ts'
 import { DEFAULT_CONTROL_PORT, type ioctlOptions } from './ioctl-options.ts'
 import { parseBufferSize } from './numbers.ts'
@@ -14,8 +14,8 @@ type Options = GivenOptions<typeof ioctlOptions>
 /** @returns the exit code */
 export async function runIoctl(options: Options, env: NodeJS.ProcessEnv): Promise<number> {
   const [command, ...more] = options.list.filter(({ name }) => ioctlCommands[name] !== undefined)
-  if (command === undefined) throw new ToolFailure('No valid command.')
-  if (more.length > 0) throw new ToolFailure('Only one command may be given.')
+  if (command === undefined) throw new UsageError('No valid command.')
+  if (more.length > 0) throw new UsageError('Only one command may be given.')
   const action = ioctlCommands[command.name]!(command, parseBufferSize(env.SWTPM_IOCTL_BUFFERSIZE))
 
   const endpoint = chooseEndpoint(options, env)
@@ -32,11 +32,11 @@ export async function runIoctl(options: Options, env: NodeJS.ProcessEnv): Promis
 function chooseEndpoint(options: Options, env: NodeJS.ProcessEnv): TpmAddress {
   const endpoint = givenEndpoint(options, DEFAULT_CONTROL_PORT)
   const [device, ...surplus] = endpoint === undefined ? options.strays : [undefined, ...options.strays]
-  if (surplus.length > 0) throw new ToolFailure(`Unknown parameter '${surplus[0]}'`)
+  if (surplus.length > 0) throw new UsageError(`Unknown parameter '${surplus[0]}'`)
   if (endpoint !== undefined) return endpoint
   const path = device ?? env.TPM_DEVICE
   if (path === undefined || path === '') {
-    throw new ToolFailure('Missing device name; name the TPM with --tpm-device, --tcp or --unix.')
+    throw new UsageError('Missing device name; name the TPM with --tpm-device, --tcp or --unix.')
   }
   return { kind: 'device', path }
 }

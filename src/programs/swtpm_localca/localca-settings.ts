@@ -71,6 +71,8 @@ function makeFolder(path: string, purpose: string, log: ToolLog): void {
 
 function needReadWrite(path: string, what: string): void {
   if (!can(path, constants.R_OK | constants.W_OK)) {
-    throw new ToolFailure(`Need read/write rights on ${what} ${path} for user ${currentUserName()}.`)
+    throw new ToolFailure(
+      `Cannot read and write ${what} "${path}" as user ${currentUserName()}: permission denied`,
+    )
   }
 }

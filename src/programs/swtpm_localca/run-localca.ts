@@ -148,6 +148,8 @@ function certificateType(text: string): CertificateType {
 
 function needReadable(path: string, what: string): void {
   if (!can(path, constants.R_OK)) {
-    throw new ToolFailure(`Need read rights on ${what} ${path} for user ${currentUserName()}.`)
+    throw new ToolFailure(
+      `Cannot read ${what} "${path}" as user ${currentUserName()}: it is missing, or permission is denied`,
+    )
   }
 }

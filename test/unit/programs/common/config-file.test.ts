@@ -26,7 +26,7 @@ test('the environment fills in, an unset name becomes nothing', () => {
 test('a missing entry is named with its file', () => {
   assert.throws(
     () => config('').required('statedir'),
-    /Missing 'statedir' config value in config file test.conf/,
+    /Missing 'statedir' in config file "test.conf": add a line "statedir = …"/,
   )
 })
 

@@ -89,8 +89,11 @@ test('a request says what is missing or wrong', () => {
   assert.throws(() => request(...KEY_ARGS), /--tpm-manufacturer, --tpm-model and --tpm-version must all/)
   assert.throws(() => request(...KEY_ARGS, ...TPM_ARGS), /--tpm-spec-family, --tpm-spec-level/)
   assert.throws(() => request(...KEY_ARGS, ...TPM_ARGS, '--type', 'platform'), /--platform-manufacturer/)
-  assert.throws(() => request(...ek, ...KEY_ARGS, '--ecc-x', '01'), /cannot both be given/)
-  assert.throws(() => request(...ek, '--ecc-x', '01'), /must both be given/)
+  assert.throws(
+    () => request(...ek, ...KEY_ARGS, '--ecc-x', '01'),
+    /RSA modulus together with ECC parameters/,
+  )
+  assert.throws(() => request(...ek, '--ecc-x', '01'), /one half of the ECC key/)
   assert.throws(() => request(...ek, '--modulus', '012'), /odd number of hex digits \(3\)/)
   assert.throws(() => request(...ek, '--modulus', '0g'), /illegal hex character 'g'/)
   assert.throws(
