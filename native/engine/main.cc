@@ -1,6 +1,5 @@
 // tpm-engine: one TPM as a process of its own, run by the swtpm supervisor. This file puts the parts together
-// and owns the order of start and end; docs/design/0001-engine-wire.md says what the parts owe the
-// supervisor.
+// and owns the order of start and end. docs/design/0001-engine-wire.md describes the wire to the supervisor.
 //
 // Start: hygiene (descriptors, dumps, signals) before anything touches a secret; then everything that needs
 // system calls the sandbox denies (threads, OpenSSL's configuration); then READY.
@@ -47,7 +46,7 @@ Channel* g_channel = nullptr;
 
 void protect_process(unsigned first_stray_fd) {
   close_range(first_stray_fd, ~0U, 0);
-  // Keys and the TPM's secrets lie in our memory: no core dumps, no ptrace by others of the same user.
+  // This memory holds keys and the TPM's secrets: no core dumps, no ptrace by others of the same user.
   prctl(PR_SET_DUMPABLE, 0);
   rlimit no_core{0, 0};
   setrlimit(RLIMIT_CORE, &no_core);
@@ -56,7 +55,7 @@ void protect_process(unsigned first_stray_fd) {
   struct sigaction action {};
   action.sa_handler = SIG_DFL;
   for (int signal = 1; signal < NSIG; signal++) sigaction(signal, &action, nullptr);
-  // The supervisor decides about the end; it tells us by closing the channel.
+  // The supervisor decides about the end, and says so by closing the channel.
   action.sa_handler = SIG_IGN;
   for (int signal : {SIGPIPE, SIGTERM, SIGINT, SIGHUP}) sigaction(signal, &action, nullptr);
   sigset_t none;

@@ -202,7 +202,7 @@ Bytes Requests::handle<Code::kSetProfile>(ByteReader& body, Frame&) {
 template <>
 Bytes Requests::handle<Code::kSetStorage>(ByteReader& body, Frame&) {
   bool locked = body.u32() != 0;
-  // Commands are stopped before anything is held back, and go on after it has reached the store.
+  // Data commands wait before anything is held back, and continue after it has reached the store.
   if (!locked) gate_.set_locked(false);
   if (TpmResult error = tpm_.set_storage_locked(locked)) return result(error);
   if (locked) gate_.set_locked(true);
@@ -225,7 +225,7 @@ Bytes Requests::handle<Code::kResume>(ByteReader&, Frame&) {
 // The client that a listener has accepted goes along with the reply.
 template <>
 Bytes Requests::handle<Code::kHandOver>(ByteReader&, Frame& frame) {
-  // A command waits for the storage: it would be lost.
+  // A command may be waiting for the storage, and would be lost.
   if (!gate_.locked()) return result(kTpmBadOrdinal);
   frame.reply_fd = attachment_.hand_over();
   return result(tpm_.hand_over());

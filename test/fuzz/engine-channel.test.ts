@@ -124,9 +124,9 @@ describe('frames of every kind on the engine channel', () => {
       const spawner = new Spawner({ logFd: undefined, user: undefined })
       t.after(() => spawner.close())
       const [channelFd, theirs] = check(native.socketPair(), 'make a socket pair')
-      const heritageFd = check(native.sharedMemory(SHARED_STATE_SIZE_BYTES), 'make memory')
-      const { pid, ended } = spawner.spawn(args, [theirs, stateFd, heritageFd], false)
-      for (const fd of [theirs, stateFd, heritageFd]) closeSync(fd)
+      const sharedStateFd = check(native.sharedMemory(SHARED_STATE_SIZE_BYTES), 'make memory')
+      const { pid, ended } = spawner.spawn(args, [theirs, stateFd, sharedStateFd], false)
+      for (const fd of [theirs, stateFd, sharedStateFd]) closeSync(fd)
       let exit: string | undefined
       void ended.then((how) => {
         exit = how

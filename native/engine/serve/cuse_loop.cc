@@ -293,7 +293,7 @@ void CuseLoop::on_interrupt(const Request& request) {
     parked_.erase(parked);
     return;
   }
-  // A request that an engine before this one has read, and died over: the reply to it is ours to give.
+  // A request that an earlier engine read before it died: this engine has to reply to it.
   if (continued_ && (first_unique_ == 0 || in.unique < first_unique_)) FuseReply(fd_, in.unique).error(EINTR);
   // Any other has been replied to by now, or the supervisor will reply.
 }

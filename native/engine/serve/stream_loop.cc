@@ -12,8 +12,6 @@ namespace {
 
 constexpr auto kRestOfMessagePatience = std::chrono::milliseconds(500);
 constexpr uint32_t kPrefixCommand = 8;
-constexpr uint16_t kTagNoSessions = 0x8001;
-constexpr uint16_t kTagSessions = 0x8002;
 
 }  // namespace
 

@@ -22,7 +22,7 @@ struct CheckpointBox {
   uint8_t bytes[capacity_bytes];
 };
 
-// As it lies in the shared state. Plain data: mapping the memory is enough for it to exist.
+// The checkpoint in the shared state. Plain data: mapping the memory is enough for it to exist.
 struct CheckpointMemory {
   static constexpr size_t kCommandsBytes = 16 * 1024;
 

@@ -1,22 +1,14 @@
 /** A FUSE request gets exactly one reply, whatever the code that handles it forgets or repeats. */
 import assert from 'node:assert/strict'
-import { execFileSync, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { constants } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import { projectRoot, temporaryDirectory } from '../../support/swtpm.ts'
+import { temporaryDirectory } from '../../support/swtpm.ts'
+import { compileNative, noCxxCompiler } from './support/compile-native.ts'
 
 const HEADER_BYTES = 16
-
-function noCompiler(): string | false {
-  try {
-    execFileSync('c++', ['--version'], { stdio: 'ignore' })
-    return false
-  } catch {
-    return 'there is no C++ compiler: apt-get install g++'
-  }
-}
 
 /** struct fuse_out_header: u32 length, s32 error, u64 unique, host order; then the payload. */
 function decode(bytes: Buffer): { unique: number; error: number; payload: number[] }[] {
@@ -31,15 +23,10 @@ function decode(bytes: Buffer): { unique: number; error: number; payload: number
   return replies
 }
 
-describe('FuseReply', { skip: noCompiler() }, () => {
+describe('FuseReply', { skip: noCxxCompiler() }, () => {
   it('replies once: as told, or EIO when it is dropped', (t) => {
     const directory = temporaryDirectory(t)
-    const program = join(directory, 'fuse-reply')
-    const source = (file: string): string => join(projectRoot, file)
-    execFileSync('c++', [
-      ...['-std=c++20', '-I', source('native'), '-o', program],
-      ...[source('test/unit/native/fuse-reply.cc'), source('native/engine/serve/fuse_reply.cc')],
-    ])
+    const program = compileNative(t, 'test/unit/native/fuse-reply.cc', 'native/engine/serve/fuse_reply.cc')
     const replies = join(directory, 'replies')
     const device = openSync(replies, 'w')
     const { status, stderr } = spawnSync(program, { stdio: ['ignore', 'ignore', 'pipe', device] })
