@@ -1,5 +1,4 @@
-// Capabilities belong to threads, and Node has several: file operations, compilation, one that waits for
-// SIGUSR1. The kernel changes the calling thread's only, so every thread is made to change its own.
+// Gives up capabilities in all threads of the process.
 #pragma once
 
 #include <napi.h>

@@ -1,19 +1,19 @@
-// What the engine gives up by itself, before any of it can be needed by somebody who has broken in: the
-// capabilities of a root that started it, and resources beyond what a TPM takes.
+// What the engine gives up before it reads anything from a client: the capabilities that it has when root
+// starts it, and resources that a TPM does not need.
 #pragma once
 
 #include "engine/channel/options.h"
 
 namespace swtpm {
 
-// Leaves the process without capabilities, also as root. Call it before threads are started, while it is
-// still allowed to: who root was for the state directory only by overriding its permissions becomes the
-// directory's owner instead. If that user cannot read all state files either, CAP_DAC_OVERRIDE stays, and the
-// log says so.
+// Leaves the process without capabilities, also as root. Where root may use the state directory only by its
+// capabilities, the process becomes the user who owns the directory. Where that user may not use all state
+// files either, CAP_DAC_OVERRIDE stays, and the log says so. Call it before threads are started, and before
+// the sandbox forbids it.
 void drop_privileges(Backend backend);
 
-// Resource limits, for good: descriptors, address space, and no new processes or threads (the kernel does not
-// count root's). Call it when all threads run.
+// Limits descriptors and address space, and forbids new processes and threads (to root, the kernel does not
+// apply that). Irreversible. Call it when all threads run.
 void limit_resources();
 
 }  // namespace swtpm
