@@ -67,14 +67,6 @@ class Log {
     return this.#destination.fd
   }
 
-  get level(): number {
-    return this.#config.level
-  }
-
-  get prefix(): string {
-    return this.#config.prefix
-  }
-
   /**
    * Runs `work`. The lines that it logs, now or later in callbacks that it has started, carry `name`: before the message, or
    * as `tpm` in JSON.
@@ -99,12 +91,6 @@ class Log {
   /** A message of level 2 or higher. */
   debug(level: number, message: string): void {
     this.#write('debug', level, message)
-  }
-
-  /** A message with its level, for example from an engine. */
-  line(level: number, message: string): void {
-    if (level <= PLAIN) this.info(message)
-    else this.debug(level, message)
   }
 
   /** Whether a message of this level is written. For callers for which a message is work. */

@@ -61,18 +61,11 @@ test('a message is written when the level is high enough, and indented by its le
   const use = () => {
     log.info('one')
     log.debug(2, 'two')
-    log.line(3, 'three')
+    log.debug(3, 'three')
   }
   assert.equal(written({ level: 1 }, use), 'one\n')
   assert.equal(written({ level: 2 }, use), 'one\n two\n')
   assert.equal(written({ level: 20 }, use), 'one\n two\n  three\n')
-})
-
-test('an engine may send level 0', () => {
-  assert.equal(
-    written({}, () => log.line(0, 'zero')),
-    'zero\n',
-  )
 })
 
 test('bytes are dumped as the reference does, and only when asked for', () => {
@@ -176,9 +169,9 @@ test('a descriptor must be open for writing', () => {
 test('fd is what a child may have as its standard error', () => {
   const text = written({}, () => {
     spawnSync('sh', ['-c', 'echo from a child >&2'], { stdio: ['ignore', 'ignore', log.fd] })
-    log.info('from us')
+    log.info('from this process')
   })
-  assert.equal(text, 'from a child\nfrom us\n')
+  assert.equal(text, 'from a child\nfrom this process\n')
   log.configure({ destination: { kind: 'none' }, level: 1, prefix: '', format: 'text' })
   spawnSync('sh', ['-c', 'echo lost >&2'], { stdio: ['ignore', 'ignore', log.fd] })
 })
