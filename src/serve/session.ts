@@ -22,12 +22,14 @@ import { PcapFile } from './trace/pcap-file.ts'
 /** How a TPM ended, as an exit code. */
 export type ExitCode = number
 
+type Cleanup = () => void | Promise<void>
+
 export class Session {
   readonly tpm: Tpm
   /** Path of the device that it is served on, if it is one and known. */
   device: string | undefined
   readonly #config: SwtpmConfig
-  readonly #cleanups: (() => void | Promise<void>)[] = []
+  readonly #cleanups: Cleanup[] = []
   #resolveEnded!: (code: ExitCode) => void
   /** Settles when everything has been put away. */
   readonly ended = new Promise<ExitCode>((resolve) => {
@@ -102,9 +104,10 @@ export class Session {
     this.onEnd(() => file.close())
   }
 
-  /** Adds something to be undone at the end; the last added goes first. */
-  onEnd(cleanup: () => void | Promise<void>): void {
-    this.#cleanups.push(cleanup)
+  /** Adds something to be undone at the end; the last added goes first. At once, where the end has begun. */
+  onEnd(cleanup: Cleanup): void {
+    if (this.#ending) void undo(cleanup)
+    else this.#cleanups.push(cleanup)
   }
 
   /** Writes the pid file, as soon as it may be believed. */
@@ -152,13 +155,7 @@ export class Session {
     if (this.#ending) return
     this.#ending = true
     this.#failure = failure
-    for (const cleanup of this.#cleanups.splice(0).reverse()) {
-      try {
-        await cleanup()
-      } catch (error) {
-        log.error(reasonOf(error))
-      }
-    }
+    for (const cleanup of this.#cleanups.splice(0).reverse()) await undo(cleanup)
     this.#resolveEnded(code)
   }
 
@@ -178,6 +175,15 @@ export class Session {
       if (!(error instanceof SwtpmError)) throw error
       log.error(`Cannot replace the engine: ${error.message}`)
     }
+  }
+}
+
+/** What cannot be undone keeps nothing else from being undone. */
+async function undo(cleanup: Cleanup): Promise<void> {
+  try {
+    await cleanup()
+  } catch (error) {
+    log.error(reasonOf(error))
   }
 }
 

@@ -87,7 +87,7 @@ export class StateblobTransfer {
       this.#incoming = undefined
       return { tpmResult: TPM_BAD_PARAMETER }
     }
-    if (!this.#tpm.allows('stopped')) {
+    if (!this.#tpm.allows('SET_STATEBLOB')) {
       this.#incoming = undefined
       return execute(this.#tpm, 'SET_STATEBLOB', request)
     }

@@ -14,7 +14,7 @@ import {
   TPM_RC_INITIALIZE,
   TPM_SUCCESS,
 } from '../../contract/tpm-result.ts'
-import type { Outcome, Request, VerbName } from '../../contract/verbs.ts'
+import { type Outcome, type Request, VERBS, type Verb, type VerbName } from '../../contract/verbs.ts'
 import type { EngineClient } from '../engine-client/engine-client.ts'
 import { SwtpmError, type SwtpmErrorCode } from '../system/errors.ts'
 import { log } from '../system/log.ts'
@@ -76,8 +76,9 @@ export class Tpm {
     return this.#running
   }
 
-  /** Whether the run state allows a verb with this `when`. */
-  allows(when: 'any' | 'running' | 'stopped'): boolean {
+  /** Whether the run state allows a verb; its row in the table of verbs says which it needs. */
+  allows(name: VerbName): boolean {
+    const { when }: Verb = VERBS[name]
     return when === 'any' || this.#running === (when === 'running')
   }
 
@@ -234,6 +235,11 @@ export class Tpm {
   }
 
   async #answerStorageNeeded(): Promise<void> {
-    if (!(await this.ensureLockedStorage())) await this.engine.setStorage(false)
+    try {
+      if (!(await this.ensureLockedStorage())) await this.engine.setStorage(false)
+    } catch (error) {
+      // The next engine asks again.
+      if (!(error instanceof SwtpmError)) throw error
+    }
   }
 }

@@ -12,7 +12,7 @@ import {
   TPM_SUCCESS,
 } from '../../contract/tpm-result.ts'
 import { PTM_BLOB_TYPE_SAVESTATE, PTM_HASH_DATA_SIZE } from '../../contract/verb-structures.ts'
-import { type Outcome, type Request, VERBS, type Verb, type VerbName } from '../../contract/verbs.ts'
+import type { Outcome, Request, VerbName } from '../../contract/verbs.ts'
 import type { Tpm } from './tpm.ts'
 
 type Handler<V extends VerbName> = (tpm: Tpm, request: Request<V>) => Promise<Outcome<V>>
@@ -39,17 +39,17 @@ const HANDLERS: { [V in Exclude<VerbName, 'GET_CAPABILITY' | 'SET_DATAFD'>]: Han
       : tpm.forward('RESET_TPMESTABLISHED', request),
 
   HASH_START: forward('HASH_START'),
-  HASH_DATA: forward('HASH_DATA'),
+  HASH_DATA: async (tpm, request) =>
+    request.length > request.data.length
+      ? { tpmResult: request.length > PTM_HASH_DATA_SIZE ? TPM_FAIL : TPM_BAD_PARAMETER }
+      : tpm.forward('HASH_DATA', request),
   HASH_END: forward('HASH_END'),
   CANCEL_TPM_CMD: forward('CANCEL_TPM_CMD'),
   STORE_VOLATILE: forward('STORE_VOLATILE'),
   GET_CONFIG: forward('GET_CONFIG'),
   GET_INFO: forward('GET_INFO'),
 
-  SET_BUFFERSIZE: async (tpm, request) =>
-    request.bufferSize !== 0 && tpm.running
-      ? { tpmResult: TPM_BAD_ORDINAL }
-      : tpm.forward('SET_BUFFERSIZE', request),
+  SET_BUFFERSIZE: forward('SET_BUFFERSIZE'),
 
   GET_STATEBLOB: async (tpm, request) => {
     const outcome = await tpm.forward('GET_STATEBLOB', request)
@@ -72,15 +72,6 @@ export async function execute<V extends HandledVerb>(
   name: V,
   request: Request<V>,
 ): Promise<Outcome<V>> {
-  const row: Verb = VERBS[name]
-  if (!tpm.allows(row.when)) return { tpmResult: TPM_BAD_ORDINAL }
-  if (
-    'length' in request &&
-    'data' in request &&
-    name === 'HASH_DATA' &&
-    request.length > request.data.length
-  ) {
-    return { tpmResult: request.length > PTM_HASH_DATA_SIZE ? TPM_FAIL : TPM_BAD_PARAMETER }
-  }
+  if (!tpm.allows(name)) return { tpmResult: TPM_BAD_ORDINAL }
   return (HANDLERS[name] as unknown as Handler<V>)(tpm, request)
 }

@@ -29,8 +29,9 @@ export async function serveChardev(session: Session, config: ChardevConfig): Pro
     session.onEnd(() => closeSync(device.serverFd))
     // Closed before it is there: the kernel has asked the TPM its first questions and given up, on a busy machine say.
     const givenUp = new Promise<false>((resolve) => tpm.engine.once('clientClosed', () => resolve(false)))
+    const ended = session.ended.then(() => false)
     await attach(session, device.serverFd)
-    if (!(await Promise.race([registered(device), givenUp]))) {
+    if (!(await Promise.race([registered(device), givenUp, ended]))) {
       throw new SwtpmError('SWTPM_ERR_DEVICE', `The kernel has not registered /dev/tpm${device.tpmNum}`)
     }
     endWithPeer()

@@ -1,11 +1,21 @@
 /** How TPMs begin and end: signals, crashes of either process, locks, pid files, daemons. */
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync, readFileSync, readlinkSync, symlinkSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { isListening } from '../support/listening.ts'
 import { alive, atWork, enginePid } from '../support/processes.ts'
 import { RawConnection } from '../support/raw-connection.ts'
-import { bin, Swtpm, startSocketTpm, temporaryDirectory } from '../support/swtpm.ts'
+import { bin, projectRoot, Swtpm, startSocketTpm, temporaryDirectory } from '../support/swtpm.ts'
 import { responseCode, TPM2 } from '../support/tpm-commands.ts'
 import { waitFor } from '../support/wait.ts'
 
@@ -140,6 +150,91 @@ describe('one state, two instances', () => {
       swtpm.stderr,
       new RegExp(`Cannot open state directory "${missing}": no such file or directory`),
     )
+  })
+})
+
+describe('a start that fails', () => {
+  const damage = (directory: string): void => writeFileSync(join(directory, 'tpm2-00.permall'), 'not a state')
+  const failures: {
+    readonly what: string
+    readonly args?: (directory: string) => string[]
+    readonly prepare?: (directory: string) => void
+    readonly env?: NodeJS.ProcessEnv
+    readonly says: RegExp
+  }[] = [
+    { what: 'without an engine', env: { SWTPM_ENGINE: '/nope' }, says: /Cannot start the engine "\/nope"/ },
+    { what: 'with a damaged state', prepare: damage, says: /Cannot start the TPM/ },
+    {
+      what: 'with a pid file in a directory that is not there',
+      args: (directory) => ['--pid', `file=${directory}/missing/pid`],
+      says: /Cannot write pid file ".*missing\/pid": no such file or directory/,
+    },
+    {
+      what: 'with a control socket in a directory that is not there',
+      args: (directory) => ['--ctrl', `type=unixio,path=${directory}/missing/control`],
+      says: /Cannot listen on ".*missing\/control"/,
+    },
+    {
+      what: 'with an unreadable profile',
+      args: (directory) => ['--profile', `file=${directory}/missing`],
+      says: /Cannot read profile/,
+    },
+  ]
+  for (const { what, args, prepare, env, says } of failures) {
+    it(`${what}: leaves no socket, no pid file and no lock`, async (t) => {
+      const directory = temporaryDirectory(t)
+      const state = join(directory, 'state')
+      mkdirSync(state)
+      prepare?.(state)
+      const left = (): string[] => readdirSync(directory).filter((name) => name !== 'state')
+      const options = [
+        ...['socket', '--tpm2', '--flags', 'startup-clear', '--tpmstate', `dir=${state}`],
+        ...['--server', `type=unixio,path=${directory}/data`],
+      ]
+      const pid = ['--pid', `file=${directory}/pid`]
+      const swtpm = new Swtpm([...options, ...pid, ...(args?.(directory) ?? [])], { ...(env && { env }) })
+      t.after(() => swtpm.stop('SIGKILL'))
+      assert.equal(await swtpm.exited, 1)
+      assert.match(swtpm.stderr, says)
+      assert.deepEqual(left(), [])
+      rmSync(join(state, 'tpm2-00.permall'), { force: true })
+      const again = await startSocketTpm(t, undefined, { directory: state })
+      assert.equal(await again.swtpm.stop(), 0)
+    })
+  }
+
+  it('with a device that is not there: leaves no control socket', async (t) => {
+    const directory = temporaryDirectory(t)
+    const swtpm = new Swtpm([
+      ...['chardev', '--tpm2', '--tpmstate', `dir=${directory}`, '--chardev', `/nope`],
+      ...['--ctrl', `type=unixio,path=${directory}/control`, '--pid', `file=${directory}/pid`],
+    ])
+    t.after(() => swtpm.stop('SIGKILL'))
+    assert.equal(await swtpm.exited, 1)
+    assert.match(swtpm.stderr, /Cannot open \/nope: no such file or directory/)
+    assert.deepEqual(readdirSync(directory), [])
+  })
+
+  it('on a file system without locks: says how to do without', async (t) => {
+    const directory = temporaryDirectory(t)
+    const native = join(directory, 'native.cjs')
+    const real = process.env.SWTPM_NATIVE || join(projectRoot, 'native/build/Release/swtpm_native.node')
+    writeFileSync(native, `module.exports = { ...require(${JSON.stringify(real)}), lockFile: () => -37 }`)
+    const args = (lock: string): string[] => [
+      ...['socket', '--tpm2', '--flags', 'startup-clear', '--tpmstate', `dir=${directory}${lock}`],
+      ...['--server', `type=unixio,path=${directory}/data`],
+    ]
+    const env = { SWTPM_NATIVE: native }
+    const swtpm = new Swtpm(args(''), { env })
+    t.after(() => swtpm.stop('SIGKILL'))
+    assert.equal(await swtpm.exited, 1)
+    assert.match(swtpm.stderr, /Cannot lock state directory ".*": its file system has no locks; .*lock=false/)
+    assert.doesNotMatch(swtpm.stderr, /internal error/)
+    assert.equal(existsSync(join(directory, 'data')), false)
+    const without = new Swtpm(args(',lock=false'), { env })
+    t.after(() => without.stop('SIGKILL'))
+    await without.until(() => isListening(join(directory, 'data')), 'it listens')
+    assert.equal(await without.stop(), 0)
   })
 })
 

@@ -55,10 +55,10 @@ export async function serveSwtpm(config: SwtpmConfig): Promise<number> {
     reportReady()
     serviceManager.ready()
   } catch (error) {
-    if (!(error instanceof SwtpmError)) throw error
-    // Somebody ended it while it started: what went wrong for that reason is no fault.
-    if (!session.ending) log.error(error.message)
+    // A step that failed because the TPM was told to end while it started is no fault.
+    if (error instanceof SwtpmError && !session.ending) log.error(error.message)
     await session.end(exitCodeOf(error, config.interface))
+    if (!(error instanceof SwtpmError)) throw error
   }
   const code = await session.ended
   spawner.close()

@@ -146,7 +146,7 @@ class ControlConnection {
     const row: Verb = VERBS[name]
     const resp = row.controlResp ?? row.resp
     if (command.kind === 'malformed') {
-      const known = this.#options.tpm.allows(row.when)
+      const known = this.#options.tpm.allows(name)
       this.#reply({ tpmResult: known ? TPM_BAD_PARAMETER : TPM_BAD_ORDINAL }, ptmRes)
       return false
     }

@@ -1,5 +1,5 @@
 /** Opens the listening sockets that the command line asks for. */
-import { lchownSync, lstatSync, unlinkSync } from 'node:fs'
+import { closeSync, lchownSync, lstatSync, unlinkSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { SwtpmError } from '../errors.ts'
 import { check, native, SystemError } from '../native.ts'
@@ -49,17 +49,21 @@ function listenOnPath({ path, mode, uid, gid }: UnixAddress): ServerSocket {
   removeStaleSocket(path)
   const fd = check(native.listenUnix(path, mode, BACKLOG), `listen on "${path}"`)
   const absolute = resolve(path)
-  if (uid !== -1 || gid !== -1) lchownSync(path, uid, gid)
-  return {
-    fd,
-    remove() {
-      try {
-        unlinkSync(absolute)
-      } catch {
-        // Removed already.
-      }
-    },
+  const remove = (): void => {
+    try {
+      unlinkSync(absolute)
+    } catch {
+      // Removed already.
+    }
   }
+  try {
+    if (uid !== -1 || gid !== -1) lchownSync(path, uid, gid)
+  } catch (error) {
+    closeSync(fd)
+    remove()
+    throw error
+  }
+  return { fd, remove }
 }
 
 /** Removes the socket file that a killed process has left. A file of another kind is kept. */

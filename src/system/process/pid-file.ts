@@ -22,6 +22,9 @@ export class PidFile {
       this.#path = target.kind === 'file' ? resolve(target.path) : readlinkSync(`/proc/self/fd/${fd}`)
       try {
         writeSync(fd, String(process.pid))
+      } catch (error) {
+        this.remove()
+        throw error
       } finally {
         closeSync(fd)
       }

@@ -12,8 +12,8 @@ import { closeSync, constants, fchmodSync, openSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { SwtpmError } from '../../system/errors.ts'
-import { check, native } from '../../system/native.ts'
-import { reasonOf } from '../../system/reason.ts'
+import { native } from '../../system/native.ts'
+import { describeErrno, reasonOf } from '../../system/reason.ts'
 
 const LOCK_FILE = '.lock'
 const LOCK_FILE_MODE = 0o660
@@ -24,6 +24,13 @@ const ENGINE_END_MS = 5000
 const NETWORK_FILE_SYSTEMS = new Set([0x6969, 0xff534d42, 0xfe534d42])
 const EACCES = -13
 const EAGAIN = -11
+const ENOLCK = -37
+
+/** To take the lock. */
+interface Attempt {
+  retries: number
+  done: Promise<void>
+}
 
 export class StorageLock {
   /** What is locked, for messages. */
@@ -32,7 +39,11 @@ export class StorageLock {
   readonly #close: (fd: number) => void
   /** The engine's descriptor of the state; undefined where it needs no lock, or can have none. */
   readonly #engineFd: number | undefined
+  /** Where the lock is, or is being waited for. */
   #fd: number | undefined
+  #held = false
+  /** The one that is under way. */
+  #attempt: Attempt | undefined
 
   private constructor(
     what: string,
@@ -53,7 +64,7 @@ export class StorageLock {
       const { O_WRONLY, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants
       const fd = openSync(file, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK, LOCK_FILE_MODE)
       try {
-        // Another user of the group must be able to lock it too, whatever our umask; not ours, not our business.
+        // Another user of the group must be able to lock it too, whatever our umask. A file of another user stays as it is.
         fchmodSync(fd, LOCK_FILE_MODE)
       } catch {}
       return fd
@@ -82,68 +93,110 @@ export class StorageLock {
   }
 
   get held(): boolean {
-    return this.#fd !== undefined
+    return this.#held
   }
 
   /**
-   * Takes the lock, trying again `retries` times at intervals of 10 ms.
-   * @throws SwtpmError SWTPM_ERR_STATE_LOCKED naming the holder, SWTPM_ERR_STATE_DIR when it cannot be opened
+   * Takes the lock, trying again at intervals of 10 ms, `retries` times at least: who asks while the lock is waited for
+   * waits along.
+   * @throws SwtpmError SWTPM_ERR_STATE_LOCKED naming the holder, SWTPM_ERR_STATE_DIR when there is no lock to be had,
+   * SWTPM_ERR_ENDED when {@link unlock} was called meanwhile
    */
   async lock(retries = 0): Promise<void> {
-    if (this.#fd !== undefined) return
-    let fd: number
+    if (this.#held) return
+    this.#attempt ??= this.#begin(retries)
+    this.#attempt.retries = Math.max(this.#attempt.retries, retries)
+    return this.#attempt.done
+  }
+
+  /** Lets the lock go; a {@link lock} that still waits for it fails. */
+  unlock(): void {
+    if (this.#fd === undefined) return
+    this.#attempt = undefined
+    if (this.#engineFd !== undefined) native.unlockDescription(this.#engineFd)
+    this.#close(this.#fd)
+    this.#fd = undefined
+    this.#held = false
+  }
+
+  #begin(retries: number): Attempt {
+    this.#fd = this.#openLock()
+    const attempt: Attempt = { retries, done: Promise.resolve() }
+    attempt.done = this.#take(this.#fd, attempt).finally(() => {
+      if (this.#attempt === attempt) this.#attempt = undefined
+    })
+    return attempt
+  }
+
+  async #take(fd: number, attempt: Attempt): Promise<void> {
     try {
-      fd = this.#open()
+      // `lock=false` has no descriptor.
+      if (fd >= 0) await this.#lockFile(fd, attempt)
+      await this.#outlastEngine(attempt)
+      this.#held = true
+    } catch (error) {
+      if (!isGivenUp(error)) this.unlock()
+      throw error
+    }
+  }
+
+  /** @throws SwtpmError SWTPM_ERR_STATE_DIR */
+  #openLock(): number {
+    try {
+      return this.#open()
     } catch (error) {
       throw new SwtpmError('SWTPM_ERR_STATE_DIR', `Cannot lock ${this.#what}: ${reasonOf(error)}`, {
         cause: error,
       })
     }
-    for (let attempt = 0; fd >= 0; attempt++) {
+  }
+
+  /** Keeps the state from another supervisor. */
+  async #lockFile(fd: number, attempt: Attempt): Promise<void> {
+    for (let tries = 0; ; tries++) {
       const result = native.lockFile(fd)
-      if (result >= 0) break
-      const busy = result === EAGAIN || result === EACCES
-      if (busy && attempt < retries) {
-        await delay(RETRY_DELAY_MS)
-        continue
+      if (result >= 0) return
+      if (result !== EAGAIN && result !== EACCES) {
+        const reason = result === ENOLCK ? 'its file system has no locks' : describeErrno(result).text
+        throw new SwtpmError(
+          'SWTPM_ERR_STATE_DIR',
+          `Cannot lock ${this.#what}: ${reason}; --tpmstate …,lock=false does without the lock`,
+        )
       }
-      const holder = busy ? native.lockHolder(fd) : 0
-      this.#close(fd)
-      if (busy) {
+      if (tries >= attempt.retries) {
+        const holder = native.lockHolder(fd)
         const who = holder > 0 ? `process ${holder}` : 'another process'
         throw new SwtpmError('SWTPM_ERR_STATE_LOCKED', `Cannot lock ${this.#what}: held by ${who}`)
       }
-      check(result, `lock ${this.#what}`)
+      await this.#pause(attempt)
     }
-    if (!(await this.#outlastEngine())) {
-      this.#close(fd)
-      throw new SwtpmError(
-        'SWTPM_ERR_STATE_LOCKED',
-        `Cannot lock ${this.#what}: in use by an engine whose swtpm has been killed`,
-      )
-    }
-    this.#fd = fd
   }
 
-  unlock(): void {
-    if (this.#fd === undefined) return
-    if (this.#engineFd !== undefined) native.unlockDescription(this.#engineFd)
-    this.#close(this.#fd)
-    this.#fd = undefined
-  }
-
-  /** Nobody else has a supervisor here now; an engine may still be putting its state in order. */
-  async #outlastEngine(): Promise<boolean> {
-    if (this.#engineFd === undefined) return true
+  /** Waits for an engine whose supervisor was killed, and which still stores its state. */
+  async #outlastEngine(attempt: Attempt): Promise<void> {
+    if (this.#engineFd === undefined) return
     const deadline = Date.now() + ENGINE_END_MS
     // Any other error: a file system without such locks.
     while (native.lockDescription(this.#engineFd) === EAGAIN) {
-      if (Date.now() > deadline) return false
-      await delay(RETRY_DELAY_MS)
+      if (Date.now() > deadline)
+        throw new SwtpmError(
+          'SWTPM_ERR_STATE_LOCKED',
+          `Cannot lock ${this.#what}: in use by an engine whose swtpm has been killed`,
+        )
+      await this.#pause(attempt)
     }
-    return true
+  }
+
+  /** @throws SwtpmError SWTPM_ERR_ENDED when {@link unlock} was called: the descriptors may be closed by now */
+  async #pause(attempt: Attempt): Promise<void> {
+    await delay(RETRY_DELAY_MS)
+    if (this.#attempt !== attempt)
+      throw new SwtpmError('SWTPM_ERR_ENDED', `Cannot lock ${this.#what}: the TPM ends`)
   }
 }
+
+/** {@link StorageLock.unlock} has closed the descriptors, and another attempt may be under way. */
+const isGivenUp = (error: unknown): boolean => error instanceof SwtpmError && error.code === 'SWTPM_ERR_ENDED'
 
 /** @returns `fd`, or undefined on a file system where its lock would be in the way of the other one */
 function lockable(fd: number): number | undefined {

@@ -1,6 +1,7 @@
 /** The options of `swtpm fleet`: the parser, its help and shell completion are made from this table. */
 import { join } from 'node:path'
 import type { OptionTable } from '../../common/options/option-table.ts'
+import { UsageError } from '../../common/options/usage-error.ts'
 import { fleetCtrlSchema, logSchema, pidSchema, seccompSchema } from '../options/sub-options.ts'
 
 const SERVING = 'The supervisor'
@@ -41,8 +42,20 @@ export const FLEET_OPTIONS = {
 export const FLEET_VERBS = ['add', 'remove', 'list'] as const
 export type FleetVerb = (typeof FLEET_VERBS)[number]
 
-/** Where the socket is when --ctrl does not say it. */
-export function defaultSocketPath(env: NodeJS.ProcessEnv): string {
-  const directory = process.geteuid?.() === 0 ? '/run' : (env.XDG_RUNTIME_DIR ?? '/tmp')
+/**
+ * Where the socket is when --ctrl does not say it: in a directory that belongs to the user alone. In /tmp another user
+ * could have made a socket of that name before.
+ * @throws UsageError where there is no such directory
+ */
+export function defaultSocketPath(
+  env: NodeJS.ProcessEnv,
+  isRoot: boolean = process.geteuid?.() === 0,
+): string {
+  const directory = isRoot ? '/run' : env.XDG_RUNTIME_DIR
+  if (directory === undefined || directory === '')
+    throw new UsageError(
+      'Missing --ctrl type=unixio,path=PATH: there is no default socket, because XDG_RUNTIME_DIR is not set',
+      'ctrl',
+    )
   return join(directory, 'swtpm-fleet.sock')
 }
