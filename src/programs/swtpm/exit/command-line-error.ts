@@ -3,30 +3,34 @@ import type { Interface } from '../../../serve/config.ts'
 import { UsageError } from '../../common/options/usage-error.ts'
 
 /**
- * Exit codes of the reference for a bad command line. Its cuse interface returns small negative numbers from main(),
- * which the shell sees as 256 less; socket and chardev know 1 only.
+ * Exit codes of the reference's cuse interface, which returns small negative numbers from main(): the shell sees 256 less. The
+ * other interfaces exit with 1 whatever the reason.
  */
-export const exitCodes = {
+const CUSE_EXIT_CODES = {
   /** set-up failed: stray argument, unknown option, `--log` */
-  setup: { socket: 1, chardev: 1, cuse: 1 },
+  setup: 1,
   /** a value outside the lists of sub-options, no state directory, the device exists already */
-  general: { socket: 1, chardev: 1, cuse: 255 },
+  general: 255,
   /** no device name */
-  noName: { socket: 1, chardev: 1, cuse: 254 },
+  noName: 254,
   /** a bad list of sub-options */
-  badOption: { socket: 1, chardev: 1, cuse: 253 },
+  badOption: 253,
   /** not root */
-  setuid: { socket: 1, chardev: 1, cuse: 252 },
+  setuid: 252,
   /** `--runas`: no such user */
-  runas: { socket: 1, chardev: 1, cuse: 251 },
+  runas: 251,
   /** the pid file could not be written */
-  pidFile: { socket: 1, chardev: 1, cuse: 243 },
+  pidFile: 243,
   /** the seccomp profile could not be installed */
-  seccomp: { socket: 1, chardev: 1, cuse: 242 },
-} as const satisfies { [reason: string]: { [I in Interface]: number } }
+  seccomp: 242,
+} as const
 
-/** Why a command line is refused; a row of {@link exitCodes}. */
-export type ExitReason = keyof typeof exitCodes
+/** Why a command line is refused; a row of {@link CUSE_EXIT_CODES}. */
+export type ExitReason = keyof typeof CUSE_EXIT_CODES
+
+/** What the process exits with for a reason, when it was started for this interface. */
+export const exitCodeFor = (reason: ExitReason, iface: Interface): number =>
+  iface === 'cuse' ? CUSE_EXIT_CODES[reason] : 1
 
 /** The message names the option, the value and what is allowed; print it after the program's name. */
 export class CommandLineError extends UsageError {
@@ -41,6 +45,6 @@ export class CommandLineError extends UsageError {
 
   /** What the process exits with when it was started for this interface. */
   exitCode(iface: Interface): number {
-    return exitCodes[this.reason][iface]
+    return exitCodeFor(this.reason, iface)
   }
 }

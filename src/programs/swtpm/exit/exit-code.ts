@@ -1,7 +1,7 @@
 /** What the process exits with when something failed that was not the command line's fault. */
 import type { Interface } from '../../../serve/config.ts'
 import type { SwtpmErrorCode } from '../../../system/errors.ts'
-import { CommandLineError, type ExitReason, exitCodes } from './command-line-error.ts'
+import { CommandLineError, type ExitReason, exitCodeFor } from './command-line-error.ts'
 
 const reasons: { readonly [code in SwtpmErrorCode]?: ExitReason } = {
   SWTPM_ERR_STATE_KEY: 'badOption',
@@ -18,5 +18,5 @@ export function exitCodeOf(error: unknown, iface: Interface): number {
   if (error instanceof CommandLineError) return error.exitCode(iface)
   const code = (error as { readonly code?: SwtpmErrorCode } | undefined)?.code
   const reason = code !== undefined && Object.hasOwn(reasons, code) ? reasons[code]! : 'general'
-  return exitCodes[reason][iface]
+  return exitCodeFor(reason, iface)
 }
