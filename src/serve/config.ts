@@ -17,7 +17,8 @@ import type { PcapConfig } from './trace/pcap-file.ts'
 export type { KeySource, LogConfig, Owner, PcapConfig, PidFileTarget, StateLocation, TpmVersion }
 
 /** The three front ends, as the first word of the command line names them. */
-export type Interface = 'socket' | 'chardev' | 'cuse'
+export const INTERFACES = ['socket', 'chardev', 'cuse'] as const
+export type Interface = (typeof INTERFACES)[number]
 
 /** A listening Unix socket to be made. */
 export interface UnixEndpoint {

@@ -1,8 +1,10 @@
 /** What can follow `swtpm` on a command line, with its options and verbs: behind completion at run time and as installed files. */
+
+import { INTERFACES } from '../../serve/config.ts'
 import type { OptionTable } from '../common/options/option-table.ts'
 import { CDI_OPTIONS, CDI_VERBS } from './cdi/cdi-options.ts'
 import { FLEET_OPTIONS, FLEET_VERBS } from './fleet/fleet-options.ts'
-import { INTERFACES, interfaceTable } from './options/table.ts'
+import { interfaceTable } from './options/table.ts'
 
 export interface Subcommand {
   readonly options: OptionTable

@@ -2,6 +2,7 @@
  * What `swtpm fleet add|remove|list` says to the fleet: a request and an answer, each a line of JSON in UTF-8. A client may
  * send one request after another; they are answered in order.
  */
+import type { Interface } from '../../../serve/config.ts'
 
 /** Longest line, the newline not counted: a description with paths of 4096 bytes has room in it. */
 export const MAX_LINE_BYTES = 64 * 1024
@@ -24,7 +25,7 @@ export type TpmState = 'starting' | 'running' | 'ending' | 'failed'
 export interface TpmStatus {
   readonly name: string
   readonly state: TpmState
-  readonly interface: 'socket' | 'chardev' | 'cuse'
+  readonly interface: Interface
   /** Its device, or the socket for its commands. */
   readonly address?: string
   /** Its control channel's socket. */

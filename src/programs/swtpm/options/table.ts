@@ -5,7 +5,7 @@
  * so in `since`, what is ours alone says `extension`.
  */
 
-import type { Interface } from '../../../serve/config.ts'
+import { INTERFACES, type Interface } from '../../../serve/config.ts'
 import type { OptionSpec } from '../../common/options/option-table.ts'
 import { groups } from './groups.ts'
 import type { OptionRow } from './option.ts'
@@ -24,7 +24,7 @@ import {
   tpmstateSchema,
 } from './sub-options.ts'
 
-const everywhere: readonly Interface[] = ['socket', 'chardev', 'cuse']
+const everywhere: readonly Interface[] = INTERFACES
 const sockets: readonly Interface[] = ['socket']
 const chardevs: readonly Interface[] = ['chardev']
 const cuses: readonly Interface[] = ['cuse']
@@ -270,9 +270,6 @@ export type OptionName = keyof typeof optionTable
 export function optionRow(name: OptionName): OptionRow {
   return optionTable[name]
 }
-
-/** The interfaces, as the first word of a command line names them. */
-export const INTERFACES = ['socket', 'chardev', 'cuse'] as const satisfies readonly Interface[]
 
 /** The rows of the options that an interface knows, in table order. */
 export function optionsOf(iface: Interface): [OptionName, OptionRow][] {

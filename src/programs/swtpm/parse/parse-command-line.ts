@@ -14,12 +14,13 @@ import type {
   StateLocation,
   StoredTpm,
 } from '../../../serve/config.ts'
+import { INTERFACES } from '../../../serve/config.ts'
 import { GivenOptions } from '../../common/options/given-options.ts'
 import { readOptions } from '../../common/options/read-options.ts'
 import { UsageError } from '../../common/options/usage-error.ts'
 import { CommandLineError } from '../exit/command-line-error.ts'
 import { notYet } from '../options/not-yet.ts'
-import { INTERFACES, interfaceTable, optionRow, type optionTable } from '../options/table.ts'
+import { interfaceTable, optionRow, type optionTable } from '../options/table.ts'
 import {
   allowsSetLocality,
   engineBehaviourOf,

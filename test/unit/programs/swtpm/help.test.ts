@@ -5,8 +5,9 @@ import { CommandLineError } from '../../../../src/programs/swtpm/exit/command-li
 import { interfaceHelp } from '../../../../src/programs/swtpm/help/interface-help.ts'
 import { programHelp } from '../../../../src/programs/swtpm/help/program-help.ts'
 import { topics } from '../../../../src/programs/swtpm/help/topics.ts'
-import { INTERFACES, optionsOf, optionTable } from '../../../../src/programs/swtpm/options/table.ts'
+import { optionsOf, optionTable } from '../../../../src/programs/swtpm/options/table.ts'
 import { parseCommandLine } from '../../../../src/programs/swtpm/parse/parse-command-line.ts'
+import { INTERFACES } from '../../../../src/serve/config.ts'
 import { parse } from './command-line.ts'
 
 for (const iface of INTERFACES) {

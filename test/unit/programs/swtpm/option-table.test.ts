@@ -3,8 +3,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { takesValue } from '../../../../src/programs/common/options/option-table.ts'
 import { waysOf } from '../../../../src/programs/common/options/synopsis.ts'
-import { INTERFACES, optionsOf, optionTable } from '../../../../src/programs/swtpm/options/table.ts'
+import { optionsOf, optionTable } from '../../../../src/programs/swtpm/options/table.ts'
 import type { Interface } from '../../../../src/serve/config.ts'
+import { INTERFACES } from '../../../../src/serve/config.ts'
 import { PACKAGE_VERSION } from '../../../../src/system/version.ts'
 
 const common =
