@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// `npm run fuzz`: the fuzzers of `npm test`, for as long as one likes, from seeds that nobody has tried.
+// `npm run fuzz`: the fuzzers of `npm test`, for as long as one likes, from new seeds.
 
 import { randomInt } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'

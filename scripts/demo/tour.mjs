@@ -13,7 +13,7 @@ import { mustEqual } from './walkthrough.mjs'
  * @property {string} stateDir
  * @property {string} device /dev/tpm0, once it has started
  * @property {string} tcti how tpm2-tools reach it
- * @property {boolean} hasResourceManager otherwise keys stay loaded until somebody flushes them
+ * @property {boolean} hasResourceManager otherwise keys stay loaded until they are flushed
  * @property {(walkthrough: import('./walkthrough.mjs').Walkthrough) => Promise<void>} start
  * @property {(walkthrough: import('./walkthrough.mjs').Walkthrough) => Promise<void>} stop
  * @property {() => Promise<void>} abandon

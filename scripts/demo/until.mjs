@@ -4,7 +4,7 @@ import { UserError } from '../lib/command.mjs'
 const TIMEOUT_MS = 15_000
 
 /**
- * Waits for something that nobody announces, such as a device node that comes or goes.
+ * Waits for something that comes without notice, such as a device node that comes or goes.
  *
  * @param {string} what in words, for the error
  * @param {() => boolean} condition

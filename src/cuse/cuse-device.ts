@@ -66,7 +66,7 @@ export class CuseDevice {
     return new CuseDevice(fd, path)
   }
 
-  /** Takes the device away; whoever has it open gets errors from then on. */
+  /** Takes the device away; clients that have it open get errors from then on. */
   close(): void {
     closeSync(this.fd)
   }

@@ -85,7 +85,7 @@ export class CuseServer {
   }
 
   /**
-   * The engine has died over requests that nobody else would ever answer: reads that wait for a response, above all. The
+   * Answers requests that the engine had read before it died: reads that wait for a response, above all. The
    * kernel counts requests in steps of two, and says ENOENT for those that are not waiting for an answer.
    */
   #failLostRequests(): void {

@@ -2,7 +2,7 @@
  * What a command line means: the result of {@link parseCommandLine}, one type for each interface.
  *
  * Everything is decided here that can be decided without touching the system: defaults, implications, environment
- * variables. Nothing is opened, looked up or read yet; file descriptors are numbers that nobody has checked.
+ * variables. Nothing is opened, looked up or read yet; file descriptors are unchecked numbers.
  */
 
 import type { EngineOptionValues, TpmVersion } from '../../contract/engine-options.ts'

@@ -36,10 +36,10 @@ interface SpawnerConfig {
 
 /**
  * What starts engines, also when we cannot any more.
- * @param user whom they run as, when that is not us
+ * @param user the user that they run as, if another than ours
  */
 export function startSpawner(config: SpawnerConfig, user?: User): Spawner {
-  // A terminal is let go once we are in the background; nobody else must hold on to it.
+  // In the background we close the terminal; an engine must not keep it open.
   const logFd = config.daemonize && log.fd <= STDERR ? undefined : log.fd
   return new Spawner({ logFd, user, freshEngines: config.freshEngines ?? false })
 }

@@ -149,7 +149,7 @@ export class Session {
 
   /**
    * Ends in order, once: no new clients, TPM off, state stored, engine gone, files removed.
-   * @param failure why, where nobody has asked for it
+   * @param failure why, if the end was not asked for
    */
   async end(code: ExitCode, failure?: string): Promise<void> {
     if (this.#ending) return
@@ -191,6 +191,6 @@ async function undo(cleanup: Cleanup): Promise<void> {
 const allowsSetLocality = (config: SwtpmConfig): boolean =>
   config.allowSetLocality || (config.interface === 'chardev' && config.device.kind === 'vtpm-proxy')
 
-/** Whom --runas names; undefined without it. */
+/** The user that --runas names; undefined without it. */
 export const runAsUser = ({ runAs }: Pick<CommonConfig, 'runAs'>): User | undefined =>
   runAs === undefined ? undefined : lookUpUser(runAs)

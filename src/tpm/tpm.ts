@@ -109,8 +109,8 @@ export class Tpm {
   }
 
   /**
-   * Power on and Startup on behalf of the user. What a TPM stores over both is held back and stored once: as long as this
-   * has not returned nobody has seen any of it.
+   * Power on and Startup on behalf of the user. What a TPM stores over both is held back and stored once: no client has seen
+   * any of it before this returns.
    * @throws SwtpmError as {@link powerOn}; SWTPM_ERR_TPM_INIT also when the TPM refuses Startup
    */
   async powerOnAndStartup(type: StartupType): Promise<void> {
@@ -186,7 +186,7 @@ export class Tpm {
 
   /** Does what a client's own request for it would take its time for; that is answered at once afterwards. */
   async selfTest(): Promise<void> {
-    // Whoever asks next is told how it ended.
+    // The result is for the client that asks next, not for us.
     await this.engine.process(selfTestCommand(this.version))
   }
 

@@ -97,7 +97,7 @@ export async function registered({ tpmNum }: NewDevice): Promise<boolean> {
   return true
 }
 
-/** In a container somebody else does, or nobody. */
+/** In a container, the runtime makes the node, if anything does. */
 function kernelMakesNodes(): boolean {
   try {
     return /^\S+ \/dev devtmpfs /m.test(readFileSync('/proc/self/mounts', 'utf8'))

@@ -26,7 +26,7 @@ bool Channel::receive(uint8_t* data, size_t size, std::span<UniqueFd> fds) {
       for (size_t i = 0; i < (header->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++) {
         int received;
         memcpy(&received, CMSG_DATA(header) + i * sizeof(int), sizeof(received));
-        UniqueFd owned(received);  // closed here unless somebody wants it
+        UniqueFd owned(received);  // closed here unless the caller takes it
         if (next_fd < fds.size()) fds[next_fd++] = std::move(owned);
       }
     }

@@ -25,7 +25,7 @@ done </modules/order
 
 share=trans=virtio,version=9p2000.L,msize=524288
 mount -t 9p -o "$share,cache=none,ro" job /job || fail 'cannot mount the job'
-# cache=loose: nobody changes the host's files behind the guest's back, so it may believe what it has read.
+# cache=loose: the host's files do not change while the guest runs, so it may cache what it has read.
 mount -t 9p -o "$share,cache=loose,ro" host /host || fail "cannot mount the host's root directory"
 mount -t tmpfs -o size=75% layer /layer && mkdir /layer/upper /layer/work || fail 'no memory for writes'
 mount -t overlay -o lowerdir=/host,upperdir=/layer/upper,workdir=/layer/work overlay /root || fail 'cannot make the overlay'

@@ -25,7 +25,7 @@ exec 7<>"$port"
 echo up >&7
 
 if [ "$interactive" = yes ]; then
-  # Held open, since a terminal that nobody has open forgets its size.
+  # Held open, since a terminal forgets its size when no process has it open.
   exec 8<>/dev/hvc0
   "$busybox" stty rows "$rows" cols "$columns" <&8
   # The host's window changes its size: it says so on the control channel.

@@ -93,7 +93,7 @@ export class Spawner {
 
   /**
    * Starts an engine.
-   * @param fds what it inherits from number 3 on; they stay the caller's, to be kept open until `pid` has settled. No
+   * @param fds what it inherits from number 3 on; they stay the caller's, to be kept open until `pid` is resolved or rejected. No
    * copies are made of them: to close one would drop the lock on a linear state file.
    * @param fresh execute the program that is there now, instead of a copy of the one that runs
    */
@@ -101,8 +101,8 @@ export class Spawner {
     const id = this.#nextId++
     const words = Buffer.from([this.#program, ...args].map((word) => `${word}\0`).join(''))
     const body = spawnReq.encode({ flags: fresh || this.#freshEngines ? SPAWN_FLAG.fresh : 0, words }, BIG)
-    const pid = settler<number>()
-    const ended = settler<string>()
+    const pid = promiseWithFunctions<number>()
+    const ended = promiseWithFunctions<string>()
     // Callers that ignore `pid` learn of the failure from `ended`.
     pid.promise.catch(() => {})
     const expected: Expected = {
@@ -180,8 +180,8 @@ export class Spawner {
   }
 }
 
-/** A promise with the functions that settle it. */
-function settler<T>() {
+/** A promise, and the functions that resolve and reject it. */
+function promiseWithFunctions<T>() {
   let resolve!: (value: T) => void
   let reject!: (error: Error) => void
   const promise = new Promise<T>((yes, no) => {

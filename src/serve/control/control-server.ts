@@ -2,7 +2,7 @@
  * The control channel: PTM verbs big-endian over a Unix or TCP socket, one client at a time.
  *
  * A client gets one answer per command, in order. On error the answer is the 4-byte result and nothing more, unless the
- * verb's row says otherwise. A command must arrive whole within 500 ms or the connection is closed; nobody else waits
+ * verb's row says otherwise. A command must arrive whole within 500 ms or the connection is closed; no other client waits
  * meanwhile.
  * @see swtpm_ioctls(3)
  */

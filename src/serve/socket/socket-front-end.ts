@@ -25,7 +25,7 @@ export async function serveSocket(session: Session, config: SocketConfig): Promi
   }
   const control = openControl(session, config.control)
   await session.powerOn()
-  // Whoever waits for this file finds a TPM with its state.
+  // A manager that waits for this file finds a TPM with its state.
   session.writePidFile()
   control.serve()
 

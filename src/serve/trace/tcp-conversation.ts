@@ -99,7 +99,7 @@ export class TcpConversation {
   }
 }
 
-/** `from` … `to` - 1. Nobody is kept from guessing it; node:crypto would be felt at start-up. */
+/** `from` … `to` - 1. It need not be unpredictable; loading node:crypto would slow the start. */
 const randomFrom = (from: number, to: number): number => from + Math.floor(Math.random() * (to - from))
 
 /** The internet checksum. @see RFC 1071 */

@@ -87,7 +87,7 @@ function derive(passphrase: Buffer, kdf: 'pbkdf2' | 'sha512', keyBytes: number):
   return key
 }
 
-/** Outside the JavaScript heap, whose collector moves small arrays and leaves copies that nobody can wipe. */
+/** Outside the JavaScript heap, whose collector moves small arrays and leaves copies that cannot be wiped. */
 const emptyKey = (keyBytes: number): Buffer => Buffer.from(new ArrayBuffer(keyBytes))
 
 /**
@@ -137,7 +137,7 @@ function digitValue(byte: number): number | undefined {
   return lower >= 0x61 && lower <= 0x66 ? lower - 0x61 + 10 : undefined
 }
 
-/** The whole file, in memory that is nobody else's. */
+/** The whole file, in memory of its own. */
 function readMaterial(source: KeySource, place: string): Buffer {
   const { origin } = source
   let fd: number | undefined

@@ -73,7 +73,7 @@ export class Fleet {
       .map((member) => statusOf(member))
   }
 
-  /** New engines, of the program as it lies there now, in the place of all that run. */
+  /** Replaces all engines by new ones, of the program that is installed now. */
   async replaceEngines(): Promise<void> {
     // One after another: two engines of one TPM take the memory of two.
     for (const { name, session } of this.#members.values()) {

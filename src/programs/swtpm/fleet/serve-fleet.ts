@@ -39,7 +39,7 @@ export interface FleetConfig {
 /** So many TPMs of the file are started at a time. */
 const AT_ONCE = 8
 
-/** @returns the exit code @throws SwtpmError what stands in the way of the fleet as a whole */
+/** @returns the exit code @throws SwtpmError when no TPM of the fleet can be served */
 export async function serveFleet(config: FleetConfig): Promise<number> {
   if (config.daemonize) {
     const code = await enterBackground(config)
@@ -47,7 +47,7 @@ export async function serveFleet(config: FleetConfig): Promise<number> {
   }
   const user = runAsUser(config)
   log.configure(config.log)
-  // Read as whoever started us, who may be the only one to be able to.
+  // Read before switching user: the --runas user may not be allowed to.
   const lines = config.tpmsFile === undefined ? [] : readLines(config.tpmsFile)
   const serviceManager = connectServiceManager(process.env)
   const spawner = startSpawner(config, user)
