@@ -18,7 +18,7 @@ import { reasonOf } from '../../system/reason.ts'
 import { within } from '../../system/time-limit.ts'
 import type { Engine, Starter } from './engine-starter.ts'
 import { attachRequest, profileRequest, type ServedTpm } from './served-tpm.ts'
-import { SuccessionStateMachine } from './succession-state.ts'
+import { type SuccessionState, SuccessionStateMachine } from './succession-state.ts'
 
 export interface SuccessionEvents {
   /** An engine says something. That it is ready, only the first one says. @throws RangeError: it makes no sense */
@@ -71,6 +71,10 @@ export class EngineSuccession {
     this.#current = this.#start(false).engine
   }
 
+  get state(): SuccessionState {
+    return this.#state.now
+  }
+
   /** Of the engine that serves now; undefined while it starts. */
   get pid(): number | undefined {
     return this.#current.pid
@@ -78,7 +82,7 @@ export class EngineSuccession {
 
   /** Calls `act` at a moment at which no engine is being followed by another. */
   async whenServing<T>(act: () => T | Promise<T>): Promise<T> {
-    // Not even a turn is lost when it need not wait: requests are sent in the order in which they are made.
+    // No `await` where there is nothing to wait for: requests are sent in the order in which they are made.
     if (this.#state.is('takingOver', 'handingOver')) {
       await this.#state.until(() => !this.#state.is('takingOver', 'handingOver'))
     }
@@ -212,7 +216,7 @@ export class EngineSuccession {
   }
 
   #engineEnded(engine: Engine, reason: string): void {
-    // Others are handled where they are waited for.
+    // The end of any other engine is handled by the function that waits for it.
     if (engine !== this.#current) return
     if (this.#state.is('starting') || (this.#state.is('serving') && !this.#poweredOn)) {
       this.#fail(reason)

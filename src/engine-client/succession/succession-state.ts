@@ -52,6 +52,10 @@ export class SuccessionStateMachine {
     this.#renew()
   }
 
+  get now(): SuccessionState {
+    return this.#state
+  }
+
   is(...states: readonly SuccessionState[]): boolean {
     return states.includes(this.#state)
   }
