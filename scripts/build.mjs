@@ -16,7 +16,7 @@ import { displayPath, projectRoot } from './lib/paths.mjs'
 import { runMain, step } from './lib/terminal.mjs'
 
 const SOURCES = path.join(projectRoot, 'src/programs')
-const LAUNCHER = path.join(projectRoot, 'src/programs/launcher.ts')
+const LAUNCHER = path.join(projectRoot, 'src/programs/common/launcher.ts')
 const PROGRAMS = path.join(projectRoot, 'dist')
 const TESTS = path.join(projectRoot, 'test')
 /** Where the bundled test files are, in the tree that they have under test/. */

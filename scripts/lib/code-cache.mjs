@@ -1,4 +1,4 @@
-// Makes the code caches that the launchers of the programs (src/programs/launcher.ts) give to V8.
+// Makes the code caches that the launchers of the programs (src/programs/common/launcher.ts) give to V8.
 //
 // Each program is run once as it is mostly run, because a cache holds what has been compiled by its end: the functions that
 // are needed, and not those of which a start makes no use.

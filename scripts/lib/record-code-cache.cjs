@@ -1,4 +1,4 @@
-// Loaded before a launcher (src/programs/launcher.ts): when the program ends, what V8 has compiled of it by then is written to the file
+// Loaded before a launcher (src/programs/common/launcher.ts): when the program ends, what V8 has compiled of it by then is written to the file
 // that CODE_CACHE_TO names.
 
 const { writeFileSync } = require('node:fs')

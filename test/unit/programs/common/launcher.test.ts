@@ -5,7 +5,7 @@ import { cpSync, mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync }
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { projectRoot } from '../../support/swtpm.ts'
+import { projectRoot } from '../../../support/swtpm.ts'
 
 const PROGRAMS = ['swtpm', 'swtpm_bios', 'swtpm_cert', 'swtpm_ioctl', 'swtpm_localca', 'swtpm_setup']
 
