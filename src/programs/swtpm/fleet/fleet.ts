@@ -60,7 +60,7 @@ export class Fleet {
     }
     if (member.state !== 'failed') {
       member.state = 'ending'
-      await member.session?.end(0)
+      await log.of(name, async () => member.session?.end(0))
       await member.ended
     }
     if (this.#members.get(name) === member) this.#members.delete(name)
@@ -85,6 +85,11 @@ export class Fleet {
   async end(): Promise<void> {
     this.#ending = true
     await Promise.all([...this.#members.keys()].map((name) => this.remove(name)))
+  }
+
+  /** Whether {@link end} has been called. */
+  get ending(): boolean {
+    return this.#ending
   }
 
   /** Has TPMs that are ending go on without waiting for their engines. */

@@ -61,11 +61,19 @@ export async function serveFleet(config: FleetConfig): Promise<number> {
     fleet.add(name, fleetTpm(name, words, from, config))
   const socket = openEndpoint(config.control)
   const ended = new Promise<void>((resolve) => {
-    onSignals({ end: resolve, hurry: () => fleet.hurry(), replaceEngines: () => void fleet.replaceEngines() })
+    onSignals({
+      end() {
+        resolve()
+        // At once: the first TPMs may still be starting.
+        void fleet.end()
+      },
+      hurry: () => fleet.hurry(),
+      replaceEngines: () => void fleet.replaceEngines(),
+    })
   })
-  let ending = false
   void spawner.gone.then(() => {
-    if (!ending) log.error('Cannot start engines any more: the spawner has ended; start the fleet again')
+    if (!fleet.ending)
+      log.error('Cannot start engines any more: the spawner has ended; start the fleet again')
   })
   // Before the first TPM: what works then will work later.
   let pidFile: PidFile | undefined
@@ -75,7 +83,8 @@ export async function serveFleet(config: FleetConfig): Promise<number> {
     await inTurns(lines, ({ number, name, words }) =>
       add(name, words, directory).catch((error) => {
         if (!isFault(error)) throw error
-        log.error(`${config.tpmsFile}:${number}: ${sentence(error)}`)
+        // What fails because the fleet ends is no fault.
+        if (!fleet.ending) log.error(`${config.tpmsFile}:${number}: ${sentence(error)}`)
       }),
     )
     server = new FleetServer(socket.fd, (request) => answer(fleet, add, request))
@@ -88,7 +97,6 @@ export async function serveFleet(config: FleetConfig): Promise<number> {
     server.stop()
     return 0
   } finally {
-    ending = true
     await fleet.end()
     if (server === undefined) closeSync(socket.fd)
     else server.close()

@@ -1,0 +1,98 @@
+/** An engine that is stopped keeps no other engine and no program from ending. One TPM: test/protocol/life-cycle.test.ts. */
+import assert from 'node:assert/strict'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { startFleet } from '../support/fleet.ts'
+import { alive, descendants, enginePid, nameOf } from '../support/processes.ts'
+import { type Cleanup, projectRoot, Swtpm, startSocketTpm, temporaryDirectory } from '../support/swtpm.ts'
+import { waitFor } from '../support/wait.ts'
+
+function isStopped(pid: number): boolean {
+  try {
+    return /^State:\s+T/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
+  } catch {
+    return false
+  }
+}
+
+/** SIGSTOP, which takes effect in a moment. */
+async function stop(t: Cleanup, pid: number): Promise<void> {
+  process.kill(pid, 'SIGSTOP')
+  t.after(() => alive(pid) && process.kill(pid, 'SIGKILL'))
+  await waitFor(() => isStopped(pid), { what: `process ${pid} to stop` })
+}
+
+describe('a swtpm whose engine is stopped', () => {
+  it('ends on SIGTERM while that engine is being replaced', async (t) => {
+    const tpm = await startSocketTpm(t)
+    const engine = await enginePid(tpm.swtpm.pid)
+    await stop(t, engine)
+    process.kill(tpm.swtpm.pid, 'SIGUSR2')
+    const engines = (): number[] => descendants(tpm.swtpm.pid).filter((pid) => nameOf(pid) === 'tpm-engine')
+    const both = await waitFor(() => engines().length === 2 && engines(), { what: 'the second engine' })
+    assert.equal(await tpm.swtpm.stop(), 0)
+    assert.deepEqual((both as number[]).filter(alive), [])
+  })
+})
+
+describe('a fleet with one engine that is stopped', () => {
+  it('ends the other TPMs in order, and then itself', async (t) => {
+    const fleet = await startFleet(t, { tpms: ['a', 'b', 'c'] })
+    const status = (await fleet.list()).find(({ name }) => name === 'b')
+    await stop(t, status!.engine!)
+    assert.equal(await fleet.swtpm.stop(), 0)
+    for (const name of ['a', 'c'])
+      assert.match(fleet.swtpm.stderr, new RegExp(`${name}: It has ended[^]*b: The engine .* it is killed`))
+    for (const name of ['a', 'b', 'c'])
+      assert.deepEqual(
+        readdirSync(join(fleet.directory, name)).filter((file) => ['data', 'control'].includes(file)),
+        [],
+      )
+  })
+
+  it('removes that TPM alone', async (t) => {
+    const fleet = await startFleet(t, { tpms: ['a', 'b'] })
+    const { engine } = (await fleet.list()).find(({ name }) => name === 'b')!
+    await stop(t, engine!)
+    assert.deepEqual(await fleet.run('remove', 'b'), { code: 0, stdout: '', stderr: '' })
+    assert.equal(alive(engine!), false)
+    assert.deepEqual(
+      (await fleet.list()).map(({ name }) => name),
+      ['a'],
+    )
+    assert.equal(await fleet.swtpm.stop(), 0)
+  })
+
+  it('ends on SIGTERM while its TPMs still start', async (t) => {
+    const directory = temporaryDirectory(t)
+    const engine = join(directory, 'engine')
+    const real = join(projectRoot, 'native/build/Release/tpm-engine')
+    writeFileSync(engine, `#!/bin/sh\n[ "$1" = --spawner ] || kill -STOP $$\nexec ${real} "$@"\n`, {
+      mode: 0o755,
+    })
+    mkdirSync(join(directory, 'state'))
+    writeFileSync(
+      join(directory, 'tpms'),
+      `a: socket --tpm2 --flags startup-clear --tpmstate dir=${directory}/state --server type=unixio,path=${directory}/data\n`,
+    )
+    const fleet = new Swtpm(
+      [
+        'fleet',
+        '--fresh-engines',
+        '--ctrl',
+        `type=unixio,path=${directory}/fleet`,
+        '--tpms',
+        `${directory}/tpms`,
+      ],
+      { env: { SWTPM_ENGINE: engine } },
+    )
+    t.after(() => fleet.stop('SIGKILL'))
+    const stopped = await waitFor(() => descendants(fleet.pid).find(isStopped), {
+      what: 'the stopped engine',
+    })
+    assert.equal(await fleet.stop(), 0)
+    assert.equal(alive(stopped as number), false)
+    assert.deepEqual(readdirSync(directory).sort(), ['engine', 'state', 'tpms'])
+  })
+})
