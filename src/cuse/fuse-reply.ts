@@ -4,7 +4,7 @@ import { HOST } from '../../contract/struct.ts'
 import { fuseOutHeader } from './fuse-protocol.ts'
 
 /** Errors that say the request is no longer waited for: it was interrupted, or the device is gone. */
-const NOBODY_WAITS = new Set(['ENOENT', 'ENODEV', 'ECONNABORTED', 'EPERM'])
+const NOT_WAITED_FOR = new Set(['ENOENT', 'ENODEV', 'ECONNABORTED', 'EPERM'])
 
 export class FuseReply {
   readonly #fd: number
@@ -40,7 +40,7 @@ export class FuseReply {
     try {
       writeSync(this.#fd, message)
     } catch (cause) {
-      if (!NOBODY_WAITS.has((cause as NodeJS.ErrnoException).code ?? '')) throw cause
+      if (!NOT_WAITED_FOR.has((cause as NodeJS.ErrnoException).code ?? '')) throw cause
     }
   }
 }

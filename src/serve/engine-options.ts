@@ -28,7 +28,7 @@ export function engineOptions(
   }
 }
 
-/** What there is to be known for it, of one TPM or of a fleet. */
+/** The part of a configuration, of one TPM or of a fleet, that the spawner depends on. */
 interface SpawnerConfig {
   readonly daemonize: boolean
   readonly freshEngines?: boolean

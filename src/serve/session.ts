@@ -31,7 +31,7 @@ export class Session {
   readonly #config: SwtpmConfig
   readonly #cleanups: Cleanup[] = []
   #resolveEnded!: (code: ExitCode) => void
-  /** Settles when everything has been put away. */
+  /** Resolves when everything has been undone. */
   readonly ended = new Promise<ExitCode>((resolve) => {
     this.#resolveEnded = resolve
   })
@@ -130,7 +130,7 @@ export class Session {
   }
 
   /**
-   * For what takes several steps to start, after one that took time: what the next would use may have been put away.
+   * For what takes several steps to start, after one that took time: what the next would use may have been closed.
    * @throws SwtpmError SWTPM_ERR_ENDED when this is about to end
    */
   goOn(): void {

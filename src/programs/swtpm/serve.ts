@@ -38,7 +38,7 @@ export async function serveSwtpm(config: SwtpmConfig): Promise<number> {
     hurry: () => session.hurry(),
     replaceEngines: () => void session.replaceEngine(),
   })
-  // A new device takes root to make; everything else is done as the user.
+  // Only root can create a device; everything else is done as the user.
   const late = makesDevice(config)
   try {
     if (config.chroot !== undefined) {

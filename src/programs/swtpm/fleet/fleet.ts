@@ -1,4 +1,4 @@
-/** Many TPMs under one supervisor and one spawner. What happens to one is no matter of the others. */
+/** Many TPMs under one supervisor and one spawner. A fault of one does not affect the others. */
 import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Spawner } from '../../../engine-client/channel/spawner.ts'
@@ -18,7 +18,7 @@ interface Member {
   state: TpmState
   session: Session | undefined
   failure: string | undefined
-  /** Settles when it has ended and been put away. */
+  /** Resolves when it has ended and everything of it is undone. */
   ended: Promise<void>
 }
 
