@@ -4,12 +4,11 @@
  * 24.8 TPM2_HierarchyChangeAuth
  */
 import { sized16, u16, u32 } from './bytes.ts'
-import { TPM_CC, TPM_ORD, TPM_RH_PLATFORM } from './codes.ts'
+import { TPM_ALG_SHA256, TPM_CC, TPM_ORD, TPM_RH_PLATFORM } from './codes.ts'
 import { EMPTY_PASSWORD_CONTINUED, tpm2Authorized, tpm2Command, tpm12Command, tpmHeader } from './command.ts'
 
 const TPM_CAP_FLAG = 4
 const TPM_CAP_FLAG_PERMANENT = 0x108
-const TPM_ALG_SHA256 = 0x0b
 
 export const getPermanentFlags = (): Buffer =>
   tpm12Command(TPM_ORD.GetCapability, u32(TPM_CAP_FLAG), u32(4), u32(TPM_CAP_FLAG_PERMANENT))

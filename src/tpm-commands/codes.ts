@@ -40,6 +40,14 @@ export const TPM_CC = {
   GetCapability: 0x17a,
 } as const
 
+/** Algorithms. @see TPM 2.0 Part 2, 6.3 "TPM_ALG_ID" */
+export const TPM_ALG_RSA = 0x0001
+export const TPM_ALG_SHA256 = 0x000b
+export const TPM_ALG_NULL = 0x0010
+
+export const TPM_SU_CLEAR = 0
+export const TPM_SU_STATE = 1
+
 export const TPM_RH_OWNER = 0x40000001
 export const TPM_RS_PW = 0x40000009
 export const TPM_RH_ENDORSEMENT = 0x4000000b

@@ -1,13 +1,13 @@
 /** The commands that the supervisor sends itself: Startup and self-test, of both versions. */
 import type { TpmVersion } from '../../contract/engine-options.ts'
 import { u8, u16 } from './bytes.ts'
-import { TPM_CC, TPM_ORD } from './codes.ts'
+import { TPM_CC, TPM_ORD, TPM_SU_CLEAR, TPM_SU_STATE } from './codes.ts'
 import { tpm2Command, tpm12Command } from './command.ts'
 
 /** How a TPM is told to start: from a clear state, from the saved one, or (TPM 1.2) deactivated. */
 export type StartupType = 'clear' | 'state' | 'deactivated'
 
-const TPM_SU = { clear: 0, state: 1 } as const
+const TPM_SU = { clear: TPM_SU_CLEAR, state: TPM_SU_STATE } as const
 const TPM_ST = { clear: 1, state: 2, deactivated: 3 } as const
 
 /**

@@ -1,11 +1,16 @@
 /** The TPM 2 commands of a setup, as bytes, and what matters of their responses. @see TPM 2.0 Library Part 3 */
 import { ByteReader, concat, sized16, u8, u16, u32 } from './bytes.ts'
-import { TPM_CC, TPM_RH_ENDORSEMENT, TPM_RH_OWNER, TPM_RH_PLATFORM } from './codes.ts'
+import {
+  TPM_ALG_NULL,
+  TPM_ALG_RSA,
+  TPM_ALG_SHA256,
+  TPM_CC,
+  TPM_RH_ENDORSEMENT,
+  TPM_RH_OWNER,
+  TPM_RH_PLATFORM,
+  TPM_SU_CLEAR,
+} from './codes.ts'
 import { parametersOf, tpm2Authorized, tpm2Command } from './command.ts'
-
-const ALG_NULL = 0x0010
-const ALG_RSA = 0x0001
-const ALG_SHA256 = 0x000b
 
 /** platformcreate, authread, ownerread, ppread, ppwrite, no_da, writedefine: read by all, locked for good when locked. */
 const NV_ATTRIBUTES = 0x42072001
@@ -13,7 +18,7 @@ const NV_ATTRIBUTES = 0x42072001
 /** libtpms takes no more in one NV_Write. */
 const NV_CHUNK_BYTES = 1024
 
-export const shutdown = (): Buffer => tpm2Command(TPM_CC.Shutdown, u16(0 /* TPM_SU_CLEAR */))
+export const shutdown = (): Buffer => tpm2Command(TPM_CC.Shutdown, u16(TPM_SU_CLEAR))
 
 export const flushContext = (handle: number): Buffer => tpm2Command(TPM_CC.FlushContext, u32(handle))
 
@@ -50,14 +55,14 @@ function publicPart(area: ByteReader): PublicPart {
   area.u16() // name algorithm
   area.u32() // attributes
   area.sized16() // policy
-  if (area.u16() !== ALG_NULL) area.bytes(4) // symmetric: key bits and mode
-  if (area.u16() !== ALG_NULL) area.u16() // scheme: hash
-  if (type === ALG_RSA) {
+  if (area.u16() !== TPM_ALG_NULL) area.bytes(4) // symmetric: key bits and mode
+  if (area.u16() !== TPM_ALG_NULL) area.u16() // scheme: hash
+  if (type === TPM_ALG_RSA) {
     area.bytes(2 + 4) // key bits, exponent
     return { modulus: area.sized16() }
   }
   area.u16() // curve
-  if (area.u16() !== ALG_NULL) area.u16() // key derivation: hash
+  if (area.u16() !== TPM_ALG_NULL) area.u16() // key derivation: hash
   return { x: area.sized16(), y: area.sized16() }
 }
 
@@ -69,7 +74,7 @@ export const MAX_NV_BYTES = 0xffff
 
 /** @param size at most {@link MAX_NV_BYTES} */
 export function nvDefineSpace(index: number, size: number): Buffer {
-  const publicInfo = sized16(u32(index), u16(ALG_SHA256), u32(NV_ATTRIBUTES), sized16(), u16(size))
+  const publicInfo = sized16(u32(index), u16(TPM_ALG_SHA256), u32(NV_ATTRIBUTES), sized16(), u16(size))
   return tpm2Authorized(TPM_CC.NV_DefineSpace, [TPM_RH_PLATFORM], [sized16(), publicInfo])
 }
 

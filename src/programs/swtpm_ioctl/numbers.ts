@@ -1,4 +1,5 @@
 /** The numbers on swtpm_ioctl's command line. */
+import { HIGHEST_LOCALITY } from '../../../contract/limits.ts'
 import { ToolFailure } from '../common/tool-failure.ts'
 
 const UINT32_MAX = 0xffff_ffff
@@ -12,7 +13,8 @@ export function parseUint32(text: string, complaint: string): number {
 
 export function parseLocality(text: string): number {
   const locality = parseUint32(text, `Could not get locality number from ${text}.`)
-  if (locality > 4) throw new ToolFailure('Locality outside valid range of [0..4].')
+  if (locality > HIGHEST_LOCALITY)
+    throw new ToolFailure(`Locality outside valid range of [0..${HIGHEST_LOCALITY}].`)
   return locality
 }
 
