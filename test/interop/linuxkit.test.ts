@@ -3,8 +3,9 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { after, describe, it } from 'node:test'
+import { describe, it } from 'node:test'
 import { Service } from '../support/service.ts'
+import { suiteCleanup } from '../support/suite.ts'
 import { type Cleanup, projectRoot, temporaryDirectory } from '../support/swtpm.ts'
 import { tool } from '../support/tools.ts'
 import { waitFor } from '../support/wait.ts'
@@ -94,12 +95,8 @@ for (const [version, services, uses] of [
   ['2.0', ['swtpm', 'one', 'two'], useTpm2],
 ] as const) {
   describe(`a machine as LinuxKit makes them, with a TPM ${version}`, { skip: withoutQemu }, () => {
-    const cleanups: (() => unknown)[] = []
-    const suite: Cleanup = { after: (undo) => void cleanups.push(undo) }
+    const suite = suiteCleanup()
     let machine: Machine
-    after(async () => {
-      for (const cleanup of cleanups.reverse()) await cleanup()
-    })
 
     it('boots, the TPM before those who use it', async () => {
       machine = await Machine.boot(suite, version)

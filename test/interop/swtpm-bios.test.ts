@@ -3,9 +3,10 @@ import assert from 'node:assert/strict'
 import { createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { type SocketTpm, temporaryDirectory } from '../support/swtpm.ts'
+import { suiteCleanup } from '../support/suite.ts'
+import { temporaryDirectory } from '../support/swtpm.ts'
 import { debians, ours, runTool, withoutDebiansTools } from './client-tool.ts'
-import { kinds, startTcpTpm, startTpm } from './twins.ts'
+import { kinds, startTcpTpm, startTwins, type Twins } from './twins.ts'
 
 const OURS = ours('swtpm_bios')
 const DEBIANS = debians('swtpm_bios')
@@ -36,19 +37,11 @@ const steps = [
 
 for (const kind of kinds) {
   describe(`swtpm_bios on ${kind.name}`, { skip: withoutDebiansTools }, () => {
-    const cleanups: (() => unknown)[] = []
-    const suite = { after: (undo: () => unknown): void => void cleanups.push(undo) }
-    let twins: readonly [tool: string, tpm: SocketTpm][]
+    const suite = suiteCleanup()
+    let twins: Twins
 
     before(async () => {
-      const [first, second] = await Promise.all([startTpm(suite, kind), startTpm(suite, kind)])
-      twins = [
-        [DEBIANS, first],
-        [OURS, second],
-      ]
-    })
-    after(async () => {
-      for (const cleanup of cleanups.reverse()) await cleanup()
+      twins = await startTwins(suite, kind, [DEBIANS, OURS])
     })
 
     for (const [index, line] of steps.entries()) {

@@ -2,13 +2,14 @@
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { after, before, describe, it } from 'node:test'
+import { before, describe, it } from 'node:test'
 import { RawConnection } from '../support/raw-connection.ts'
-import { type SocketTpm, temporaryDirectory } from '../support/swtpm.ts'
+import { suiteCleanup } from '../support/suite.ts'
+import { temporaryDirectory } from '../support/swtpm.ts'
 import { TPM2 } from '../support/tpm-commands.ts'
 import { waitFor } from '../support/wait.ts'
 import { debians, ours, type RunOptions, runTool, withoutDebiansTools } from './client-tool.ts'
-import { kinds, startTcpTpm, startTpm } from './twins.ts'
+import { kinds, startTcpTpm, startTpm, startTwins, type Twins } from './twins.ts'
 
 const OURS = ours('swtpm_ioctl')
 const DEBIANS = debians('swtpm_ioctl')
@@ -69,19 +70,11 @@ const steps: readonly [line: string, options?: RunOptions][] = [
 
 for (const kind of kinds) {
   describe(`swtpm_ioctl on ${kind.name}`, { skip: withoutDebiansTools }, () => {
-    const cleanups: (() => unknown)[] = []
-    const suite = { after: (undo: () => unknown): void => void cleanups.push(undo) }
-    let twins: readonly [tool: string, tpm: SocketTpm][]
+    const suite = suiteCleanup()
+    let twins: Twins
 
     before(async () => {
-      const [first, second] = await Promise.all([startTpm(suite, kind), startTpm(suite, kind)])
-      twins = [
-        [DEBIANS, first],
-        [OURS, second],
-      ]
-    })
-    after(async () => {
-      for (const cleanup of cleanups.reverse()) await cleanup()
+      twins = await startTwins(suite, kind, [DEBIANS, OURS])
     })
 
     for (const [index, [line, options]] of steps.entries()) {

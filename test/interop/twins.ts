@@ -32,6 +32,12 @@ export const startTpm = (t: Cleanup, kind: TpmKind, ...args: string[]): Promise<
     kind.program === undefined ? {} : { program: kind.program },
   )
 
+/** The tools, each with the TPM that it alone talks to. */
+export type Twins = readonly [tool: string, tpm: SocketTpm][]
+
+export const startTwins = (t: Cleanup, kind: TpmKind, tools: readonly string[]): Promise<Twins> =>
+  Promise.all(tools.map(async (tool) => [tool, await startTpm(t, kind)] as [string, SocketTpm]))
+
 /** A TPM on two TCP ports that nobody had a moment ago. */
 export async function startTcpTpm(t: Cleanup, kind: TpmKind): Promise<{ data: number; control: number }> {
   const directory = temporaryDirectory(t)

@@ -3,26 +3,22 @@
  */
 
 import assert from 'node:assert/strict'
-import { after, before, describe, it } from 'node:test'
+import { before, describe, it } from 'node:test'
 import { CMD } from '../support/control-commands.ts'
 import { RawConnection } from '../support/raw-connection.ts'
+import { suiteCleanup } from '../support/suite.ts'
 import { type SocketTpm, startSocketTpm } from '../support/swtpm.ts'
 import { hex32, responseCode, TPM2, tpm2 } from '../support/tpm-commands.ts'
 
-const cleanups: (() => unknown)[] = []
-const suite = { after: (undo: () => unknown): void => void cleanups.push(undo) }
-
 describe('data channel', () => {
+  const suite = suiteCleanup()
   let tpm: SocketTpm
   let data: RawConnection
 
   before(async () => {
     tpm = await startSocketTpm(suite)
     data = await RawConnection.open(tpm.dataPath)
-  })
-  after(async () => {
-    data.close()
-    for (const cleanup of cleanups.splice(0)) await cleanup()
+    suite.after(() => data.close())
   })
 
   const getRandom = TPM2.getRandom()
@@ -86,16 +82,14 @@ describe('data channel', () => {
 })
 
 describe('control channel', () => {
+  const suite = suiteCleanup()
   let tpm: SocketTpm
   let control: RawConnection
 
   before(async () => {
     tpm = await startSocketTpm(suite)
     control = await RawConnection.open(tpm.controlPath)
-  })
-  after(async () => {
-    control.close()
-    for (const cleanup of cleanups.splice(0)) await cleanup()
+    suite.after(() => control.close())
   })
 
   const cases: [what: string, request: string, reply: string][] = [

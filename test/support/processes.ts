@@ -58,16 +58,32 @@ export function atWork(pid: number): boolean {
   )
 }
 
-/** Until the process has been at work for a while: not only about to read what it is to do. */
+/** Processor time of a process and all its threads, in user and kernel mode. @returns in ticks of 10 ms; see proc(5) */
+export function cpuTicks(pid: number): number {
+  // The name in front may have blanks and brackets; "state" comes behind it and is field 3.
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? []
+  return Number(fields[14 - 3]) + Number(fields[15 - 3])
+}
+
+/** Reading a command takes less, on an emulated processor too. */
+const DEEP_TICKS = 3
+
+/** Until the process has computed for a while and still does: it is past reading what it is to do. */
 export async function deepInWork(pid: number): Promise<void> {
-  let looks = 0
-  await waitFor(
-    () => {
-      looks = atWork(pid) ? looks + 1 : 0
-      return looks > 2
-    },
-    { what: `process ${pid} to work` },
-  )
+  const before = cpuTicks(pid)
+  await waitFor(() => cpuTicks(pid) - before >= DEEP_TICKS && atWork(pid), {
+    what: `process ${pid} to work`,
+  })
+}
+
+/** read(2) in /proc/PID/syscall, by `process.arch`. */
+const READ_NUMBERS: { readonly [arch: string]: number } = { x64: 0, arm64: 63 }
+
+/** Whether the process sleeps in a read(2) of its standard input. @see proc(5), "/proc/pid/syscall" */
+export function waitsForInput(pid: number): boolean {
+  const number = READ_NUMBERS[process.arch]
+  if (number === undefined) throw new Error(`The number of read(2) on ${process.arch} is not known here`)
+  return readFileSync(`/proc/${pid}/syscall`, 'utf8').startsWith(`${number} 0x0 `)
 }
 
 /** SIGUSR2 to a supervisor; resolves when there is another engine, and it alone. */

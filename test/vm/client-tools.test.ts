@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict'
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
-import { after, before, describe, it } from 'node:test'
+import { before, describe, it } from 'node:test'
 import { debians, ours, type RunOptions, runTool, withoutDebiansTools } from '../interop/client-tool.ts'
 import { type CuseTpm, DeviceHandle, startCuseTpm } from '../support/cuse-tpm.ts'
 import { enginePid } from '../support/processes.ts'
+import { suiteCleanup } from '../support/suite.ts'
 import { temporaryDirectory } from '../support/swtpm.ts'
 import { TPM2 } from '../support/tpm-commands.ts'
 
@@ -37,13 +38,8 @@ const steps: readonly [tool: 'swtpm_ioctl' | 'swtpm_bios', line: string, options
   ['swtpm_ioctl', '-s'],
 ]
 
-const cleanUp = async (cleanups: (() => unknown)[]): Promise<void> => {
-  for (const cleanup of cleanups.reverse()) await cleanup()
-}
-
 describe('the client tools on a CUSE device', { skip: withoutDebiansTools }, () => {
-  const cleanups: (() => unknown)[] = []
-  const suite = { after: (undo: () => unknown): void => void cleanups.push(undo) }
+  const suite = suiteCleanup()
   let forDebians: CuseTpm
   let forOurs: CuseTpm
 
@@ -51,7 +47,6 @@ describe('the client tools on a CUSE device', { skip: withoutDebiansTools }, () 
     forDebians = await startCuseTpm(suite)
     forOurs = await startCuseTpm(suite)
   })
-  after(() => cleanUp(cleanups))
 
   for (const [index, [tool, line, options]] of steps.entries()) {
     it(`do as Debian's, step ${index + 1}: ${tool} ${line}`, async () => {
@@ -67,8 +62,7 @@ describe('the client tools on a CUSE device', { skip: withoutDebiansTools }, () 
 })
 
 describe('swtpm_ioctl and the state blobs of a CUSE device', { skip: withoutDebiansTools }, () => {
-  const cleanups: (() => unknown)[] = []
-  const suite = { after: (undo: () => unknown): void => void cleanups.push(undo) }
+  const suite = suiteCleanup()
   const pcrRead = (path: string): string => {
     const device = new DeviceHandle(path)
     try {
@@ -89,7 +83,6 @@ describe('swtpm_ioctl and the state blobs of a CUSE device', { skip: withoutDebi
     device.close()
     pcr = pcrRead(from.path)
   })
-  after(() => cleanUp(cleanups))
 
   const quiet = { code: 0, stdout: '', stderr: '' }
   // An emulated processor takes its time with each Node: what the socket tests and the unit tests show is left out here.

@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict'
 import { chownSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { after, before, describe, it } from 'node:test'
+import { before, describe, it } from 'node:test'
 import { startCuseTpm } from '../../support/cuse-tpm.ts'
 import { startProxyTpm } from '../../support/proxy-tpm.ts'
 import { listens, Service } from '../../support/service.ts'
+import { suiteCleanup } from '../../support/suite.ts'
 import { type Cleanup, Swtpm, temporaryDirectory } from '../../support/swtpm.ts'
 import { TctiClient } from '../../support/tcti-client.ts'
 import { tool, tpm2Tools } from '../../support/tools.ts'
@@ -75,16 +76,12 @@ const transports: readonly Transport[] = [
 ]
 
 describe('tpm2-abrmd', () => {
-  const cleanups: (() => unknown)[] = []
+  const suite = suiteCleanup()
 
   before(async () => {
     mkdirSync('/run/dbus', { recursive: true })
-    const suite: Cleanup = { after: (undo) => void cleanups.push(undo) }
     const bus = new Service(suite, 'dbus-daemon', ['--system', '--nofork', '--nopidfile'])
     await bus.until(() => busHas('org.freedesktop.DBus'), 'the bus answers')
-  })
-  after(async () => {
-    for (const cleanup of cleanups) await cleanup()
   })
 
   for (const { name, start } of transports) {
