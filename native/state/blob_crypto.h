@@ -1,8 +1,7 @@
 // Keys, and the encryption of state: AES-CBC, then HMAC-SHA-256 of the ciphertext with the same key, in the
 // format of swtpm's files. Three properties of that format are unusual:
-//  - the padding fills up to a multiple of the *key* size (up to 32 bytes with AES-256), and each of its
-//  bytes
-//    is its length;
+//  - the padding fills up to a multiple of the *key* size (up to 32 bytes with AES-256), and each byte of
+//    it is its length;
 //  - the IV field is as long as the key; AES uses its first 16 bytes, the HMAC covers all of it;
 //  - a blob without an IV field has a zero IV, and its HMAC covers the ciphertext alone.
 // Version-1 blobs are CBC with a zero IV over SHA-256(data) ‖ data, without fields and without a MAC.
