@@ -100,7 +100,7 @@ async function serveSwtpm(
       },
       async stop() {
         const pids = family(pid)
-        // All at once, and without asking: nobody needs the state, and the C swtpm may ignore SIGTERM.
+        // All at once, and without asking: the state is not needed, and the C swtpm may ignore SIGTERM.
         pids.forEach(endProcess)
         await waitFor(() => !pids.some(alive), { what: `processes ${pids} to end` })
         rmSync(directory, { recursive: true, force: true })

@@ -1,6 +1,6 @@
 /**
  * Control commands whole, cut, glued, wrong, from clients that close half, go away or never read; beside data clients that
- * are no better. Well-formed commands are answered as they must be, and whoever comes next is served.
+ * are no better. Well-formed commands are answered as they must be, and the next client is served.
  */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
@@ -203,13 +203,13 @@ async function assertServed(path: string): Promise<number> {
 }
 
 describe('control clients of every kind', () => {
-  it('are answered or turned away, and keep nobody else waiting', async () => {
+  it('are answered or turned away, and keep no other client waiting', async () => {
     let clients = 0
     let slowest = 0
     const rounds = await fuzz(3, async (random, t) => {
       const { swtpm, dataPath, controlPath } = await startSocketTpm(t)
       const model = new Model()
-      /** Someone has left commands behind; what they have done nobody knows. */
+      /** An earlier client has left commands behind, with unknown effect. */
       let known = true
       const stray: Promise<void>[] = []
       for (let i = 0; i < CLIENTS_PER_ROUND; i++) {

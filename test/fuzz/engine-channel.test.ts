@@ -66,7 +66,7 @@ interface Sent {
   readonly bytes: Buffer
   /** It is a request, and the next frame begins where it ends. */
   readonly answered: boolean
-  /** From here on nobody knows where frames begin. */
+  /** From here on it is unknown where frames begin. */
   readonly broken: boolean
 }
 

@@ -27,7 +27,7 @@ import { noReference, referenceNumber } from './support/reference.ts'
 
 const PERMANENT = 'tpm2-00.permall'
 const JOURNAL = 'tpm2-00.permall.journal'
-/** Of a state's header: the least version that a reader must know. Nobody knows 3. */
+/** Of a state's header: the least version that a reader must know. No reader knows 3. */
 const MIN_VERSION_AT = 1
 const nv = NV['2']
 

@@ -218,7 +218,8 @@ describe('kill -9', () => {
     const answer = ask(connection, nv.read).finally(() => {
       answered = true
     })
-    // The first engine has not stored its state yet; whoever loads it now has the wrong one.
+    // The first engine has not stored its state yet: an engine that loads it now has the wrong one. An answer that does
+    // not come is no event to wait for, so this waits for a time in which a wrong one would have come.
     await delay(1000)
     assert.ok(!answered)
     const state = join(directory, 'tpm2-00.permall')

@@ -171,7 +171,7 @@ interface Left {
   readonly responses: number
 }
 
-/** About `sample` of the disks on which somebody else would have to find the index. */
+/** About `sample` of the disks on which another implementation would have to find the index. */
 function readableStates(
   model: DiskModel,
   records: readonly DiskRecord[],

@@ -286,7 +286,7 @@ describe('the engine', () => {
     assert.equal(await swtpm.stop(), 0)
   })
 
-  it("started by root, becomes the owner of somebody else's state", { skip: withoutRoot }, async (t) => {
+  it("started by root, becomes the owner of another user's state", { skip: withoutRoot }, async (t) => {
     const directory = temporaryDirectory(t)
     chownSync(directory, OTHER_USER, OTHER_USER)
     chmodSync(directory, 0o700)

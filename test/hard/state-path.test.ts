@@ -1,4 +1,4 @@
-/** Where the state is said to be, there is something else; or somebody else. */
+/** The state's place holds something else, or another process. */
 
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
@@ -83,7 +83,7 @@ describe('the state directory', () => {
   })
 
   for (const name of ['tpm2-00.permall', '.lock']) {
-    it(`${name} a link to somebody else's file: refused, the file untouched`, async (t) => {
+    it(`${name} a link to another user's file: refused, the file untouched`, async (t) => {
       const directory = temporaryDirectory(t)
       const victim = join(temporaryDirectory(t), 'victim')
       writeFileSync(victim, 'precious', { mode: 0o600 })
@@ -112,7 +112,7 @@ describe('the state directory', () => {
     })
   }
 
-  it("a temporary file that is a link to somebody else's file: replaced, the file untouched", async (t) => {
+  it("a temporary file that is a link to another user's file: replaced, the file untouched", async (t) => {
     const directory = temporaryDirectory(t)
     const victim = join(temporaryDirectory(t), 'victim')
     writeFileSync(victim, 'precious')

@@ -103,7 +103,7 @@ describe("libvirt's swtpm", () => {
     assert.ok(existsSync(pidFile))
   })
 
-  it('makes its files for nobody else, and logs nothing when all is well', async (t) => {
+  it('makes its files for its own user only, and logs nothing when all is well', async (t) => {
     const domain = await startDomain(t)
     const command = await powerOn(t, domain)
     assert.equal(await command(TPM2.nvDefine()), 0)

@@ -122,7 +122,7 @@ for (const program of TPMS) {
       tpm.run('tpm2_readpublic', '-c', handle, '-f', 'pem', '-o', 'ek.pem')
       assert.equal(der(where, 'ek.pem').toString(), publicKeyPem(certificate))
     }
-    // The standard template makes the same key again: the EK is what the certificate says to whoever re-creates it.
+    // The standard template makes the same key again: a client that re-creates the EK gets the key of the certificate.
     tpm.run('tpm2_createek', '-c', 'ek.ctx', '-G', 'rsa', '-u', 'again.pem', '-f', 'pem')
     assert.equal(der(where, 'again.pem').toString(), publicKeyPem(rsa))
 

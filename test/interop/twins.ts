@@ -38,7 +38,7 @@ export type Twins = readonly [tool: string, tpm: SocketTpm][]
 export const startTwins = (t: Cleanup, kind: TpmKind, tools: readonly string[]): Promise<Twins> =>
   Promise.all(tools.map(async (tool) => [tool, await startTpm(t, kind)] as [string, SocketTpm]))
 
-/** A TPM on two TCP ports that nobody had a moment ago. */
+/** A TPM on two TCP ports that were free a moment ago. */
 export async function startTcpTpm(t: Cleanup, kind: TpmKind): Promise<{ data: number; control: number }> {
   const directory = temporaryDirectory(t)
   const [data = 0, control = 0] = await freePorts(2)

@@ -47,7 +47,7 @@ describe('NOTIFY_SOCKET', () => {
     })
   }
 
-  it('nobody there: the TPM serves all the same, and says so', async (t) => {
+  it('no listener: the TPM serves all the same, and says so', async (t) => {
     const { swtpm } = await startSocketTpm(t, TPM, { env: { NOTIFY_SOCKET: '/nonexistent/notify' } })
     assert.match(swtpm.stderr, /Cannot reach the service manager at NOTIFY_SOCKET "\/nonexistent\/notify"/)
     assert.equal(await swtpm.stop(), 0)

@@ -176,7 +176,7 @@ describe('clients that misbehave', () => {
     assert.equal(responseCode(await next.readResponse()), 0)
   })
 
-  it('one that goes away during a command costs nobody anything', async (t) => {
+  it('one that goes away during a command does not disturb the next', async (t) => {
     const { dataPath, controlPath } = await startSocketTpm(t)
     const gone = await RawConnection.open(dataPath)
     gone.write(TPM2.createPrimaryRsa(3072, Buffer.from('gone')))

@@ -111,7 +111,7 @@ describe('swtpm fleet add, remove, list', () => {
     await answers(fleet.describe('a'))
   })
 
-  it('nobody there: says so', async (t) => {
+  it('no fleet there: says so', async (t) => {
     const fleet = await startFleet(t)
     assert.equal(await fleet.swtpm.stop(), 0)
     const { code, stderr } = await fleet.run('list')

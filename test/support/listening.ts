@@ -1,4 +1,4 @@
-/** Whether somebody listens on a Unix socket: its file is there a moment before. */
+/** Whether a process listens on a Unix socket: its file is there a moment before. */
 import { existsSync, readFileSync, realpathSync } from 'node:fs'
 
 /** __SO_ACCEPTCON in the fourth column of /proc/net/unix. */

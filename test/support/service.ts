@@ -70,7 +70,7 @@ export class Service {
   }
 }
 
-/** @returns whether somebody listens there */
+/** @returns whether a process listens there */
 export function listens(port: number, host = '127.0.0.1'): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, host)

@@ -57,7 +57,7 @@ class Client {
   #running = true
   /** A transfer of a state blob may be under way, during which read() and write() are different. */
   #transferring = false
-  /** A command may still run: write() returns when it begins, and nobody has waited for its response. */
+  /** A command may still run: write() returns when it begins, and no read() has waited for its response. */
   #busy = false
   /** The response to a command that takes long, waited for on another thread. */
   #later: Promise<unknown> | undefined

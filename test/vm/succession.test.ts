@@ -1,6 +1,6 @@
 /**
  * Devices outlive the engine behind them, on a real kernel: killed under load, its commands end in an error at once and
- * the node stays; replaced under load, nobody notices. What is kept is the matter of test/hard/succession.test.ts.
+ * the node stays; replaced under load, clients notice nothing. What is kept is the matter of test/hard/succession.test.ts.
  */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
@@ -68,7 +68,7 @@ async function replaceUnderLoad(swtpm: Swtpm, extender: Extender): Promise<void>
   assert.equal(extender.count, told)
 }
 
-/** Waits while somebody else has it open. */
+/** Waits while another client has it open. */
 function openWhenFree(path: string): Promise<DeviceHandle> {
   const open = (): DeviceHandle | undefined => {
     try {
@@ -103,7 +103,7 @@ describe('a CUSE device whose engine is killed', () => {
     assert.equal(await swtpm.stop(), 0)
   })
 
-  it('fails the next read() where none waited, and keeps a response that nobody has read', async (t) => {
+  it('fails the next read() where none waited, and keeps an unread response', async (t) => {
     const { swtpm, path } = await startCuseTpm(t, CUSE)
     const device = openDevice(t, path)
     const first = await enginePid(swtpm.pid)
@@ -217,7 +217,7 @@ describe('a /dev/tpmN whose engine is killed', () => {
     assert.equal(await swtpm.stop(), 0)
   })
 
-  it('is not missed by the kernel while nobody talks', async (t) => {
+  it('is not missed by the kernel while it sends no commands', async (t) => {
     const { swtpm, path } = await startProxyTpm(t)
     const engine = await enginePid(swtpm.pid)
     process.kill(engine, 'SIGKILL')

@@ -23,7 +23,7 @@ async function boot(t: Cleanup, state: string, key: string, flags: string): Prom
   ])
   t.after(() => swtpm.stop('SIGKILL'))
   await swtpm.until(() => swtpm.stdout.includes('\n'), 'its announcement')
-  // Whoever comes later finds no key.
+  // A later reader finds no key.
   assert.equal(existsSync(keyFile), false)
   const device = /\/dev\/tpm\d+/.exec(swtpm.stdout)?.[0]
   assert.ok(device !== undefined, swtpm.stdout)

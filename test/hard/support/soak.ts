@@ -32,7 +32,7 @@ function holdings(pid: number): Holdings {
   return { residentBytes: Number(rss?.[1]) * 1024, descriptors: readdirSync(`/proc/${pid}/fd`).length }
 }
 
-/** Children of these processes that have ended, and whose end nobody has taken note of. */
+/** Children of these processes that have ended, and have not been waited for. */
 function zombies(parents: readonly number[]): string[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))

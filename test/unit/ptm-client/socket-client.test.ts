@@ -191,7 +191,7 @@ describe('SocketClient.connect()', () => {
     })
   })
 
-  it('names a port where nobody listens', async (t) => {
+  it('names a port without a listener', async (t) => {
     const server = await FakeControlServer.start(() => {})
     t.after(() => server.close())
     await assert.rejects(

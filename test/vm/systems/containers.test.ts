@@ -1,4 +1,4 @@
-/** Containers, each with a TPM of its own: runc, podman by CDI, and a TPM for somebody who is not root. */
+/** Containers, each with a TPM of its own: runc, podman by CDI, and a TPM for a user who is not root. */
 import assert from 'node:assert/strict'
 import { chmodSync, chownSync, closeSync, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
@@ -100,7 +100,7 @@ describe('podman', () => {
   })
 })
 
-describe('a broker for somebody who is not root', () => {
+describe('a broker for a user who is not root', () => {
   it('makes the device, hands its other end to a swtpm of theirs, and gives them the node', async (t) => {
     const nobody = { uid: 65534, gid: 65534 }
     const directory = temporaryDirectory(t)

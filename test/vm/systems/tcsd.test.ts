@@ -107,7 +107,7 @@ describe('tcsd', () => {
     assert.equal(owned(), '0')
     await useTpm(daemons, async (sealed) => {
       assert.throws(() => new DeviceHandle(tpm.path), { code: 'EBUSY' }, 'a TPM 1.2 has one user')
-      // Nobody but us can extend the PCR while tcsd is away. What was sealed to it stays sealed until it is reset.
+      // Only this test can extend the PCR while tcsd is away. What was sealed to it stays sealed until it is reset.
       await stopTcsd(tcsd)
       const device = new DeviceHandle(tpm.path)
       assert.equal(responseCode(device.command(TPM12.extend(16, Buffer.alloc(20, 1)))), 0)

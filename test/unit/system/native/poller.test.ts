@@ -236,7 +236,7 @@ test('an exception in the callback is an uncaught exception', () => {
   assert.equal(inOtherProcess(script), 'from the callback')
 })
 
-test('a started poller that nobody holds is not collected, closed ones are', () => {
+test('a started poller without a reference is not collected, closed ones are', () => {
   const script = `const [ours, theirs] = native.socketPair()
     const started = (() => {
       const poller = new native.Poller(ours, () => {
