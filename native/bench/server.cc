@@ -156,7 +156,7 @@ class CuseServer {
       case CUSE_INIT:
         return init();
       case FUSE_OPEN:
-        return reply(fuse_open_out{.fh = 0, .open_flags = FOPEN_DIRECT_IO, .padding = 0});
+        return open();
       case FUSE_WRITE: {
         fuse_write_in in;
         memcpy(&in, buffer_.data() + sizeof(header_), sizeof(in));
@@ -170,6 +170,13 @@ class CuseServer {
       default:
         return send(header_.opcode == FUSE_RELEASE ? 0 : -ENOSYS, {});
     }
+  }
+
+  void open() {
+    // The fields behind these have other names in newer kernel headers.
+    fuse_open_out out{};
+    out.open_flags = FOPEN_DIRECT_IO;
+    reply(out);
   }
 
   void init() {
