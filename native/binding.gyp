@@ -1,13 +1,7 @@
 {
   # Functions of libcrypto that the engine brings itself; 0 leaves them out. See engine/libcrypto/README.md.
   "variables": {"libcrypto_aes%": 1, "libcrypto_prime_search%": 1},
-  "target_defaults": {
-    # Node's own flags come after ours, and the last standard named wins.
-    "cflags_cc!": ["-std=gnu++17", "-std=gnu++20"],
-    "cflags_cc": ["-std=c++20", "-Wall", "-Wextra", "-O2"],
-    "cflags": ["-fstack-protector-strong", "-D_FORTIFY_SOURCE=2"],
-    "include_dirs": ["."]
-  },
+  "includes": ["defaults.gypi"],
   "targets": [
     {
       # N-API addon: what JavaScript cannot do itself (descriptor passing, locks, close-on-exec, prctl, chroot).
@@ -28,32 +22,6 @@
       "libraries": ["-ltpms", "-lcrypto", "-lseccomp"],
       "cflags": ["-fPIE", "-pthread"],
       "ldflags": ["-pie", "-pthread", "-Wl,-z,relro,-z,now"]
-    },
-    # What `npm run bench` measures with; never installed.
-    {
-      "target_name": "bench-client",
-      "type": "executable",
-      "sources": ["bench/client.cc", "bench/exchange.cc", "bench/direct_exchange.cc"],
-      "libraries": ["-ltpms"]
-    },
-    {
-      "target_name": "bench-server",
-      "type": "executable",
-      "sources": ["bench/server.cc", "bench/exchange.cc", "bench/direct_exchange.cc"],
-      "libraries": ["-ltpms"]
-    },
-    {
-      "target_name": "bench-start",
-      "type": "executable",
-      "sources": ["bench/start.cc"]
-    },
-    {
-      "target_name": "heap-counter",
-      "type": "shared_library",
-      "sources": ["bench/heap_counter.cc"],
-      "cflags": ["-fPIC"],
-      # Not in a folder of its own, where gyp puts libraries by default.
-      "product_dir": "<(PRODUCT_DIR)"
     }
   ]
 }

@@ -41,7 +41,7 @@ runMain(async () => {
     say(USAGE)
     return 0
   }
-  await setUp({ needs: ['vm', 'test'], kernels: KERNEL_SERIES.slice(0, 1) })
+  await setUp({ needs: ['vm', 'bench'], kernels: KERNEL_SERIES.slice(0, 1) })
   await step('Bundle the benchmark', buildTests)
   const bench = spawn(process.execPath, [path.join(BUILT_TESTS, 'bench/main.js'), ...args], {
     stdio: 'inherit',

@@ -12,12 +12,12 @@ const SOURCES = path.join(projectRoot, 'native')
 runMain(async () => {
   const files = readdirSync(SOURCES, { recursive: true })
     .map(String)
-    .filter((file) => /\.(h|cc)$/.test(file) && !/^(build|generated)\//.test(file))
+    .filter((file) => /\.(h|cc)$/.test(file) && !/(^|\/)(build|generated)\//.test(file))
     .map((file) => displayPath(path.join(SOURCES, file)))
   if (files.length === 0) throw new UserError(`No C++ sources in "${displayPath(SOURCES)}"`)
   const mode = process.argv.includes('--write') ? ['-i'] : ['--dry-run', '-Werror']
   capture('clang-format', [...mode, ...files], {
     cwd: projectRoot,
-    hint: 'Run `npm run format`; if clang-format is missing, `npm run setup`',
+    hint: 'Run `npm run format`; if clang-format is missing, `npm run setup -- test`',
   })
 })

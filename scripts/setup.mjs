@@ -3,15 +3,49 @@
 // What is there already is left alone, so running it again costs a second.
 
 import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
 import { buildPrograms } from './build.mjs'
 import { UserError } from './lib/command.mjs'
 import { runMain, say, step } from './lib/terminal.mjs'
 import { debianPackages } from './setup/debian.mjs'
 import { kernel } from './setup/kernels.mjs'
-import { nativeLayer } from './setup/native.mjs'
+import { measuringPrograms, nativeLayer } from './setup/native.mjs'
 import { npmPackages } from './setup/npm.mjs'
+import { groupsFor } from './setup/packages.mjs'
 import { runSteps } from './setup/steps.mjs'
 import { KERNEL_SERIES } from './vm/kernel.mjs'
+
+/** @typedef {{ needs: import('./setup/packages.mjs').Need[], kernels: string[] }} Wanted */
+
+/** What `npm run setup` can be told to prepare for. @type {Record<string, Wanted & { outcome: string }>} */
+const PURPOSES = {
+  build: {
+    needs: [],
+    kernels: [],
+    outcome: 'Everything is built: `npm run install:system` installs it, `npm start` shows it at work',
+  },
+  start: {
+    needs: ['demo', 'vm'],
+    kernels: KERNEL_SERIES.slice(0, 1),
+    outcome: 'Everything is there: `npm start` shows it at work',
+  },
+  test: {
+    needs: ['vm', 'test', 'bench'],
+    kernels: KERNEL_SERIES,
+    outcome: 'Everything is there: `npm test` tests it, `npm run bench` measures it',
+  },
+}
+
+const USAGE = `Usage: npm run setup [-- PURPOSE]
+
+Installs what Debian has to provide and what npm has to, and builds. PURPOSE is one of
+  build   what is needed to build and to install (default)
+  start   and to show it at work: \`npm start\`
+  test    and to test and to measure it: \`npm test\`, \`npm run bench\`
+\`npm start\` and the like do their part of this themselves.
+
+Debian packages, which are installed with apt-get as root or by sudo:
+${Object.keys(PURPOSES).map(describePackages).join('\n')}`
 
 /**
  * @param {object} wanted
@@ -21,6 +55,7 @@ import { KERNEL_SERIES } from './vm/kernel.mjs'
 export async function setUp({ needs, kernels }) {
   checkNode()
   await runSteps([debianPackages(needs), npmPackages(), nativeLayer()])
+  if (needs.includes('bench')) await runSteps([measuringPrograms()])
   await step('Bundle the programs', buildPrograms)
   await runSteps(kernels.map(kernel))
 }
@@ -31,9 +66,37 @@ function checkNode() {
     throw new UserError(`Node ${process.version} is too old`, { hint: 'Install Node 20 or newer' })
 }
 
+/** @param {string} purpose @param {number} index @param {string[]} purposes each needs what those before it need */
+function describePackages(purpose, index, purposes) {
+  const groupsOf = (/** @type {string | undefined} */ name) => groupsFor(PURPOSES[name ?? '']?.needs ?? [])
+  const before = new Set(index === 0 ? [] : groupsOf(purposes[index - 1]))
+  const added = groupsOf(purpose).filter((group) => !before.has(group))
+  return [`  ${purpose}`, ...added.map(({ names, why }) => `    ${names.join(' ')}: ${why}`)].join('\n')
+}
+
+function parsePurpose() {
+  try {
+    const { values, positionals } = parseArgs({
+      allowPositionals: true,
+      options: { help: { type: 'boolean', default: false } },
+    })
+    const [purpose = 'build', ...others] = positionals
+    if (!(purpose in PURPOSES)) throw new Error(`Unknown purpose "${purpose}"`)
+    if (others.length > 0) throw new Error('More than one purpose')
+    return { help: values.help, wanted: /** @type {Wanted & { outcome: string }} */ (PURPOSES[purpose]) }
+  } catch (error) {
+    throw new UserError(error instanceof Error ? error.message : String(error), { hint: USAGE })
+  }
+}
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   runMain(async () => {
-    await setUp({ needs: ['vm', 'test'], kernels: KERNEL_SERIES })
-    say('Everything is there: `npm start` shows it at work, `npm test` tests it.')
+    const { help, wanted } = parsePurpose()
+    if (help) {
+      say(USAGE)
+      return
+    }
+    await setUp(wanted)
+    say(wanted.outcome)
   })
 }

@@ -26,7 +26,7 @@ runMain(async () => {
   }
   const reason = asked ? 'you asked for it' : whyNotHere()
   const series = reason ? (asked ?? KERNEL_SERIES[0]) : undefined
-  await setUp(series ? { needs: ['vm'], kernels: [series] } : { needs: [], kernels: [] })
+  await setUp(series ? { needs: ['demo', 'vm'], kernels: [series] } : { needs: ['demo'], kernels: [] })
 
   const demo = [process.execPath, path.join(projectRoot, 'scripts/demo.mjs'), ...(shell ? ['--shell'] : [])]
   if (!series) {

@@ -10,7 +10,7 @@ import { runChecks } from './test/checks.mjs'
 import { Report } from './test/report.mjs'
 import { runFiles } from './test/run-files.mjs'
 import { matcherOf } from './test/selection.mjs'
-import { filesOf, HOST_SUITES, isSystem, SMOKE_TEST, VM_SUITE } from './test/suites.mjs'
+import { BENCH_SUITE, filesOf, HOST_SUITES, isSystem, SMOKE_TEST, VM_SUITE } from './test/suites.mjs'
 import { runVmSuite } from './test/vm-suite.mjs'
 import { ensureKernel, KERNEL_SERIES } from './vm/kernel.mjs'
 
@@ -43,7 +43,11 @@ runMain(async () => {
   }
   const matches = matcherOf(paths)
   const vmFiles = quick ? [SMOKE_TEST] : parts.includes(VM_SUITE) ? filesOf(VM_SUITE, matches) : []
-  await setUp({ needs: ['vm', 'test'], kernels: vmFiles.length > 0 ? kernels : [] })
+  const withBench = parts.includes(BENCH_SUITE) && filesOf(BENCH_SUITE, matches).length > 0
+  await setUp({
+    needs: ['vm', 'test', ...(withBench ? /** @type {const} */ (['bench']) : [])],
+    kernels: vmFiles.length > 0 ? kernels : [],
+  })
   await step('Bundle the tests', buildTests)
 
   const report = new Report({ verbose })

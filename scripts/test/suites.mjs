@@ -4,8 +4,10 @@ import { existsSync, readdirSync } from 'node:fs'
 import path from 'node:path'
 import { projectRoot } from '../lib/paths.mjs'
 
+/** The one that needs the programs of native/bench. */
+export const BENCH_SUITE = 'bench'
 /** These run on this machine. */
-export const HOST_SUITES = ['unit', 'protocol', 'interop', 'hard', 'fuzz', 'bench']
+export const HOST_SUITES = ['unit', 'protocol', 'interop', 'hard', 'fuzz', BENCH_SUITE]
 /** These need /dev/cuse, /dev/vtpmx and root, and run in the virtual machine, on each kernel. */
 export const VM_SUITE = 'vm'
 

@@ -62,5 +62,5 @@ export function guestScript(name) {
 function findBusybox() {
   const found = ['/bin/busybox', '/usr/bin/busybox'].find((candidate) => existsSync(candidate))
   if (found) return found
-  throw new UserError('Cannot build the guest: busybox is missing', { hint: 'Run `npm run setup`' })
+  throw new UserError('Cannot build the guest: busybox is missing', { hint: 'Run `npm run setup -- start`' })
 }

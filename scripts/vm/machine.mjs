@@ -52,7 +52,7 @@ const DRAIN_TIMEOUT_MS = 10_000
 export async function runInGuest(job) {
   if (!succeeds('sh', ['-c', 'command -v qemu-system-x86_64'])) {
     throw new UserError('Cannot start the virtual machine: qemu-system-x86_64 is missing', {
-      hint: 'Run `npm run setup`',
+      hint: 'Run `npm run setup -- start`',
     })
   }
   const token = randomUUID()

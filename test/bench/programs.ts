@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { projectRoot } from '../support/swtpm.ts'
 
-export const nativeProgram = (name: string): string => join(projectRoot, 'native/build/Release', name)
+export const measuringProgram = (name: string): string =>
+  join(projectRoot, 'native/bench/build/Release', name)
 
 /** Both ends of what is measured run on this processor, so that handing over costs the same every time. */
 export const CORE = 0
@@ -20,7 +21,7 @@ export class LineProgram {
   readonly #lines: AsyncIterator<string>
 
   constructor(program: string, args: readonly string[], { pin = false } = {}) {
-    this.child = spawn(...pinned(pin, nativeProgram(program), args), { stdio: ['pipe', 'pipe', 'pipe'] })
+    this.child = spawn(...pinned(pin, measuringProgram(program), args), { stdio: ['pipe', 'pipe', 'pipe'] })
     this.child.stderr?.on('data', (chunk) => {
       this.#stderr += chunk
     })

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { encodeLine } from '../../src/programs/swtpm/fleet/fleet-protocol.ts'
 import type { Contestant, SwtpmProgram } from './contestants.ts'
 import { BenchFleet } from './fleet.ts'
-import { nativeProgram } from './programs.ts'
+import { measuringProgram } from './programs.ts'
 import { type Spread, spread } from './statistics.ts'
 
 /** Without options and certificates that the user wants loaded into every Node. */
@@ -68,7 +68,7 @@ async function oneMore(fleet: BenchFleet, state: string): Promise<number> {
 
 const time = (args: readonly string[], env: NodeJS.ProcessEnv): number =>
   Number(
-    execFileSync(nativeProgram('bench-start'), args, {
+    execFileSync(measuringProgram('bench-start'), args, {
       env: { ...process.env, ...NODE_AS_IT_COMES, ...env },
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'inherit'],
