@@ -4,7 +4,7 @@
  */
 import { constants } from 'node:os'
 import { HOST } from '../../contract/struct.ts'
-import { SwtpmError } from '../system/errors.ts'
+import { isFault } from '../system/fault.ts'
 import { log } from '../system/log.ts'
 import { reasonOf } from '../system/reason.ts'
 import { StateblobTransfer } from '../tpm/stateblob-transfer.ts'
@@ -78,7 +78,7 @@ export class CuseServer {
       log.error(`Cannot serve a request on the device: ${reasonOf(error)}`)
       if (!reply.sent) reply.error(EIO)
       // Our own faults must not pass as the client's.
-      if (!(error instanceof SwtpmError)) throw error
+      if (!isFault(error)) throw error
     } finally {
       this.#serving.delete(unique)
     }

@@ -8,10 +8,10 @@ import { enginePath } from '../engine-client/channel/engine-program.ts'
 import type { Spawner } from '../engine-client/channel/spawner.ts'
 import { EngineClient } from '../engine-client/engine-client.ts'
 import { SwtpmError } from '../system/errors.ts'
+import { isFault, sentenceOf } from '../system/fault.ts'
 import { log } from '../system/log.ts'
 import { PidFile } from '../system/process/pid-file.ts'
 import { lookUpUser, type User } from '../system/process/users.ts'
-import { reasonOf } from '../system/reason.ts'
 import { openState } from '../tpm/state/state-location.ts'
 import { Tpm } from '../tpm/tpm.ts'
 import type { CommonConfig, SwtpmConfig } from './config.ts'
@@ -172,8 +172,8 @@ export class Session {
       await this.tpm.engine.replace()
       log.info(`The engine (process ${before}) has been replaced by process ${this.tpm.engine.pid}`)
     } catch (error) {
-      if (!(error instanceof SwtpmError)) throw error
-      log.error(`Cannot replace the engine: ${error.message}`)
+      if (!isFault(error)) throw error
+      log.error(`Cannot replace the engine: ${sentenceOf(error)}`)
     }
   }
 }
@@ -183,7 +183,7 @@ async function undo(cleanup: Cleanup): Promise<void> {
   try {
     await cleanup()
   } catch (error) {
-    log.error(reasonOf(error))
+    log.error(sentenceOf(error))
   }
 }
 

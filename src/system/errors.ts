@@ -4,6 +4,7 @@
  */
 
 const CODES = {
+  SWTPM_ERR_INSTALLATION: 'a file of the installation is missing or cannot be used',
   SWTPM_ERR_ENGINE_START: 'the engine could not be started',
   SWTPM_ERR_ENGINE_GONE: 'the engine has ended, its TPM with it',
   SWTPM_ERR_STATE_DIR: 'the state location cannot be used',
@@ -25,7 +26,10 @@ const CODES = {
 
 export type SwtpmErrorCode = keyof typeof CODES
 
-export class SwtpmError extends Error {
+/** A failure whose message is a sentence for the user. */
+export abstract class Fault extends Error {}
+
+export class SwtpmError extends Fault {
   readonly code: SwtpmErrorCode
 
   constructor(code: SwtpmErrorCode, message: string, options?: ErrorOptions) {

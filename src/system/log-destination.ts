@@ -3,7 +3,7 @@ import { closeSync, constants, fstatSync, openSync, readFileSync, writeSync } fr
 import { SwtpmError } from './errors.ts'
 import { reasonOf } from './reason.ts'
 
-const STDERR = 2
+export const STDERR = 2
 const LOG_FILE_MODE = 0o600
 
 /** What `--log` can name. */
@@ -77,6 +77,17 @@ function isReadOnly(fd: number): boolean {
   }
   const flags = /^flags:\s*([0-7]+)/m.exec(info)?.[1]
   return flags !== undefined && (Number.parseInt(flags, 8) & 3) === constants.O_RDONLY
+}
+
+/** Whether what is written to a descriptor arrives where standard error leads. */
+export function isStderr(fd: number): boolean {
+  if (fd === STDERR) return true
+  try {
+    const [log, stderr] = [fstatSync(fd), fstatSync(STDERR)]
+    return log.dev === stderr.dev && log.ino === stderr.ino
+  } catch {
+    return false
+  }
 }
 
 /**

@@ -15,9 +15,11 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Logger } from 'pino'
 import {
   closeDestination,
+  isStderr,
   type LogDestination,
   type LogTarget,
   openDestination,
+  STDERR,
   stderrDestination,
   writeLine,
 } from './log-destination.ts'
@@ -47,6 +49,9 @@ class Log {
   #config: Omit<LogConfig, 'destination'> = { level: PLAIN, prefix: DEFAULT_LOG_PREFIX, format: 'text' }
   #destination: LogDestination = stderrDestination
   #pino: Logger | undefined
+  #configured = false
+  /** Whether errors go to standard error as well. */
+  #echo = true
   /** The name of the TPM that the lines of the current async context are about. */
   #tpmName: AsyncLocalStorage<string> | undefined
 
@@ -56,10 +61,24 @@ class Log {
    */
   configure(config: LogConfig): void {
     const destination = openDestination(config.destination)
+    this.#configured = true
     closeDestination(this.#destination)
     this.#destination = destination
     this.#config = config
     this.#pino = undefined
+  }
+
+  /**
+   * Until this call, errors go to standard error too, whatever the log is (but for `file=-`, by which the user asks for
+   * silence): a program that starts another one shows what is there when the start fails.
+   */
+  startSucceeded(): void {
+    this.#echo = false
+  }
+
+  /** Whether {@link configure} has opened a log. */
+  get configured(): boolean {
+    return this.#configured
   }
 
   /** The descriptor of the log, which a child may get as standard error. /dev/null when there is no log. */
@@ -113,6 +132,8 @@ class Log {
     this.#pino ??= this.#open()
     const text = message.endsWith('\n') ? message.slice(0, -1) : message
     const tpm = this.#tpmName?.getStore()
+    if (severity === 'error' && this.#echo && !isStderr(this.#destination.fd))
+      writeLine(STDERR, `${DEFAULT_LOG_PREFIX}${tpm ? `${tpm}: ` : ''}${text}\n`)
     if (this.#config.format === 'json') this.#pino[severity]({ verbosity: level, ...(tpm && { tpm }) }, text)
     else this.#pino[severity](`${tpm ? `${tpm}: ` : ''}${' '.repeat(level - 1)}${text}`)
   }

@@ -1,11 +1,12 @@
 /** Finds the files of the installation from the path of the running script, never from the working directory. */
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { SwtpmError } from './errors.ts'
 
 /**
  * The path of a file of the installation, given relative to the package's root: the nearest folder above the running
  * script that has it.
- * @throws Error naming the places tried and `remedy`, the command that makes the file
+ * @throws SwtpmError SWTPM_ERR_INSTALLATION naming the places tried and `remedy`, the command that makes the file
  */
 export function installedFile(relative: string, remedy: string): string {
   const tried: string[] = []
@@ -15,5 +16,8 @@ export function installedFile(relative: string, remedy: string): string {
     tried.push(candidate)
     if (folder === dirname(folder)) break
   }
-  throw new Error(`Cannot find "${relative}": run \`${remedy}\`; tried ${tried.join(', ')}`)
+  throw new SwtpmError(
+    'SWTPM_ERR_INSTALLATION',
+    `Cannot find "${relative}": run \`${remedy}\`; tried ${tried.join(', ')}`,
+  )
 }

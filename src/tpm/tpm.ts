@@ -17,6 +17,7 @@ import {
 import { type Outcome, type Request, VERBS, type Verb, type VerbName } from '../../contract/verbs.ts'
 import type { EngineClient } from '../engine-client/engine-client.ts'
 import { SwtpmError, type SwtpmErrorCode } from '../system/errors.ts'
+import { isFault, sentenceOf } from '../system/fault.ts'
 import { log } from '../system/log.ts'
 import { within } from '../system/time-limit.ts'
 import { responseCode } from '../tpm-commands/command.ts'
@@ -196,8 +197,8 @@ export class Tpm {
       try {
         await this.#storage.lock(this.#lockingRetries)
       } catch (error) {
-        if (!(error instanceof SwtpmError)) throw error
-        log.error(error.message)
+        if (!isFault(error)) throw error
+        log.error(sentenceOf(error))
         return false
       }
       this.#lockingRetries = 0
@@ -239,7 +240,7 @@ export class Tpm {
       if (!(await this.ensureLockedStorage())) await this.engine.setStorage(false)
     } catch (error) {
       // The next engine asks again.
-      if (!(error instanceof SwtpmError)) throw error
+      if (!isFault(error)) throw error
     }
   }
 }

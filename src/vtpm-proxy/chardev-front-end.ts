@@ -4,6 +4,7 @@
  */
 import { closeSync, openSync } from 'node:fs'
 import { TPM_SUCCESS } from '../../contract/tpm-result.ts'
+import { printOut } from '../programs/common/output.ts'
 import type { ChardevConfig } from '../serve/config.ts'
 import { openControl } from '../serve/control/open-control.ts'
 import type { Session } from '../serve/session.ts'
@@ -67,7 +68,7 @@ async function attach(session: Session, fd: number): Promise<void> {
  * because others look for it in both streams at once and expect one line.
  */
 function announce({ tpmNum, major, minor }: NewDevice): void {
-  process.stdout.write(`New TPM device: /dev/tpm${tpmNum} (major/minor = ${major}/${minor})\n`)
+  printOut(`New TPM device: /dev/tpm${tpmNum} (major/minor = ${major}/${minor})\n`)
   log.info(`Serving tpm${tpmNum}`)
 }
 

@@ -1,16 +1,12 @@
 /** Questions about rights, answered with the user's name in the fault. */
 import { accessSync, constants, statSync } from 'node:fs'
-import { userInfo } from 'node:os'
 import { delimiter, join } from 'node:path'
+import { reasonOf } from '../../system/reason.ts'
+import { describeUser } from '../../system/surroundings.ts'
 import { ToolFailure } from './tool-failure.ts'
 
-export function currentUserName(): string {
-  try {
-    return userInfo().username
-  } catch {
-    return '<unknown>' // a uid without a passwd entry
-  }
-}
+/** Who we are, for a message: the name of the account, or the number of a user without one. */
+export const currentUserName = describeUser
 
 export function can(path: string, mode: number): boolean {
   try {
@@ -25,17 +21,20 @@ export const canRead = (path: string): boolean => can(path, constants.R_OK)
 
 /** @throws ToolFailure when `path` is no directory or the rights in `mode` are missing */
 export function requireDirectory(path: string, mode: number): void {
-  const user = currentUserName()
-  if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) {
-    throw new ToolFailure(`Cannot use directory "${path}" as user ${user}: it must exist and be a directory`)
+  const problem = (reason: string): ToolFailure =>
+    new ToolFailure(`Cannot use directory "${path}" as user ${currentUserName()}: ${reason}`)
+  let isDirectory: boolean
+  try {
+    isDirectory = statSync(path).isDirectory()
+  } catch (error) {
+    throw problem(reasonOf(error))
   }
+  if (!isDirectory) throw problem('it is no directory')
   for (const [bit, name] of [
     [constants.R_OK, 'read'],
     [constants.W_OK, 'write'],
   ] as const) {
-    if ((mode & bit) !== 0 && !can(path, bit)) {
-      throw new ToolFailure(`Cannot ${name} in directory "${path}" as user ${user}: permission denied`)
-    }
+    if ((mode & bit) !== 0 && !can(path, bit)) throw problem(`permission to ${name} in it is denied`)
   }
 }
 
@@ -44,7 +43,13 @@ export function findProgram(name: string): string | undefined {
   const candidates = name.includes('/')
     ? [name]
     : (process.env.PATH ?? '').split(delimiter).map((dir) => join(dir || '.', name))
-  return candidates.find(
-    (path) => can(path, constants.X_OK) && statSync(path, { throwIfNoEntry: false })?.isFile(),
-  )
+  return candidates.find((path) => can(path, constants.X_OK) && isFile(path))
+}
+
+function isFile(path: string): boolean {
+  try {
+    return statSync(path).isFile()
+  } catch {
+    return false
+  }
 }

@@ -15,18 +15,34 @@ declare const PROGRAM: string
 declare const CODE_CACHE: string
 
 function launch(): void {
-  const cachedData = readCache()
   const filename = join(__dirname, PROGRAM)
+  const source = readProgram(filename)
+  if (source === undefined) return
+  const cachedData = readCache()
   if (cachedData === undefined) {
     require(filename)
     return
   }
-  const source = readFileSync(filename, 'latin1')
   // As Node wraps a module.
   const wrapped = `(function (exports, require, module, __filename, __dirname) { ${source}\n})`
   // The cache has this name in it, and is made elsewhere than it is used.
   const script = new vm.Script(wrapped, { filename: PROGRAM, cachedData })
   script.runInThisContext()(exports, require, module, filename, __dirname)
+}
+
+/** @returns undefined, with everything said, when there is no such file or it cannot be read */
+function readProgram(filename: string): string | undefined {
+  try {
+    return readFileSync(filename, 'latin1')
+  } catch (error) {
+    // The words for an errno are in the program.
+    const reason = (error as Error).message.replace(/^\w+: (.*?), .*$/, '$1')
+    process.stderr.write(
+      `Cannot read "${filename}": ${reason}; build it with \`npm run build\`, or install it again\n`,
+    )
+    process.exitCode = 1
+    return undefined
+  }
 }
 
 function readCache(): Buffer | undefined {

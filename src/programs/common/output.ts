@@ -1,20 +1,33 @@
-/** What a tool prints. Written with write(2): loading process.stdout takes longer than the rest of a small tool. */
+/** What a program prints. Written with write(2): loading process.stdout takes longer than the rest of a small tool. */
 import { writeSync } from 'node:fs'
+import { reasonOf } from '../../system/reason.ts'
+import { ToolFailure } from './tool-failure.ts'
 
-export const printOut = (text: string): void => write(1, text)
-export const printError = (text: string): void => write(2, text)
+/**
+ * Prints what the program was called for. Where its reader has gone, what else it was called for goes on.
+ * @throws ToolFailure when it cannot be written: the disk is full
+ */
+export function printOut(text: string | Uint8Array): void {
+  const failure = write(1, text)
+  if (failure !== undefined && failure.code !== 'EPIPE')
+    throw new ToolFailure(`Cannot write to standard output: ${reasonOf(failure)}`, { cause: failure })
+}
 
-function write(fd: number, text: string): void {
-  let rest = Buffer.from(text)
+/** Prints a message. Where it cannot be written there is no place to say so. */
+export const printError = (text: string): void => void write(2, text)
+
+/** Writes all of it. @returns why it could not be written */
+export function write(fd: number, text: string | Uint8Array): NodeJS.ErrnoException | undefined {
+  let rest = Buffer.from(text as string)
   while (rest.length > 0) {
     try {
       rest = rest.subarray(writeSync(fd, rest))
     } catch (error) {
-      const { code } = error as NodeJS.ErrnoException
+      const failure = error as NodeJS.ErrnoException
+      if (failure.code !== 'EAGAIN') return failure
       // Another process has made the pipe non-blocking, and it is full: its reader needs a moment.
-      if (code === 'EAGAIN') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5)
-      // There is no reader. What the tool was called for goes on without one.
-      else return
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5)
     }
   }
+  return undefined
 }

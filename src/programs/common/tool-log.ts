@@ -1,53 +1,47 @@
 /**
  * What a tool tells its user: plain lines to stdout and stderr, or both appended to a log file. Each line is written at
- * once, because libvirt shows the tail of the file when a tool fails, and because several tools append to one file.
+ * once, because libvirt shows the tail of the file when a tool fails, and because several tools append to one file. Errors
+ * go to stderr as well: who has started the tool by hand does not look into the file.
  */
-import { closeSync, constants, openSync, writeSync } from 'node:fs'
+import { closeSync, constants, openSync } from 'node:fs'
+import { isStderr } from '../../system/log-destination.ts'
 import { reasonOf } from '../../system/reason.ts'
+import { printError, write } from './output.ts'
 import { ToolFailure } from './tool-failure.ts'
+
+const STDOUT = 1
 
 export class ToolLog {
   readonly file: string | undefined
-  readonly #out: number
-  readonly #err: number
+  /** Of the log file; undefined where there is none. */
+  readonly #fd: number | undefined
 
   /** @throws ToolFailure when the log file is a symbolic link or cannot be opened for appending */
   constructor(file?: string) {
     this.file = file
-    if (file === undefined) {
-      this.#out = 1
-      this.#err = 2
-      return
-    }
+    if (file === undefined) return
     const { O_WRONLY, O_APPEND, O_CREAT, O_NOFOLLOW } = constants
     try {
-      this.#out = openSync(file, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, 0o640)
+      this.#fd = openSync(file, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, 0o640)
     } catch (error) {
       const loop = (error as NodeJS.ErrnoException).code === 'ELOOP'
       const reason = loop ? 'it must not be a symbolic link' : reasonOf(error)
       throw new ToolFailure(`Cannot open log file "${file}": ${reason}`, { cause: error })
     }
-    this.#err = this.#out
   }
 
+  /** A line that cannot be written does not keep the tool from finishing what it has begun. */
   info(line: string): void {
-    writeLine(this.#out, line)
+    write(this.#fd ?? STDOUT, `${line}\n`)
   }
 
   error(line: string): void {
-    writeLine(this.#err, line)
+    const text = `${line}\n`
+    if (this.#fd !== undefined) write(this.#fd, text)
+    if (this.#fd === undefined || !isStderr(this.#fd)) printError(text)
   }
 
   close(): void {
-    if (this.file !== undefined) closeSync(this.#out)
-  }
-}
-
-/** Without a reader (EPIPE) a tool still finishes what it began. */
-function writeLine(fd: number, line: string): void {
-  try {
-    writeSync(fd, `${line}\n`)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EPIPE') throw error
+    if (this.#fd !== undefined) closeSync(this.#fd)
   }
 }

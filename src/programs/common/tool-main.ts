@@ -1,6 +1,6 @@
 /** What the main functions of the tools have in common: --help and --version, faults as text, the exit code. */
 
-import { SwtpmError } from '../../system/errors.ts'
+import { isFault, sentenceOf } from '../../system/fault.ts'
 import { versionLine } from '../../system/version.ts'
 import type { HelpText } from './help.ts'
 import type { GivenOptions } from './options/given-options.ts'
@@ -9,6 +9,7 @@ import { type ReaderStyle, readOptions } from './options/read-options.ts'
 import { UsageError, usageText } from './options/usage-error.ts'
 import { printError, printOut } from './output.ts'
 import { ToolFailure } from './tool-failure.ts'
+import { ToolLog } from './tool-log.ts'
 
 export interface Tool<T extends OptionTable> extends Omit<HelpText, 'table'> {
   readonly table: T
@@ -22,8 +23,12 @@ export interface Tool<T extends OptionTable> extends Omit<HelpText, 'table'> {
   readonly title: string
   /** Exit code when the TPM cannot be reached, or another fault is not the command line's; 1 unless given. */
   readonly failureCode?: number
-  /** @returns the exit code */
-  run(options: GivenOptions<T>): Promise<number>
+  /** The option that names a file for messages. Faults are reported there too. */
+  readonly logOption?: keyof T & string
+  /** What comes before the log is opened: a change of user, so that the log belongs to that user. */
+  prepare?(options: GivenOptions<T>): Promise<void>
+  /** @returns the exit code @throws what is then reported, in the log and on standard error */
+  run(options: GivenOptions<T>, log: ToolLog): Promise<number>
 }
 
 export const COMMON_OPTIONS = {
@@ -39,11 +44,43 @@ export const COMMON_OPTIONS = {
 
 /** Runs a tool on this process's arguments and leaves its exit code for the end of the process. */
 export async function runTool<T extends OptionTable>(tool: Tool<T>): Promise<void> {
-  process.exitCode = await exitCodeOf(tool, process.argv.slice(2))
+  const run = new ToolRun(tool)
+  // Thrown where nothing waits for it, in a callback for one.
+  process.on('uncaughtException', (error) => process.exit(run.report(error)))
+  process.exitCode = await run.exitCode(process.argv.slice(2))
 }
 
-async function exitCodeOf<T extends OptionTable>(tool: Tool<T>, argv: readonly string[]): Promise<number> {
-  try {
+class ToolRun<T extends OptionTable> {
+  readonly #tool: Tool<T>
+  #log = new ToolLog()
+
+  constructor(tool: Tool<T>) {
+    this.#tool = tool
+  }
+
+  async exitCode(argv: readonly string[]): Promise<number> {
+    try {
+      return await this.#run(argv)
+    } catch (error) {
+      return this.report(error)
+    } finally {
+      this.#log.close()
+    }
+  }
+
+  /** @returns the exit code */
+  report(error: unknown): number {
+    const { tool, table, failureCode = 1 } = this.#tool
+    if (error instanceof UsageError) {
+      printError(usageText(tool, tool, error, table))
+      return 1
+    }
+    this.#log.error(sentenceOf(error))
+    return error instanceof ToolFailure ? error.exitCode : failureCode
+  }
+
+  async #run(argv: readonly string[]): Promise<number> {
+    const tool = this.#tool
     const options = readOptions(tool.table, argv, tool.style)
     if (options.has(tool.helpOption)) {
       // yargs is most of a tool's code: only help pays for loading it.
@@ -55,22 +92,27 @@ async function exitCodeOf<T extends OptionTable>(tool: Tool<T>, argv: readonly s
       printOut(`${versionLine(tool.title)}\n`)
       return 0
     }
+    const logFile = tool.logOption === undefined ? undefined : options.text(tool.logOption)
+    try {
+      await tool.prepare?.(options)
+    } catch (error) {
+      this.#openLog(logFile, error)
+      throw error
+    }
+    this.#openLog(logFile)
     if (tool.ignoresStrays) {
       for (const stray of options.strays)
         printError(`Ignoring the argument "${stray}": it belongs to no option\n`)
     }
-    return await tool.run(options)
-  } catch (error) {
-    return report(error, tool.tool, tool.table, tool.failureCode ?? 1)
+    return await tool.run(options, this.#log)
   }
-}
 
-function report(error: unknown, program: string, table: OptionTable, failureCode: number): number {
-  if (error instanceof UsageError) {
-    printError(usageText(program, program, error, table))
-    return 1
+  /** @param fault what the log is opened for: it is more important than a log that cannot be opened */
+  #openLog(file: string | undefined, fault?: unknown): void {
+    try {
+      this.#log = new ToolLog(file)
+    } catch (error) {
+      if (fault === undefined || !isFault(error)) throw error
+    }
   }
-  const expected = error instanceof ToolFailure || error instanceof SwtpmError
-  printError(`${expected ? error.message : ((error as Error).stack ?? error)}\n`)
-  return error instanceof ToolFailure ? error.exitCode : failureCode
 }

@@ -1,39 +1,42 @@
 /** `swtpm`: reads the command line and does what it asks for. */
-import { SwtpmError } from '../../system/errors.ts'
-import { log } from '../../system/log.ts'
+import { DEFAULT_LOG_PREFIX } from '../../system/log.ts'
 import { usageText } from '../common/options/usage-error.ts'
+import { printError } from '../common/output.ts'
 import { CommandLineError } from './exit/command-line-error.ts'
 import { exitCodeOf } from './exit/exit-code.ts'
+import { type Logging, onEscapedError, reportFailure } from './exit/report-failure.ts'
 import { optionTable } from './options/table.ts'
 import { isInterface, parseCommandLine } from './parse/parse-command-line.ts'
 import { serveSwtpm } from './serve.ts'
 
+/** Until the command line says more. */
+const NO_LOG: Logging = {
+  log: { destination: { kind: 'stderr' }, level: 1, prefix: DEFAULT_LOG_PREFIX, format: 'text' },
+}
+
 async function main(argv: readonly string[]): Promise<number> {
   const [word, ...rest] = argv
-  if (!isInterface(word)) {
-    const { withoutInterface } = await import('./without-interface.ts')
-    return withoutInterface(argv)
-  }
+  let logging = NO_LOG
   try {
+    if (!isInterface(word)) {
+      const { withoutInterface } = await import('./without-interface.ts')
+      return await withoutInterface(argv)
+    }
     const commandLine = parseCommandLine(rest, process.env, word)
+    logging = commandLine
     if (commandLine.action === 'run') return await serveSwtpm(commandLine)
     const { print } = await import('./print.ts')
     return await print(commandLine)
   } catch (error) {
+    const iface = isInterface(word) ? word : 'socket'
     if (error instanceof CommandLineError) {
-      process.stderr.write(usageText('swtpm', `swtpm ${word}`, error, optionTable))
-      return error.exitCode(word)
+      printError(usageText('swtpm', `swtpm ${word}`, error, optionTable))
+      return error.exitCode(iface)
     }
-    if (!(error instanceof SwtpmError)) throw error
-    log.error(error.message)
-    return exitCodeOf(error, word)
+    reportFailure(error, logging)
+    return exitCodeOf(error, iface)
   }
 }
 
-main(process.argv.slice(2)).then(
-  (code) => process.exit(code),
-  (error) => {
-    process.stderr.write(`swtpm: internal error: ${error instanceof Error ? error.stack : error}\n`)
-    process.exit(1)
-  },
-)
+onEscapedError(async () => {})
+main(process.argv.slice(2)).then((code) => process.exit(code))

@@ -14,24 +14,25 @@ import { giveKeys, giveProfile } from '../../serve/engine-secrets.ts'
 import { log } from '../../system/log.ts'
 import { openState } from '../../tpm/state/state-location.ts'
 import { Tpm } from '../../tpm/tpm.ts'
+import { printOut } from '../common/output.ts'
 
 /** @returns the exit code */
 export async function print(request: PrintRequest): Promise<number> {
   switch (request.action) {
     case 'help': {
       const { interfaceHelp } = await import('./help/interface-help.ts')
-      process.stdout.write(await interfaceHelp(request.interface))
+      printOut(await interfaceHelp(request.interface))
       return 0
     }
     case 'version': {
       const { programVersion } = await import('./help/program-help.ts')
-      process.stdout.write(programVersion(request.interface))
+      printOut(programVersion(request.interface))
       return 0
     }
     case 'print-capabilities': {
       const { CAPABILITY_INFO_FLAGS, capabilitiesJson } = await import('./capabilities.ts')
       const engine = engineInfo(CAPABILITY_INFO_FLAGS, request.tpmVersion)
-      process.stdout.write(`${capabilitiesJson(request.interface, request.tpmVersion, engine)}\n`)
+      printOut(`${capabilitiesJson(request.interface, request.tpmVersion, engine)}\n`)
       return 0
     }
     case 'print-states':
@@ -48,7 +49,7 @@ export async function print(request: PrintRequest): Promise<number> {
 /** What libtpms says without a TPM. */
 function printInfo(flags: number, { tpmVersion }: PrintRequest): number {
   const { info } = engineInfo(flags, tpmVersion)
-  process.stdout.write(`${JSON.stringify(info ?? {})}\n`)
+  printOut(`${JSON.stringify(info ?? {})}\n`)
   return 0
 }
 
@@ -69,7 +70,7 @@ async function printInfoOfTpm(
     const info = await tpm.forward('GET_INFO', { flags: BigInt(request.infoFlags), offset: 0, pad: 0 })
     if (!('buffer' in info)) return 1
     // Without the NUL at its end.
-    process.stdout.write(`${info.buffer.toString('utf8', 0, info.length - 1)}\n`)
+    printOut(`${info.buffer.toString('utf8', 0, info.length - 1)}\n`)
     return 0
   } finally {
     await tpm.end()
@@ -103,6 +104,6 @@ async function printStates(request: Extract<PrintRequest, { action: 'print-state
   await engine.close()
   spawner.close()
   if (failed) return 1
-  process.stdout.write(`{ "type": "swtpm", "states": [${states.join(',')}${states.length > 0 ? ' ' : ''}] }`)
+  printOut(`{ "type": "swtpm", "states": [${states.join(',')}${states.length > 0 ? ' ' : ''}] }`)
   return 0
 }

@@ -1,19 +1,19 @@
 /** Serves one TPM in the order in which privileges, descriptors and the terminal are given up. */
 
-import { join } from 'node:path'
 import type { SwtpmConfig } from '../../serve/config.ts'
 import { confine } from '../../serve/confinement.ts'
 import { startSpawner } from '../../serve/engine-options.ts'
 import { runAsUser, Session } from '../../serve/session.ts'
-import { SwtpmError } from '../../system/errors.ts'
+import { sentenceOf } from '../../system/fault.ts'
 import { loadIoctl } from '../../system/io/ioctl.ts'
-import { type LogConfig, log } from '../../system/log.ts'
+import { log } from '../../system/log.ts'
 import { enterBackground, reportReady } from '../../system/process/daemon.ts'
 import { connectServiceManager } from '../../system/process/service-manager.ts'
 import { onSignals } from '../../system/process/signals.ts'
 import { becomeUser, changeRoot } from '../../system/process/users.ts'
 import { CommandLineError } from './exit/command-line-error.ts'
 import { exitCodeOf } from './exit/exit-code.ts'
+import { onEscapedError, openLog } from './exit/report-failure.ts'
 import { makesDevice, serveFrontEnd } from './front-end.ts'
 
 /** @returns the exit code */
@@ -26,13 +26,13 @@ export async function serveSwtpm(config: SwtpmConfig): Promise<number> {
     if (code !== undefined) return code
   }
   const user = runAsUser(config)
-  const root = config.chroot ?? ''
-  log.configure(rebased(config.log, root))
+  openLog(config)
   // Both are outside the new root: the service manager's socket, and the engine's program, which starts as the user it
   // will be.
   const serviceManager = connectServiceManager(process.env)
   const spawner = startSpawner(config, user)
-  const session = Session.open(config, spawner, root)
+  const session = Session.open(config, spawner, config.chroot ?? '')
+  onEscapedError(() => session.end(1))
   onSignals({
     end: () => void session.end(0),
     hurry: () => session.hurry(),
@@ -53,21 +53,14 @@ export async function serveSwtpm(config: SwtpmConfig): Promise<number> {
     confine(config.seccomp)
     session.onEnd(() => serviceManager.stopping())
     reportReady()
+    log.startSucceeded()
     serviceManager.ready()
   } catch (error) {
     // A step that failed because the TPM was told to end while it started is no fault.
-    if (error instanceof SwtpmError && !session.ending) log.error(error.message)
+    if (!session.ending) log.error(sentenceOf(error))
     await session.end(exitCodeOf(error, config.interface))
-    if (!(error instanceof SwtpmError)) throw error
   }
   const code = await session.ended
   spawner.close()
   return code
-}
-
-/** The log file of a TPM that will change its root directory is named as it will be seen from there. */
-function rebased(config: LogConfig, root: string): LogConfig {
-  const { destination } = config
-  if (root === '' || destination.kind !== 'file') return config
-  return { ...config, destination: { ...destination, path: join(root, destination.path) } }
 }

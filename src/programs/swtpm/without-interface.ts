@@ -1,4 +1,5 @@
 /** `swtpm` without the name of an interface: fleets, CDI, help, version, shell completion, or an error. */
+import { printError, printOut } from '../common/output.ts'
 import { COMPLETION_REQUEST, complete, printCompletionScript } from './help/completion.ts'
 import { interfaceError, programHelp, programVersion } from './help/program-help.ts'
 
@@ -8,11 +9,11 @@ export async function withoutInterface(argv: readonly string[]): Promise<number>
   switch (word) {
     case '-h':
     case '--help':
-      process.stdout.write(programHelp())
+      printOut(programHelp())
       return 0
     case '-v':
     case '--version':
-      process.stdout.write(programVersion())
+      printOut(programVersion())
       return 0
     case 'cdi': {
       const { cdi } = await import('./cdi/cdi-command.ts')
@@ -26,14 +27,14 @@ export async function withoutInterface(argv: readonly string[]): Promise<number>
       await printCompletionScript()
       return 0
     case COMPLETION_REQUEST:
-      process.stdout.write(
+      printOut(
         complete(argv.slice(1))
           .map((line) => `${line}\n`)
           .join(''),
       )
       return 0
     default:
-      process.stderr.write(interfaceError(word))
+      printError(interfaceError(word))
       return 1
   }
 }

@@ -1,9 +1,9 @@
 /** swtpm_cert: a certificate for a TPM's key, without that key's private half. */
-import { writeSync } from 'node:fs'
 import { reasonOf } from '../../system/reason.ts'
 import { COMPATIBLE_VERSION } from '../../system/version.ts'
 import { writeFileAtomic } from '../common/atomic-file.ts'
 import { capabilitiesLine } from '../common/capabilities-line.ts'
+import { printOut } from '../common/output.ts'
 import { ToolFailure } from '../common/tool-failure.ts'
 import { toPem } from './certificate.ts'
 import { issueCertificate, loadAuthority, withStoredCertHeader } from './issue.ts'
@@ -18,7 +18,7 @@ export const CERT_CAPABILITIES = {
 
 export async function runCert(options: CertOptions): Promise<number> {
   if (options.has('print-capabilities')) {
-    process.stdout.write(`${capabilitiesLine(CERT_CAPABILITIES)}\n`)
+    printOut(`${capabilitiesLine(CERT_CAPABILITIES)}\n`)
     return 0
   }
   const request = certificateRequest(options)
@@ -35,7 +35,7 @@ export async function runCert(options: CertOptions): Promise<number> {
 
 export function writeCertificate(path: string | undefined, bytes: Buffer): void {
   if (path === undefined) {
-    writeSync(1, bytes)
+    printOut(bytes)
     return
   }
   try {

@@ -18,5 +18,6 @@ void runTool({
   epilogue:
     'The CA lies where swtpm-localca.conf says: in $XDG_CONFIG_HOME (~/.config), else /etc. ' +
     'SWTPM_ROOTCA_PASSWORD in the environment encrypts the key of the root CA.',
+  logOption: 'logfile',
   run: runLocalca,
 })

@@ -7,7 +7,7 @@ import type { GivenOptions } from '../common/options/given-options.ts'
 import { readOptions } from '../common/options/read-options.ts'
 import { UsageError } from '../common/options/usage-error.ts'
 import { ToolFailure } from '../common/tool-failure.ts'
-import { ToolLog } from '../common/tool-log.ts'
+import type { ToolLog } from '../common/tool-log.ts'
 import {
   CERT_OPTIONS,
   CERT_STYLE,
@@ -27,18 +27,9 @@ import { takeSerial } from './serial-number.ts'
 
 type LocalcaOptions = GivenOptions<typeof LOCALCA_OPTIONS>
 
-export async function runLocalca(options: LocalcaOptions): Promise<number> {
-  const log = new ToolLog(options.text('logfile'))
-  try {
-    issue(options, log)
-    return 0
-  } catch (error) {
-    if (!(error instanceof ToolFailure)) throw error
-    log.error(error.message)
-    return error.exitCode
-  } finally {
-    log.close()
-  }
+export async function runLocalca(options: LocalcaOptions, log: ToolLog): Promise<number> {
+  issue(options, log)
+  return 0
 }
 
 function issue(options: LocalcaOptions, log: ToolLog): void {

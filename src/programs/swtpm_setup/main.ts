@@ -1,7 +1,7 @@
 /** Entry point of swtpm_setup. */
 
 import { runTool } from '../common/tool-main.ts'
-import { runSetup } from './run-setup.ts'
+import { becomeSetupUser, runSetup } from './run-setup.ts'
 import { SETUP_OPTIONS } from './setup-options.ts'
 
 void runTool({
@@ -26,5 +26,7 @@ void runTool({
   epilogue:
     'The exit code is 0 when the TPM is set up, or left alone with --not-overwrite, and 1 otherwise. ' +
     'Certificates come from create_certs_tool of swtpm_setup.conf, normally swtpm_localca.',
+  logOption: 'logfile',
+  prepare: becomeSetupUser,
   run: runSetup,
 })

@@ -1,10 +1,13 @@
 /** swtpm_setup: simulates the manufacturing of a TPM. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { sentenceOf } from '../../system/fault.ts'
+import { accountName } from '../../system/surroundings.ts'
 import { canRead, currentUserName } from '../common/access.ts'
 import { ConfigFile, SYSTEM_CONFIG_DIR, userConfigDir } from '../common/config-file.ts'
+import { printOut } from '../common/output.ts'
 import { ToolFailure } from '../common/tool-failure.ts'
-import { ToolLog } from '../common/tool-log.ts'
+import type { ToolLog } from '../common/tool-log.ts'
 import { manufactureTpm2 } from './manufacture-tpm2.ts'
 import { manufactureTpm12 } from './manufacture-tpm12.ts'
 import { allProfiles } from './profiles.ts'
@@ -19,44 +22,37 @@ import { createConfigFiles } from './user-config-files.ts'
 
 const CONFIG_NAME = 'swtpm_setup.conf'
 
-export async function runSetup(options: SetupOptions): Promise<number> {
+/** Becomes the user of --runas, who then owns the log and the state. */
+export async function becomeSetupUser(options: SetupOptions): Promise<void> {
+  const user = options.text('runas')
+  if (user === undefined) return
+  // The addon is loaded for this alone.
+  const { becomeUser, lookUpUser } = await import('../../system/process/users.ts')
+  becomeUser(lookUpUser(user))
+}
+
+export async function runSetup(options: SetupOptions, log: ToolLog): Promise<number> {
   if (options.has('create-config-files')) {
     createConfigFiles(options.text('create-config-files')!)
     return 0
   }
   for (const name of ['swtpm_ioctl', 'tcsd-system-ps-file'] as const) {
-    if (options.has(name)) process.stdout.write(`Warning: --${name} is deprecated and has no effect.\n`)
+    if (options.has(name)) printOut(`Warning: --${name} is deprecated and has no effect.\n`)
   }
-  const user = options.text('runas')
-  if (user !== undefined) {
-    // The addon is loaded for this alone.
-    const { becomeUser, lookUpUser } = await import('../../system/process/users.ts')
-    becomeUser(lookUpUser(user))
-  }
-
-  const log = new ToolLog(options.text('logfile'))
-  try {
-    await setup(options, log)
-    return 0
-  } catch (error) {
-    if (!(error instanceof ToolFailure)) throw error
-    log.error(error.message)
-    return error.exitCode
-  } finally {
-    log.close()
-  }
+  await setup(options, log)
+  return 0
 }
 
 async function setup(options: SetupOptions, log: ToolLog): Promise<void> {
   const command = TpmCommandLine.parse(options.text('tpm'))
   if (options.has('print-capabilities')) {
-    process.stdout.write(`${setupCapabilities(command)}\n`)
+    printOut(`${setupCapabilities(command)}\n`)
     return
   }
   const tpm2 = options.has('tpm2')
   if (options.has('print-profiles')) {
     const profiles = tpm2 ? allProfiles(command, TpmFeatures.of(command, true), configuration(options)) : '{}'
-    process.stdout.write(`${profiles}\n`)
+    printOut(`${profiles}\n`)
     return
   }
 
@@ -100,7 +96,9 @@ async function author({ command, task, choices, config, log }: Authoring): Promi
   if (!task.reconfigure) task.state.erase()
   if (task.encryption !== undefined) log.info(task.encryption.message)
   const work = task.reconfigure ? 'reconfiguration' : 'manufacturing'
-  log.info(`Starting vTPM ${work} as ${currentUserName()}:${currentGroupName()} @ ${dateAndTime()}`)
+  log.info(
+    `Starting vTPM ${work} as ${accountName() ?? '<unknown>'}:${currentGroupName()} @ ${dateAndTime()}`,
+  )
 
   let tpm: TpmProcess | undefined
   const abandon = async (): Promise<void> => {
@@ -125,9 +123,8 @@ async function author({ command, task, choices, config, log }: Authoring): Promi
     }
     log.info('Successfully authored TPM state.')
   } catch (error) {
-    if (error instanceof ToolFailure) log.error(error.message)
+    log.error(sentenceOf(error))
     if (!task.reconfigure) task.state.erase()
-    if (!(error instanceof ToolFailure)) throw error
     throw new ToolFailure('An error occurred. Authoring the TPM state failed.', { cause: error })
   } finally {
     guard.release()

@@ -7,6 +7,7 @@ import { reasonOf } from '../../system/reason.ts'
 import { findProgram } from '../common/access.ts'
 import { writeFileAtomic } from '../common/atomic-file.ts'
 import { SYSTEM_CONFIG_DIR, userConfigDir } from '../common/config-file.ts'
+import { printOut } from '../common/output.ts'
 import { ToolFailure } from '../common/tool-failure.ts'
 import { DEFAULT_PCR_BANKS } from './pcr-banks.ts'
 
@@ -48,7 +49,7 @@ function writeAll(files: readonly NamedText[]): void {
     throw new ToolFailure(`Could not create ${caDir}: ${reasonOf(error)}`, { cause: error })
   }
   for (const [path, text] of files) {
-    process.stdout.write(`Writing ${path}.\n`)
+    printOut(`Writing ${path}.\n`)
     try {
       writeFileAtomic(path, text, 0o644)
     } catch (error) {

@@ -11,7 +11,7 @@ import { BIG } from '../../../contract/struct.ts'
 import { TPM_BAD_ORDINAL, TPM_BAD_PARAMETER, TPM_IOERROR, TPM_SUCCESS } from '../../../contract/tpm-result.ts'
 import { ptmRes } from '../../../contract/verb-structures.ts'
 import { capabilities, type Request, VERBS, type Verb, type VerbName } from '../../../contract/verbs.ts'
-import { SwtpmError } from '../../system/errors.ts'
+import { isFault, sentenceOf } from '../../system/fault.ts'
 import { DescriptorSocket } from '../../system/io/descriptor-socket.ts'
 import { Listener } from '../../system/io/listener.ts'
 import { log } from '../../system/log.ts'
@@ -153,8 +153,8 @@ class ControlConnection {
     try {
       this.#reply(await this.#execute(name, command.request), resp, row.controlFailure, name)
     } catch (error) {
-      if (!(error instanceof SwtpmError)) throw error
-      log.error(error.message)
+      if (!isFault(error)) throw error
+      log.error(sentenceOf(error))
       this.#reply({ tpmResult: TPM_IOERROR }, ptmRes, row.controlFailure)
       return false
     }

@@ -3,14 +3,29 @@
  * so this is the one place that calls it.
  */
 import { createRequire } from 'node:module'
+import { SwtpmError } from '../errors.ts'
 
 type IoctlFunction = (fd: number, request: number, argument: Buffer) => number
 
 let loaded: IoctlFunction | undefined
 
-/** Loads the package now, for a program that cannot reach its files later, for example after chroot(2). */
+/**
+ * Loads the package now, for a program that cannot reach its files later, for example after chroot(2).
+ * @throws SwtpmError SWTPM_ERR_INSTALLATION
+ */
 export function loadIoctl(): void {
-  loaded ??= createRequire(__filename)('ioctl') as IoctlFunction
+  try {
+    loaded ??= createRequire(__filename)('ioctl') as IoctlFunction
+  } catch (error) {
+    const [reason] = (error as Error).message.split('\n', 1)
+    throw new SwtpmError(
+      'SWTPM_ERR_INSTALLATION',
+      `Cannot load the package "ioctl": ${reason}; run \`npm ci\``,
+      {
+        cause: error,
+      },
+    )
+  }
 }
 
 /**

@@ -47,7 +47,7 @@ export function listenOn(address: UnixAddress | TcpAddress): ServerSocket {
 
 function listenOnPath({ path, mode, uid, gid }: UnixAddress): ServerSocket {
   removeStaleSocket(path)
-  const fd = check(native.listenUnix(path, mode, BACKLOG), `listen on "${path}"`)
+  const fd = check(native.listenUnix(path, mode, BACKLOG), `listen on "${path}"`, path)
   const absolute = resolve(path)
   const remove = (): void => {
     try {

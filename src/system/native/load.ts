@@ -1,11 +1,12 @@
 /** Finds and loads the native addon. */
+import { SwtpmError } from '../errors.ts'
 import { installedFile } from '../paths.ts'
 import type { Native } from './types.ts'
 
 /**
  * Where the addon is: the path in the environment variable SWTPM_NATIVE, or native/build/Release/swtpm_native.node in
  * the nearest folder above the running script.
- * @throws Error naming the places tried and the command that builds it
+ * @throws SwtpmError SWTPM_ERR_INSTALLATION naming the places tried and the command that builds it
  */
 export function nativeAddonPath(): string {
   const chosen = process.env.SWTPM_NATIVE
@@ -13,15 +14,30 @@ export function nativeAddonPath(): string {
   return installedFile('native/build/Release/swtpm_native.node', 'npm run build:native')
 }
 
+/** @throws SwtpmError SWTPM_ERR_INSTALLATION */
 function load(): Native {
   const path = nativeAddonPath()
   try {
     return require(path) as Native
   } catch (error) {
     const reason = (error as Error).message.split('\n', 1)[0]
-    throw new Error(`Cannot load "${path}": ${reason}; run \`npm run build:native\``, { cause: error })
+    throw new SwtpmError(
+      'SWTPM_ERR_INSTALLATION',
+      `Cannot load "${path}": ${reason}; run \`npm run build:native\``,
+      { cause: error },
+    )
   }
 }
 
-/** The addon, loaded once per thread. */
-export const native: Native = load()
+let loaded: Native | undefined
+
+/**
+ * The addon, loaded once per thread, when it is first used: by then there is a log that can say why it could not be loaded.
+ * Use it once before a change of root directory, user or rights.
+ */
+export const native: Native = new Proxy({} as Native, {
+  get(_, name: keyof Native) {
+    loaded ??= load()
+    return loaded[name]
+  },
+})

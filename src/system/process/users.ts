@@ -39,7 +39,7 @@ export function becomeUser({ name, uid, gid, groups }: User): void {
 /** Makes `path` the root directory and the working directory. @throws SwtpmError SWTPM_ERR_PRIVILEGE */
 export function changeRoot(path: string): void {
   try {
-    check(native.chroot(path), `chroot to "${path}"`)
+    check(native.chroot(path), `chroot to "${path}"`, path)
   } catch (error) {
     throw new SwtpmError('SWTPM_ERR_PRIVILEGE', (error as Error).message, { cause: error })
   }

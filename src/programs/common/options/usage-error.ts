@@ -1,8 +1,9 @@
 /** A command line that cannot be obeyed, and what is printed for it: the fault, how the option is written, where to read on. */
+import { Fault } from '../../../system/errors.ts'
 import type { OptionTable } from './option-table.ts'
 import { waysOf } from './synopsis.ts'
 
-export class UsageError extends Error {
+export class UsageError extends Fault {
   /** The option that is at fault, by its name in the table. */
   readonly option: string | undefined
 

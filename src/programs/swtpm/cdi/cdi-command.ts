@@ -1,12 +1,14 @@
 /** `swtpm cdi`: writes and removes the specification by which container runtimes find a TPM. */
 import { existsSync, lstatSync, mkdirSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { sentenceOf } from '../../../system/fault.ts'
 import { reasonOf } from '../../../system/reason.ts'
 import { writeFileAtomic } from '../../common/atomic-file.ts'
 import { helpScreen } from '../../common/help.ts'
 import type { GivenOptions } from '../../common/options/given-options.ts'
 import { readOptions } from '../../common/options/read-options.ts'
 import { UsageError, usageText } from '../../common/options/usage-error.ts'
+import { printError, printOut } from '../../common/output.ts'
 import { ToolFailure } from '../../common/tool-failure.ts'
 import { CDI_OPTIONS, DEFAULT_DIRECTORY, DEFAULT_VERSION } from './cdi-options.ts'
 import {
@@ -23,7 +25,7 @@ export async function cdi(argv: readonly string[]): Promise<number> {
   try {
     const given = readOptions(CDI_OPTIONS, argv)
     if (given.has('help')) {
-      process.stdout.write(await helpText())
+      printOut(await helpText())
       return 0
     }
     const [verb, ...strays] = given.strays
@@ -36,10 +38,8 @@ export async function cdi(argv: readonly string[]): Promise<number> {
       )
     return 0
   } catch (error) {
-    if (error instanceof UsageError)
-      process.stderr.write(usageText('swtpm cdi', 'swtpm cdi', error, CDI_OPTIONS))
-    else if (error instanceof ToolFailure) process.stderr.write(`swtpm cdi: ${error.message}\n`)
-    else throw error
+    if (error instanceof UsageError) printError(usageText('swtpm cdi', 'swtpm cdi', error, CDI_OPTIONS))
+    else printError(`swtpm cdi: ${sentenceOf(error)}\n`)
     return 1
   }
 }

@@ -1,10 +1,13 @@
 /** `swtpm fleet`: starts a fleet, or asks the one that runs to add, remove or list TPMs. */
 
 import type { UnixEndpoint } from '../../../serve/config.ts'
-import { SwtpmError } from '../../../system/errors.ts'
+import { sentenceOf } from '../../../system/fault.ts'
+import { workingDirectory } from '../../../system/surroundings.ts'
 import type { GivenOptions } from '../../common/options/given-options.ts'
 import { readOptions } from '../../common/options/read-options.ts'
 import { UsageError, usageText } from '../../common/options/usage-error.ts'
+import { printError, printOut } from '../../common/output.ts'
+import { reportFailure } from '../exit/report-failure.ts'
 import { fleetCtrlSchema } from '../options/sub-options.ts'
 import { seccompOf } from '../parse/behaviour.ts'
 import { unixEndpoint } from '../parse/endpoint.ts'
@@ -26,14 +29,13 @@ export async function fleet(argv: readonly string[]): Promise<number> {
     const { own, described } = divide(argv)
     const given = readOptions(FLEET_OPTIONS, own)
     if (given.has('help')) {
-      process.stdout.write(await helpText())
+      printOut(await helpText())
       return 0
     }
     const [verb, name, ...strays] = given.strays
     if (verb === undefined) {
       if (described !== undefined) throw new UsageError('A TPM is described behind "add NAME --" only')
-      const { serveFleet } = await import('./serve-fleet.ts')
-      return await serveFleet(configOf(given))
+      return await serve(configOf(given))
     }
     if (!isVerb(verb))
       throw new UsageError(`Unknown verb "${verb}": add, remove or list, or none to start a fleet`)
@@ -47,10 +49,19 @@ export async function fleet(argv: readonly string[]): Promise<number> {
     }
     return await client(verb, name, described, given)
   } catch (error) {
-    if (error instanceof UsageError)
-      process.stderr.write(usageText('swtpm fleet', 'swtpm fleet', error, FLEET_OPTIONS))
-    else if (error instanceof SwtpmError) process.stderr.write(`swtpm fleet: ${error.message}\n`)
-    else throw error
+    if (error instanceof UsageError) printError(usageText('swtpm fleet', 'swtpm fleet', error, FLEET_OPTIONS))
+    else printError(`swtpm fleet: ${sentenceOf(error)}\n`)
+    return 1
+  }
+}
+
+async function serve(config: FleetConfig): Promise<number> {
+  const { serveFleet } = await import('./serve-fleet.ts')
+  try {
+    return await serveFleet(config)
+  } catch (error) {
+    if (error instanceof UsageError) throw error
+    reportFailure(error, config)
     return 1
   }
 }
@@ -97,11 +108,10 @@ async function client(
     throw new UsageError(`"${verb}" takes no command line behind "--"`)
   const answer = await ask(path, request(verb, name, described))
   if (!answer.ok) {
-    process.stderr.write(`swtpm fleet: ${answer.error}\n`)
+    printError(`swtpm fleet: ${answer.error}\n`)
     return 1
   }
-  if (verb === 'list')
-    process.stdout.write(given.has('json') ? `${JSON.stringify(answer.tpms)}\n` : table(answer.tpms))
+  if (verb === 'list') printOut(given.has('json') ? `${JSON.stringify(answer.tpms)}\n` : table(answer.tpms))
   return 0
 }
 
@@ -121,7 +131,7 @@ function request(
     throw new UsageError(
       `Missing the TPM's command line: swtpm fleet add ${name} -- socket --tpm2 --tpmstate dir=DIR …`,
     )
-  return { verb, name, words, directory: process.cwd() }
+  return { verb, name, words, directory: workingDirectory() ?? null }
 }
 
 function table(tpms: readonly TpmStatus[]): string {

@@ -13,8 +13,8 @@ export type FleetRequest =
       readonly name: string
       /** What would stand behind `swtpm`. */
       readonly words: readonly string[]
-      /** Absolute; relative paths begin here. */
-      readonly directory: string
+      /** Absolute; relative paths begin here. Null: the client has none any more, and there can be no relative paths. */
+      readonly directory: string | null
     }
   | { readonly verb: 'remove'; readonly name: string }
   | { readonly verb: 'list' }
@@ -58,7 +58,7 @@ export function decodeRequest(line: string): FleetRequest {
       if (typeof name !== 'string') throw new Error('"add" needs a "name"')
       if (!Array.isArray(words) || !words.every((word) => typeof word === 'string'))
         throw new Error('"add" needs "words", a list of strings')
-      if (typeof directory !== 'string' || !directory.startsWith('/'))
+      if (directory !== null && (typeof directory !== 'string' || !directory.startsWith('/')))
         throw new Error('"add" needs a "directory", an absolute path')
       return { verb, name, words, directory }
     default:

@@ -1,5 +1,5 @@
 /** The configuration of a TPM in a fleet: from the command line that it would have alone, without options that concern the process. */
-import { resolve } from 'node:path'
+import { isAbsolute, resolve } from 'node:path'
 import type { SwtpmConfig } from '../../../serve/config.ts'
 import { CommandLineError } from '../exit/command-line-error.ts'
 import type { OptionName } from '../options/table.ts'
@@ -14,13 +14,13 @@ export type FleetShare = Pick<SwtpmConfig, 'log' | 'seccomp' | 'runAs'>
 
 /**
  * @param words as they would stand behind `swtpm`
- * @param directory absolute; where relative paths begin
+ * @param directory absolute; where relative paths begin. Undefined: there is none, and they are refused
  * @throws CommandLineError
  */
 export function fleetTpm(
   name: string,
   words: readonly string[],
-  directory: string,
+  directory: string | undefined,
   { log, seccomp, runAs }: FleetShare,
 ): SwtpmConfig {
   const [iface, ...rest] = words
@@ -57,16 +57,23 @@ export function fleetTpm(
 }
 
 /** The same with absolute paths. Descriptors are refused: a request to a fleet carries none. @throws CommandLineError */
-function located<T>(value: T, directory: string): T {
+function located<T>(value: T, directory: string | undefined): T {
   if (typeof value !== 'object' || value === null) return value
   if ('kind' in value && value.kind === 'fd') {
     throw refused('descriptors are not handed over to a fleet: name a path instead of the number')
   }
   const entries = Object.entries(value).map(([key, inner]) => [
     key,
-    key === 'path' && typeof inner === 'string' ? resolve(directory, inner) : located(inner, directory),
+    key === 'path' && typeof inner === 'string' ? absolute(inner, directory) : located(inner, directory),
   ])
   return Object.fromEntries(entries)
+}
+
+function absolute(path: string, directory: string | undefined): string {
+  if (isAbsolute(path)) return path
+  if (directory === undefined)
+    throw refused(`"${path}" begins in the working directory, which is gone: name an absolute path`)
+  return resolve(directory, path)
 }
 
 const refused = (text: string): CommandLineError => new CommandLineError('setup', text)

@@ -5,6 +5,7 @@ import type { Spawner } from '../../../engine-client/channel/spawner.ts'
 import type { ServerEndpoint, SwtpmConfig } from '../../../serve/config.ts'
 import { Session } from '../../../serve/session.ts'
 import { SwtpmError } from '../../../system/errors.ts'
+import { sentenceOf } from '../../../system/fault.ts'
 import { log } from '../../../system/log.ts'
 import type { TpmState, TpmStatus } from './fleet-protocol.ts'
 
@@ -138,7 +139,7 @@ export class Fleet {
 
   /** @returns what it was, with the TPM's name */
   #failed(member: Member, error: unknown): SwtpmError {
-    const reason = (error as Error).message
+    const reason = sentenceOf(error)
     member.state = 'failed'
     member.failure = reason
     const code = error instanceof SwtpmError ? error.code : 'SWTPM_ERR_FLEET'

@@ -8,6 +8,7 @@ import { startSpawner } from '../../../serve/engine-options.ts'
 import { runAsUser, type Session } from '../../../serve/session.ts'
 import { openEndpoint } from '../../../serve/socket/open-endpoint.ts'
 import { SwtpmError } from '../../../system/errors.ts'
+import { isFault, sentenceOf } from '../../../system/fault.ts'
 import { loadIoctl } from '../../../system/io/ioctl.ts'
 import { type LogConfig, log } from '../../../system/log.ts'
 import { enterBackground, reportReady } from '../../../system/process/daemon.ts'
@@ -16,7 +17,8 @@ import { connectServiceManager } from '../../../system/process/service-manager.t
 import { onSignals } from '../../../system/process/signals.ts'
 import { becomeUser } from '../../../system/process/users.ts'
 import { reasonOf } from '../../../system/reason.ts'
-import { CommandLineError } from '../exit/command-line-error.ts'
+import { workingDirectory } from '../../../system/surroundings.ts'
+import { onEscapedError, openLog } from '../exit/report-failure.ts'
 import { makesDevice, serveFrontEnd } from '../front-end.ts'
 import { Fleet } from './fleet.ts'
 import type { FleetAnswer, FleetRequest } from './fleet-protocol.ts'
@@ -46,7 +48,7 @@ export async function serveFleet(config: FleetConfig): Promise<number> {
     if (code !== undefined) return code
   }
   const user = runAsUser(config)
-  log.configure(config.log)
+  openLog(config)
   // Read before switching user: the --runas user may not be allowed to.
   const lines = config.tpmsFile === undefined ? [] : readLines(config.tpmsFile)
   const serviceManager = connectServiceManager(process.env)
@@ -55,9 +57,10 @@ export async function serveFleet(config: FleetConfig): Promise<number> {
   const mayMakeDevices = process.geteuid?.() === 0
   if (mayMakeDevices) loadIoctl()
 
-  const directory = process.cwd()
+  const directory = workingDirectory()
   const fleet = new Fleet(spawner, (session, tpm) => serveIfAllowed(session, tpm, mayMakeDevices))
-  const add = async (name: string, words: readonly string[], from: string) =>
+  onEscapedError(() => fleet.end())
+  const add = async (name: string, words: readonly string[], from: string | undefined) =>
     fleet.add(name, fleetTpm(name, words, from, config))
   const socket = openEndpoint(config.control)
   const ended = new Promise<void>((resolve) => {
@@ -84,12 +87,13 @@ export async function serveFleet(config: FleetConfig): Promise<number> {
       add(name, words, directory).catch((error) => {
         if (!isFault(error)) throw error
         // What fails because the fleet ends is no fault.
-        if (!fleet.ending) log.error(`${config.tpmsFile}:${number}: ${sentence(error)}`)
+        if (!fleet.ending) log.error(`${config.tpmsFile}:${number}: ${sentenceOf(error)}`)
       }),
     )
     server = new FleetServer(socket.fd, (request) => answer(fleet, add, request))
     if (config.pid !== undefined) pidFile = new PidFile(config.pid)
     reportReady()
+    log.startSucceeded()
     serviceManager.ready()
     log.info(`Fleet of ${fleet.list().length} TPMs, asked at "${config.control.path}"`)
     await ended
@@ -119,14 +123,14 @@ function serveIfAllowed(session: Session, config: SwtpmConfig, mayMakeDevices: b
 
 async function answer(
   fleet: Fleet,
-  add: (name: string, words: readonly string[], directory: string) => Promise<FleetAnswerTpm>,
+  add: (name: string, words: readonly string[], directory: string | undefined) => Promise<FleetAnswerTpm>,
   request: FleetRequest,
 ): Promise<FleetAnswer> {
   try {
     switch (request.verb) {
       case 'add':
         checkName(request.name)
-        return { ok: true, tpms: [await add(request.name, request.words, request.directory)] }
+        return { ok: true, tpms: [await add(request.name, request.words, request.directory ?? undefined)] }
       case 'remove':
         await fleet.remove(request.name)
         return { ok: true, tpms: [] }
@@ -134,8 +138,8 @@ async function answer(
         return { ok: true, tpms: fleet.list() }
     }
   } catch (error) {
-    log.error(`${isFault(error) ? sentence(error) : (error as Error).stack}`)
-    return { ok: false, error: sentence(error) }
+    log.error(sentenceOf(error))
+    return { ok: false, error: isFault(error) ? sentenceOf(error) : reasonOf(error) }
   }
 }
 
@@ -162,7 +166,3 @@ async function inTurns<T>(items: readonly T[], work: (item: T) => Promise<unknow
   }
   await Promise.all(Array.from({ length: AT_ONCE }, worker))
 }
-
-const isFault = (error: unknown): boolean => error instanceof SwtpmError || error instanceof CommandLineError
-
-const sentence = (error: unknown): string => reasonOf(error)

@@ -1,0 +1,35 @@
+/**
+ * What a process usually finds around it, and a container, a service or a new root directory may not have: an account, a home
+ * directory, a working directory. Nothing here throws for the lack of it.
+ */
+import { homedir, userInfo } from 'node:os'
+import { isAbsolute } from 'node:path'
+
+/** From HOME, else from the account; undefined for a user that has neither. */
+export function homeDirectory(): string | undefined {
+  return orUndefined(() => homedir()) || undefined
+}
+
+/** The name of the account; undefined for a user id without one. */
+export function accountName(): string | undefined {
+  return orUndefined(() => userInfo().username)
+}
+
+/** Who we are, for a message: the name of the account, or the number. */
+export function describeUser(): string {
+  return accountName() ?? `with the id ${process.geteuid?.() ?? 'unknown'}`
+}
+
+/** Undefined when it has been removed, or when a folder above it may not be entered. */
+export function workingDirectory(): string | undefined {
+  const directory = orUndefined(() => process.cwd())
+  return directory !== undefined && isAbsolute(directory) ? directory : undefined
+}
+
+function orUndefined<T>(ask: () => T): T | undefined {
+  try {
+    return ask()
+  } catch {
+    return undefined
+  }
+}
