@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // `npm test`: sets up what is missing, then checks and tests everything, on this machine and in the virtual machine.
 
+import os from 'node:os'
 import { parseArgs } from 'node:util'
 import { buildTests } from './build.mjs'
 import { UserError } from './lib/command.mjs'
@@ -8,7 +9,8 @@ import { runMain, say, step } from './lib/terminal.mjs'
 import { setUp } from './setup.mjs'
 import { runChecks } from './test/checks.mjs'
 import { Report } from './test/report.mjs'
-import { runFiles } from './test/run-files.mjs'
+import { runFile } from './test/run-file.mjs'
+import { runJobs } from './test/run-jobs.mjs'
 import { matcherOf } from './test/selection.mjs'
 import { BENCH_SUITE, filesOf, HOST_SUITES, isSystem, SMOKE_TEST, VM_SUITE } from './test/suites.mjs'
 import { runVmSuite } from './test/vm-suite.mjs'
@@ -32,6 +34,9 @@ test/unit/tpm or test/protocol/cancel.test.ts; a piece of a path selects all fil
 
 test/README.md says what each part needs and costs.`
 
+/** How many test files, or virtual machines, run at a time: most of them wait now and then. */
+const SLOTS = Math.max(2, os.availableParallelism())
+
 /** An emulated processor is some ten times slower. */
 const SILENCE_MS = { host: 120_000, guest: 300_000 }
 
@@ -51,24 +56,24 @@ runMain(async () => {
   await step('Bundle the tests', buildTests)
 
   const report = new Report({ verbose })
-  const take = report.take.bind(report)
-  if (parts.includes(CHECKS)) {
-    report.begin(CHECKS)
-    await runChecks(take)
-  }
-  for (const suite of HOST_SUITES.filter((name) => parts.includes(name))) {
-    const files = filesOf(suite, matches)
-    if (files.length === 0) continue
-    report.begin(suite)
-    await runFiles(files, { concurrency: 2, silenceMs: SILENCE_MS.host, ...grep }, take)
-  }
+  if (parts.includes(CHECKS)) await runChecks((record) => report.take(record))
+
+  /** @type {import('./test/run-jobs.mjs').Job[]} */
+  const jobs = []
+  // The longest first, so that no machine still runs when everything else is done.
   for (const series of vmFiles.length > 0 ? kernels : []) {
     const files = series === kernels[0] ? vmFiles : vmFiles.filter((file) => !isSystem(file))
     if (files.length === 0) continue
     const kernel = await ensureKernel(series)
-    report.begin(`${VM_SUITE} (kernel ${kernel.release})`)
-    await runVmSuite(kernel, files, { concurrency: 1, silenceMs: SILENCE_MS.guest, ...grep }, take)
+    const options = { concurrency: 1, silenceMs: SILENCE_MS.guest, ...grep }
+    jobs.push({ where: `Linux ${series}`, run: (emit) => runVmSuite(kernel, files, options, emit) })
   }
+  for (const file of HOST_SUITES.filter((name) => parts.includes(name)).flatMap((suite) =>
+    filesOf(suite, matches),
+  )) {
+    jobs.push({ run: (emit) => runFile(file, { silenceMs: SILENCE_MS.host, ...grep }, emit) })
+  }
+  await runJobs(jobs, SLOTS, (record, where) => report.take(record, where))
   if (report.entries.length === 0) throw new UserError('No test matches', { hint: USAGE })
   return report.close() ? 0 : 1
 })

@@ -1,6 +1,5 @@
 // Runs test files in their long form: what they are to do comes by the environment, and they are given the time.
 
-import path from 'node:path'
 import { ensureKernel, KERNEL_SERIES } from '../vm/kernel.mjs'
 import { runFiles } from './run-files.mjs'
 import { runVmSuite } from './vm-suite.mjs'
@@ -22,15 +21,12 @@ export function checkKernel(series) {
  * }} work `hostGroups`: files of one folder each; `guest`: what else the machine is to be
  */
 export async function runLongForm(report, { hostGroups, vmFiles, series, env, running, guest }) {
-  const take = report.take.bind(report)
   Object.assign(process.env, env)
   for (const files of hostGroups) {
-    if (files.length === 0) continue
-    report.begin(path.dirname(/** @type {string} */ (files[0])))
-    await runFiles(files, running, take)
+    await runFiles(files, running, (record) => report.take(record))
   }
   if (vmFiles.length === 0) return
   const kernel = await ensureKernel(series)
-  report.begin(`vm (kernel ${kernel.release})`)
-  await runVmSuite(kernel, vmFiles, { ...running, guest: { env, ...guest } }, take)
+  const options = { ...running, guest: { env, ...guest } }
+  await runVmSuite(kernel, vmFiles, options, (record) => report.take(record, `Linux ${series}`))
 }

@@ -4,43 +4,41 @@ import { bold, dim, green, red, yellow } from '../lib/terminal.mjs'
 
 const DETAIL_LINES = 60
 
-/** @typedef {import('./records.mjs').TestRecord & { suite: string }} Entry */
+/** @typedef {import('./records.mjs').TestRecord & { where: string }} Entry `where`: which machine; nothing: this one */
 
 export class Report {
   /** @param {{ verbose: boolean }} options `verbose`: a line for each test, not only for each file */
   constructor({ verbose }) {
     this.verbose = verbose
-    this.suite = ''
     /** @type {Entry[]} */
     this.entries = []
     /** @type {Map<string, string>} what files with failures printed */
     this.outputs = new Map()
   }
 
-  /** @param {string} name */
-  begin(name) {
-    this.suite = name
-    console.log(`\n${bold(name)}`)
-  }
-
-  /** @param {import('./records.mjs').RunRecord} record */
-  take(record) {
+  /**
+   * @param {import('./records.mjs').RunRecord} record
+   * @param {string} [where] which machine; default: this one
+   */
+  take(record, where = '') {
     if (record.kind === 'test') {
-      this.entries.push({ ...record, suite: this.suite })
+      this.entries.push({ ...record, where })
       if (this.verbose || record.file === 'checks') console.log(`    ${testLine(record)}`)
       return
     }
-    if (record.output) this.outputs.set(`${this.suite} ${record.file}`, record.output)
-    if (record.file !== 'checks') this.#fileLine(record)
+    if (record.output) this.outputs.set(placed(record.file, where), record.output)
+    if (record.file !== 'checks') this.#fileLine(record, where)
   }
 
-  /** @param {import('./records.mjs').FileRecord} record */
-  #fileLine({ file, durationMs }) {
-    const own = this.entries.filter((entry) => entry.suite === this.suite && entry.file === file)
+  /** @param {import('./records.mjs').FileRecord} record @param {string} where */
+  #fileLine({ file, durationMs }, where) {
+    const own = this.entries.filter((entry) => entry.where === where && entry.file === file)
     if (own.length === 0) return
     const { failed, skipped } = count(own)
     const mark = failed > 0 ? red('✗') : skipped === own.length ? yellow('-') : green('✓')
-    console.log(`  ${mark} ${file} ${dim(`${sum(own)} (${(durationMs / 1000).toFixed(1)} s)`)}`)
+    console.log(
+      `  ${mark} ${placed(file, where)} ${dim(`${sum(own)} (${(durationMs / 1000).toFixed(1)} s)`)}`,
+    )
     if (this.verbose) return
     for (const entry of own) if (entry.outcome !== 'passed') console.log(`      ${testLine(entry)}`)
   }
@@ -50,7 +48,8 @@ export class Report {
     const failures = this.entries.filter(({ outcome }) => outcome === 'failed')
     if (failures.length > 0) console.log(`\n${bold(red('Failures'))}`)
     failures.forEach((entry, index) => {
-      console.log(`\n${index + 1}. ${entry.suite} · ${entry.file} · ${bold(entry.path.join(' › '))}`)
+      const name = bold(entry.path.join(' › '))
+      console.log(`\n${index + 1}. ${placed(entry.file, entry.where)} · ${name}`)
       console.log(indent(shortened(entry.detail ?? ''), '   '))
     })
     for (const [file, output] of this.outputs) {
@@ -71,6 +70,9 @@ export class Report {
     for (const [reason, times] of reasons) console.log(`  ${times} × ${reason}`)
   }
 }
+
+/** @param {string} file @param {string} where @returns {string} "test/vm/cuse.test.ts on Linux 6.1" */
+const placed = (file, where) => (where ? `${file} on ${where}` : file)
 
 /** @param {Entry[]} entries */
 function count(entries) {

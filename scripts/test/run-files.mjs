@@ -1,6 +1,7 @@
-// Runs test files, several at a time; what they report comes file by file.
+// Runs test files, several at a time.
 
 import { runFile } from './run-file.mjs'
+import { runJobs } from './run-jobs.mjs'
 
 /**
  * @typedef {object} RunOptions
@@ -15,14 +16,8 @@ import { runFile } from './run-file.mjs'
  * @param {(record: import('./records.mjs').RunRecord) => void} emit
  */
 export async function runFiles(files, { concurrency, ...options }, emit) {
-  const waiting = [...files]
-  const worker = async () => {
-    for (let file = waiting.shift(); file; file = waiting.shift()) {
-      /** @type {import('./records.mjs').RunRecord[]} */
-      const records = []
-      await runFile(file, options, concurrency === 1 ? emit : (record) => records.push(record))
-      records.forEach(emit)
-    }
-  }
-  await Promise.all(Array.from({ length: concurrency }, worker))
+  const jobs = files.map((file) => ({
+    run: (/** @type {typeof emit} */ take) => runFile(file, options, take),
+  }))
+  await runJobs(jobs, concurrency, emit)
 }
