@@ -1,10 +1,16 @@
-/** Writes files at once: a reader finds the old content or the new one, and never a file without its final mode. */
+/**
+ * Writes files at once: a reader finds the old content or the new one, and never a file without its final mode. The folder may
+ * belong to another user, so no symbolic link in it is followed, and rights are set by descriptor.
+ */
 import { randomBytes } from 'node:crypto'
 import {
-  chmodSync,
   closeSync,
   constants,
+  fchmodSync,
+  fstatSync,
   fsyncSync,
+  ftruncateSync,
+  linkSync,
   lstatSync,
   openSync,
   renameSync,
@@ -20,43 +26,96 @@ import { basename, dirname, join } from 'node:path'
  */
 export function writeFileAtomic(path: string, data: Uint8Array | string, mode: number): void {
   const existing = lstatSync(path, { throwIfNoEntry: false })
-  if (existing?.isSymbolicLink()) {
-    throw Object.assign(new Error('it is a symbolic link'), { code: 'ELOOP' })
-  }
+  if (existing?.isSymbolicLink()) throw symbolicLink(path)
   if (existing !== undefined && !existing.isFile()) {
     writeInPlace(path, data)
     return
   }
-
-  const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}`)
-  let fd: number
   try {
-    fd = openSync(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, mode)
+    writeBeside(path, data, mode, (temporary) => renameSync(temporary, path))
   } catch (error) {
-    if (existing === undefined || (error as NodeJS.ErrnoException).code !== 'EACCES') throw error
+    const { code, syscall } = error as NodeJS.ErrnoException
+    if (existing === undefined || code !== 'EACCES' || syscall !== 'open') throw error
     writeInPlace(path, data)
-    return
   }
+}
+
+/**
+ * Writes a file that must not be there yet.
+ * @throws the system's error; EEXIST when something has that name, which is left as it is
+ */
+export function writeNewFile(path: string, data: Uint8Array | string, mode: number): void {
+  writeBeside(path, data, mode, (temporary) => {
+    try {
+      linkSync(temporary, path)
+    } catch (error) {
+      if (!NO_HARD_LINKS.includes((error as NodeJS.ErrnoException).code ?? '')) throw error
+      // An empty file of ours takes the name first.
+      closeSync(openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, mode))
+      renameSync(temporary, path)
+      return
+    }
+    unlinkSync(temporary)
+  })
+}
+
+/** Answers of file systems without hard links, such as vfat and some network file systems. */
+const NO_HARD_LINKS = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK']
+
+/** @param settle gives the complete temporary file its name */
+function writeBeside(
+  path: string,
+  data: Uint8Array | string,
+  mode: number,
+  settle: (temporary: string) => void,
+): void {
+  const { O_WRONLY, O_CREAT, O_EXCL } = constants
+  const folder = dirname(path)
+  const temporary = join(folder, `.${basename(path).slice(0, 200)}.${randomBytes(6).toString('hex')}`)
+  const fd = openSync(temporary, O_WRONLY | O_CREAT | O_EXCL, mode)
   try {
     try {
       writeFileSync(fd, data)
-      chmodSync(temporary, mode)
+      fchmodSync(fd, mode)
       fsyncSync(fd)
     } finally {
       closeSync(fd)
     }
-    renameSync(temporary, path)
+    settle(temporary)
   } catch (error) {
-    unlinkSync(temporary)
+    removeIfThere(temporary)
     throw error
   }
+  syncFolder(folder)
+}
+
+function removeIfThere(path: string): void {
+  try {
+    unlinkSync(path)
+  } catch {}
+}
+
+/** The name is on the disk too. Not every file system can do this, and not every user may read the folder. */
+function syncFolder(path: string): void {
+  try {
+    const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY)
+    try {
+      fsyncSync(fd)
+    } finally {
+      closeSync(fd)
+    }
+  } catch {}
 }
 
 function writeInPlace(path: string, data: Uint8Array | string): void {
-  const fd = openSync(path, constants.O_WRONLY | constants.O_TRUNC | constants.O_NOFOLLOW)
+  const fd = openSync(path, constants.O_WRONLY | constants.O_NOFOLLOW)
   try {
+    if (fstatSync(fd).isFile()) ftruncateSync(fd)
     writeFileSync(fd, data)
   } finally {
     closeSync(fd)
   }
 }
+
+const symbolicLink = (path: string): NodeJS.ErrnoException =>
+  Object.assign(new Error('it is a symbolic link'), { code: 'ELOOP', path })

@@ -9,33 +9,49 @@ import { reasonOf } from '../../system/reason.ts'
 import { ToolFailure } from '../common/tool-failure.ts'
 
 const WAIT_SECONDS = 60
+/** Exit code of flock(1) when the time is up. */
+const TIMED_OUT = 1
 
 /** @throws ToolFailure when the lock cannot be had */
 export function withFileLock<T>(path: string, action: () => T): T {
-  let fd: number
+  const fd = openLockFile(path)
   try {
-    fd = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o660)
-  } catch (error) {
-    throw new ToolFailure(`Cannot open lockfile "${path}": ${reasonOf(error)}`, { cause: error })
-  }
-  try {
-    const { status, error } = spawnSync('flock', ['-x', '-w', String(WAIT_SECONDS), '3'], {
-      stdio: ['ignore', 'ignore', 'ignore', fd],
-    })
-    if (error !== undefined) {
-      const reason =
-        (error as NodeJS.ErrnoException).code === 'ENOENT'
-          ? 'the program flock of util-linux is not in PATH'
-          : reasonOf(error)
-      throw new ToolFailure(`Cannot lock "${path}": ${reason}`, { cause: error })
-    }
-    if (status !== 0) {
-      throw new ToolFailure(
-        `Cannot lock "${path}": another process holds it for more than ${WAIT_SECONDS} seconds`,
-      )
-    }
+    takeLock(path, fd)
     return action()
   } finally {
     closeSync(fd)
   }
+}
+
+/** The folder may be another user's, whose link would make us create its target. */
+function openLockFile(path: string): number {
+  try {
+    return openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o660)
+  } catch (error) {
+    const reason =
+      (error as NodeJS.ErrnoException).code === 'ELOOP'
+        ? 'it is a symbolic link; remove it'
+        : `${reasonOf(error)}; all users of a CA need to read and write this file`
+    throw new ToolFailure(`Cannot open lock file "${path}": ${reason}`, { cause: error })
+  }
+}
+
+function takeLock(path: string, fd: number): void {
+  const { status, stderr, error } = spawnSync('flock', ['-x', '-w', String(WAIT_SECONDS), '3'], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'ignore', 'pipe', fd],
+  })
+  if (error !== undefined) {
+    const reason =
+      (error as NodeJS.ErrnoException).code === 'ENOENT'
+        ? 'the program flock of util-linux is not in PATH'
+        : reasonOf(error)
+    throw new ToolFailure(`Cannot lock "${path}": ${reason}`, { cause: error })
+  }
+  if (status === 0) return
+  const reason =
+    status === TIMED_OUT && stderr === ''
+      ? `another process holds it for more than ${WAIT_SECONDS} seconds`
+      : stderr.trim().replace(/^flock: (3: )?/, '') || `flock ended with status ${status}`
+  throw new ToolFailure(`Cannot lock "${path}": ${reason}`)
 }

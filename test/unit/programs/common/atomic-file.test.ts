@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { writeFileAtomic } from '../../../../src/programs/common/atomic-file.ts'
+import { writeFileAtomic, writeNewFile } from '../../../../src/programs/common/atomic-file.ts'
 import { temporaryFolder } from '../swtpm_setup/fixtures.ts'
 
 test('a file has its content and its mode, whatever was there and whatever the umask', (t) => {
@@ -28,4 +28,15 @@ test('a symbolic link is refused and its target left alone', (t) => {
 test('a device is written, not replaced', () => {
   writeFileAtomic('/dev/null', 'x', 0o600)
   assert.ok(statSync('/dev/null').isCharacterDevice())
+})
+
+test('a new file never takes the place of another', (t) => {
+  const folder = temporaryFolder(t)
+  writeNewFile(join(folder, 'key.pem'), 'first', 0o600)
+  symlinkSync('nowhere', join(folder, 'link'))
+  for (const name of ['key.pem', 'link']) {
+    assert.throws(() => writeNewFile(join(folder, name), 'second', 0o600), { code: 'EEXIST' })
+  }
+  assert.equal(readFileSync(join(folder, 'key.pem'), 'utf8'), 'first')
+  assert.deepEqual(readdirSync(folder).sort(), ['key.pem', 'link'])
 })
