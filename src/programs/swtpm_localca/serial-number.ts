@@ -1,27 +1,33 @@
 /** The serial numbers of a CA's certificates, counted in a file. */
 import { randomInt } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { reasonOf } from '../../system/reason.ts'
 import { writeFileAtomic } from '../common/atomic-file.ts'
+import { readTrustedFile } from '../common/read-trusted.ts'
 import { ToolFailure } from '../common/tool-failure.ts'
 
-const RANDOM_DIGITS = 20
-/** Twenty bytes, the most that RFC 5280 allows. */
-const LIMIT = 1n << 160n
+/** Digits of a random start: few enough to count on for ever below {@link LIMIT}. */
+const RANDOM_DIGITS = 18
+/**
+ * Releases before 0.9 keep the number in 64 bits and write it as it is, where the first bit would make it negative. They share
+ * the file with us, so a larger number of a later release is not counted on.
+ */
+const LIMIT = 1n << 63n
 
-/** The number after `last`; a fresh random one when `last` is no number or there is no next one. */
+/** The number after `last`; a fresh random one when `last` is no number, or the next one would be too large. */
 export function nextSerial(last: string | undefined): bigint {
   const text = last?.trim() ?? ''
   if (!/^\d{1,49}$/.test(text)) return randomSerial()
   const next = BigInt(text) + 1n
+  // That of releases before 0.9 after they met a number that was too large for them.
+  if (next === 1n) return randomSerial()
   return next < LIMIT ? next : randomSerial()
 }
 
-/** Takes the next number from `path` and records it there. The caller holds the CA's lock. */
+/** Takes the next number from `path` and records it there. The caller holds the CA's lock. @throws ToolFailure */
 export function takeSerial(path: string): bigint {
   let last: string | undefined
   try {
-    last = readFileSync(path, 'utf8')
+    last = readTrustedFile(path).toString('latin1')
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
       throw new ToolFailure(`Cannot read serial number file "${path}": ${reasonOf(error)}`, { cause: error })
@@ -31,7 +37,10 @@ export function takeSerial(path: string): bigint {
   try {
     writeFileAtomic(path, String(serial), 0o644)
   } catch (error) {
-    throw new ToolFailure(`Cannot write serial number file "${path}": ${reasonOf(error)}`, { cause: error })
+    throw new ToolFailure(
+      `Cannot write serial number file "${path}": ${reasonOf(error)}; no certificate has been issued`,
+      { cause: error },
+    )
   }
   return serial
 }

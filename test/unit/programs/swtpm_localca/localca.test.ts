@@ -4,14 +4,16 @@ import { splitOptions } from '../../../../src/programs/swtpm_localca/cert-option
 import { subjectValue } from '../../../../src/programs/swtpm_localca/run-localca.ts'
 import { nextSerial } from '../../../../src/programs/swtpm_localca/serial-number.ts'
 
-const LARGEST = '1461501637330902918203684832716283019655932542975'
+/** The largest number that releases before 0.9 can write into a certificate. */
+const LARGEST = String(2n ** 63n - 1n)
 
-test('serial numbers count up to twenty bytes and then start at a random place', () => {
+test('serial numbers count up to what every release can use, and then start at a random place', () => {
   assert.equal(nextSerial('41'), 42n)
   assert.equal(nextSerial('41\n'), 42n)
   assert.equal(nextSerial(String(BigInt(LARGEST) - 1n)), BigInt(LARGEST))
-  for (const unusable of [LARGEST, undefined, '', 'x', '-1', '9'.repeat(50)]) {
-    assert.match(String(nextSerial(unusable)), /^[1-9]\d{19}$/)
+  const ofLaterReleases = '98765432109876543210'
+  for (const unusable of [LARGEST, ofLaterReleases, undefined, '', '0', 'x', '-1', '1.5', '9'.repeat(50)]) {
+    assert.match(String(nextSerial(unusable)), /^[1-9]\d{17}$/)
   }
 })
 
