@@ -1,5 +1,4 @@
 /** Issues the TCG's certificates: which extensions each kind has, in the order in which they have always been written. */
-import { readFileSync } from 'node:fs'
 import {
   type Extension,
   id_ce_subjectAltName,
@@ -8,6 +7,7 @@ import {
   Name,
 } from '@peculiar/asn1-x509'
 import { reasonOf } from '../../system/reason.ts'
+import { readTrustedFile } from '../common/read-trusted.ts'
 import { ToolFailure } from '../common/tool-failure.ts'
 import {
   authorityKeyIdentifier,
@@ -42,6 +42,8 @@ export interface AuthorityPlace {
   /** A PEM file or a PKCS #11 URI. */
   readonly signingKey: string
   readonly password: string | undefined
+  /** How the user gives the password, for messages. */
+  readonly passwordHint?: string
   readonly issuerCert: string
   /** For the PKCS #11 module. */
   readonly environment?: NodeJS.ProcessEnv
@@ -53,25 +55,45 @@ export function loadAuthority(place: AuthorityPlace): Authority {
   if (signingKey.startsWith('tpmkey:')) {
     throw new ToolFailure(`Cannot use signing key "${signingKey}": use a PEM file or a PKCS #11 URI`)
   }
-  const key = isPkcs11Uri(signingKey) ? undefined : loadSigningKey(signingKey, place.password)
-  let issuer: Issuer
-  try {
-    issuer = readIssuer(readFileSync(issuerCert))
-  } catch (error) {
-    throw new ToolFailure(`Cannot load issuer certificate "${issuerCert}": ${reasonOf(error)}`, {
-      cause: error,
-    })
-  }
+  const key = isPkcs11Uri(signingKey)
+    ? undefined
+    : loadSigningKey(signingKey, place.password, place.passwordHint)
+  const issuer = loadIssuer(issuerCert)
   const { certificate } = issuer
   if (key === undefined) {
     return { issuer, sign: pkcs11Sign(signingKey, certificate.publicKey, place.environment ?? process.env) }
   }
   if (!certificate.checkPrivateKey(key)) {
     throw new ToolFailure(
-      `Signing key "${signingKey}" does not belong to issuer certificate "${issuerCert}": its signatures could not be verified`,
+      `Cannot sign with "${signingKey}": it is not the key of issuer certificate "${issuerCert}", so signatures could not be verified; use the pair that belongs together`,
     )
   }
   return { issuer, sign: signWith(key) }
+}
+
+/** @throws ToolFailure for a file that holds no certificate, or one that has expired */
+export function loadIssuer(path: string): Issuer {
+  let bytes: Buffer
+  try {
+    bytes = readTrustedFile(path)
+  } catch (error) {
+    throw new ToolFailure(`Cannot read issuer certificate "${path}": ${reasonOf(error)}`, { cause: error })
+  }
+  let issuer: Issuer
+  try {
+    issuer = readIssuer(bytes)
+  } catch (error) {
+    const damaged = bytes.includes('-----BEGIN CERTIFICATE-----')
+    const reason = damaged ? 'it is damaged; put it back from a copy' : 'it holds no X.509 certificate'
+    throw new ToolFailure(`Cannot load issuer certificate "${path}": ${reason}`, { cause: error })
+  }
+  const { validTo } = issuer.certificate
+  if (Date.parse(validTo) < Date.now()) {
+    throw new ToolFailure(
+      `Cannot issue certificates with "${path}": it expired on ${validTo}, so they could not be verified; renew it`,
+    )
+  }
+  return issuer
 }
 
 /** @returns the certificate in DER */

@@ -1,8 +1,8 @@
 /** The key a CA signs with: loading it, and which signature fits it. */
 import { createPrivateKey, type KeyObject, sign } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { AlgorithmIdentifier } from '@peculiar/asn1-x509'
 import { reasonOf } from '../../system/reason.ts'
+import { readTrustedFile } from '../common/read-trusted.ts'
 import { ToolFailure } from '../common/tool-failure.ts'
 import { OID } from './oids.ts'
 
@@ -21,26 +21,39 @@ export const signWith =
 
 /**
  * Loads a PEM key; text before the key, which certtool writes, is skipped.
+ * @param passwordHint how the user gives its password, for messages
  * @throws ToolFailure
  */
-export function loadSigningKey(path: string, password: string | undefined): KeyObject {
+export function loadSigningKey(
+  path: string,
+  password: string | undefined,
+  passwordHint = 'pass --signkey-pwd',
+): KeyObject {
   let pem: string
   try {
-    pem = readFileSync(path, 'utf8')
+    pem = readTrustedFile(path).toString('latin1')
   } catch (error) {
     throw new ToolFailure(`Cannot read signing key "${path}": ${reasonOf(error)}`, { cause: error })
   }
   try {
     return createPrivateKey(password === undefined ? pem : { key: pem, passphrase: password })
   } catch (error) {
-    const encrypted = /ENCRYPTED/.test(pem)
-    const reason = !encrypted
-      ? `it holds no PEM private key (${reasonOf(error)})`
-      : password === undefined
-        ? 'it is encrypted and no password was given; pass --signkey-pwd'
-        : 'the password does not open it'
-    throw new ToolFailure(`Cannot load signing key "${path}": ${reason}`, { cause: error })
+    throw new ToolFailure(
+      `Cannot load signing key "${path}": ${reasonNotLoaded(pem, password, passwordHint)}`,
+      {
+        cause: error,
+      },
+    )
   }
+}
+
+/** OpenSSL's own reason, "DECODER routines::unsupported", helps no user. */
+function reasonNotLoaded(pem: string, password: string | undefined, passwordHint: string): string {
+  if (!/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(pem)) return 'it holds no PEM private key'
+  if (!/ENCRYPTED/.test(pem)) return 'its private key is damaged; put it back from a copy'
+  return password === undefined
+    ? `it is encrypted and no password was given; ${passwordHint}`
+    : `the password does not open it; ${passwordHint}`
 }
 
 const DER_NULL = Uint8Array.of(5, 0).buffer

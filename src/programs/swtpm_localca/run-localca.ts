@@ -1,7 +1,7 @@
 /** swtpm_localca: keeps a small CA on this machine, makes it when it is missing, and issues one certificate. */
-import { constants, existsSync, readFileSync } from 'node:fs'
+import { constants, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { can, canRead, currentUserName } from '../common/access.ts'
+import { can, currentUserName } from '../common/access.ts'
 import { ConfigFile } from '../common/config-file.ts'
 import type { GivenOptions } from '../common/options/given-options.ts'
 import { readOptions } from '../common/options/read-options.ts'
@@ -20,7 +20,7 @@ import { type CertOptions, certificateRequest } from '../swtpm_cert/request.ts'
 import { writeCertificate } from '../swtpm_cert/run-cert.ts'
 import { withFileLock } from './ca-lock.ts'
 import { splitOptions } from './cert-options-file.ts'
-import { createCa } from './create-ca.ts'
+import { completeCa, isComplete } from './create-ca.ts'
 import type { LOCALCA_OPTIONS } from './localca-options.ts'
 import { type CaSettings, caSettings, defaultConfigFile } from './localca-settings.ts'
 import { takeSerial } from './serial-number.ts'
@@ -42,7 +42,7 @@ function issue(options: LocalcaOptions, log: ToolLog): void {
   const extraOptions = splitOptions(readFileSync(optionsFile, 'utf8'))
 
   const der = withFileLock(settings.lockFile, () => {
-    createMissingCa(settings, log)
+    completeMissingCa(settings, log)
     const request = certificateRequest(
       certOptions(certArguments(options, type, extraOptions, settings), optionsFile),
     )
@@ -55,24 +55,15 @@ function issue(options: LocalcaOptions, log: ToolLog): void {
 }
 
 /** The CA is made while its lock is held: of two first callers one makes it and the other finds it. */
-function createMissingCa(settings: CaSettings, log: ToolLog): void {
-  const { signingKey, issuerCert } = settings
-  if (isPkcs11Uri(signingKey)) {
-    needReadable(issuerCert, 'issuer certificate')
-    return
-  }
-  for (const [path, what] of [
-    [signingKey, 'signing key'],
-    [issuerCert, 'issuer certificate'],
-  ] as const) {
-    if (existsSync(path)) needReadable(path, what)
-  }
-  if (canRead(signingKey) && canRead(issuerCert)) return
+function completeMissingCa(settings: CaSettings, log: ToolLog): void {
+  // A key on a token is made by its owner, with its certificate.
+  if (isPkcs11Uri(settings.signingKey)) return
+  const files = { ...settings, rootKeyPassword: process.env.SWTPM_ROOTCA_PASSWORD }
+  if (isComplete(files)) return
   log.info("Creating root CA and a local CA's signing key and issuer cert.")
-  createCa({ ...settings, rootKeyPassword: process.env.SWTPM_ROOTCA_PASSWORD })
+  completeCa(files)
 }
 
-/** @throws ToolFailure: what is known here is right, so it is the file that is not */
 function certOptions(words: readonly string[], optionsFile: string): CertOptions {
   try {
     return readOptions(CERT_OPTIONS, words, CERT_STYLE)

@@ -25,7 +25,7 @@ import {
   tpmMakerName,
   tpmSpecificationAttributes,
 } from '../../../../src/programs/swtpm_cert/tcg-structures.ts'
-import { createCa } from '../../../../src/programs/swtpm_localca/create-ca.ts'
+import { completeCa } from '../../../../src/programs/swtpm_localca/create-ca.ts'
 import { temporaryFolder } from '../swtpm_setup/fixtures.ts'
 
 const hex = (buffer: ArrayBuffer): string => Buffer.from(buffer).toString('hex').toUpperCase()
@@ -119,7 +119,7 @@ test('a CA of any kind of key signs, and its certificates verify', (t) => {
     signingKeyPassword: 'secret',
     rootKeyPassword: undefined,
   }
-  createCa(files)
+  completeCa(files)
   assert.throws(() => loadAuthority({ ...files, password: undefined }), /encrypted and no password was given/)
   assert.throws(() => loadAuthority({ ...files, password: 'wrong' }), /the password does not open it/)
   const authority = loadAuthority({ ...files, password: 'secret' })
@@ -164,11 +164,11 @@ test('a key that does not belong to the certificate is refused', (t) => {
     signingKeyPassword: undefined,
     rootKeyPassword: undefined,
   })
-  createCa(files('a'))
-  createCa(files('b'))
+  completeCa(files('a'))
+  completeCa(files('b'))
   assert.throws(
     () => loadAuthority({ ...files('a'), issuerCert: files('b').issuerCert, password: undefined }),
-    /does not belong to/,
+    /is not the key of issuer certificate/,
   )
 })
 
