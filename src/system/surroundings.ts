@@ -10,6 +10,11 @@ export function homeDirectory(): string | undefined {
   return orUndefined(() => homedir()) || undefined
 }
 
+/** From the account alone, for a process that has become another user. */
+export function accountHome(): string | undefined {
+  return orUndefined(() => userInfo().homedir) || undefined
+}
+
 /** The name of the account; undefined for a user id without one. */
 export function accountName(): string | undefined {
   return orUndefined(() => userInfo().username)

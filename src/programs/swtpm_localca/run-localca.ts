@@ -1,8 +1,6 @@
 /** swtpm_localca: keeps a small CA on this machine, makes it when it is missing, and issues one certificate. */
-import { constants, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { can, currentUserName } from '../common/access.ts'
-import { ConfigFile } from '../common/config-file.ts'
+import { chooseCa, chooseCertOptions } from '../common/ca-choice.ts'
 import type { GivenOptions } from '../common/options/given-options.ts'
 import { readOptions } from '../common/options/read-options.ts'
 import { UsageError } from '../common/options/usage-error.ts'
@@ -22,7 +20,7 @@ import { withFileLock } from './ca-lock.ts'
 import { splitOptions } from './cert-options-file.ts'
 import { completeCa, isComplete } from './create-ca.ts'
 import type { LOCALCA_OPTIONS } from './localca-options.ts'
-import { type CaSettings, caSettings, defaultConfigFile } from './localca-settings.ts'
+import { CA_SETTINGS, type CaSettings, caSettings } from './localca-settings.ts'
 import { takeSerial } from './serial-number.ts'
 
 type LocalcaOptions = GivenOptions<typeof LOCALCA_OPTIONS>
@@ -33,21 +31,23 @@ export async function runLocalca(options: LocalcaOptions, log: ToolLog): Promise
 }
 
 function issue(options: LocalcaOptions, log: ToolLog): void {
-  const optionsFile = options.text('optsfile') ?? defaultConfigFile('swtpm-localca.options')
-  const configFile = options.text('configfile') ?? defaultConfigFile('swtpm-localca.conf')
-  needReadable(optionsFile, 'options file')
-  needReadable(configFile, 'config file')
+  const optionsFile = chooseCertOptions(options.text('optsfile'))
+  const { config, remark } = chooseCa(options.text('configfile'))
   const type = certificateType(options.text('type') ?? '')
-  const settings = caSettings(ConfigFile.read(configFile), log)
-  const extraOptions = splitOptions(readFileSync(optionsFile, 'utf8'))
+  if (remark !== undefined) log.info(remark)
+  for (const line of config.ignored(CA_SETTINGS)) log.info(line)
+  const extraOptions = splitOptions(optionsFile)
+  const settings = caSettings(config, log)
 
   const der = withFileLock(settings.lockFile, () => {
     completeMissingCa(settings, log)
-    const request = certificateRequest(
-      certOptions(certArguments(options, type, extraOptions, settings), optionsFile),
-    )
-    const authority = loadAuthority({ ...settings, password: settings.signingKeyPassword })
-    return issueCertificate(request, authority)
+    const authority = loadAuthority({
+      ...settings,
+      password: settings.signingKeyPassword,
+      passwordHint: `signingkey_password in "${config.path}" is its password`,
+    })
+    const words = certArguments(options, type, extraOptions, settings)
+    return issueCertificate(certificateRequest(certOptions(words, optionsFile.path)), authority)
   })
   const path = join(options.text('dir') ?? '.', `${type}.cert`)
   writeCertificate(path, options.has('tpm2') ? der : withStoredCertHeader(der))
@@ -126,12 +126,4 @@ function certificateType(text: string): CertificateType {
     throw new ToolFailure(`Unknown certificate type '${text}': pass --type ${CERTIFICATE_TYPES.join(', ')}`)
   }
   return type
-}
-
-function needReadable(path: string, what: string): void {
-  if (!can(path, constants.R_OK)) {
-    throw new ToolFailure(
-      `Cannot read ${what} "${path}" as user ${currentUserName()}: it is missing, or permission is denied`,
-    )
-  }
 }

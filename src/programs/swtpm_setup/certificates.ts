@@ -7,15 +7,14 @@ import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
-import { installedFile } from '../../system/paths.ts'
 import { reasonOf } from '../../system/reason.ts'
 import type { PublicPart } from '../../tpm-commands/tpm2-commands.ts'
-import { findProgram } from '../common/access.ts'
 import { writeFileAtomic } from '../common/atomic-file.ts'
 import type { ConfigFile } from '../common/config-file.ts'
 import { ToolFailure } from '../common/tool-failure.ts'
 import type { ToolLog } from '../common/tool-log.ts'
 import type { CertificateType } from '../swtpm_cert/cert-options.ts'
+import { certificateTool } from './certificate-tool.ts'
 import type { EkUse } from './key-templates.ts'
 
 /** TCG_PCCLIENT_STORED_CERT and its tag, before a TPM 1.2 certificate. */
@@ -28,7 +27,7 @@ export interface CertificateJob {
 }
 
 export class CertificateMaker {
-  readonly #folder = mkdtempSync(join(tmpdir(), 'swtpm_setup.certs.'))
+  readonly #folder = temporaryFolder()
   readonly #tool: string
   readonly #commonArgs: readonly string[]
   readonly #log: ToolLog
@@ -48,7 +47,9 @@ export class CertificateMaker {
   ) {
     process.once('exit', this.#cleanUp)
     this.#log = log
-    this.#tool = certificateTool(config)
+    const tool = certificateTool(config)
+    for (const remark of tool.remarks) log.info(remark)
+    this.#tool = tool.program
     const args = ['--dir', this.#folder]
     if (log.file !== undefined) args.push('--logfile', log.file)
     if (task.vmid !== undefined) args.push('--vmid', task.vmid)
@@ -58,14 +59,7 @@ export class CertificateMaker {
       args.push('--allow-signing')
       if (task.ekUse.decryption) args.push('--decryption')
     }
-    for (const [entry, option] of [
-      ['create_certs_tool_config', '--configfile'],
-      ['create_certs_tool_options', '--optsfile'],
-    ] as const) {
-      const value = config.value(entry)
-      if (value !== undefined) args.push(option, value)
-    }
-    this.#commonArgs = args
+    this.#commonArgs = [...args, ...tool.args]
   }
 
   /** @returns the certificate as it shall be written to NVRAM */
@@ -116,14 +110,16 @@ export class CertificateMaker {
   }
 }
 
-function certificateTool(config: ConfigFile): string {
-  const configured = config.value('create_certs_tool')
-  if (configured === undefined) return installedFile('bin/swtpm_localca', 'npm run build')
-  const found = findProgram(configured)
-  if (found === undefined) {
-    throw new ToolFailure(`Could not find ${configured} in PATH; it is create_certs_tool in ${config.path}.`)
+function temporaryFolder(): string {
+  const parent = tmpdir()
+  try {
+    return mkdtempSync(join(parent, 'swtpm_setup.certs.'))
+  } catch (error) {
+    throw new ToolFailure(
+      `Cannot make a temporary directory in "${parent}": ${reasonOf(error)}; set TMPDIR to a directory that you may write to`,
+      { cause: error },
+    )
   }
-  return found
 }
 
 /** A copy of a certificate for the user: `ek-rsa2048.crt`, always bare DER. */

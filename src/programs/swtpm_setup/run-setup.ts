@@ -1,13 +1,13 @@
 /** swtpm_setup: simulates the manufacturing of a TPM. */
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { sentenceOf } from '../../system/fault.ts'
-import { accountName } from '../../system/surroundings.ts'
-import { canRead, currentUserName } from '../common/access.ts'
-import { ConfigFile, SYSTEM_CONFIG_DIR, userConfigDir } from '../common/config-file.ts'
+import { accountHome, accountName } from '../../system/surroundings.ts'
+import { chooseConfigFile } from '../common/config-choice.ts'
+import type { ConfigFile } from '../common/config-file.ts'
 import { printOut } from '../common/output.ts'
 import { ToolFailure } from '../common/tool-failure.ts'
 import type { ToolLog } from '../common/tool-log.ts'
+import { SETUP_SETTINGS } from './certificate-tool.ts'
 import { manufactureTpm2 } from './manufacture-tpm2.ts'
 import { manufactureTpm12 } from './manufacture-tpm12.ts'
 import { allProfiles } from './profiles.ts'
@@ -29,6 +29,10 @@ export async function becomeSetupUser(options: SetupOptions): Promise<void> {
   // The addon is loaded for this alone.
   const { becomeUser, lookUpUser } = await import('../../system/process/users.ts')
   becomeUser(lookUpUser(user))
+  // Root's home is none for that user: what is theirs, such as a CA, is in their own.
+  const home = accountHome()
+  if (home === undefined) delete process.env.HOME
+  else process.env.HOME = home
 }
 
 export async function runSetup(options: SetupOptions, log: ToolLog): Promise<number> {
@@ -51,7 +55,8 @@ async function setup(options: SetupOptions, log: ToolLog): Promise<void> {
   }
   const tpm2 = options.has('tpm2')
   if (options.has('print-profiles')) {
-    const profiles = tpm2 ? allProfiles(command, TpmFeatures.of(command, true), configuration(options)) : '{}'
+    const config = chooseConfigFile(CONFIG_NAME, options.text('config'))
+    const profiles = tpm2 ? allProfiles(command, TpmFeatures.of(command, true), config) : '{}'
     printOut(`${profiles}\n`)
     return
   }
@@ -78,7 +83,8 @@ async function setup(options: SetupOptions, log: ToolLog): Promise<void> {
       )
     }
   }
-  const config = configuration(options)
+  const config = chooseConfigFile(CONFIG_NAME, options.text('config'))
+  for (const line of config.ignored(SETUP_SETTINGS)) log.info(line)
   const choices = setupChoices(options, task, config, features)
   await author({ command, task, choices, config, log })
 }
@@ -149,18 +155,6 @@ function profileDescriptor({ profile, removeDisabled }: Choices): PassedFd[] {
 
 const removeDisabledOption = (value: string | undefined): string =>
   value === undefined ? '' : `,remove-disabled=${value}`
-
-function configuration(options: SetupOptions): ConfigFile {
-  const own = join(userConfigDir(), CONFIG_NAME)
-  const path = options.text('config') ?? (canRead(own) ? own : join(SYSTEM_CONFIG_DIR, CONFIG_NAME))
-  if (!canRead(path)) {
-    const remedy = options.has('config')
-      ? ''
-      : '; `swtpm_setup --create-config-files` writes one for this user'
-    throw new ToolFailure(`User ${currentUserName()} cannot read config file ${path}${remedy}`)
-  }
-  return ConfigFile.read(path)
-}
 
 /** Ends the process after `action` when a signal asks for it. */
 function onTerminatingSignal(action: () => Promise<void>): { release(): void } {

@@ -1,12 +1,12 @@
 /** --create-config-files: a configuration of one's own, with a CA under one's own home. */
 import { existsSync, mkdirSync, unlinkSync } from 'node:fs'
-import { type, version } from 'node:os'
 import { join } from 'node:path'
 import { installedFile } from '../../system/paths.ts'
 import { reasonOf } from '../../system/reason.ts'
-import { findProgram } from '../common/access.ts'
-import { writeFileAtomic } from '../common/atomic-file.ts'
-import { SYSTEM_CONFIG_DIR, userConfigDir } from '../common/config-file.ts'
+import { currentUserName, findProgram } from '../common/access.ts'
+import { writeFileAtomic, writeNewFile } from '../common/atomic-file.ts'
+import { CA_CONFIG_NAME, CERT_OPTIONS_NAME, caSettingsIn, platformOptionsText } from '../common/ca-choice.ts'
+import { SYSTEM_CONFIG_DIR, userConfigDir } from '../common/config-choice.ts'
 import { printOut } from '../common/output.ts'
 import { ToolFailure } from '../common/tool-failure.ts'
 import { DEFAULT_PCR_BANKS } from './pcr-banks.ts'
@@ -30,42 +30,48 @@ export function createConfigFiles(choices: string): void {
       `Requiring the 'root' flag since the configuration files will shadow those in ${SYSTEM_CONFIG_DIR}.`,
     )
   }
-  const files = configFiles(userConfigDir())
+  const folder = userConfigDir()
+  if (folder === undefined) {
+    throw new ToolFailure(
+      `Cannot write configuration files: user ${currentUserName()} has no home directory; set XDG_CONFIG_HOME to a directory of this user`,
+    )
+  }
+  const files = configFiles(folder)
   const existing = files.find(([path]) => existsSync(path))?.[0]
   if (existing !== undefined && !overwrite) {
     if (given.includes('skip-if-exist')) return
     throw new ToolFailure(`File ${existing} already exists. Refusing to overwrite.`)
   }
-  writeAll(files)
+  writeAll(files, caSettingsIn(folder).statedir, overwrite ? writeFileAtomic : writeNewFile)
 }
 
 type NamedText = readonly [path: string, text: string]
 
-function writeAll(files: readonly NamedText[]): void {
-  const caDir = join(userConfigDir(), 'var', 'lib', 'swtpm-localca')
+function writeAll(files: readonly NamedText[], caFolder: string, write: typeof writeNewFile): void {
   try {
-    mkdirSync(caDir, { recursive: true, mode: 0o775 })
+    mkdirSync(caFolder, { recursive: true, mode: 0o775 })
   } catch (error) {
-    throw new ToolFailure(`Could not create ${caDir}: ${reasonOf(error)}`, { cause: error })
+    throw new ToolFailure(`Cannot make directory "${caFolder}": ${reasonOf(error)}`, { cause: error })
   }
+  const added: string[] = []
   for (const [path, text] of files) {
     printOut(`Writing ${path}.\n`)
     try {
-      writeFileAtomic(path, text, 0o644)
+      const isNew = !existsSync(path)
+      write(path, text, 0o644)
+      if (isNew) added.push(path)
     } catch (error) {
       // Half a configuration would shadow the system's: better none.
-      for (const [written] of files) if (existsSync(written)) unlinkSync(written)
-      throw new ToolFailure(`Could not write to ${path}: ${reasonOf(error)}`, { cause: error })
+      for (const file of added) unlinkSync(file)
+      throw new ToolFailure(`Cannot write "${path}": ${reasonOf(error)}`, { cause: error })
     }
   }
 }
 
 function configFiles(folder: string): NamedText[] {
-  const [setup, localca, options] = ['swtpm_setup.conf', 'swtpm-localca.conf', 'swtpm-localca.options'].map(
-    (name) => join(folder, name),
+  const [setup, localca, options] = ['swtpm_setup.conf', CA_CONFIG_NAME, CERT_OPTIONS_NAME].map((name) =>
+    join(folder, name),
   ) as [string, string, string]
-  const caDir = join(folder, 'var', 'lib', 'swtpm-localca')
-  const underscored = (text: string): string => text.replaceAll(' ', '_')
   return [
     [
       setup,
@@ -79,23 +85,8 @@ function configFiles(folder: string): NamedText[] {
         `local_profiles_dir = ${join(folder, 'etc', 'swtpm', 'profiles')}/`,
       ),
     ],
-    [
-      localca,
-      lines(
-        `statedir = ${caDir}`,
-        `signingkey = ${join(caDir, 'signkey.pem')}`,
-        `issuercert = ${join(caDir, 'issuercert.pem')}`,
-        `certserial = ${join(caDir, 'certserial')}`,
-      ),
-    ],
-    [
-      options,
-      lines(
-        `--platform-manufacturer ${underscored(type())}`,
-        `--platform-version ${underscored(version())}`,
-        `--platform-model ${underscored(type())}`,
-      ),
-    ],
+    [localca, lines(...Object.entries(caSettingsIn(folder)).map(([name, value]) => `${name} = ${value}`))],
+    [options, platformOptionsText()],
   ]
 }
 

@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the files that are tested have such placeholders
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { splitOptions } from '../../../../src/programs/swtpm_localca/cert-options-file.ts'
@@ -17,12 +18,23 @@ test('serial numbers count up to what every release can use, and then start at a
   }
 })
 
+const options = (text: string, environment = {}): string[] => splitOptions({ path: 'f', text }, environment)
+
 test('an options file is split like a shell splits, quotes and all', () => {
-  assert.deepEqual(splitOptions('--a b\n  --c "d e"  --f=\'g h\'\n\n--i j"k l"m\n'), [
+  assert.deepEqual(options('--a b\n  --c "d e"  --f=\'g h\'\n\n--i j"k l"m\n'), [
     ...['--a', 'b', '--c', 'd e', '--f=g h', '--i', 'jk lm'],
   ])
-  assert.deepEqual(splitOptions('--a "b\n--c'), ['--a', '"b', '--c'])
-  assert.deepEqual(splitOptions('--a ""'), ['--a', ''])
+  assert.deepEqual(options('--a "b\n--c'), ['--a', '"b', '--c'])
+  assert.deepEqual(options('--a ""'), ['--a', ''])
+  assert.deepEqual(options('\uFEFF--a b\r\n# --c "d\r\n--e #f\r\n'), ['--a', 'b', '--e', '#f'])
+})
+
+test('the environment fills in options, but not in single quotes', () => {
+  assert.deepEqual(options('--a ${X}/b "${X} y" \'${X}\'', { X: '1' }), ['--a', '1/b', '1 y', '${X}'])
+  assert.throws(
+    () => options('\n--a ${UNSET}'),
+    /Cannot use "f", line 2: the environment variable "UNSET" is/,
+  )
 })
 
 test('a VM ID keeps all its characters but those that part a name', () => {
