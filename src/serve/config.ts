@@ -8,6 +8,7 @@
 import type { EngineOptionValues, TpmVersion } from '../../contract/engine-options.ts'
 import type { LogConfig } from '../system/log.ts'
 import type { PidFileTarget } from '../system/process/pid-file.ts'
+import type { InheritedDescriptor } from '../system/process/ready-descriptor.ts'
 import type { Owner } from '../system/process/users.ts'
 import type { KeySource } from '../tpm/state/state-key.ts'
 import type { StateLocation } from '../tpm/state/state-location.ts'
@@ -89,6 +90,8 @@ export interface CommonConfig {
   readonly seccomp: SeccompAction
   readonly log: LogConfig
   readonly pid: PidFileTarget | undefined
+  /** Where to write that clients can use the TPM. */
+  readonly readyFd: InheritedDescriptor | undefined
   /** A user's name or number. */
   readonly runAs: string | undefined
   readonly chroot: string | undefined

@@ -10,6 +10,7 @@ const CODES = {
   SWTPM_ERR_STATE_DIR: 'the state location cannot be used',
   SWTPM_ERR_STATE_KEY: 'a key or passphrase cannot be used',
   SWTPM_ERR_PROFILE: 'a profile cannot be used',
+  SWTPM_ERR_READY_FD: 'the descriptor for the report of readiness cannot be used',
   SWTPM_ERR_PID_FILE: 'the pid file cannot be written',
   SWTPM_ERR_STATE_LOCKED: 'another process holds the state',
   SWTPM_ERR_DEVICE: 'a device node could not be opened or made',

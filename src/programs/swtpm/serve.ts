@@ -8,6 +8,7 @@ import { sentenceOf } from '../../system/fault.ts'
 import { loadIoctl } from '../../system/io/ioctl.ts'
 import { log } from '../../system/log.ts'
 import { enterBackground, reportReady } from '../../system/process/daemon.ts'
+import { ReadyDescriptor } from '../../system/process/ready-descriptor.ts'
 import { connectServiceManager } from '../../system/process/service-manager.ts'
 import { onSignals } from '../../system/process/signals.ts'
 import { becomeUser, changeRoot } from '../../system/process/users.ts'
@@ -21,8 +22,9 @@ export async function serveSwtpm(config: SwtpmConfig): Promise<number> {
   if (config.interface === 'cuse' && process.geteuid?.() !== 0) {
     throw new CommandLineError('setuid', 'Cannot make a device: a CUSE TPM must be started as root')
   }
+  const readyDescriptor = new ReadyDescriptor(config.readyFd)
   if (config.daemonize) {
-    const code = await enterBackground(config)
+    const code = await enterBackground(config, () => readyDescriptor.close())
     if (code !== undefined) return code
   }
   const user = runAsUser(config)
@@ -55,9 +57,11 @@ export async function serveSwtpm(config: SwtpmConfig): Promise<number> {
     reportReady()
     log.startSucceeded()
     serviceManager.ready()
+    readyDescriptor.ready()
   } catch (error) {
     // A step that failed because the TPM was told to end while it started is no fault.
     if (!session.ending) log.error(sentenceOf(error))
+    readyDescriptor.close()
     await session.end(exitCodeOf(error, config.interface))
   }
   const code = await session.ended

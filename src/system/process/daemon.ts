@@ -22,9 +22,10 @@ const readyFd = (): number | undefined => {
 /**
  * Starts the copy and waits for it.
  * @param config searched for `{ kind: 'fd' }` entries; the copy inherits those descriptors
+ * @param onStarted called when it has, while this process waits
  * @returns the exit code for this process once the copy is ready or has failed; undefined in the copy itself
  */
-export async function enterBackground(config: object): Promise<number | undefined> {
+export async function enterBackground(config: object, onStarted: () => void): Promise<number | undefined> {
   const inherited = readyFd()
   if (inherited !== undefined) {
     delete process.env[READY_FD]
@@ -51,6 +52,7 @@ export async function enterBackground(config: object): Promise<number | undefine
     child.on('exit', (code) => resolve(code ?? 1))
   })
   closeSync(theirs)
+  onStarted()
   const answer = Buffer.alloc(1)
   // Blocks: this process has nothing else to do. End of file: the copy has ended without a report.
   if (readSync(ours, answer) === 1) return 0

@@ -12,7 +12,8 @@ import { fleetCtrlSchema } from '../options/sub-options.ts'
 import { seccompOf } from '../parse/behaviour.ts'
 import { unixEndpoint } from '../parse/endpoint.ts'
 import { settingsOf } from '../parse/given.ts'
-import { logOf, pidOf } from '../parse/output.ts'
+import { logOf, pidOf, readyFdOf } from '../parse/output.ts'
+import { refuseSharedReadyFd } from '../parse/parse-command-line.ts'
 import { ask } from './fleet-client.ts'
 import { defaultSocketPath, FLEET_OPTIONS, FLEET_VERBS, type FleetVerb } from './fleet-options.ts'
 import type { FleetRequest, TpmStatus } from './fleet-protocol.ts'
@@ -77,16 +78,19 @@ function divide(argv: readonly string[]) {
 const isVerb = (word: string): word is FleetVerb => (FLEET_VERBS as readonly string[]).includes(word)
 
 function configOf(given: Given): FleetConfig {
-  return {
+  const config = {
     control: controlOf(given),
     tpmsFile: given.text('tpms'),
     freshEngines: given.has('fresh-engines'),
     log: logOf(given, process.env),
     pid: pidOf(given),
+    readyFd: readyFdOf(given),
     runAs: given.text('runas'),
     seccomp: seccompOf(given),
     daemonize: given.has('daemon'),
   }
+  refuseSharedReadyFd(config)
+  return config
 }
 
 function controlOf(given: Given): UnixEndpoint {

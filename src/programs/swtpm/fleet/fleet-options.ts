@@ -27,6 +27,12 @@ export const FLEET_OPTIONS = {
     describe: 'as with swtpm socket; each line begins with the name of its TPM',
   },
   pid: { sub: pidSchema, group: SERVING, describe: 'write the process id there' },
+  'ready-fd': {
+    value: 'FD',
+    group: SERVING,
+    describe:
+      'write READY=1 and a newline to this open file descriptor, and close it, when the TPMs of --tpms are served',
+  },
   runas: {
     value: 'USER',
     group: SERVING,

@@ -6,7 +6,14 @@ import type { OptionName } from '../options/table.ts'
 import { givenOptions, isInterface, parseCommandLine } from '../parse/parse-command-line.ts'
 
 /** These concern the process, which all TPMs of a fleet have in common. */
-const OF_THE_PROCESS: ReadonlySet<OptionName> = new Set(['daemon', 'pid', 'runas', 'log', 'seccomp'])
+const OF_THE_PROCESS: ReadonlySet<OptionName> = new Set([
+  'daemon',
+  'pid',
+  'ready-fd',
+  'runas',
+  'log',
+  'seccomp',
+])
 const NOT_IN_A_FLEET: ReadonlySet<OptionName> = new Set(['chroot', 'foreground'])
 
 /** What a TPM has from its fleet. */

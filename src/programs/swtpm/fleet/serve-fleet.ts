@@ -13,6 +13,7 @@ import { loadIoctl } from '../../../system/io/ioctl.ts'
 import { type LogConfig, log } from '../../../system/log.ts'
 import { enterBackground, reportReady } from '../../../system/process/daemon.ts'
 import { PidFile } from '../../../system/process/pid-file.ts'
+import { type InheritedDescriptor, ReadyDescriptor } from '../../../system/process/ready-descriptor.ts'
 import { connectServiceManager } from '../../../system/process/service-manager.ts'
 import { onSignals } from '../../../system/process/signals.ts'
 import { becomeUser } from '../../../system/process/users.ts'
@@ -32,6 +33,7 @@ export interface FleetConfig {
   readonly freshEngines: boolean
   readonly log: LogConfig
   readonly pid: PidFileTarget | undefined
+  readonly readyFd: InheritedDescriptor | undefined
   /** A user's name or number. */
   readonly runAs: string | undefined
   readonly seccomp: SeccompAction
@@ -43,8 +45,9 @@ const AT_ONCE = 8
 
 /** @returns the exit code @throws SwtpmError when no TPM of the fleet can be served */
 export async function serveFleet(config: FleetConfig): Promise<number> {
+  const readyDescriptor = new ReadyDescriptor(config.readyFd)
   if (config.daemonize) {
-    const code = await enterBackground(config)
+    const code = await enterBackground(config, () => readyDescriptor.close())
     if (code !== undefined) return code
   }
   const user = runAsUser(config)
@@ -95,6 +98,7 @@ export async function serveFleet(config: FleetConfig): Promise<number> {
     reportReady()
     log.startSucceeded()
     serviceManager.ready()
+    readyDescriptor.ready()
     log.info(`Fleet of ${fleet.list().length} TPMs, asked at "${config.control.path}"`)
     await ended
     serviceManager.stopping()

@@ -132,6 +132,15 @@ export const optionTable = {
     sub: pidSchema,
     describe: 'Write the process id into a file.',
   },
+  'ready-fd': {
+    extension: everywhere,
+    interfaces: everywhere,
+    group: groups.connection,
+    value: 'FD',
+    describe:
+      'Write READY=1 and a newline to this open file descriptor (3 or higher), and close it, when clients can use the ' +
+      'TPM. When the start fails, close it only.',
+  },
   runas: {
     alias: 'r',
     interfaces: everywhere,

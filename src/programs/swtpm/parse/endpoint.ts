@@ -5,7 +5,7 @@ import type { Given } from '../../common/options/given-options.ts'
 import { type SubOptionValues, withDefaults } from '../../common/options/sub-option.ts'
 import { CommandLineError } from '../exit/command-line-error.ts'
 import { ctrlSchema, serverSchema } from '../options/sub-options.ts'
-import { cNumberOf, subOptionsOf } from './given.ts'
+import { cNumberOf, descriptorOf, subOptionsOf } from './given.ts'
 import { readUnsigned, subOptionError } from './sub-options.ts'
 
 const PORT_MAX = 0xffff
@@ -99,20 +99,7 @@ export function dataServerOf(
 }
 
 /** `--fd`; standard input, output and error are not taken. */
-export function fdOf(given: Given<'fd'>): number | undefined {
-  const text = given.text('fd')
-  if (text === undefined) return undefined
-  const fd = readUnsigned(text, 10, 0x7fff_ffff)
-  if (fd === undefined)
-    throw new CommandLineError('general', `--fd: "${text}" is not a file descriptor number`, 'fd')
-  if (fd < 3) {
-    throw new CommandLineError(
-      'general',
-      `--fd: ${fd} is standard input, output or error; it must be 3 or higher`,
-    )
-  }
-  return fd
-}
+export const fdOf = (given: Given<'fd'>): number | undefined => descriptorOf(given, 'fd')
 
 /** `--ctrl`. */
 export function controlOf(given: Given<'ctrl'>): ControlEndpoint | undefined {

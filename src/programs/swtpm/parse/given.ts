@@ -8,7 +8,7 @@ import {
 } from '../../common/options/sub-option.ts'
 import { CommandLineError, type ExitReason } from '../exit/command-line-error.ts'
 import type { OptionName } from '../options/table.ts'
-import { parseSubOptions } from './sub-options.ts'
+import { parseSubOptions, readUnsigned } from './sub-options.ts'
 
 /** The sub-options that were given, or `undefined` when the option was not. */
 export function givenSubOptions<N extends OptionName, S extends SubOptionSchema>(
@@ -40,6 +40,26 @@ export function settingsOf<N extends OptionName, S extends SubOptionSchema>(
   reason: ExitReason = 'badOption',
 ): SubOptionValues<S> {
   return withDefaults(schema, givenSubOptions(given, name, schema, reason))
+}
+
+/**
+ * The number of a descriptor that was handed in; standard input, output and error are not taken.
+ * @throws {CommandLineError}
+ */
+export function descriptorOf<N extends OptionName>(given: Given<NoInfer<N>>, name: N): number | undefined {
+  const text = given.text(name)
+  if (text === undefined) return undefined
+  const fd = readUnsigned(text, 10, 0x7fff_ffff)
+  if (fd === undefined)
+    throw new CommandLineError('general', `--${name}: "${text}" is not a file descriptor number`, name)
+  if (fd < 3) {
+    throw new CommandLineError(
+      'general',
+      `--${name}: ${fd} is standard input, output or error; it must be 3 or higher`,
+      name,
+    )
+  }
+  return fd
 }
 
 /**

@@ -1,12 +1,13 @@
-/** `--log`, `--pid` and `--pcap`: what swtpm writes besides its state. */
+/** `--log`, `--pid`, `--ready-fd` and `--pcap`: what swtpm writes besides its state. */
 
 import type { LogConfig, PcapConfig, PidFileTarget } from '../../../serve/config.ts'
 import { DEFAULT_LOG_PREFIX } from '../../../system/log.ts'
+import type { InheritedDescriptor } from '../../../system/process/ready-descriptor.ts'
 import type { Given } from '../../common/options/given-options.ts'
 import { type SubOptionValues, withDefaults } from '../../common/options/sub-option.ts'
 import { CommandLineError } from '../exit/command-line-error.ts'
 import { logSchema, pcapSchema, pidSchema } from '../options/sub-options.ts'
-import { givenSubOptions, subOptionsOf } from './given.ts'
+import { descriptorOf, givenSubOptions, subOptionsOf } from './given.ts'
 import { subOptionError } from './sub-options.ts'
 
 /**
@@ -43,6 +44,11 @@ export function pidOf(given: Given<'pid'>): PidFileTarget | undefined {
   if (values.file !== undefined) return { kind: 'file', path: values.file }
   if (values.fd !== undefined) return { kind: 'fd', fd: values.fd }
   throw subOptionError('pid', 'one of file=PATH and fd=FD is required')
+}
+
+export function readyFdOf(given: Given<'ready-fd'>): InheritedDescriptor | undefined {
+  const fd = descriptorOf(given, 'ready-fd')
+  return fd === undefined ? undefined : { kind: 'fd', fd }
 }
 
 export function pcapOf(given: Given<'pcap'>): PcapConfig | undefined {

@@ -15,6 +15,8 @@ import type {
   StoredTpm,
 } from '../../../serve/config.ts'
 import { INTERFACES } from '../../../serve/config.ts'
+import { namedDescriptors } from '../../../system/process/inherited-descriptors.ts'
+import type { InheritedDescriptor } from '../../../system/process/ready-descriptor.ts'
 import { GivenOptions } from '../../common/options/given-options.ts'
 import { readOptions } from '../../common/options/read-options.ts'
 import { UsageError } from '../../common/options/usage-error.ts'
@@ -33,7 +35,7 @@ import { chardevOf, cuseDeviceOf } from './device.ts'
 import { controlOf, dataServerOf } from './endpoint.ts'
 import { cNumberOf } from './given.ts'
 import { keyOf } from './key.ts'
-import { logOf, pcapOf, pidOf } from './output.ts'
+import { logOf, pcapOf, pidOf, readyFdOf } from './output.ts'
 import { requireState, type StateOptions, stateOf } from './state.ts'
 
 type SwtpmOptions = GivenOptions<typeof optionTable>
@@ -56,7 +58,22 @@ export function parseCommandLine(
   iface: Interface,
 ): CommandLine {
   const given = givenOptions(argv, iface)
-  return printRequestOf(given, env, iface) ?? runConfigOf(given, env, iface)
+  const request = printRequestOf(given, env, iface)
+  if (request !== undefined) return request
+  const config = runConfigOf(given, env, iface)
+  refuseSharedReadyFd(config)
+  return config
+}
+
+/** The descriptor is closed once the line is written. @throws {CommandLineError} */
+export function refuseSharedReadyFd(config: { readonly readyFd: InheritedDescriptor | undefined }): void {
+  const fd = config.readyFd?.fd
+  if (namedDescriptors(config).filter((named) => named === fd).length > 1)
+    throw new CommandLineError(
+      'general',
+      `--ready-fd: another option uses descriptor ${fd} as well`,
+      'ready-fd',
+    )
 }
 
 /** The options as they were given, without a check of one against another. @throws {CommandLineError} */
@@ -77,6 +94,7 @@ function commonOf(given: SwtpmOptions, env: NodeJS.ProcessEnv, iface: Interface)
     fileKey: keyOf(given, 'key'),
     migrationKey: keyOf(given, 'migration-key'),
     pid: pidOf(given),
+    readyFd: readyFdOf(given),
     seccomp: seccompOf(given),
     allowSetLocality: allowsSetLocality(given),
     flags: flagsOf(given, tpmVersion),
