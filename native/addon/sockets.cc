@@ -32,6 +32,36 @@ struct Address {
   }
 };
 
+// Linux creates the file with the mode of the socket's own inode, reduced by the umask: with both set, the file has its mode
+// from the first moment on. chmod() afterwards would leave a moment in between, and one that does not follow links
+// (fchmodat() with AT_SYMLINK_NOFOLLOW) needs /proc, or Linux 6.6. All threads share the umask; none makes files meanwhile.
+int BindWithMode(int fd, Address& address, int mode) {
+  if (mode < 0) return bind(fd, address.get(), address.length);
+  if (fchmod(fd, static_cast<mode_t>(mode)) < 0) return -1;
+  const mode_t before = umask(~static_cast<mode_t>(mode) & 0777);
+  const int result = bind(fd, address.get(), address.length);
+  const int error = errno;
+  umask(before);
+  errno = error;
+  return result;
+}
+
+// If the file has been replaced by a symbolic link meanwhile, the link is not followed.
+int OwnAndCorrect(const char* path, int mode, int uid, int gid) {
+  if ((uid != -1 || gid != -1) && fchownat(AT_FDCWD, path, static_cast<uid_t>(uid), static_cast<gid_t>(gid),
+                                           AT_SYMLINK_NOFOLLOW) < 0) {
+    return -1;
+  }
+  struct stat status;
+  if (mode < 0 || (fstatat(AT_FDCWD, path, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+                   (status.st_mode & 07777) == static_cast<mode_t>(mode))) {
+    return 0;
+  }
+  // The directory has a default ACL, which has taken rights away. Without /proc it stays so.
+  const int result = fchmodat(AT_FDCWD, path, static_cast<mode_t>(mode), AT_SYMLINK_NOFOLLOW);
+  return result < 0 && errno == EOPNOTSUPP ? 0 : result;
+}
+
 Napi::Value ListenUnix(const Napi::CallbackInfo& info) {
   const auto path = TextArgument(info, 0);
   const int mode = IntArgument(info, 1);
@@ -43,14 +73,9 @@ Napi::Value ListenUnix(const Napi::CallbackInfo& info) {
   memcpy(unix_address->sun_path, path->c_str(), path->size() + 1);
 
   UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!fd) return SystemResult(info, -1);
-  // Linux creates the file with the mode of the socket's own inode, reduced by the umask. So the file never
-  // has more permissions than asked for, and there is no need to change the umask, which all threads share.
-  if (mode >= 0 && fchmod(fd.get(), static_cast<mode_t>(mode)) < 0) return SystemResult(info, -1);
-  if (bind(fd.get(), address.get(), address.length) < 0) return SystemResult(info, -1);
-  // Adds what the umask has removed, before listen() lets clients connect. If the file has been replaced by a
-  // symbolic link meanwhile, the link is not followed.
-  if ((mode >= 0 && fchmodat(AT_FDCWD, path->c_str(), static_cast<mode_t>(mode), AT_SYMLINK_NOFOLLOW) < 0) ||
+  if (!fd || BindWithMode(fd.get(), address, mode) < 0) return SystemResult(info, -1);
+  // Its owner and mode are right before listen() lets clients connect.
+  if (OwnAndCorrect(path->c_str(), mode, IntArgument(info, 3, -1), IntArgument(info, 4, -1)) < 0 ||
       listen(fd.get(), IntArgument(info, 2, 1)) < 0) {
     const int error = errno;
     unlink(path->c_str());

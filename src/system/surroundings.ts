@@ -3,7 +3,7 @@
  * directory, a working directory. Nothing here throws for the lack of it.
  */
 import { homedir, userInfo } from 'node:os'
-import { isAbsolute } from 'node:path'
+import { isAbsolute, resolve } from 'node:path'
 
 /** From HOME, else from the account; undefined for a user that has neither. */
 export function homeDirectory(): string | undefined {
@@ -29,6 +29,11 @@ export function describeUser(): string {
 export function workingDirectory(): string | undefined {
   const directory = orUndefined(() => process.cwd())
   return directory !== undefined && isAbsolute(directory) ? directory : undefined
+}
+
+/** The same file after a change of the working directory. Where there is none, relative paths lead nowhere anyway. */
+export function absolutePath(path: string): string {
+  return isAbsolute(path) ? path : resolve(workingDirectory() ?? '/', path)
 }
 
 function orUndefined<T>(ask: () => T): T | undefined {

@@ -1,9 +1,9 @@
 /** Opens the listening sockets that the command line asks for. */
-import { closeSync, lchownSync, lstatSync, unlinkSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { lstatSync, unlinkSync } from 'node:fs'
 import { SwtpmError } from '../errors.ts'
 import { check, native, SystemError } from '../native.ts'
 import { reasonOf } from '../reason.ts'
+import { absolutePath } from '../surroundings.ts'
 
 export interface UnixAddress {
   readonly kind: 'unix'
@@ -47,23 +47,18 @@ export function listenOn(address: UnixAddress | TcpAddress): ServerSocket {
 
 function listenOnPath({ path, mode, uid, gid }: UnixAddress): ServerSocket {
   removeStaleSocket(path)
-  const fd = check(native.listenUnix(path, mode, BACKLOG), `listen on "${path}"`, path)
-  const absolute = resolve(path)
-  const remove = (): void => {
-    try {
-      unlinkSync(absolute)
-    } catch {
-      // Removed already.
-    }
+  const fd = check(native.listenUnix(path, mode, BACKLOG, uid, gid), `listen on "${path}"`, path)
+  const absolute = absolutePath(path)
+  return {
+    fd,
+    remove() {
+      try {
+        unlinkSync(absolute)
+      } catch {
+        // Removed already.
+      }
+    },
   }
-  try {
-    if (uid !== -1 || gid !== -1) lchownSync(path, uid, gid)
-  } catch (error) {
-    closeSync(fd)
-    remove()
-    throw error
-  }
-  return { fd, remove }
 }
 
 /** Removes the socket file that a killed process has left. A file of another kind is kept. */

@@ -65,13 +65,15 @@ export interface Native {
   // ---- sockets: addon/sockets.cc
 
   /**
-   * Binds and listens. The socket file never has more permissions than `mode`, and has exactly these before clients
-   * can connect. `mode` -1 leaves the permissions to the umask.
+   * Binds and listens. The socket file has the permissions of `mode` from its first moment on, and its owner before clients
+   * can connect. `mode` -1 leaves the permissions to the umask. Needs no /proc.
+   * @param uid owner of the file; -1: this process's
+   * @param gid its group; -1: this process's
    * @returns a close-on-exec, non-blocking descriptor; -EADDRINUSE if `path` exists, whatever it is; -ENAMETOOLONG
-   * from 108 bytes on. No file is left behind on failure
+   * from 108 bytes on; -EPERM if the owner may not be changed. No file is left behind on failure
    * @see unix(7)
    */
-  listenUnix(path: string, mode: number, backlog: number): number
+  listenUnix(path: string, mode: number, backlog: number, uid?: number, gid?: number): number
   /**
    * Connects a datagram socket, to be written with {@link sendMessage}.
    * @param name path of a Unix socket, or '@' and its abstract name

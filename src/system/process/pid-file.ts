@@ -1,8 +1,8 @@
 /** Writes the process id to the file that the user names, and removes the file at the end. */
 import { closeSync, constants, openSync, readlinkSync, unlinkSync, writeSync } from 'node:fs'
-import { resolve } from 'node:path'
 import { SwtpmError } from '../errors.ts'
 import { reasonOf } from '../reason.ts'
+import { absolutePath } from '../surroundings.ts'
 
 export type PidFileTarget =
   | { readonly kind: 'file'; readonly path: string }
@@ -19,7 +19,7 @@ export class PidFile {
     try {
       const fd = target.kind === 'file' ? openPidFile(target.path) : target.fd
       // An absolute path, because the working directory may be another one when the file is removed.
-      this.#path = target.kind === 'file' ? resolve(target.path) : readlinkSync(`/proc/self/fd/${fd}`)
+      this.#path = target.kind === 'file' ? absolutePath(target.path) : readlinkSync(`/proc/self/fd/${fd}`)
       try {
         writeSync(fd, String(process.pid))
       } catch (error) {

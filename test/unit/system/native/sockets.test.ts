@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { check, native } from '../../../../src/system/native.ts'
 import {
+  inOtherProcess,
   isCloseOnExec,
   isNonBlocking,
   localPort,
@@ -14,12 +15,14 @@ import {
   send,
   socketPair,
   temporaryFolder,
+  withoutRoot,
 } from './fixtures.ts'
 
 const EAGAIN = -11
 const ENODEV = -19
 const EINVAL = -22
 const ENAMETOOLONG = -36
+const EPERM = -1
 const ENOENT = -2
 const ENOTSOCK = -88
 const EADDRINUSE = -98
@@ -90,6 +93,33 @@ for (const mode of [0o600, 0o660, 0o666, 0o777, 0o000]) {
     }
   })
 }
+
+test('listenUnix() needs nothing of the root directory but a place', { skip: withoutRoot }, (t) => {
+  const folder = temporaryFolder(t)
+  const result = inOtherProcess(
+    `const fs = require('node:fs')
+    const chroot = native.chroot(args[0])
+    process.umask(0o077)
+    const listener = native.listenUnix('/ctrl', 0o664, 4, 65534, 65533)
+    const { mode, uid, gid } = fs.statSync('/ctrl')
+    console.log(JSON.stringify([chroot, listener > 0, (mode & 0o7777).toString(8), uid, gid, process.umask().toString(8)]))`,
+    folder,
+  )
+  assert.deepEqual(result, [0, true, '664', 65534, 65533, '77'])
+})
+
+test('listenUnix() gives the owner or makes no socket', { skip: withoutRoot }, (t) => {
+  const folder = temporaryFolder(t)
+  const result = inOtherProcess(
+    `const fs = require('node:fs')
+    fs.chmodSync(args[0], 0o777)
+    native.switchUser(65534, 65534, [])
+    const refused = native.listenUnix(args[0] + '/ctrl', 0o600, 4, 0, -1)
+    console.log(JSON.stringify([refused, fs.readdirSync(args[0])]))`,
+    folder,
+  )
+  assert.deepEqual(result, [EPERM, []])
+})
 
 test('listenUnix() with mode -1 leaves the mode to the umask', (t) => {
   const path = join(temporaryFolder(t), 'ctrl')
