@@ -20,7 +20,7 @@ export class DeviceClient implements PtmClient {
 
   /** @throws SwtpmError SWTPM_ERR_DEVICE */
   constructor(path: string, timeoutMs: number) {
-    const device = new GuardedDevice(path, timeoutMs)
+    const device = GuardedDevice.ofTpm(path, timeoutMs)
     this.#device = device
     this.#timeoutMs = timeoutMs
     this.stream = {

@@ -1,6 +1,7 @@
 /** A character device whose every system call has a time limit. */
 import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs'
 import { SwtpmError } from '../system/errors.ts'
+import { fileKind } from '../system/file-kind.ts'
 import { ioctl } from '../system/io/ioctl.ts'
 import { reasonOf } from '../system/reason.ts'
 import { Watchdog } from './watchdog.ts'
@@ -9,6 +10,20 @@ export class GuardedDevice {
   readonly #path: string
   readonly #watchdog = new Watchdog()
   readonly #fd: number
+
+  /**
+   * Opens the character device of a TPM, and nothing else: to write a command into a file would destroy it.
+   * @throws SwtpmError SWTPM_ERR_DEVICE
+   */
+  static ofTpm(path: string, timeoutMs: number): GuardedDevice {
+    const kind = fileKind(path)
+    if (kind === undefined || kind === 'a character device') return new GuardedDevice(path, timeoutMs)
+    const hint =
+      kind === 'a Unix socket'
+        ? `; use --unix ${path}`
+        : '; a device is named, such as /dev/vtpm0 of swtpm cuse'
+    throw new SwtpmError('SWTPM_ERR_DEVICE', `Unable to open device "${path}": it is ${kind}${hint}`)
+  }
 
   /** @throws SwtpmError SWTPM_ERR_DEVICE */
   constructor(path: string, timeoutMs: number) {
@@ -52,7 +67,9 @@ export class GuardedDevice {
     try {
       return this.#watchdog.guard(timeoutMs, `${what}: no answer within ${seconds} s; its server hangs`, run)
     } catch (error) {
-      throw new SwtpmError('SWTPM_ERR_DEVICE', `${what}: ${reason(error, call)}`, { cause: error })
+      throw new SwtpmError('SWTPM_ERR_DEVICE', `${what}: ${reason(error, call, this.#path)}`, {
+        cause: error,
+      })
     }
   }
 }
@@ -61,8 +78,6 @@ type Call = 'open' | 'ioctl' | 'read' | 'write'
 
 const HINTS: { readonly [code: string]: string | undefined } = {
   'open ENOENT': 'is the TPM running?',
-  'open EACCES': 'the device belongs to another user',
-  'open EPERM': 'the device belongs to another user',
   'open EBUSY': 'another program has it open',
   'open ENODEV': 'the TPM has ended',
   'open ENXIO': 'the TPM has ended',
@@ -71,7 +86,10 @@ const HINTS: { readonly [code: string]: string | undefined } = {
   'ioctl ENODEV': 'the TPM has ended',
 }
 
-function reason(error: unknown, call: Call): string {
-  const hint = HINTS[`${call} ${(error as NodeJS.ErrnoException).code}`]
+function reason(error: unknown, call: Call, path: string): string {
+  const { code } = error as NodeJS.ErrnoException
+  if (code === 'ENOENT' && /^[^/]*:\d+$/.test(path))
+    return `${reasonOf(error)}; a TCP port is named by --tcp ${path}`
+  const hint = HINTS[`${call} ${code}`]
   return hint === undefined ? reasonOf(error) : `${reasonOf(error)}; ${hint}`
 }

@@ -20,6 +20,8 @@ import { SocketConnection } from './socket-connection.ts'
 import type { SocketAddress } from './tpm-address.ts'
 
 const RESULT_SIZE = 4
+/** TPM_TAG_RSP_COMMAND, …AUTH1 and …AUTH2 of a TPM 1.2; TPM_ST_NO_SESSIONS and TPM_ST_SESSIONS of a TPM 2.0. */
+const RESPONSE_TAGS = new Set([0x00c4, 0x00c5, 0x00c6, 0x8001, 0x8002])
 /** More than any answer holds, in bytes: a length beyond it is not swtpm's. */
 const MAX_TRAILING_BYTES = 64 * 1024 * 1024
 
@@ -49,6 +51,12 @@ export class SocketClient implements PtmClient {
 
     const result = await receive(RESULT_SIZE)
     const tpmResult = result.readUInt32BE()
+    if (isResponseHeader(tpmResult)) {
+      throw new SwtpmError(
+        'SWTPM_ERR_SOCKET',
+        `Could not execute PTM_${verb}: ${this.#connection.name} answers as a data channel; name the control channel, swtpm's --ctrl`,
+      )
+    }
     if (tpmResult !== TPM_SUCCESS) return { tpmResult }
 
     const fixed = Buffer.concat([result, await receive(response.fixedSize - RESULT_SIZE)])
@@ -76,6 +84,9 @@ function code(verb: VerbName): Buffer {
   bytes.writeUInt32BE(controlCode(verb))
   return bytes
 }
+
+/** Whether four bytes are the tag of a TPM's response and half of its size, which is less than 64 KiB. No result is as large. */
+const isResponseHeader = (word: number): boolean => RESPONSE_TAGS.has(word >>> 16) && (word & 0xffff) === 0
 
 /** GET_CAPABILITY in the words of the ioctl, which has 64 bits and no result. */
 const widen = (value: Record<string, unknown>): { caps: bigint } => ({ caps: BigInt(value.caps as number) })

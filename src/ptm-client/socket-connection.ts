@@ -2,6 +2,7 @@
 import { connect, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { SwtpmError } from '../system/errors.ts'
+import { fileKind } from '../system/file-kind.ts'
 import { reasonOf } from '../system/reason.ts'
 import { describeAddress, type SocketAddress } from './tpm-address.ts'
 
@@ -16,8 +17,9 @@ interface Waiter {
 }
 
 export class SocketConnection {
+  /** Of the other side, for messages. */
+  readonly name: string
   readonly #stream: Duplex
-  readonly #name: string
   #received: Buffer = Buffer.alloc(0)
   #ended: string | undefined
   #waiter: Waiter | undefined
@@ -28,7 +30,7 @@ export class SocketConnection {
    */
   constructor(stream: Duplex, name: string) {
     this.#stream = stream
-    this.#name = name
+    this.name = name
     stream.on('data', (chunk: Buffer) => {
       this.#received = this.#received.length === 0 ? chunk : Buffer.concat([this.#received, chunk])
       if (this.#waiter !== undefined && this.#received.length >= this.#waiter.wanted) this.#waiter.done()
@@ -79,10 +81,10 @@ export class SocketConnection {
       return bytes
     }
     if (this.#ended !== undefined) {
-      throw failure(`Could not execute ${what}: no answer from ${this.#name}: ${this.#ended}`)
+      throw failure(`Could not execute ${what}: no answer from ${this.name}: ${this.#ended}`)
     }
     throw failure(
-      `Could not execute ${what}: no answer from ${this.#name} within ${timeoutMs / 1000} s; ` +
+      `Could not execute ${what}: no answer from ${this.name} within ${timeoutMs / 1000} s; ` +
         'it may be busy with a TPM command or with another client',
     )
   }
@@ -143,15 +145,17 @@ function lossReason(error: Error): string {
 
 function connectReason(error: unknown, endpoint: SocketAddress): string {
   // One error for each address of a host that has several.
-  const first = error instanceof AggregateError ? error.errors[0] : error
-  switch ((first as NodeJS.ErrnoException).code) {
+  const first = (error instanceof AggregateError ? error.errors[0] : error) as NodeJS.ErrnoException
+  const kind = endpoint.kind === 'unix' ? fileKind(endpoint.path) : undefined
+  if (kind === 'a character device') return 'it is a device; name it by --tpm-device'
+  if (kind !== undefined && kind !== 'a Unix socket') return `it is ${kind}, not a socket`
+  switch (first.code) {
     case 'ENOENT':
       return 'there is no such file; has swtpm been started with this path?'
     case 'ECONNREFUSED':
       return 'connection refused; nothing listens there, so swtpm has ended or has not been started'
-    case 'EACCES':
-    case 'EPERM':
-      return 'permission denied; the socket belongs to another user'
+    case 'EPROTOTYPE':
+      return 'it is a socket of another kind than those of swtpm'
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
       return `the host "${endpoint.kind === 'tcp' ? endpoint.host : ''}" is unknown`
@@ -160,7 +164,8 @@ function connectReason(error: unknown, endpoint: SocketAddress): string {
     case 'ETIMEDOUT':
       return 'no answer'
     default:
-      return reasonOf(first)
+      // Node names the address, not the path.
+      return reasonOf(endpoint.kind === 'unix' ? Object.assign(first, { path: endpoint.path }) : first)
   }
 }
 

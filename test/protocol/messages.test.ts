@@ -1,10 +1,11 @@
 /** What swtpm says when it cannot start: each cause once, and one line for what failed because of it. */
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import { bin, type Cleanup, Swtpm, temporaryDirectory } from '../support/swtpm.ts'
+import { bin, type Cleanup, Swtpm, startSocketTpm, temporaryDirectory } from '../support/swtpm.ts'
 
 /** The lines that swtpm writes itself; libtpms has its own. */
 async function messages(t: Cleanup, directory: string, env: NodeJS.ProcessEnv = {}): Promise<string[]> {
@@ -34,25 +35,121 @@ describe('a start that fails', () => {
   })
 })
 
-/** A program to its end, and what it said on standard error. */
-function run(
-  program: string,
-  args: readonly string[],
-  options: { uid?: number; env?: NodeJS.ProcessEnv } = {},
-) {
-  const { uid, env = process.env } = options
-  const { status, stderr } = spawnSync(bin(program), args, {
-    encoding: 'utf8',
-    env,
-    timeout: 60_000,
-    ...(uid !== undefined && { uid, gid: uid }),
-  })
-  assert.doesNotMatch(stderr, /^\s+at |internal error|\bE[A-Z]{3,}: /im)
-  return { status, stderr }
+interface Ended {
+  readonly status: number | NodeJS.Signals
+  readonly stderr: string
 }
 
+/** A program to its end, and what it said on standard error. */
+async function run(
+  program: string,
+  args: readonly string[],
+  { uid, env = process.env }: { uid?: number; env?: NodeJS.ProcessEnv } = {},
+): Promise<Ended> {
+  const child = spawn(bin(program), args, {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env,
+    ...(uid !== undefined && { uid, gid: uid }),
+  })
+  let stderr = ''
+  child.stderr.on('data', (chunk) => {
+    stderr += chunk
+  })
+  const [code, signal] = await once(child, 'close')
+  assert.doesNotMatch(stderr, /^\s+at |internal error|\bE[A-Z]{3,}: /im)
+  return { status: code ?? signal, stderr }
+}
+
+/** As {@link run}, for a program that is to fail. */
+async function refused(program: string, ...args: readonly string[]): Promise<string> {
+  const { status, stderr } = await run(program, args)
+  assert.equal(status, program === 'swtpm_bios' ? 255 : 1, stderr)
+  return stderr
+}
+
+describe('the client tools, named a wrong place,', () => {
+  it('say that it is the other socket', async (t) => {
+    const { dataPath, controlPath } = await startSocketTpm(t)
+    const state = join(temporaryDirectory(t), 'state')
+    // One after another: a TPM has one client at a time.
+    for (const command of [['-i'], ['-c'], ['--save', 'permanent', state]])
+      assert.equal(
+        (await refused('swtpm_ioctl', '--unix', dataPath, ...command)).replace(/PTM_\w+/, 'it'),
+        `Could not execute it: Unix socket "${dataPath}" answers as a data channel; name the control channel, swtpm's --ctrl\n`,
+      )
+    assert.equal(
+      await refused('swtpm_bios', '--tpm2', '--unix', controlPath),
+      `Could not execute TPM2_Startup: Unix socket "${controlPath}" answers as a control channel; name the data channel, swtpm's --server\n`,
+    )
+    assert.equal(
+      await refused('swtpm_ioctl', '--tpm-device', controlPath, '-i'),
+      `Unable to open device "${controlPath}": it is a Unix socket; use --unix ${controlPath}\n`,
+    )
+    assert.match(
+      await refused('swtpm_bios', '--tpm2', '--tpm-device', dataPath),
+      /it is a Unix socket; use --unix/,
+    )
+  })
+
+  it('say what is there instead, and leave it as it is', async (t) => {
+    const directory = temporaryDirectory(t)
+    const file = join(directory, 'file')
+    writeFileSync(file, 'precious')
+    const cases: readonly (readonly [option: string, place: string, said: RegExp])[] = [
+      ['--unix', file, /"[^"]*": it is a regular file, not a socket\n$/],
+      ['--unix', directory, /it is a directory, not a socket\n$/],
+      ['--unix', '/dev/null', /it is a device; name it by --tpm-device\n$/],
+      ['--unix', `${file}/x`, /not a directory \("[^"]*file" is no directory\)/],
+      ['--unix', join(directory, 'none'), /there is no such file; has swtpm/],
+      ['--tcp', '127.0.0.1:1', /connection refused; nothing listens there/],
+      ['--tpm-device', file, /it is a regular file; a device is named/],
+      ['--tpm-device', directory, /it is a directory; a device is named/],
+      ['--tpm-device', `${file}/x`, /not a directory/],
+      ['--tpm-device', 'host:6545', /a TCP port is named by --tcp host:6545/],
+    ]
+    await Promise.all(
+      cases.map(async ([option, place, said], index) => {
+        // They share what says it.
+        const [program, command] = index % 2 === 0 ? ['swtpm_ioctl', '-c'] : ['swtpm_bios', '--tpm2']
+        assert.match(await refused(program, command, option, place), said)
+      }),
+    )
+    await assert.doesNotReject(refused('swtpm_bios', '--tpm2', '--tpm-device', file))
+    assert.equal(readFileSync(file, 'utf8'), 'precious')
+    assert.match(
+      await refused('swtpm', 'fleet', 'list', '--ctrl', `type=unixio,path=${file}`),
+      /Cannot ask the fleet at "[^"]*": it is a regular file, not a socket\n$/,
+    )
+  })
+})
+
+describe('every program', () => {
+  it('teaches by --help and has a version', () => {
+    for (const program of [
+      'swtpm',
+      'swtpm_ioctl',
+      'swtpm_bios',
+      'swtpm_setup',
+      'swtpm_localca',
+      'swtpm_cert',
+    ]) {
+      // swtpm_ioctl -h hashes.
+      for (const option of ['--help', ...(program === 'swtpm_ioctl' ? [] : ['-h'])]) {
+        const { status, stdout, stderr } = spawnSync(bin(program), [option], { encoding: 'utf8' })
+        assert.deepEqual([status, stderr], [0, ''])
+        assert.match(stdout, /Usage:/)
+        assert.match(stdout, /--help/)
+        if (program !== 'swtpm') assert.match(stdout, /Examples?:/)
+      }
+      const { status, stdout } = spawnSync(bin(program), ['--version'], { encoding: 'utf8' })
+      assert.equal(status, 0)
+      assert.match(stdout, / version \d+\.\d+\.\d+/)
+    }
+  })
+})
+
 describe('a system error', () => {
-  it('is a sentence on standard error and in the log file, whichever program meets it', (t) => {
+  it('is a sentence on standard error and in the log file, whichever program meets it', async (t) => {
     const directory = temporaryDirectory(t)
     const file = join(directory, 'file')
     writeFileSync(file, '')
@@ -96,16 +193,16 @@ describe('a system error', () => {
         ['swtpm', ['cdi', 'write', '--name', 'a', '--device', inFile], undefined],
         ['swtpm_setup', ['--tpm2', '--tpmstate', inFile, '--logfile', logs[4] as string], logs[4]],
       ]
-    for (const [program, args, log] of starts) {
-      const { status, stderr } = run(program, args)
-      assert.equal(status, 1, stderr)
-      assert.match(stderr, through)
-      if (log !== undefined) assert.match(readFileSync(log, 'utf8'), through)
-      assert(!existsSync(join(directory, 'control')))
-    }
+    await Promise.all(
+      starts.map(async ([program, args, log]) => {
+        assert.match(await refused(program, ...args), through)
+        if (log !== undefined) assert.match(readFileSync(log, 'utf8'), through)
+      }),
+    )
+    assert(!existsSync(join(directory, 'control')))
   })
 
-  it('says which user may not do what', { skip: process.getuid?.() !== 0 && 'it takes root' }, (t) => {
+  it('says which user may not do what', { skip: process.getuid?.() !== 0 && 'it takes root' }, async (t) => {
     const directory = temporaryDirectory(t)
     chmodSync(directory, 0o755)
     const closed = join(directory, 'closed')
@@ -116,7 +213,7 @@ describe('a system error', () => {
       ['socket', '--tpmstate', `dir=${closed}/state`, '--ctrl', `type=unixio,path=${directory}/control`],
       ['cdi', 'write', '--name', 'a', '--device', `${closed}/state/tpm`],
     ]) {
-      const { status, stderr } = run('swtpm', args, { uid, env: { PATH: process.env.PATH } })
+      const { status, stderr } = await run('swtpm', args, { uid, env: { PATH: process.env.PATH } })
       assert.equal(status, 1)
       assert.match(
         stderr,
@@ -125,14 +222,14 @@ describe('a system error', () => {
     }
   })
 
-  it('before the log is opened is in the log', (t) => {
+  it('before the log is opened is in the log', async (t) => {
     const log = join(temporaryDirectory(t), 'log')
-    const { status, stderr } = run('swtpm_setup', ['--runas', 'nosuchuser', '--logfile', log])
+    const { status, stderr } = await run('swtpm_setup', ['--runas', 'nosuchuser', '--logfile', log])
     assert.equal(status, 1)
     assert.match(stderr, /User "nosuchuser" does not exist/)
     assert.equal(readFileSync(log, 'utf8'), stderr)
     const args = ['socket', '--runas', 'nosuchuser', '--tpmstate', 'dir=/', '--ctrl', 'type=tcp,port=0']
-    assert.equal(run('swtpm', [...args, '--log', `file=${log},truncate`]).status, 1)
+    assert.equal((await run('swtpm', [...args, '--log', `file=${log},truncate`])).status, 1)
     assert.equal(readFileSync(log, 'utf8'), stderr)
   })
 

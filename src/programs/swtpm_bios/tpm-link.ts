@@ -11,6 +11,7 @@ import { ToolFailure } from '../common/tool-failure.ts'
 /** Longest response of any TPM, in bytes; one read() takes it whole. */
 const MAX_RESPONSE_BYTES = 4096
 const CONNECT_TIMEOUT_MS = 20_000
+const TAG_BYTES = 2
 
 export type Transmit = (command: Buffer, timeoutMs: number, what: string) => Promise<Buffer>
 
@@ -31,7 +32,16 @@ async function overSocket(
   const connection = await SocketConnection.connect(endpoint, CONNECT_TIMEOUT_MS)
   try {
     connection.send(command)
-    const header = await connection.receive(tpmHeader.size, timeoutMs, what)
+    const tag = await connection.receive(TAG_BYTES, timeoutMs, what)
+    // A control channel answers an unknown command by a result, a small number of four bytes.
+    if (tag.readUInt16BE() === 0) {
+      const place = describeAddress(endpoint)
+      throw unreachable(
+        `Could not execute ${what}: ${place} answers as a control channel; name the data channel, swtpm's --server`,
+      )
+    }
+    const rest = await connection.receive(tpmHeader.size - TAG_BYTES, timeoutMs, what)
+    const header = Buffer.concat([tag, rest])
     const { size } = tpmHeader.decode(header, BIG)
     if (size < tpmHeader.size || size > MAX_RESPONSE_BYTES)
       throw malformed(endpoint, `it claims ${size} bytes`)
@@ -43,7 +53,7 @@ async function overSocket(
 
 async function overDevice(path: string, command: Buffer, timeoutMs: number): Promise<Buffer> {
   const { GuardedDevice } = await import('../../ptm-client/guarded-device.ts')
-  const device = new GuardedDevice(path, timeoutMs)
+  const device = GuardedDevice.ofTpm(path, timeoutMs)
   try {
     device.write(command, timeoutMs)
     const response = device.read(MAX_RESPONSE_BYTES, timeoutMs)
@@ -58,9 +68,8 @@ async function overDevice(path: string, command: Buffer, timeoutMs: number): Pro
 }
 
 const malformed = (endpoint: TpmAddress, reason: string): ToolFailure =>
-  new ToolFailure(
+  unreachable(
     `Malformed response from ${describeAddress(endpoint)}: ${reason}; is it the TPM's data channel?`,
-    {
-      exitCode: 255,
-    },
   )
+
+const unreachable = (text: string): ToolFailure => new ToolFailure(text, { exitCode: 255 })

@@ -138,7 +138,10 @@ class ControlConnection {
   /** @returns true after a SHUTDOWN */
   async #answer(command: Exclude<ControlCommand, { kind: 'incomplete' | 'oversized' }>): Promise<boolean> {
     if (command.kind === 'unknown') {
-      log.error(`Unknown command: 0x${command.code.toString(16).padStart(8, '0')}`)
+      const hint = isTpmCommand(command.code)
+        ? ', a TPM command: those belong to the data channel (--server)'
+        : ''
+      log.error(`Unknown command: 0x${command.code.toString(16).padStart(8, '0')}${hint}`)
       this.#reply({ tpmResult: TPM_BAD_ORDINAL }, ptmRes)
       return false
     }
@@ -192,6 +195,11 @@ class ControlConnection {
     for (const fd of this.#fds.splice(0)) closeSync(fd)
   }
 }
+
+/** Whether four bytes are the tag of a TPM command and half of its size, which is less than 64 KiB. */
+const isTpmCommand = (word: number): boolean => COMMAND_TAGS.has(word >>> 16) && (word & 0xffff) === 0
+/** TPM_TAG_RQU_COMMAND, …AUTH1 and …AUTH2 of a TPM 1.2; TPM_ST_NO_SESSIONS and TPM_ST_SESSIONS of a TPM 2.0. */
+const COMMAND_TAGS = new Set([0x00c1, 0x00c2, 0x00c3, 0x8001, 0x8002])
 
 /** Level at which the log shows the bytes that pass. */
 const BYTES = 2

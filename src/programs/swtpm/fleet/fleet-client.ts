@@ -1,6 +1,7 @@
 /** The client's side of the fleet's socket. */
 import { connect } from 'node:net'
 import { SwtpmError } from '../../../system/errors.ts'
+import { fileKind } from '../../../system/file-kind.ts'
 import { reasonOf } from '../../../system/reason.ts'
 import { decodeAnswer, encodeLine, type FleetAnswer, type FleetRequest } from './fleet-protocol.ts'
 
@@ -14,7 +15,7 @@ export function ask(path: string, request: FleetRequest): Promise<FleetAnswer> {
       reject(new SwtpmError('SWTPM_ERR_SOCKET', `Cannot ask the fleet at "${path}": ${reason}`, { cause }))
     const socket = connect(path)
     const received: Buffer[] = []
-    socket.on('error', (error: NodeJS.ErrnoException) => fail(explain(error), error))
+    socket.on('error', (error: NodeJS.ErrnoException) => fail(explain(error, path), error))
     socket.on('data', (chunk) => received.push(chunk))
     socket.on('end', () => {
       const text = Buffer.concat(received).toString()
@@ -29,14 +30,16 @@ export function ask(path: string, request: FleetRequest): Promise<FleetAnswer> {
   })
 }
 
-function explain({ code, message }: NodeJS.ErrnoException): string {
-  switch (code) {
+function explain(error: NodeJS.ErrnoException, path: string): string {
+  const kind = fileKind(path)
+  if (kind !== undefined && kind !== 'a Unix socket') return `it is ${kind}, not a socket`
+  switch (error.code) {
     case 'ENOENT':
     case 'ECONNREFUSED':
       return 'none is running there; start one with swtpm fleet, or name its socket by --ctrl type=unixio,path=PATH'
     case 'EACCES':
-      return 'it belongs to another user, who alone may ask it'
+      return `${reasonOf(Object.assign(error, { path }))}; only the user that the fleet belongs to may ask it`
     default:
-      return message
+      return reasonOf(Object.assign(error, { path }))
   }
 }
