@@ -32,9 +32,10 @@ struct Address {
   }
 };
 
-// Linux creates the file with the mode of the socket's own inode, reduced by the umask: with both set, the file has its mode
-// from the first moment on. chmod() afterwards would leave a moment in between, and one that does not follow links
-// (fchmodat() with AT_SYMLINK_NOFOLLOW) needs /proc, or Linux 6.6. All threads share the umask; none makes files meanwhile.
+// Linux creates the file with the mode of the socket's own inode, reduced by the umask: with both set, the
+// file has its mode from the first moment on. chmod() afterwards would leave a moment in between, and one
+// that does not follow links (fchmodat() with AT_SYMLINK_NOFOLLOW) needs /proc, or Linux 6.6. All threads
+// share the umask; none makes files meanwhile.
 int BindWithMode(int fd, Address& address, int mode) {
   if (mode < 0) return bind(fd, address.get(), address.length);
   if (fchmod(fd, static_cast<mode_t>(mode)) < 0) return -1;
@@ -48,8 +49,8 @@ int BindWithMode(int fd, Address& address, int mode) {
 
 // If the file has been replaced by a symbolic link meanwhile, the link is not followed.
 int OwnAndCorrect(const char* path, int mode, int uid, int gid) {
-  if ((uid != -1 || gid != -1) && fchownat(AT_FDCWD, path, static_cast<uid_t>(uid), static_cast<gid_t>(gid),
-                                           AT_SYMLINK_NOFOLLOW) < 0) {
+  if ((uid != -1 || gid != -1) &&
+      fchownat(AT_FDCWD, path, static_cast<uid_t>(uid), static_cast<gid_t>(gid), AT_SYMLINK_NOFOLLOW) < 0) {
     return -1;
   }
   struct stat status;
