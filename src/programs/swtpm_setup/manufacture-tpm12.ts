@@ -22,7 +22,9 @@ import {
   TPM_PHYSICAL_PRESENCE_PRESENT,
 } from '../../tpm-commands/tpm12-presence.ts'
 import type { CertificateType } from '../swtpm_cert/cert-options.ts'
-import { CertificateMaker, specificationArguments, writeCertificateFile } from './certificates.ts'
+import { specificationArguments } from './certificate-arguments.ts'
+import { writeCertificateFile } from './certificate-files.ts'
+import { CertificateMaker } from './certificate-maker.ts'
 import type { Workshop } from './manufacture-tpm2.ts'
 
 export async function manufactureTpm12(workshop: Workshop): Promise<void> {

@@ -24,12 +24,9 @@ import type { ConfigFile } from '../common/config-file.ts'
 import { ToolFailure } from '../common/tool-failure.ts'
 import type { ToolLog } from '../common/tool-log.ts'
 import type { CertificateType } from '../swtpm_cert/cert-options.ts'
-import {
-  CertificateMaker,
-  keyParameter,
-  specificationArguments,
-  writeCertificateFile,
-} from './certificates.ts'
+import { keyParameter, specificationArguments } from './certificate-arguments.ts'
+import { writeCertificateFile } from './certificate-files.ts'
+import { CertificateMaker } from './certificate-maker.ts'
 import {
   ekPlace,
   ekTemplate,

@@ -8,17 +8,12 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { reasonOf } from '../../system/reason.ts'
-import type { PublicPart } from '../../tpm-commands/tpm2-commands.ts'
-import { writeFileAtomic } from '../common/atomic-file.ts'
 import type { ConfigFile } from '../common/config-file.ts'
 import { ToolFailure } from '../common/tool-failure.ts'
 import type { ToolLog } from '../common/tool-log.ts'
 import type { CertificateType } from '../swtpm_cert/cert-options.ts'
 import { certificateTool } from './certificate-tool.ts'
 import type { EkUse } from './key-templates.ts'
-
-/** TCG_PCCLIENT_STORED_CERT and its tag, before a TPM 1.2 certificate. */
-const STORED_CERT_HEADER_BYTES = 7
 
 export interface CertificateJob {
   readonly type: CertificateType
@@ -120,53 +115,4 @@ function temporaryFolder(): string {
       { cause: error },
     )
   }
-}
-
-/** A copy of a certificate for the user: `ek-rsa2048.crt`, always bare DER. */
-export function writeCertificateFile(
-  folder: string,
-  name: string,
-  certificate: Buffer,
-  hasStoredCertHeader: boolean,
-): void {
-  const path = join(folder, `${name}.crt`)
-  try {
-    const der = hasStoredCertHeader ? certificate.subarray(STORED_CERT_HEADER_BYTES) : certificate
-    writeFileAtomic(path, der, 0o640)
-  } catch (error) {
-    throw new ToolFailure(`Cannot write certificate file "${path}": ${reasonOf(error)}`, { cause: error })
-  }
-}
-
-/** A public key the way the certificate tools take it. */
-export function keyParameter(key: PublicPart, algorithm: string): string {
-  if ('modulus' in key) return key.modulus.toString('hex')
-  return `x=${key.x.toString('hex')},y=${key.y.toString('hex')},id=${algorithm}`
-}
-
-/** Where each option of the certificate tools is in swtpm's description of its TPM. */
-const SPEC_OPTIONS = [
-  ['TPMSpecification', 'family', '--tpm-spec-family'],
-  ['TPMSpecification', 'level', '--tpm-spec-level'],
-  ['TPMSpecification', 'revision', '--tpm-spec-revision'],
-  ['TPMAttributes', 'manufacturer', '--tpm-manufacturer'],
-  ['TPMAttributes', 'model', '--tpm-model'],
-  ['TPMAttributes', 'version', '--tpm-version'],
-] as const
-
-/** @throws ToolFailure when swtpm's JSON lacks one of them */
-export function specificationArguments(json: string): string[] {
-  let info: Record<string, Record<string, unknown> | undefined> | null
-  try {
-    info = JSON.parse(json)
-  } catch (error) {
-    throw new ToolFailure(`Could not get the TPM spec and attribute parameters from '${json}'`, {
-      cause: error,
-    })
-  }
-  return SPEC_OPTIONS.flatMap(([group, name, option]) => {
-    const value = info?.[group]?.[name]
-    if (value === undefined) throw new ToolFailure(`Could not find [${group}][${name}] in '${json}'`)
-    return [option, String(value)]
-  })
 }

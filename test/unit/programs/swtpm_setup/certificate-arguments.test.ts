@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { keyParameter, specificationArguments } from '../../../../src/programs/swtpm_setup/certificates.ts'
+import {
+  keyParameter,
+  specificationArguments,
+} from '../../../../src/programs/swtpm_setup/certificate-arguments.ts'
 
 test('the description of the TPM becomes options of the certificate tool', () => {
   const json = JSON.stringify({
