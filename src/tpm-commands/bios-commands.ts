@@ -4,7 +4,7 @@
  * 24.8 TPM2_HierarchyChangeAuth
  */
 import { sized16, u16, u32 } from './bytes.ts'
-import { TPM_ALG_SHA256, TPM_CC, TPM_ORD, TPM_RH_PLATFORM } from './codes.ts'
+import { TPM_ALG, TPM_CC, TPM_ORD, TPM_RH_PLATFORM } from './codes.ts'
 import { EMPTY_PASSWORD_CONTINUED, tpm2Authorized, tpm2Command, tpm12Command, tpmHeader } from './command.ts'
 
 const TPM_CAP_FLAG = 4
@@ -21,7 +21,7 @@ export function isDeactivated(response: Buffer): boolean {
 }
 
 export const incrementalSelfTest = (): Buffer =>
-  tpm2Command(TPM_CC.IncrementalSelfTest, u32(1), u16(TPM_ALG_SHA256))
+  tpm2Command(TPM_CC.IncrementalSelfTest, u32(1), u16(TPM_ALG.SHA256))
 
 /** Gives the platform hierarchy a password instead of its empty one. */
 export const setPlatformPassword = (password: Buffer): Buffer =>

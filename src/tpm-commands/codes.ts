@@ -40,10 +40,40 @@ export const TPM_CC = {
   GetCapability: 0x17a,
 } as const
 
-/** Algorithms. @see TPM 2.0 Part 2, 6.3 "TPM_ALG_ID" */
-export const TPM_ALG_RSA = 0x0001
-export const TPM_ALG_SHA256 = 0x000b
-export const TPM_ALG_NULL = 0x0010
+/** @see TPM 2.0 Part 2, 6.3 "TPM_ALG_ID" */
+export const TPM_ALG = {
+  RSA: 0x0001,
+  SHA1: 0x0004,
+  AES: 0x0006,
+  SHA256: 0x000b,
+  SHA384: 0x000c,
+  SHA512: 0x000d,
+  NULL: 0x0010,
+  SM3_256: 0x0012,
+  RSAPSS: 0x0016,
+  ECDSA: 0x0018,
+  ECC: 0x0023,
+  SHA3_256: 0x0027,
+  SHA3_384: 0x0028,
+  SHA3_512: 0x0029,
+  CFB: 0x0043,
+} as const
+
+/** @see TPM 2.0 Part 2, 6.4 "TPM_ECC_CURVE" */
+export const TPM_ECC_CURVE = { NIST_P256: 3, NIST_P384: 4, NIST_P521: 5 } as const
+
+/** @see TPM 2.0 Part 2, 8.3 "TPMA_OBJECT" */
+export const TPMA_OBJECT = {
+  fixedTpm: 1 << 1,
+  fixedParent: 1 << 4,
+  sensitiveDataOrigin: 1 << 5,
+  userWithAuth: 1 << 6,
+  adminWithPolicy: 1 << 7,
+  noDa: 1 << 10,
+  restricted: 1 << 16,
+  decrypt: 1 << 17,
+  sign: 1 << 18,
+} as const
 
 export const TPM_SU_CLEAR = 0
 export const TPM_SU_STATE = 1

@@ -1,15 +1,6 @@
 /** The TPM 2 commands of a setup, as bytes, and what matters of their responses. @see TPM 2.0 Library Part 3 */
 import { ByteReader, concat, sized16, u8, u16, u32 } from './bytes.ts'
-import {
-  TPM_ALG_NULL,
-  TPM_ALG_RSA,
-  TPM_ALG_SHA256,
-  TPM_CC,
-  TPM_RH_ENDORSEMENT,
-  TPM_RH_OWNER,
-  TPM_RH_PLATFORM,
-  TPM_SU_CLEAR,
-} from './codes.ts'
+import { TPM_ALG, TPM_CC, TPM_RH_ENDORSEMENT, TPM_RH_OWNER, TPM_RH_PLATFORM, TPM_SU_CLEAR } from './codes.ts'
 import { parametersOf, tpm2Authorized, tpm2Command } from './command.ts'
 
 /** platformcreate, authread, ownerread, ppread, ppwrite, no_da, writedefine: read by all, locked for good when locked. */
@@ -55,14 +46,14 @@ function publicPart(area: ByteReader): PublicPart {
   area.u16() // name algorithm
   area.u32() // attributes
   area.sized16() // policy
-  if (area.u16() !== TPM_ALG_NULL) area.bytes(4) // symmetric: key bits and mode
-  if (area.u16() !== TPM_ALG_NULL) area.u16() // scheme: hash
-  if (type === TPM_ALG_RSA) {
+  if (area.u16() !== TPM_ALG.NULL) area.bytes(4) // symmetric: key bits and mode
+  if (area.u16() !== TPM_ALG.NULL) area.u16() // scheme: hash
+  if (type === TPM_ALG.RSA) {
     area.bytes(2 + 4) // key bits, exponent
     return { modulus: area.sized16() }
   }
   area.u16() // curve
-  if (area.u16() !== TPM_ALG_NULL) area.u16() // key derivation: hash
+  if (area.u16() !== TPM_ALG.NULL) area.u16() // key derivation: hash
   return { x: area.sized16(), y: area.sized16() }
 }
 
@@ -74,7 +65,7 @@ export const MAX_NV_BYTES = 0xffff
 
 /** @param size at most {@link MAX_NV_BYTES} */
 export function nvDefineSpace(index: number, size: number): Buffer {
-  const publicInfo = sized16(u32(index), u16(TPM_ALG_SHA256), u32(NV_ATTRIBUTES), sized16(), u16(size))
+  const publicInfo = sized16(u32(index), u16(TPM_ALG.SHA256), u32(NV_ATTRIBUTES), sized16(), u16(size))
   return tpm2Authorized(TPM_CC.NV_DefineSpace, [TPM_RH_PLATFORM], [sized16(), publicInfo])
 }
 

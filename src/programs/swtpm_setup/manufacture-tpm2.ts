@@ -27,21 +27,17 @@ import type { CertificateType } from '../swtpm_cert/cert-options.ts'
 import { keyParameter, specificationArguments } from './certificate-arguments.ts'
 import { writeCertificateFile } from './certificate-files.ts'
 import { CertificateMaker } from './certificate-maker.ts'
+import { type KeyAlgorithm, keyLabel } from './key-algorithms.ts'
 import {
   ekPlace,
-  ekTemplate,
   IAK_CERT_INDEX,
   IAK_HANDLE,
   IDEVID_CERT_INDEX,
   IDEVID_HANDLE,
-  iakTemplate,
-  idevidTemplate,
-  type KeyAlgorithm,
-  keyLabel,
   PLATFORM_CERT_INDEX,
   SPK_HANDLE,
-  spkTemplate,
-} from './key-templates.ts'
+} from './key-places.ts'
+import { ekTemplate, iakTemplate, idevidTemplate, spkTemplate } from './key-templates.ts'
 import { activatePcrBanks, bankName } from './pcr-banks.ts'
 import type { Choices } from './setup-choices.ts'
 import type { Task } from './setup-task.ts'
@@ -134,7 +130,8 @@ async function createEndorsementKeys(workshop: Workshop): Promise<void> {
 
 async function createEndorsementKey(workshop: Workshop, algorithm: KeyAlgorithm): Promise<PublicPart> {
   const { tpm, task, log } = workshop
-  const { label, handle, templateIndex } = ekPlace(algorithm)
+  const { handle, templateIndex } = ekPlace(algorithm)
+  const label = keyLabel(algorithm)
   const template = ekTemplate(algorithm, task.ekUse)
   const key = await persistKey(tpm, 'endorsement', label, template, handle)
   log.info(`Successfully created ${label} EK with handle ${hex(handle)}.`)
@@ -150,8 +147,8 @@ async function storeEkCertificate(
   algorithm: KeyAlgorithm,
   certificate: Buffer,
 ): Promise<void> {
-  const { label, certIndex } = ekPlace(algorithm)
-  await storeCertificate(workshop, certIndex, `${label} EK certificate`, certificate)
+  const { certIndex } = ekPlace(algorithm)
+  await storeCertificate(workshop, certIndex, `${keyLabel(algorithm)} EK certificate`, certificate)
   copyForUser(workshop, `ek-${algorithm}`, certificate)
 }
 

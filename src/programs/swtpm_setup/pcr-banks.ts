@@ -1,5 +1,5 @@
 /** Which PCR banks a TPM 2 keeps. */
-
+import { TPM_ALG } from '../../tpm-commands/codes.ts'
 import {
   getPcrs,
   type PcrBank,
@@ -16,14 +16,14 @@ export const DEFAULT_PCR_BANKS = 'sha256'
 export const KEEP_PCR_BANKS = '-'
 
 const NAMES: Readonly<Record<number, string>> = {
-  4: 'sha1',
-  11: 'sha256',
-  12: 'sha384',
-  13: 'sha512',
-  18: 'sm3-256',
-  39: 'sha3-256',
-  40: 'sha3-384',
-  41: 'sha3-512',
+  [TPM_ALG.SHA1]: 'sha1',
+  [TPM_ALG.SHA256]: 'sha256',
+  [TPM_ALG.SHA384]: 'sha384',
+  [TPM_ALG.SHA512]: 'sha512',
+  [TPM_ALG.SM3_256]: 'sm3-256',
+  [TPM_ALG.SHA3_256]: 'sha3-256',
+  [TPM_ALG.SHA3_384]: 'sha3-384',
+  [TPM_ALG.SHA3_512]: 'sha3-512',
 }
 
 export const bankName = (algorithm: number): string =>
