@@ -25,7 +25,7 @@ import type { CertificateType } from '../swtpm_cert/cert-options.ts'
 import { specificationArguments } from './certificate-arguments.ts'
 import { writeCertificateFile } from './certificate-files.ts'
 import { CertificateMaker } from './certificate-maker.ts'
-import type { Workshop } from './manufacture-tpm2.ts'
+import type { Workshop } from './workshop.ts'
 
 export async function manufactureTpm12(workshop: Workshop): Promise<void> {
   const { tpm, task, log } = workshop

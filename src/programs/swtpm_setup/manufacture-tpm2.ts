@@ -20,9 +20,7 @@ import {
   pcrBanks,
   shutdown,
 } from '../../tpm-commands/tpm2-commands.ts'
-import type { ConfigFile } from '../common/config-file.ts'
 import { ToolFailure } from '../common/tool-failure.ts'
-import type { ToolLog } from '../common/tool-log.ts'
 import type { CertificateType } from '../swtpm_cert/cert-options.ts'
 import { keyParameter, specificationArguments } from './certificate-arguments.ts'
 import { writeCertificateFile } from './certificate-files.ts'
@@ -39,17 +37,8 @@ import {
 } from './key-places.ts'
 import { ekTemplate, iakTemplate, idevidTemplate, spkTemplate } from './key-templates.ts'
 import { activatePcrBanks, bankName } from './pcr-banks.ts'
-import type { Choices } from './setup-choices.ts'
-import type { Task } from './setup-task.ts'
 import type { TpmProcess } from './tpm-process.ts'
-
-export interface Workshop {
-  readonly tpm: TpmProcess
-  readonly task: Task
-  readonly choices: Choices
-  readonly config: ConfigFile
-  readonly log: ToolLog
-}
+import type { Workshop } from './workshop.ts'
 
 export async function manufactureTpm2(workshop: Workshop): Promise<void> {
   const { tpm, task, choices, log } = workshop

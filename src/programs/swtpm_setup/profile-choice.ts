@@ -1,8 +1,9 @@
 /** Which profile a new TPM 2 gets: from the command line, else from the configuration. */
 import type { ConfigFile } from '../common/config-file.ts'
 import { ToolFailure } from '../common/tool-failure.ts'
+import { openDescriptor } from './open-descriptor.ts'
 import { checkProfile, type Profile, profileByName, profileFromFile } from './profiles.ts'
-import { openDescriptor, type SetupOptions } from './setup-options.ts'
+import type { SetupOptions } from './setup-options.ts'
 import type { TpmFeatures } from './tpm-features.ts'
 
 export const PROFILE_OPTIONS = ['profile', 'profile-name', 'profile-file', 'profile-file-fd'] as const

@@ -1,8 +1,6 @@
 /** The option table of swtpm_setup. */
-import { fstatSync } from 'node:fs'
 import type { GivenOptions } from '../common/options/given-options.ts'
 import type { OptionTable } from '../common/options/option-table.ts'
-import { ToolFailure } from '../common/tool-failure.ts'
 import { COMMON_OPTIONS } from '../common/tool-main.ts'
 import { KEY_ALGORITHM_CHOICES } from './key-algorithms.ts'
 
@@ -150,14 +148,3 @@ export const SETUP_OPTIONS = {
 
 export type SetupOptions = GivenOptions<typeof SETUP_OPTIONS>
 export type OptionName = keyof typeof SETUP_OPTIONS
-
-/** The number of an open descriptor that an option names. @throws ToolFailure */
-export function openDescriptor(option: OptionName, text: string): number {
-  try {
-    if (!/^\d+$/.test(text)) throw new RangeError('not a number')
-    fstatSync(Number(text))
-    return Number(text)
-  } catch {
-    throw new ToolFailure(`Invalid file descriptor '${text}' of --${option}: give the number of an open one`)
-  }
-}

@@ -1,12 +1,12 @@
 /** The part of a setup that the command line alone decides. Wrong combinations are refused before anything changes. */
 import { constants } from 'node:fs'
-import { canRead, currentUserName, requireDirectory } from '../common/access.ts'
+import { requireDirectory } from '../common/access.ts'
 import { ToolFailure } from '../common/tool-failure.ts'
 import type { EkUse } from './key-templates.ts'
 import { PROFILE_OPTIONS } from './profile-choice.ts'
-import { type OptionName, openDescriptor, type SetupOptions } from './setup-options.ts'
+import type { OptionName, SetupOptions } from './setup-options.ts'
+import { type StateEncryption, stateEncryption } from './state-encryption.ts'
 import { StateToSetUp } from './state-to-set-up.ts'
-import type { PassedFd } from './tpm-process.ts'
 
 export interface Task {
   readonly tpm2: boolean
@@ -26,13 +26,7 @@ export interface Task {
   readonly ownership:
     | { readonly ownerPassword: string | undefined; readonly srkPassword: string | undefined }
     | undefined
-  readonly encryption: Encryption | undefined
-}
-
-export interface Encryption {
-  readonly args: readonly string[]
-  readonly passedFds: readonly PassedFd[]
-  readonly message: string
+  readonly encryption: StateEncryption | undefined
 }
 
 const NEEDS_TPM2: readonly OptionName[] = [
@@ -45,7 +39,6 @@ const NEEDS_TPM2: readonly OptionName[] = [
   'iakkeyalgo',
   'idevidkeyalgo',
 ]
-const CIPHERS = ['aes-128-cbc', 'aes-cbc', 'aes-256-cbc']
 
 const DEFAULT_OWNER_PASSWORD = 'ooo'
 const DEFAULT_SRK_PASSWORD = 'sss'
@@ -107,7 +100,7 @@ export function setupTask(options: SetupOptions): Task {
           srkPassword: password(options, 'srkpass', 'srk-well-known', DEFAULT_SRK_PASSWORD),
         }
       : undefined,
-    encryption: encryption(options),
+    encryption: stateEncryption(options),
   }
 }
 
@@ -119,44 +112,4 @@ function password(
   fallback: string,
 ): string | undefined {
   return options.text(given) ?? (options.has(wellKnown) ? undefined : fallback)
-}
-
-function encryption(options: SetupOptions): Encryption | undefined {
-  const cipher = options.text('cipher') ?? 'aes-128-cbc'
-  if (!CIPHERS.includes(cipher)) {
-    throw new ToolFailure(`Unsupported cipher ${cipher}; use ${CIPHERS.join(', ')}`)
-  }
-  const [keyFile, passwordFile] = [options.text('keyfile'), options.text('pwdfile')]
-  const byKey = "The TPM's state will be encrypted with a provided key"
-  const byPassword = "The TPM's state will be encrypted using a key derived from a passphrase"
-  if (keyFile !== undefined) {
-    needReadable(keyFile, 'keyfile')
-    return { args: ['--key', `file=${keyFile},mode=${cipher}`], passedFds: [], message: `  ${byKey}.` }
-  }
-  if (passwordFile !== undefined) {
-    needReadable(passwordFile, 'passphrase file')
-    return {
-      args: ['--key', `pwdfile=${passwordFile},mode=${cipher}`],
-      passedFds: [],
-      message: `  ${byPassword}.`,
-    }
-  }
-  for (const [name, subOption, message] of [
-    ['keyfile-fd', 'fd', byKey],
-    ['pwdfile-fd', 'pwdfd', byPassword],
-  ] as const) {
-    const text = options.text(name)
-    if (text === undefined) continue
-    const option = (number: number): string[] => ['--key', `${subOption}=${number},mode=${cipher}`]
-    return {
-      args: [],
-      passedFds: [{ fd: openDescriptor(name, text), option }],
-      message: `  ${message} (fd).`,
-    }
-  }
-  return undefined
-}
-
-function needReadable(path: string, what: string): void {
-  if (!canRead(path)) throw new ToolFailure(`User ${currentUserName()} cannot read ${what} ${path}.`)
 }
