@@ -15,9 +15,12 @@ export const TPM_ORD = {
   PhysicalEnable: 0x6f,
   PhysicalSetDeactivated: 0x72,
   CreateEndorsementKeyPair: 0x78,
+  ReadPubek: 0x7c,
+  OwnerReadInternalPub: 0x81,
   Startup: 0x99,
   NV_DefineSpace: 0xcc,
   NV_WriteValue: 0xcd,
+  NV_ReadValue: 0xcf,
   TSC_PhysicalPresence: 0x4000000a,
 } as const
 
@@ -36,7 +39,10 @@ export const TPM_CC = {
   SelfTest: 0x143,
   Startup: 0x144,
   Shutdown: 0x145,
+  NV_Read: 0x14e,
   FlushContext: 0x165,
+  NV_ReadPublic: 0x169,
+  ReadPublic: 0x173,
   GetCapability: 0x17a,
 } as const
 
@@ -73,6 +79,14 @@ export const TPMA_OBJECT = {
   restricted: 1 << 16,
   decrypt: 1 << 17,
   sign: 1 << 18,
+} as const
+
+/** @see TPM 2.0 Part 2, 13.4 "TPMA_NV" */
+export const TPMA_NV = {
+  ppRead: 1 << 16,
+  ownerRead: 1 << 17,
+  authRead: 1 << 18,
+  written: 1 << 29,
 } as const
 
 export const TPM_SU_CLEAR = 0

@@ -22,7 +22,17 @@ const KEY_PARMS = concat(
 export const createEndorsementKeyPair = (antiReplay: Buffer = randomBytes(DIGEST_BYTES)): Buffer =>
   tpm12Command(TPM_ORD.CreateEndorsementKeyPair, antiReplay, KEY_PARMS)
 
-/** The modulus of the new endorsement key. @throws RangeError when the response is too short */
+/** The public endorsement key of a TPM without an owner. */
+export const readPubek = (antiReplay: Buffer = randomBytes(DIGEST_BYTES)): Buffer =>
+  tpm12Command(TPM_ORD.ReadPubek, antiReplay)
+
+const KH_EK = 0x40000006
+
+/** The same of a TPM with an owner. */
+export const ownerReadEk = (proof: OwnerProof): Buffer =>
+  ownerAuthorized(TPM_ORD.OwnerReadInternalPub, proof, u32(KH_EK))
+
+/** The modulus of the endorsement key that was made or asked for. @throws RangeError when the response is too short */
 export function endorsementModulus(response: Buffer): Buffer {
   const reader = parametersOf(response)
   reader.bytes(4 + 2 + 2) // algorithm, encryption and signature scheme
@@ -76,20 +86,31 @@ export function takeOwnership(ownership: Ownership): Buffer {
     sized32(encryptForTpm(modulus, srkAuth)),
     SRK,
   )
-  const inDigest = sha1(concat(u32(TPM_ORD.TakeOwnership), parameters))
-  const nonceOdd = ownership.nonceOdd ?? randomBytes(DIGEST_BYTES)
+  return ownerAuthorized(
+    TPM_ORD.TakeOwnership,
+    { auth: ownerAuth, session, nonceOdd: ownership.nonceOdd },
+    parameters,
+  )
+}
+
+/** What proves to a TPM that the owner sends a command. The session ends with it. */
+export interface OwnerProof {
+  readonly auth: Buffer
+  readonly session: AuthSession
+  readonly nonceOdd?: Buffer | undefined
+}
+
+function ownerAuthorized(ordinal: number, proof: OwnerProof, parameters: Buffer): Buffer {
+  const { auth, session, nonceOdd = randomBytes(DIGEST_BYTES) } = proof
+  const inDigest = sha1(concat(u32(ordinal), parameters))
   const endSession = u8(0)
-  const authData = createHmac('sha1', ownerAuth)
+  const authData = createHmac('sha1', auth)
     .update(concat(inDigest, session.nonceEven, nonceOdd, endSession))
     .digest()
   return tpm12Authorized(
     TPM_TAG_RQU_AUTH1_COMMAND,
-    TPM_ORD.TakeOwnership,
-    parameters,
-    u32(session.handle),
-    nonceOdd,
-    endSession,
-    authData,
+    ordinal,
+    ...[parameters, u32(session.handle), nonceOdd, endSession, authData],
   )
 }
 
@@ -137,6 +158,23 @@ export const nvDefineCert = (index: number, size: number): Buffer =>
 
 export const nvWriteValue = (index: number, data: Buffer): Buffer =>
   tpm12Command(TPM_ORD.NV_WriteValue, u32(index), u32(0), sized32(data))
+
+const CAP_NV_INDEX = 0x11
+
+export const getNvArea = (index: number): Buffer =>
+  tpm12Command(TPM_ORD.GetCapability, u32(CAP_NV_INDEX), u32(4), u32(index))
+
+/** The size of the area in bytes, the last field of its TPM_NV_DATA_PUBLIC. */
+export function nvAreaSize(response: Buffer): number {
+  const area = parametersOf(response).sized32()
+  if (area.length < 4) throw new RangeError("the TPM's response is too short")
+  return area.readUInt32BE(area.length - 4)
+}
+
+export const ownerNvReadValue = (proof: OwnerProof, index: number, offset: number, size: number): Buffer =>
+  ownerAuthorized(TPM_ORD.NV_ReadValue, proof, concat(u32(index), u32(offset), u32(size)))
+
+export const nvValue = (response: Buffer): Buffer => parametersOf(response).sized32()
 
 /** Defining the lock index turns the checks of NV permissions on, for good. */
 export const nvLock = (): Buffer => nvDefineSpace(NV_INDEX_LOCK, 0, 0)

@@ -1,6 +1,14 @@
 /** The TPM 2 commands of a setup, as bytes, and what matters of their responses. @see TPM 2.0 Library Part 3 */
 import { ByteReader, concat, sized16, u8, u16, u32 } from './bytes.ts'
-import { TPM_ALG, TPM_CC, TPM_RH_ENDORSEMENT, TPM_RH_OWNER, TPM_RH_PLATFORM, TPM_SU_CLEAR } from './codes.ts'
+import {
+  TPM_ALG,
+  TPM_CC,
+  TPM_RH_ENDORSEMENT,
+  TPM_RH_OWNER,
+  TPM_RH_PLATFORM,
+  TPM_SU_CLEAR,
+  TPMA_NV,
+} from './codes.ts'
 import { parametersOf, tpm2Authorized, tpm2Command } from './command.ts'
 
 /** platformcreate, authread, ownerread, ppread, ppwrite, no_da, writedefine: read by all, locked for good when locked. */
@@ -26,7 +34,10 @@ export function createPrimary(hierarchy: Hierarchy, template: Buffer): Buffer {
   )
 }
 
-export type PublicPart = { readonly modulus: Buffer } | { readonly x: Buffer; readonly y: Buffer }
+export type PublicPart =
+  | { readonly modulus: Buffer }
+  /** `curve` is a TPM_ECC_CURVE. */
+  | { readonly curve: number; readonly x: Buffer; readonly y: Buffer }
 
 export interface CreatedKey {
   readonly handle: number
@@ -52,10 +63,16 @@ function publicPart(area: ByteReader): PublicPart {
     area.bytes(2 + 4) // key bits, exponent
     return { modulus: area.sized16() }
   }
-  area.u16() // curve
+  const curve = area.u16()
   if (area.u16() !== TPM_ALG.NULL) area.u16() // key derivation: hash
-  return { x: area.sized16(), y: area.sized16() }
+  return { curve, x: area.sized16(), y: area.sized16() }
 }
+
+export const readPublic = (handle: number): Buffer => tpm2Command(TPM_CC.ReadPublic, u32(handle))
+
+/** @throws RangeError when the response is too short */
+export const readPublicPart = (response: Buffer): PublicPart =>
+  publicPart(new ByteReader(parametersOf(response).sized16()))
 
 export const evictControl = (objectHandle: number, persistentHandle: number): Buffer =>
   tpm2Authorized(TPM_CC.EvictControl, [TPM_RH_OWNER, objectHandle], [u32(persistentHandle)])
@@ -81,6 +98,46 @@ export function nvWrites(index: number, data: Buffer): Buffer[] {
 
 export const nvWriteLock = (index: number): Buffer =>
   tpm2Authorized(TPM_CC.NV_WriteLock, [TPM_RH_PLATFORM, index])
+
+export const nvReadPublic = (index: number): Buffer => tpm2Command(TPM_CC.NV_ReadPublic, u32(index))
+
+export interface NvArea {
+  readonly index: number
+  /** TPMA_NV */
+  readonly attributes: number
+  readonly size: number
+}
+
+export function nvArea(response: Buffer): NvArea {
+  const area = new ByteReader(parametersOf(response).sized16())
+  const index = area.u32()
+  area.u16() // name algorithm
+  const attributes = area.u32()
+  area.sized16() // policy
+  return { index, attributes, size: area.u16() }
+}
+
+/** The commands that together read what an area holds, authorized by an empty password. */
+export function nvReads({ index, attributes, size }: NvArea): Buffer[] {
+  const authority =
+    (attributes & TPMA_NV.authRead) !== 0
+      ? index
+      : (attributes & TPMA_NV.ppRead) !== 0
+        ? TPM_RH_PLATFORM
+        : TPM_RH_OWNER
+  const commands: Buffer[] = []
+  for (let offset = 0; offset < size; offset += NV_CHUNK_BYTES) {
+    const count = Math.min(NV_CHUNK_BYTES, size - offset)
+    commands.push(tpm2Authorized(TPM_CC.NV_Read, [authority, index], [u16(count), u16(offset)]))
+  }
+  return commands
+}
+
+export function nvData(response: Buffer): Buffer {
+  const reader = parametersOf(response)
+  reader.u32() // the size of the parameters
+  return reader.sized16()
+}
 
 const CAP_PCRS = 5
 const CAP_HANDLES = 1

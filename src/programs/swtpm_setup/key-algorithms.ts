@@ -1,4 +1,7 @@
 /** The algorithms of which a TPM 2 can make keys, by the names that users and messages give them. */
+import { TPM_ECC_CURVE } from '../../tpm-commands/codes.ts'
+import type { PublicPart } from '../../tpm-commands/tpm2-commands.ts'
+
 export const KEY_ALGORITHMS = [
   'rsa2048',
   'rsa3072',
@@ -19,6 +22,19 @@ const OTHER_NAMES: Readonly<Record<string, KeyAlgorithm>> = {
 export function keyAlgorithm(name: string): KeyAlgorithm | undefined {
   const lower = name.toLowerCase()
   return KEY_ALGORITHMS.find((algorithm) => algorithm === lower) ?? OTHER_NAMES[lower]
+}
+
+/** TPM_ECC_CURVE */
+export const CURVES = {
+  secp256r1: TPM_ECC_CURVE.NIST_P256,
+  secp384r1: TPM_ECC_CURVE.NIST_P384,
+  secp521r1: TPM_ECC_CURVE.NIST_P521,
+} as const
+
+/** The algorithm of a key; undefined for one that none of them makes. */
+export function algorithmOf(key: PublicPart): KeyAlgorithm | undefined {
+  if ('modulus' in key) return keyAlgorithm(`rsa${8 * key.modulus.length}`)
+  return (Object.keys(CURVES) as (keyof typeof CURVES)[]).find((name) => CURVES[name] === key.curve)
 }
 
 export const KEY_ALGORITHM_CHOICES = [...KEY_ALGORITHMS, ...Object.keys(OTHER_NAMES)]

@@ -4,8 +4,8 @@
  * and the attestation and device identity keys of "TPM 2.0 Keys for Device Identity and Attestation".
  */
 import { concat, sized16, u16, u32 } from '../../tpm-commands/bytes.ts'
-import { TPM_ALG, TPM_ECC_CURVE, TPMA_OBJECT } from '../../tpm-commands/codes.ts'
-import type { KeyAlgorithm } from './key-algorithms.ts'
+import { TPM_ALG, TPMA_OBJECT } from '../../tpm-commands/codes.ts'
+import { CURVES, type KeyAlgorithm } from './key-algorithms.ts'
 
 const FIXED = TPMA_OBJECT.fixedTpm | TPMA_OBJECT.fixedParent | TPMA_OBJECT.sensitiveDataOrigin
 
@@ -25,7 +25,7 @@ const ROWS: Readonly<Record<KeyAlgorithm, AlgorithmRow>> = {
   rsa4096: { type: 'rsa', parameter: 4096, bytes: 512, hash: TPM_ALG.SHA384, aesBits: 256, highRange: true },
   secp256r1: {
     type: 'ecc',
-    parameter: TPM_ECC_CURVE.NIST_P256,
+    parameter: CURVES.secp256r1,
     bytes: 32,
     hash: TPM_ALG.SHA256,
     aesBits: 128,
@@ -33,7 +33,7 @@ const ROWS: Readonly<Record<KeyAlgorithm, AlgorithmRow>> = {
   },
   secp384r1: {
     type: 'ecc',
-    parameter: TPM_ECC_CURVE.NIST_P384,
+    parameter: CURVES.secp384r1,
     bytes: 48,
     hash: TPM_ALG.SHA384,
     aesBits: 256,
@@ -41,7 +41,7 @@ const ROWS: Readonly<Record<KeyAlgorithm, AlgorithmRow>> = {
   },
   secp521r1: {
     type: 'ecc',
-    parameter: TPM_ECC_CURVE.NIST_P521,
+    parameter: CURVES.secp521r1,
     bytes: 66,
     hash: TPM_ALG.SHA512,
     aesBits: 256,

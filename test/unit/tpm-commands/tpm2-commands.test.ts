@@ -119,7 +119,7 @@ test('createdKey() finds the public key behind any parameters', () => {
     sized16(hex('01')),
     sized16(hex('02')),
   )
-  assert.deepEqual(created(signingEcc).public, { x: hex('01'), y: hex('02') })
+  assert.deepEqual(created(signingEcc).public, { curve: 3, x: hex('01'), y: hex('02') })
 })
 
 test('createdKey() rejects a response that ends too early', () => {

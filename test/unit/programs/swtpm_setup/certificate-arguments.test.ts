@@ -24,7 +24,7 @@ test('the description of the TPM becomes options of the certificate tool', () =>
 test('keys are written as the certificate tools take them', () => {
   assert.equal(keyParameter({ modulus: Buffer.from('00ff', 'hex') }, 'rsa2048'), '00ff')
   assert.equal(
-    keyParameter({ x: Buffer.from([1]), y: Buffer.from([2]) }, 'secp384r1'),
+    keyParameter({ curve: 4, x: Buffer.from([1]), y: Buffer.from([2]) }, 'secp384r1'),
     'x=01,y=02,id=secp384r1',
   )
 })
