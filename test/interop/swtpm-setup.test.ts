@@ -9,7 +9,6 @@ import { createHmac, randomBytes, X509Certificate } from 'node:crypto'
 import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { StateToSetUp } from '../../src/programs/swtpm_setup/state-to-set-up.ts'
 import { TpmCommandLine } from '../../src/programs/swtpm_setup/tpm-command-line.ts'
 import { TpmFeatures } from '../../src/programs/swtpm_setup/tpm-features.ts'
 import { TpmProcess } from '../../src/programs/swtpm_setup/tpm-process.ts'
@@ -225,7 +224,7 @@ for (const program of TPMS) {
       const tpm = TpmProcess.start({
         command: TpmCommandLine.parse(`${program} socket`),
         tpm2: false,
-        stateUri: new StateToSetUp(where.state).uri,
+        stateUri: `dir://${where.state}`,
         args: [],
         passedFds: [],
         logFile: join(where.folder, 'log'),

@@ -1,4 +1,4 @@
-/** Has a TPM started on the state, makes it what was asked for, and says so. */
+/** Makes a TPM in a place of its own and puts it into its place when it is complete. */
 import { sentenceOf } from '../../system/fault.ts'
 import { accountName } from '../../system/surroundings.ts'
 import type { ConfigFile } from '../common/config-file.ts'
@@ -10,55 +10,67 @@ import { manufactureTpm2 } from './manufacture-tpm2.ts'
 import { manufactureTpm12 } from './manufacture-tpm12.ts'
 import type { Choices } from './setup-choices.ts'
 import type { Task } from './setup-task.ts'
+import type { LockedPlace } from './state-place.ts'
 import { onTerminatingSignal } from './terminating-signal.ts'
 import type { TpmCommandLine } from './tpm-command-line.ts'
 import { type PassedFd, TpmProcess } from './tpm-process.ts'
+import { UserFiles } from './user-files.ts'
 
-interface Authoring {
+export interface Authoring {
   readonly command: TpmCommandLine
   readonly task: Task
   readonly choices: Choices
   readonly config: ConfigFile
   readonly log: ToolLog
+  readonly place: LockedPlace
 }
 
-/** From here on the state changes. A new TPM that cannot be finished leaves nothing behind; an existing one is kept. */
-export async function author({ command, task, choices, config, log }: Authoring): Promise<void> {
-  if (!task.reconfigure) task.state.erase()
+/** @throws ToolFailure; what was in the place before is there unchanged */
+export async function author({ command, task, choices, config, log, place }: Authoring): Promise<void> {
   if (task.encryption !== undefined) log.info(task.encryption.message)
   const work = task.reconfigure ? 'reconfiguration' : 'manufacturing'
   log.info(
     `Starting vTPM ${work} as ${accountName() ?? '<unknown>'}:${currentGroupName()} @ ${dateAndTime()}`,
   )
 
-  let tpm: TpmProcess | undefined
-  const abandon = async (): Promise<void> => {
-    await tpm?.kill()
-    if (!task.reconfigure) task.state.erase()
+  const files =
+    task.ekCertDir === undefined ? undefined : new UserFiles(task.ekCertDir, task.existingState === 'erase')
+  const made = task.reconfigure ? place.changedTpm(task.version) : place.newTpm()
+  const discard = (): void => {
+    made.remove()
+    files?.discard()
   }
-  const guard = onTerminatingSignal(abandon)
+  let tpm: TpmProcess | undefined
+  const guard = onTerminatingSignal(async () => {
+    await tpm?.kill()
+    discard()
+  })
   try {
     tpm = TpmProcess.start({
       command,
       tpm2: task.tpm2,
-      stateUri: task.state.uri,
+      stateUri: made.uri,
       logFile: log.file,
       args: [...(task.encryption?.args ?? []), ...profileArguments(choices, log)],
       passedFds: [...(task.encryption?.passedFds ?? []), ...profileDescriptor(choices)],
     })
     try {
       await tpm.ready()
-      await (task.tpm2 ? manufactureTpm2 : manufactureTpm12)({ tpm, task, choices, config, log })
+      const workshop = { tpm, task, choices, config, folder: made.folder, files, log }
+      await (task.tpm2 ? manufactureTpm2 : manufactureTpm12)(workshop)
+      await tpm.finish()
     } finally {
-      await tpm.stop()
+      await tpm.kill()
     }
+    made.putInPlace(task.version)
+    files?.publish()
     log.info('Successfully authored TPM state.')
   } catch (error) {
     log.error(sentenceOf(error))
-    if (!task.reconfigure) task.state.erase()
     throw new ToolFailure('An error occurred. Authoring the TPM state failed.', { cause: error })
   } finally {
     guard.release()
+    discard()
     log.info(`Ending vTPM manufacturing @ ${dateAndTime()}`)
   }
 }

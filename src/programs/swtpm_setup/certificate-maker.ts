@@ -5,7 +5,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { reasonOf } from '../../system/reason.ts'
 import type { ConfigFile } from '../common/config-file.ts'
@@ -22,7 +21,7 @@ export interface CertificateJob {
 }
 
 export class CertificateMaker {
-  readonly #folder = temporaryFolder()
+  readonly #folder: string
   readonly #tool: string
   readonly #commonArgs: readonly string[]
   readonly #log: ToolLog
@@ -33,13 +32,18 @@ export class CertificateMaker {
     rmSync(this.#folder, { recursive: true, force: true })
   }
 
-  /** @param specArgs what the TPM says about itself, as options of the tool */
+  /**
+   * @param parent of the private folder
+   * @param specArgs what the TPM says about itself, as options of the tool
+   */
   constructor(
+    parent: string,
     config: ConfigFile,
     task: { readonly tpm2: boolean; readonly vmid: string | undefined; readonly ekUse: EkUse },
     specArgs: readonly string[],
     log: ToolLog,
   ) {
+    this.#folder = mkdtempSync(join(parent, 'certificates.'))
     process.once('exit', this.#cleanUp)
     this.#log = log
     const tool = certificateTool(config)
@@ -102,17 +106,5 @@ export class CertificateMaker {
   close(): void {
     process.removeListener('exit', this.#cleanUp)
     this.#cleanUp()
-  }
-}
-
-function temporaryFolder(): string {
-  const parent = tmpdir()
-  try {
-    return mkdtempSync(join(parent, 'swtpm_setup.certs.'))
-  } catch (error) {
-    throw new ToolFailure(
-      `Cannot make a temporary directory in "${parent}": ${reasonOf(error)}; set TMPDIR to a directory that you may write to`,
-      { cause: error },
-    )
   }
 }

@@ -8,6 +8,16 @@ import { ToolFailure } from '../common/tool-failure.ts'
 /** More than any TPM's response, in bytes: a size beyond it is not a TPM's. */
 const MAX_RESPONSE_BYTES = 64 * 1024
 
+/** The TPM has answered with an error. */
+export class TpmRefusal extends ToolFailure {
+  readonly code: number
+
+  constructor(name: string, code: number) {
+    super(`${name} failed: 0x${code.toString(16)}`)
+    this.code = code
+  }
+}
+
 export class DataChannel {
   readonly #connection: SocketConnection
   readonly #timeoutMs: number
@@ -31,7 +41,7 @@ export class DataChannel {
       throw new ToolFailure(`${name} failed: the TPM's response claims to have ${size} bytes`)
     }
     const response = Buffer.concat([header, await this.#rest(name, size - tpmHeader.size)])
-    if (code !== 0) throw new ToolFailure(`${name} failed: 0x${code.toString(16)}`)
+    if (code !== 0) throw new TpmRefusal(name, code)
     try {
       return decode === undefined ? (response as T) : decode(response)
     } catch (error) {

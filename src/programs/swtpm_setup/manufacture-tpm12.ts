@@ -23,8 +23,8 @@ import {
 } from '../../tpm-commands/tpm12-presence.ts'
 import type { CertificateType } from '../swtpm_cert/cert-options.ts'
 import { specificationArguments } from './certificate-arguments.ts'
-import { writeCertificateFile } from './certificate-files.ts'
 import { CertificateMaker } from './certificate-maker.ts'
+import { STORED_CERT_HEADER_BYTES } from './stored-certificate.ts'
 import type { Workshop } from './workshop.ts'
 
 export async function manufactureTpm12(workshop: Workshop): Promise<void> {
@@ -41,7 +41,7 @@ export async function manufactureTpm12(workshop: Workshop): Promise<void> {
       modulusOfEk,
     )
     log.info('Successfully created EK.')
-    if (task.ownership !== undefined) await takeOwnershipOf(workshop, modulus)
+    if (task.takeOwnership) await takeOwnershipOf(workshop, modulus)
     if (task.ekCert || task.platformCert) await createCertificates(workshop, modulus)
   }
   if (task.lockNvram) {
@@ -59,7 +59,7 @@ function modulusOfEk(response: Buffer): Buffer {
 }
 
 async function takeOwnershipOf({ tpm, task, log }: Workshop, modulus: Buffer): Promise<void> {
-  const { ownerPassword, srkPassword } = task.ownership!
+  const { ownerPassword, srkPassword } = task.ownership
   await tpm.transmit(
     'TPM_TakeOwnership',
     takeOwnership({
@@ -76,9 +76,9 @@ async function takeOwnershipOf({ tpm, task, log }: Workshop, modulus: Buffer): P
 const authOf = (password: string | undefined): Buffer => sha1(password ?? Buffer.alloc(20))
 
 async function createCertificates(workshop: Workshop, modulus: Buffer): Promise<void> {
-  const { tpm, task, config, log } = workshop
+  const { tpm, task, config, folder, files, log } = workshop
   const specArgs = specificationArguments(await tpm.specificationAndAttributes())
-  const certificates = new CertificateMaker(config, task, specArgs, log)
+  const certificates = new CertificateMaker(folder, config, task, specArgs, log)
   try {
     const key = modulus.toString('hex')
     const make = (type: CertificateType): Promise<Buffer> => certificates.make({ type, key })
@@ -86,7 +86,7 @@ async function createCertificates(workshop: Workshop, modulus: Buffer): Promise<
     const platform = task.platformCert ? await make('platform') : undefined
     if (ek !== undefined) {
       await store(workshop, NV_INDEX_EK_CERT, 'EK', ek)
-      if (task.ekCertDir !== undefined) writeCertificateFile(task.ekCertDir, 'ek-rsa2048', ek, true)
+      files?.add('ek-rsa2048.crt', ek.subarray(STORED_CERT_HEADER_BYTES))
     }
     if (platform !== undefined) await store(workshop, NV_INDEX_PLATFORM_CERT, 'Platform', platform)
   } finally {

@@ -23,7 +23,6 @@ import {
 import { ToolFailure } from '../common/tool-failure.ts'
 import type { CertificateType } from '../swtpm_cert/cert-options.ts'
 import { keyParameter, specificationArguments } from './certificate-arguments.ts'
-import { writeCertificateFile } from './certificate-files.ts'
 import { CertificateMaker } from './certificate-maker.ts'
 import { type KeyAlgorithm, keyLabel } from './key-algorithms.ts'
 import {
@@ -82,10 +81,11 @@ async function createStorageKey({ tpm, task, choices, log }: Workshop): Promise<
 }
 
 async function createEndorsementKeys(workshop: Workshop): Promise<void> {
-  const { tpm, task, choices, config, log } = workshop
+  const { tpm, task, choices, config, folder, log } = workshop
   const certificates =
     task.ekCert || task.platformCert
       ? new CertificateMaker(
+          folder,
           config,
           task,
           specificationArguments(await tpm.specificationAndAttributes()),
@@ -138,7 +138,7 @@ async function storeEkCertificate(
 ): Promise<void> {
   const { certIndex } = ekPlace(algorithm)
   await storeCertificate(workshop, certIndex, `${keyLabel(algorithm)} EK certificate`, certificate)
-  copyForUser(workshop, `ek-${algorithm}`, certificate)
+  workshop.files?.add(`ek-${algorithm}.crt`, certificate)
 }
 
 /** The IAK and the IDevID: their certificates name the TPM by the certificate of its EK. */
@@ -161,7 +161,7 @@ async function createDeviceKeys(
     const job = { type, key: keyParameter(key, algorithm), tpmSerialNumber }
     const certificate = await certificates.make(job)
     await storeCertificate(workshop, certIndex, `${name} certificate`, certificate)
-    copyForUser(workshop, `${type}-${algorithm}`, certificate)
+    workshop.files?.add(`${type}-${algorithm}.crt`, certificate)
   }
 }
 
@@ -215,10 +215,6 @@ async function writeNvram({ tpm, task }: Workshop, index: number, what: string, 
       cause: error,
     })
   }
-}
-
-function copyForUser({ task }: Workshop, name: string, certificate: Buffer): void {
-  if (task.ekCertDir !== undefined) writeCertificateFile(task.ekCertDir, name, certificate, false)
 }
 
 async function display({ tpm, log }: Workshop): Promise<void> {

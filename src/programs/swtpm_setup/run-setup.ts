@@ -1,4 +1,6 @@
 /** swtpm_setup: simulates the manufacturing of a TPM. */
+
+import { SwtpmError } from '../../system/errors.ts'
 import { accountHome } from '../../system/surroundings.ts'
 import { chooseConfigFile } from '../common/config-choice.ts'
 import { printOut } from '../common/output.ts'
@@ -6,11 +8,13 @@ import { ToolFailure } from '../common/tool-failure.ts'
 import type { ToolLog } from '../common/tool-log.ts'
 import { author } from './author.ts'
 import { SETUP_SETTINGS } from './certificate-tool.ts'
+import { decide } from './existing-state.ts'
 import { allProfiles } from './profiles.ts'
 import { setupCapabilities } from './setup-capabilities.ts'
 import { setupChoices } from './setup-choices.ts'
 import type { SetupOptions } from './setup-options.ts'
-import { setupTask } from './setup-task.ts'
+import { setupTask, type Task } from './setup-task.ts'
+import type { LockedPlace, ReadablePlace } from './state-place.ts'
 import { TpmCommandLine } from './tpm-command-line.ts'
 import { TpmFeatures } from './tpm-features.ts'
 import { createConfigFiles } from './user-config-files.ts'
@@ -61,25 +65,38 @@ async function setup(options: SetupOptions, log: ToolLog): Promise<void> {
   if (!features.has(tpm2 ? 'tpm-2.0' : 'tpm-1.2')) {
     throw new ToolFailure(`swtpm at ${command.program} does not support TPM ${tpm2 ? '2' : '1.2'}`)
   }
-  const stateExists = task.state.hasState(command, tpm2)
-  if (task.reconfigure && !stateExists) {
-    throw new ToolFailure(
-      `Found no TPM state at ${task.state.path} to reconfigure; leave --reconfigure out to make one`,
-    )
-  }
-  if (stateExists && !task.reconfigure) {
-    if (task.existingState === 'keep') {
-      log.info('Not overwriting existing state file.')
-      return
+  const place = await open(task)
+  try {
+    const decision = decide(task, place.found(task.version))
+    if (decision === 'keep') log.info('Not overwriting existing state file.')
+    if (decision === 'author') {
+      const config = chooseConfigFile(CONFIG_NAME, options.text('config'))
+      for (const line of config.ignored(SETUP_SETTINGS)) log.info(line)
+      const choices = setupChoices(options, task, config, features)
+      await author({ command, task, choices, config, log, place: place as LockedPlace })
     }
-    if (task.existingState === 'refuse') {
-      throw new ToolFailure(
-        `Found existing TPM state 'permall' at ${task.state.path}; pass --overwrite to erase it`,
-      )
-    }
+  } finally {
+    place.close()
   }
-  const config = chooseConfigFile(CONFIG_NAME, options.text('config'))
-  for (const line of config.ignored(SETUP_SETTINGS)) log.info(line)
-  const choices = setupChoices(options, task, config, features)
-  await author({ command, task, choices, config, log })
+}
+
+/** The place is locked, unless a TPM runs there which is to be left as it is. */
+async function open(task: Task): Promise<ReadablePlace> {
+  try {
+    return await task.state.lock()
+  } catch (error) {
+    if (!(error instanceof SwtpmError) || error.code !== 'SWTPM_ERR_STATE_LOCKED') throw error
+    const place = task.state.unlocked()
+    if (isLeftAlone(task, place)) return place
+    place.close()
+    throw error
+  }
+}
+
+function isLeftAlone(task: Task, place: ReadablePlace): boolean {
+  try {
+    return decide(task, place.found(task.version)) !== 'author'
+  } catch {
+    return false
+  }
 }

@@ -1,16 +1,19 @@
 /** The part of a setup that the command line alone decides. Wrong combinations are refused before anything changes. */
 import { constants } from 'node:fs'
+import type { TpmVersion } from '../../../contract/engine-options.ts'
 import { requireDirectory } from '../common/access.ts'
 import { ToolFailure } from '../common/tool-failure.ts'
+import { statePlace } from './given-state-place.ts'
 import type { EkUse } from './key-templates.ts'
 import { PROFILE_OPTIONS } from './profile-choice.ts'
 import type { OptionName, SetupOptions } from './setup-options.ts'
 import { type StateEncryption, stateEncryption } from './state-encryption.ts'
-import { StateToSetUp } from './state-to-set-up.ts'
+import type { StatePlace } from './state-place.ts'
 
 export interface Task {
   readonly tpm2: boolean
-  readonly state: StateToSetUp
+  readonly version: TpmVersion
+  readonly state: StatePlace
   readonly reconfigure: boolean
   readonly existingState: 'erase' | 'keep' | 'refuse'
   readonly createEk: boolean
@@ -23,9 +26,9 @@ export interface Task {
   readonly display: boolean
   readonly vmid: string | undefined
   readonly ekCertDir: string | undefined
-  readonly ownership:
-    | { readonly ownerPassword: string | undefined; readonly srkPassword: string | undefined }
-    | undefined
+  readonly takeOwnership: boolean
+  /** Of a TPM 1.2; undefined: the well-known password. */
+  readonly ownership: { readonly ownerPassword: string | undefined; readonly srkPassword: string | undefined }
   readonly encryption: StateEncryption | undefined
 }
 
@@ -48,7 +51,7 @@ export function setupTask(options: SetupOptions): Task {
   const stateText = options.text('tpm-state')
   if (stateText === undefined)
     throw new ToolFailure('--tpm-state must be provided: the directory for the TPM state')
-  const state = new StateToSetUp(stateText)
+  const state = statePlace(stateText)
   state.requireAccess()
   const ekCertDir = options.text('write-ek-cert-files')
   if (ekCertDir !== undefined) requireDirectory(ekCertDir, constants.W_OK)
@@ -81,6 +84,7 @@ export function setupTask(options: SetupOptions): Task {
 
   return {
     tpm2,
+    version: tpm2 ? '2' : '1.2',
     state,
     reconfigure,
     existingState: options.has('not-overwrite') ? 'keep' : options.has('overwrite') ? 'erase' : 'refuse',
@@ -94,12 +98,11 @@ export function setupTask(options: SetupOptions): Task {
     display: options.has('display'),
     vmid: options.text('vmid'),
     ekCertDir,
-    ownership: takeOwnership
-      ? {
-          ownerPassword: password(options, 'ownerpass', 'owner-well-known', DEFAULT_OWNER_PASSWORD),
-          srkPassword: password(options, 'srkpass', 'srk-well-known', DEFAULT_SRK_PASSWORD),
-        }
-      : undefined,
+    takeOwnership,
+    ownership: {
+      ownerPassword: password(options, 'ownerpass', 'owner-well-known', DEFAULT_OWNER_PASSWORD),
+      srkPassword: password(options, 'srkpass', 'srk-well-known', DEFAULT_SRK_PASSWORD),
+    },
     encryption: stateEncryption(options),
   }
 }

@@ -19,7 +19,7 @@ const FIRST_PASSED_FD = 5
 // Enough for an RSA-4096 key on a machine that is busy elsewhere: a limit for what hangs, not for what is slow.
 const COMMAND_TIMEOUT_MS = 120_000
 const CONTROL_TIMEOUT_MS = 30_000
-const EXIT_TIMEOUT_MS = 10_000
+const EXIT_TIMEOUT_MS = 30_000
 /** The C swtpm may ignore SIGTERM when its client has gone. */
 const TERMINATION_TIMEOUT_MS = 5000
 
@@ -101,9 +101,7 @@ export class TpmProcess {
    */
   async kill(): Promise<void> {
     this.#child.kill('SIGTERM')
-    const timer = setTimeout(() => this.#child.kill('SIGKILL'), TERMINATION_TIMEOUT_MS)
-    await this.#exited
-    clearTimeout(timer)
+    await this.#end(TERMINATION_TIMEOUT_MS)
   }
 
   /**
@@ -135,14 +133,28 @@ export class TpmProcess {
     return info.buffer.toString().replace(/\0+$/, '')
   }
 
-  /** Ends swtpm; what it holds of the TPM is in its state files by then. */
+  /**
+   * Ends swtpm; what it holds of the TPM is in its state files then.
+   * @throws ToolFailure when it does not end in order
+   */
+  async finish(): Promise<void> {
+    await this.stop()
+    const { exitCode, signalCode } = this.#child
+    if (exitCode === 0) return
+    const end = exitCode === null ? `signal ${signalCode}` : `status ${exitCode}`
+    throw new ToolFailure(`${this.#options.command.program} did not end in order when told to: ${end}`)
+  }
+
+  /** Ends swtpm, by force if need be. */
   async stop(): Promise<void> {
-    if (this.#child.pid !== undefined) {
-      await this.#control.call('SHUTDOWN', {}).catch(() => {})
-      const timer = setTimeout(() => this.#child.kill('SIGKILL'), EXIT_TIMEOUT_MS)
-      await this.#exited
-      clearTimeout(timer)
-    }
+    await this.#control.call('SHUTDOWN', {}).catch(() => {})
+    await this.#end(EXIT_TIMEOUT_MS)
+  }
+
+  async #end(timeoutMs: number): Promise<void> {
+    const timer = setTimeout(() => this.#child.kill('SIGKILL'), timeoutMs)
+    await this.#exited
+    clearTimeout(timer)
     this.#data.close()
     this.#control.close()
   }

@@ -14,6 +14,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { SwtpmError } from '../../system/errors.ts'
 import { native } from '../../system/native.ts'
 import { describeErrno, reasonOf } from '../../system/reason.ts'
+import { completeReplacements } from './replacement.ts'
 
 const LOCK_FILE = '.lock'
 const LOCK_FILE_MODE = 0o660
@@ -39,6 +40,8 @@ export class StorageLock {
   readonly #close: (fd: number) => void
   /** The engine's descriptor of the state; undefined where it needs no lock, or can have none. */
   readonly #engineFd: number | undefined
+  /** Puts the state in order that a process which was killed has left. */
+  readonly #putInOrder: () => void
   /** Where the lock is, or is being waited for. */
   #fd: number | undefined
   #held = false
@@ -50,9 +53,11 @@ export class StorageLock {
     open: () => number,
     close: (fd: number) => void,
     engineFd: number | undefined,
+    putInOrder = (): void => {},
   ) {
     this.#what = what
     this.#engineFd = engineFd
+    this.#putInOrder = putInOrder
     this.#open = open
     this.#close = close
   }
@@ -69,7 +74,9 @@ export class StorageLock {
       } catch {}
       return fd
     }
-    return new StorageLock(`state directory "${path}"`, open, closeSync, lockable(fd))
+    return new StorageLock(`state directory "${path}"`, open, closeSync, lockable(fd), () =>
+      completeReplacements(path),
+    )
   }
 
   /** The linear backend locks the state file itself, through the descriptor that stays open for the engine. */
@@ -133,10 +140,24 @@ export class StorageLock {
       // `lock=false` has no descriptor.
       if (fd >= 0) await this.#lockFile(fd, attempt)
       await this.#outlastEngine(attempt)
+      this.#inOrder()
       this.#held = true
     } catch (error) {
       if (!isGivenUp(error)) this.unlock()
       throw error
+    }
+  }
+
+  /** @throws SwtpmError SWTPM_ERR_STATE_DIR */
+  #inOrder(): void {
+    try {
+      this.#putInOrder()
+    } catch (error) {
+      throw new SwtpmError(
+        'SWTPM_ERR_STATE_DIR',
+        `Cannot remove what an earlier TPM has left in ${this.#what}: ${reasonOf(error)}`,
+        { cause: error },
+      )
     }
   }
 

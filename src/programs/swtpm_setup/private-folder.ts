@@ -1,0 +1,86 @@
+/**
+ * A folder in which a new TPM is made, for this process only. It is locked while it is in use, so that a later run can tell
+ * one that a killed run has left behind, and removes it.
+ */
+import { closeSync, constants, lstatSync, mkdtempSync, openSync, readdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { native } from '../../system/native.ts'
+import { removeNewTpm } from '../../tpm/state/replacement.ts'
+
+const LOCK = 'in-use'
+/** Another run may take a folder that is not locked yet for one that was left behind. */
+const ATTEMPTS = 3
+const EAGAIN = -11
+
+export class PrivateFolder {
+  readonly path: string
+  readonly #lock: number
+  /** Also at a sudden end of this process. */
+  readonly #removeAtExit = (): void => this.remove()
+
+  private constructor(path: string, lock: number) {
+    this.path = path
+    this.#lock = lock
+    process.once('exit', this.#removeAtExit)
+  }
+
+  /** @param prefix begins its name @throws the system's error */
+  static create(parent: string, prefix: string): PrivateFolder {
+    for (let attempt = 1; ; attempt++) {
+      const path = mkdtempSync(join(parent, prefix))
+      try {
+        const { O_RDWR, O_CREAT, O_EXCL } = constants
+        const lock = openSync(join(path, LOCK), O_RDWR | O_CREAT | O_EXCL, 0o600)
+        // Without locks (some network file systems) it is taken for one that is in use.
+        if (native.lockFile(lock) === EAGAIN) throw new Error('another run removes it')
+        statSync(join(path, LOCK))
+        return new PrivateFolder(path, lock)
+      } catch (error) {
+        if (attempt === ATTEMPTS) throw error
+      }
+    }
+  }
+
+  /** Removes what killed runs have left behind; what cannot be removed is left to the next run. */
+  static removeLeftovers(parent: string, prefix: string): void {
+    for (const name of readdirSync(parent)) {
+      const path = join(parent, name)
+      if (!name.startsWith(prefix) || !isOurs(path) || isInUse(path)) continue
+      try {
+        removeNewTpm(path)
+      } catch {}
+    }
+  }
+
+  remove(): void {
+    process.removeListener('exit', this.#removeAtExit)
+    try {
+      removeNewTpm(this.path)
+    } catch {
+      // A process that was started with it still writes there; the next run removes it.
+    }
+    try {
+      closeSync(this.#lock)
+    } catch {}
+  }
+}
+
+/** In a folder that all users share, others may have made something of this name. */
+function isOurs(path: string): boolean {
+  const found = lstatSync(path, { throwIfNoEntry: false })
+  return found?.isDirectory() === true && found.uid === process.geteuid?.()
+}
+
+function isInUse(folder: string): boolean {
+  let fd: number
+  try {
+    fd = openSync(join(folder, LOCK), constants.O_RDWR | constants.O_NOFOLLOW)
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ENOENT'
+  }
+  try {
+    return native.lockFile(fd) < 0
+  } finally {
+    closeSync(fd)
+  }
+}

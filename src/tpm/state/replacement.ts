@@ -1,0 +1,122 @@
+/**
+ * A new TPM takes the place of the old one in a state directory, in one step: the rename of its permanent file. What else
+ * the old TPM has there (a journal, a backup, volatile state, files of the other version) can only be removed after that.
+ * It is listed before, so that a process that is killed in between leaves word of what there is to be done; the next swtpm or
+ * swtpm_setup that locks the directory does it.
+ */
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fsyncSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import type { TpmVersion } from '../../../contract/engine-options.ts'
+import { permanentFile } from './state-files.ts'
+
+/** Begins the name of the folder in the state directory in which a new TPM is made. */
+export const NEW_TPM_FOLDER = '.swtpm_setup.'
+/** In it: the state directory of the new TPM, and, once that is complete, the list of what has to go. */
+const NEW_STATE = 'state'
+const OBSOLETE = 'obsolete'
+
+export const newStateIn = (folder: string): string => join(folder, NEW_STATE)
+
+/** A file of the old TPM. Size and time tell it from a file of the same name that the new TPM has made. */
+interface ObsoleteFile {
+  readonly name: string
+  readonly size: number
+  readonly mtimeMs: number
+}
+
+/**
+ * Puts the TPM that was made in `folder` in the place of the one that the directory has. The directory is locked.
+ * @param goes of the other files in the directory
+ * @throws the system's error; what the directory had is untouched then, unless only the sync of the last step failed
+ */
+export function replaceState(
+  directory: string,
+  folder: string,
+  version: TpmVersion,
+  goes: (name: string) => boolean,
+): void {
+  const permanent = permanentFile(version)
+  const made = join(newStateIn(folder), permanent)
+  syncPath(made)
+  const obsolete = readdirSync(directory).filter((name) => name !== permanent && goes(name))
+  writeFileSync(join(folder, OBSOLETE), JSON.stringify(obsolete.map((name) => obsoleteFile(directory, name))))
+  for (const path of [join(folder, OBSOLETE), newStateIn(folder), folder, directory]) syncPath(path)
+  renameSync(made, join(directory, permanent))
+  syncPath(directory)
+  removeObsolete(directory, folder)
+}
+
+/** Completes what {@link replaceState} has left when it was killed behind its one step. The directory is locked. */
+export function completeReplacements(directory: string): void {
+  for (const name of namesIn(directory)) {
+    if (!name.startsWith(NEW_TPM_FOLDER)) continue
+    const folder = join(directory, name)
+    if (isReplaced(folder)) removeObsolete(directory, folder)
+  }
+}
+
+/** None where this user may use the directory, but not read it. */
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory)
+  } catch {
+    return []
+  }
+}
+
+/** Removes the folder of a new TPM that is not wanted, or that has left it. @throws the system's error */
+export function removeNewTpm(folder: string): void {
+  const list = join(folder, OBSOLETE)
+  if (existsSync(list)) {
+    // First: without the new TPM the list would say that this has taken its place.
+    unlinkSync(list)
+    syncPath(folder)
+  }
+  rmSync(folder, { recursive: true, force: true, maxRetries: 3 })
+}
+
+/** Whether the new TPM has left the folder for its place. */
+const isReplaced = (folder: string): boolean =>
+  existsSync(join(folder, OBSOLETE)) &&
+  !(['2', '1.2'] as const).some((version) => existsSync(join(newStateIn(folder), permanentFile(version))))
+
+function obsoleteFile(directory: string, name: string): ObsoleteFile {
+  const { size, mtimeMs } = statSync(join(directory, name))
+  return { name, size, mtimeMs }
+}
+
+function removeObsolete(directory: string, folder: string): void {
+  const obsolete = JSON.parse(readFileSync(join(folder, OBSOLETE), 'utf8')) as ObsoleteFile[]
+  for (const { name, size, mtimeMs } of obsolete) {
+    const path = join(directory, name)
+    const now = statSync(path, { throwIfNoEntry: false })
+    if (now?.size === size && now.mtimeMs === mtimeMs) unlinkSync(path)
+  }
+  syncPath(directory)
+  removeNewTpm(folder)
+}
+
+/** @throws the system's error; none where the file system cannot sync a directory */
+export function syncPath(path: string): void {
+  const fd = openSync(path, constants.O_RDONLY)
+  try {
+    fsyncSync(fd)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EINVAL') throw error
+  } finally {
+    closeSync(fd)
+  }
+}
