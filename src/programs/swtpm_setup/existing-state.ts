@@ -4,8 +4,8 @@ import { ToolFailure } from '../common/tool-failure.ts'
 import type { Task } from './setup-task.ts'
 import type { FoundState } from './state-place.ts'
 
-/** `author`: make one, or change this one; `keep`: leave it alone. */
-export type Decision = 'author' | 'keep'
+/** `author`: make one, or change this one; `keep`: leave it alone; `export`: write out its keys. */
+export type Decision = 'author' | 'keep' | 'export'
 
 /** @throws ToolFailure when what is there must not be replaced, or is missing */
 export function decide(task: Task, found: FoundState | undefined): Decision {
@@ -19,6 +19,7 @@ export function decide(task: Task, found: FoundState | undefined): Decision {
   }
   if (found === undefined || task.existingState === 'erase') return 'author'
   if (isWanted && task.existingState === 'keep') return 'keep'
+  if (isWanted && task.ekCertDir !== undefined && !task.createEk && !task.createSpk) return 'export'
   const what = `'${found.blob}'${found.version === undefined ? '' : ` of ${tpmName(found.version)}`}`
   throw new ToolFailure(`Found existing TPM state ${what} at ${path}; pass --overwrite to replace it`)
 }

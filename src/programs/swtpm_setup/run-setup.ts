@@ -9,6 +9,7 @@ import type { ToolLog } from '../common/tool-log.ts'
 import { author } from './author.ts'
 import { SETUP_SETTINGS } from './certificate-tool.ts'
 import { decide } from './existing-state.ts'
+import { exportKeys } from './export-keys.ts'
 import { allProfiles } from './profiles.ts'
 import { setupCapabilities } from './setup-capabilities.ts'
 import { setupChoices } from './setup-choices.ts'
@@ -74,6 +75,8 @@ async function setup(options: SetupOptions, log: ToolLog): Promise<void> {
       for (const line of config.ignored(SETUP_SETTINGS)) log.info(line)
       const choices = setupChoices(options, task, config, features)
       await author({ command, task, choices, config, log, place: place as LockedPlace })
+    } else if (task.ekCertDir !== undefined) {
+      await exportKeys({ command, task, folder: task.ekCertDir, place, log })
     }
   } finally {
     place.close()

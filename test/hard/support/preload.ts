@@ -37,6 +37,13 @@ export function engineWith(
   return program
 }
 
+/** What kills a Node.js program at one of the calls with which it changes files; see kill-shim.c. */
+export function killLibrary(): string {
+  const library = libraries.get('kill-shim.c') ?? compile('kill-shim.c')
+  libraries.set('kill-shim.c', library)
+  return library
+}
+
 /** Once for the whole test file, which the process's end removes. */
 function compile(source: string): string {
   const directory = temporaryDirectory({ after: (undo) => void process.on('exit', () => undo()) })
