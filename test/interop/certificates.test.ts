@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
 import { X509Certificate } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { bin } from '../support/swtpm.ts'
@@ -44,6 +44,45 @@ test('first callers of a CA that is not there yet share one CA and no serial num
   assert.equal(new Set(certificates.map(({ serialNumber }) => serialNumber)).size, folders.length)
   for (const name of ['signkey.pem', 'swtpm-localca-rootca-privkey.pem']) {
     assert.equal(statSync(join(where.ca, name)).mode & 0o777, 0o600, name)
+  }
+})
+
+const REFERENCE_LOCALCA = '/usr/bin/swtpm_localca'
+const NO_REFERENCE_CA = [REFERENCE_LOCALCA, REFERENCE_CERT, '/usr/bin/certtool'].every(existsSync)
+  ? false
+  : 'the reference is missing: apt install swtpm-tools gnutls-bin'
+
+test('a CA is shared with the reference, whoever makes it', { skip: NO_REFERENCE_CA }, async (t) => {
+  const [ours, theirs] = [bin('swtpm_localca'), REFERENCE_LOCALCA]
+  for (const [name, order, serial] of [
+    ['ours, theirs, ours', [ours, theirs, ours], undefined],
+    ['theirs, ours, theirs', [theirs, ours, theirs], undefined],
+    // What the reference writes from 0.9 on is more than its releases before can use.
+    ['that of later releases, ours, theirs, ours', [ours, theirs, ours], '98765432109876543210'],
+  ] as const) {
+    await t.test(name, (t) => {
+      const where = site(t)
+      mkdirSync(where.ca)
+      if (serial !== undefined) writeFileSync(join(where.ca, 'certserial'), serial)
+      const serials = order.map((program) => {
+        const files = ['--configfile', `${where.folder}/swtpm-localca.conf`, '--optsfile', '/dev/null']
+        const key = ['--type', 'ek', '--ek', `c0${'01'.repeat(255)}`, '--dir', where.folder]
+        const attributes = [
+          '--tpm-manufacturer',
+          'id:00001014',
+          '--tpm-model',
+          'swtpm',
+          '--tpm-version',
+          'id:1',
+        ]
+        execFileSync(program, [...key, '--tpm2', ...files, ...SPEC, ...attributes], { stdio: 'pipe' })
+        const certificate = new X509Certificate(der(where, 'ek.cert'))
+        const issuer = new X509Certificate(readFileSync(join(where.ca, 'issuercert.pem')))
+        assert.ok(certificate.verify(issuer.publicKey))
+        return certificate.serialNumber
+      })
+      assert.equal(new Set(serials).size, order.length, serials.join())
+    })
   }
 })
 
