@@ -1,7 +1,7 @@
 /** The public key that a certificate is about, from the forms in which a TPM's key arrives. */
 import { createPublicKey, type JsonWebKeyInput, type KeyObject } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { reasonOf } from '../../system/reason.ts'
+import { readTrustedFile } from '../common/read-trusted.ts'
 import { ToolFailure } from '../common/tool-failure.ts'
 
 const CURVES: Readonly<Record<string, { readonly jwk: string; readonly bytes: number }>> = {
@@ -50,11 +50,18 @@ function fromJwk(key: JsonWebKeyInput['key'], what: string): KeyObject {
   }
 }
 
+/** @throws ToolFailure */
 export function readPublicKey(path: string): KeyObject {
+  let bytes: Buffer
   try {
-    return createPublicKey(readFileSync(path))
+    bytes = readTrustedFile(path)
   } catch (error) {
-    throw new ToolFailure(`Cannot load the public key of the EK from "${path}": ${reasonOf(error)}`, {
+    throw new ToolFailure(`Cannot read the public key "${path}": ${reasonOf(error)}`, { cause: error })
+  }
+  try {
+    return createPublicKey(bytes)
+  } catch (error) {
+    throw new ToolFailure(`Cannot load the public key "${path}": it holds no PEM public key`, {
       cause: error,
     })
   }

@@ -1,11 +1,10 @@
 /** swtpm_cert: a certificate for a TPM's key, without that key's private half. */
-import { reasonOf } from '../../system/reason.ts'
 import { COMPATIBLE_VERSION } from '../../system/version.ts'
-import { writeFileAtomic } from '../common/atomic-file.ts'
 import { capabilitiesLine } from '../common/capabilities-line.ts'
 import { printOut } from '../common/output.ts'
 import { ToolFailure } from '../common/tool-failure.ts'
 import { toPem } from './certificate.ts'
+import { writeCertificate } from './certificate-output.ts'
 import { issueCertificate, loadAuthority, withStoredCertHeader } from './issue.ts'
 import { readPassword } from './password.ts'
 import { type CertOptions, certificateRequest } from './request.ts'
@@ -29,20 +28,12 @@ export async function runCert(options: CertOptions): Promise<number> {
   })
   const der = issueCertificate(request, authority)
   const bytes = options.has('pem') ? Buffer.from(toPem(der)) : der
-  writeCertificate(options.text('out-cert'), options.has('add-header') ? withStoredCertHeader(bytes) : bytes)
+  writeCertificate(
+    options.text('out-cert'),
+    options.has('add-header') ? withStoredCertHeader(bytes) : bytes,
+    [options.text('signkey'), options.text('issuercert'), options.text('pubkey')],
+  )
   return 0
-}
-
-export function writeCertificate(path: string | undefined, bytes: Buffer): void {
-  if (path === undefined) {
-    printOut(bytes)
-    return
-  }
-  try {
-    writeFileAtomic(path, bytes, 0o600)
-  } catch (error) {
-    throw new ToolFailure(`Cannot write the certificate to "${path}": ${reasonOf(error)}`, { cause: error })
-  }
 }
 
 function need(options: CertOptions, name: 'signkey' | 'issuercert', what: string): string {

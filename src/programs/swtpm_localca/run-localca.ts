@@ -12,10 +12,10 @@ import {
   CERTIFICATE_TYPES,
   type CertificateType,
 } from '../swtpm_cert/cert-options.ts'
+import { writeCertificate } from '../swtpm_cert/certificate-output.ts'
 import { issueCertificate, loadAuthority, withStoredCertHeader } from '../swtpm_cert/issue.ts'
 import { isPkcs11Uri } from '../swtpm_cert/pkcs11.ts'
 import { type CertOptions, certificateRequest } from '../swtpm_cert/request.ts'
-import { writeCertificate } from '../swtpm_cert/run-cert.ts'
 import { withFileLock } from './ca-lock.ts'
 import { splitOptions } from './cert-options-file.ts'
 import { completeCa, isComplete } from './create-ca.ts'
