@@ -6,6 +6,7 @@ import { capture, succeeds, UserError } from '../lib/command.mjs'
 import { note, say, step } from '../lib/terminal.mjs'
 import { entriesFor } from './entries.mjs'
 import { layout, manifestPath } from './layout.mjs'
+import { noteOnLeftOver } from './left-over.mjs'
 import { digest, readManifest } from './manifest.mjs'
 import { laterCommands, tellInstalled } from './system.mjs'
 import { isThere, Transaction } from './transaction.mjs'
@@ -48,7 +49,11 @@ export async function install(options) {
   }
 
   for (const { path: file } of wanted) say(`  ${inDestdir(file)}`)
-  for (const file of kept) note(`${file} was there already and is left as it is`)
+  for (const file of kept) {
+    note(`${file} was there already and is left as it is`)
+    const more = path.basename(file) === 'swtpm_setup.conf' && noteOnLeftOver(file, places.bin, inDestdir)
+    if (more) note(more)
+  }
   if (options.services) afterwards(places, options)
 }
 

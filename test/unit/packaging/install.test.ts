@@ -112,10 +112,16 @@ test("configuration is the administrator's", () => {
   const own = join(root, 'etc/swtpm_setup.conf')
   const changed = join(root, 'etc/swtpm-localca.conf')
   mkdirSync(join(root, 'etc'))
-  writeFileSync(own, 'active_pcr_banks = sha384\n')
-  assert.match(run(`--destdir=${root}`), /swtpm_setup\.conf was there already and is left as it is/)
+  // As a package leaves it behind whose program has gone.
+  const text = 'create_certs_tool= /usr/bin/swtpm_localca # of a package\n'
+  writeFileSync(own, text)
+  const output = run(`--destdir=${root}`)
+  assert.match(output, /swtpm_setup\.conf was there already and is left as it is/)
+  assert.match(output, /names \/usr\/bin\/swtpm_localca as create_certs_tool, which is not there/)
+  assert.match(output, /Write "create_certs_tool = \/usr\/local\/bin\/swtpm_localca" into it/)
+  writeFileSync(own, text.replace('/usr/', '/usr/local/'))
   writeFileSync(changed, 'statedir = /srv/ca\n')
-  run(`--destdir=${root}`)
+  assert.doesNotMatch(run(`--destdir=${root}`), /which is not there/)
   assert.match(
     run('--uninstall', `--destdir=${root}`),
     /swtpm-localca\.conf has been changed and is left for you/,
@@ -124,7 +130,7 @@ test("configuration is the administrator's", () => {
     tree(root).map((line) => line.split(' ')[0]),
     ['etc', 'etc/swtpm-localca.conf', 'etc/swtpm_setup.conf'],
   )
-  assert.equal(readFileSync(own, 'utf8'), 'active_pcr_banks = sha384\n')
+  assert.equal(readFileSync(own, 'utf8'), text.replace('/usr/', '/usr/local/'))
 })
 
 test("another program's files are not overwritten", () => {
