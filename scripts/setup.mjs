@@ -13,6 +13,7 @@ import { measuringPrograms, nativeLayer } from './setup/native.mjs'
 import { npmPackages } from './setup/npm.mjs'
 import { groupsFor } from './setup/packages.mjs'
 import { runSteps } from './setup/steps.mjs'
+import { unpackedPackages } from './setup/unpacked.mjs'
 import { KERNEL_SERIES } from './vm/kernel.mjs'
 
 /** @typedef {{ needs: import('./setup/packages.mjs').Need[], kernels: string[] }} Wanted */
@@ -58,6 +59,7 @@ export async function setUp({ needs, kernels }) {
   if (needs.includes('bench')) await runSteps([measuringPrograms()])
   await step('Bundle the programs', buildPrograms)
   await runSteps(kernels.map(kernel))
+  if (needs.includes('test')) await runSteps([unpackedPackages('libvirt')])
 }
 
 function checkNode() {

@@ -38,6 +38,25 @@ export async function installPackages(names, onLine) {
   }
 }
 
+/**
+ * Fetches packages without installing them.
+ *
+ * @param {string[]} names NAME or NAME=VERSION
+ * @param {string} cwd where the files go
+ */
+export async function downloadPackages(names, cwd) {
+  // apt drops to a user of its own that cannot write into a home directory; here there is no need to.
+  const args = ['-o', 'APT::Sandbox::User=root', 'download', ...names]
+  const hint = 'Is this machine online? `apt-get update` refreshes package lists that have grown old'
+  try {
+    await run('apt-get', args, { cwd })
+  } catch {
+    // The usual reason is a list that names a build the archive has replaced since.
+    await updatePackageLists(`because ${names.join(', ')} could not be downloaded`)
+    await run('apt-get', args, { cwd, hint })
+  }
+}
+
 /** @param {string[]} names @returns {string[]} those that are not installed */
 export function missingPackages(names) {
   // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's own notation

@@ -5,7 +5,7 @@ import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from '
 import path from 'node:path'
 import { capture, run, succeeds, UserError } from '../lib/command.mjs'
 import { vmCacheDir } from '../lib/paths.mjs'
-import { updatePackageLists } from '../setup/apt.mjs'
+import { downloadPackages, updatePackageLists } from '../setup/apt.mjs'
 import { unpackKernel } from './vmlinux.mjs'
 
 /** The kernels Debian 12 carries, each behind the metapackage that always depends on the newest build. */
@@ -107,7 +107,7 @@ async function unpackInto(directory, name) {
   await mkdir(vmCacheDir, { recursive: true })
   const scratch = await mkdtemp(path.join(vmCacheDir, 'download-'))
   try {
-    await download(name, scratch)
+    await downloadPackages([name], scratch)
     const [archive] = (await readdir(scratch)).filter((entry) => entry.endsWith('.deb'))
     const unpacked = path.join(scratch, 'unpacked')
     await run('dpkg-deb', ['-x', path.join(scratch, archive), unpacked], {
@@ -117,20 +117,6 @@ async function unpackInto(directory, name) {
     await rename(unpacked, directory)
   } finally {
     await rm(scratch, { recursive: true, force: true })
-  }
-}
-
-/** @param {string} name @param {string} cwd */
-async function download(name, cwd) {
-  // apt drops to a user of its own that cannot write into a home directory; here there is no need to.
-  const args = ['-o', 'APT::Sandbox::User=root', 'download', name]
-  const hint = 'Is this machine online? `apt-get update` refreshes package lists that have grown old'
-  try {
-    await run('apt-get', args, { cwd })
-  } catch {
-    // The usual reason is a list that names a build the archive has replaced since.
-    await updatePackageLists(`because ${name} could not be downloaded`)
-    await run('apt-get', args, { cwd, hint })
   }
 }
 
