@@ -19,7 +19,7 @@ manifest.json), which is what uninstalling takes away.
   --prefix=DIR         where to (default /usr/local)
   --destdir=DIR        put it into the system that has its root directory here: for packages and images
   --node=PATH          the Node that runs the programs (default ${process.execPath})
-  --without-services   no systemd units, udev rules, sysusers.d, modules-load.d`
+  --without-services   no systemd units, udev rules, sysusers.d, tmpfiles.d, modules-load.d, AppArmor profile`
 
 runMain(async () => {
   const { values } = parse()

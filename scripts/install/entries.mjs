@@ -1,6 +1,6 @@
 // What is installed: every file with its contents, so that nothing is looked for after the first one has been written.
 
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { recordCodeCaches } from '../lib/code-cache.mjs'
@@ -11,7 +11,6 @@ import { renderDocuments } from '../man.mjs'
 /**
  * @typedef {{ path: string } & (
  *   | { kind: 'file', contents: Buffer, mode: number }
- *   | { kind: 'link', to: string }
  *   | { kind: 'config', contents: Buffer }
  * )} Entry `config`: the administrator's as soon as it is there
  */
@@ -38,7 +37,7 @@ export async function entriesFor(places, { node, services }) {
     ...packages(places),
     ...(await documents(places)),
     ...config(places),
-    ...(services ? serviceFiles(places) : []),
+    ...(services ? serviceFiles(places, node) : []),
   ]
 }
 
@@ -47,6 +46,9 @@ function programs({ bin, lib }, node) {
   const names = readdirSync(path.join(projectRoot, 'bin'))
   // Not "env node": services and other users may have another PATH, and compiled packages fit the Node they were built for.
   const script = (/** @type {string} */ body) => Buffer.from(`#!${node}\n${body}\n`)
+  // Relative, so that a tree may be moved.
+  const required = (/** @type {string} */ name) =>
+    `require('${path.relative(bin, path.join(lib, 'dist', `${name}.js`))}')`
   const { version, license } = JSON.parse(String(built('package.json')))
   return [
     file(
@@ -56,19 +58,18 @@ function programs({ bin, lib }, node) {
     file(path.join(lib, 'LICENSE'), built('LICENSE')),
     ...names.flatMap((name) => [
       ...[`dist/${name}.js`, `dist/${name}.main.js`].map((each) => file(path.join(lib, each), built(each))),
-      file(path.join(lib, 'bin', name), script(`require('../dist/${name}.js')`), PROGRAM),
-      link(bin, name, lib),
+      // Files and not links into `lib`: AppArmor goes by the resolved path, and libvirt's profiles allow /usr/bin/swtpm*.
+      file(path.join(bin, name), script(required(name)), PROGRAM),
     ]),
     // The name that the CUSE TPM has had of old. In place of its own name stands swtpm's: that is started again for the
     // background.
     file(
-      path.join(lib, 'bin/swtpm_cuse'),
+      path.join(bin, 'swtpm_cuse'),
       script(
-        "process.argv.splice(1, 1, require('node:path').join(__dirname, 'swtpm'), 'cuse')\nrequire('../dist/swtpm.js')",
+        `process.argv.splice(1, 1, require('node:path').join(__dirname, 'swtpm'), 'cuse')\n${required('swtpm')}`,
       ),
       PROGRAM,
     ),
-    link(bin, 'swtpm_cuse', lib),
   ]
 }
 
@@ -136,16 +137,33 @@ function config(places) {
   }))
 }
 
-/** @param {import('./layout.mjs').Layout} places @returns {Entry[]} */
-function serviceFiles(places) {
+/** @param {import('./layout.mjs').Layout} places @param {string} node @returns {Entry[]} */
+function serviceFiles(places, node) {
   return [
+    ...appArmor(places, node),
     ...templates('packaging/systemd', places).map(([name, text]) =>
       file(path.join(places.units, name), text),
     ),
     file(path.join(places.udevRules, '70-swtpm.rules'), built('udev/70-swtpm.rules')),
     file(path.join(places.sysusers, 'swtpm.conf'), built('packaging/sysusers.d/swtpm.conf')),
+    file(path.join(places.tmpfiles, 'swtpm.conf'), built('packaging/tmpfiles.d/swtpm.conf')),
     file(path.join(places.modulesLoad, 'swtpm.conf'), built('packaging/modules-load.d/swtpm.conf')),
   ]
+}
+
+/** @param {import('./layout.mjs').Layout} places @param {string} node @returns {Entry[]} */
+function appArmor(places, node) {
+  // AppArmor goes by the resolved path; in a system that is being prepared elsewhere, that is not known.
+  const nodes = new Set([node, existsSync(node) ? realpathSync(node) : node])
+  const values = {
+    node: nodes.size === 1 ? node : `{${[...nodes].join()}}`,
+    libdir: places.lib,
+    profile: path.basename(places.appArmorProfile),
+  }
+  return [
+    { source: 'swtpm.in', target: places.appArmorProfile },
+    { source: 'libvirt-qemu.in', target: places.appArmorLibvirt },
+  ].map(({ source, target }) => file(target, filled(`packaging/apparmor/${source}`, places, values)))
 }
 
 /**
@@ -154,22 +172,27 @@ function serviceFiles(places) {
  * @returns {[name: string, contents: Buffer][]}
  */
 function templates(folder, places) {
-  return readdirSync(path.join(projectRoot, folder)).map((name) => {
-    const text = String(built(path.join(folder, name)))
-    const filled = text.replaceAll('@bindir@', places.bin).replaceAll('@sysconfdir@', places.config)
-    return [name.replace(/\.in$/, ''), Buffer.from(filled)]
-  })
+  return readdirSync(path.join(projectRoot, folder)).map((name) => [
+    name.replace(/\.in$/, ''),
+    filled(path.join(folder, name), places),
+  ])
+}
+
+/**
+ * @param {string} template
+ * @param {import('./layout.mjs').Layout} places
+ * @param {Record<string, string>} [more] further values, by name
+ * @returns {Buffer}
+ */
+function filled(template, places, more = {}) {
+  const values = { bindir: places.bin, sysconfdir: places.config, ...more }
+  let text = String(built(template))
+  for (const [name, value] of Object.entries(values)) text = text.replaceAll(`@${name}@`, value)
+  return Buffer.from(text)
 }
 
 /** @param {string} target @param {Buffer} contents @param {number} [mode] @returns {Entry} */
 const file = (target, contents, mode = DATA) => ({ kind: 'file', path: target, contents, mode })
-
-/** @param {string} bin @param {string} name @param {string} lib @returns {Entry} relative, so that a tree may be moved */
-const link = (bin, name, lib) => ({
-  kind: 'link',
-  path: path.join(bin, name),
-  to: path.relative(bin, path.join(lib, 'bin', name)),
-})
 
 /** @param {string} relative to the project @returns {Buffer} @throws {UserError} */
 function built(relative) {

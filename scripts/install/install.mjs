@@ -7,9 +7,10 @@ import { note, say, step } from '../lib/terminal.mjs'
 import { entriesFor } from './entries.mjs'
 import { layout, manifestPath } from './layout.mjs'
 import { noteOnLeftOver } from './left-over.mjs'
+import { libvirtObstacle } from './libvirt.mjs'
 import { digest, readManifest } from './manifest.mjs'
 import { laterCommands, tellInstalled } from './system.mjs'
-import { isThere, Transaction } from './transaction.mjs'
+import { isThere, removeEmpty, Transaction } from './transaction.mjs'
 
 const CONFIG_MODE = 0o644
 
@@ -41,6 +42,8 @@ export async function install(options) {
       await tryOut(inDestdir(path.join(places.bin, 'swtpm')), options)
     })
     transaction.commit()
+    // What an earlier version had in directories of its own may have gone.
+    removeEmpty((old?.directories ?? []).map(inDestdir))
   } catch (error) {
     const faults = takeBack(transaction)
     throw explained(error, faults)
@@ -95,16 +98,15 @@ function decide(entries, old, inDestdir) {
  */
 function put(transaction, { wanted, old, manifestFile, inDestdir }) {
   for (const entry of wanted) {
-    const target = inDestdir(entry.path)
-    if (entry.kind === 'link') transaction.link(target, entry.to)
-    else transaction.file(target, entry.contents, entry.kind === 'file' ? entry.mode : CONFIG_MODE)
+    const mode = entry.kind === 'file' ? entry.mode : CONFIG_MODE
+    transaction.file(inDestdir(entry.path), entry.contents, mode)
   }
   transaction.makeDirectory(path.dirname(inDestdir(manifestFile)))
 
   const files = wanted.map((entry) => ({
     path: entry.path,
     kind: entry.kind,
-    sha256: digest(entry.kind === 'link' ? entry.to : entry.contents),
+    sha256: digest(entry.contents),
   }))
   const now = new Set(files.map((file) => file.path))
   const before = old?.files ?? []
@@ -182,6 +184,8 @@ function afterwards(places, { destdir }) {
     return
   }
   tellInstalled(places)
+  const fault = libvirtObstacle(places)
+  if (fault !== undefined) note(fault)
   say(
     'A TPM at every start: systemctl enable --now swtpm-vtpm-proxy@NAME.service, or swtpm-cuse@vtpm0.service',
   )

@@ -16,7 +16,10 @@ const SYSTEM_PREFIXES = ['/usr', '/usr/local']
  * @property {string} units
  * @property {string} udevRules
  * @property {string} sysusers
+ * @property {string} tmpfiles
  * @property {string} modulesLoad
+ * @property {string} appArmorProfile
+ * @property {string} appArmorLibvirt what libvirt adds to the profile of each virtual machine
  */
 
 /** @param {string} prefix @returns {Layout} */
@@ -34,7 +37,14 @@ export function layout(prefix) {
     units: path.join(system, 'systemd/system'),
     udevRules: path.join(system, 'udev/rules.d'),
     sysusers: path.join(system, 'sysusers.d'),
+    tmpfiles: path.join(system, 'tmpfiles.d'),
     modulesLoad: path.join(system, 'modules-load.d'),
+    // By its program, as distributions name theirs: one that a package has left for the same program is noticed.
+    appArmorProfile: path.join(
+      '/etc/apparmor.d',
+      path.join(prefix, 'bin/swtpm').slice(1).replaceAll('/', '.'),
+    ),
+    appArmorLibvirt: '/etc/apparmor.d/abstractions/libvirt-qemu.d/swtpm',
   }
 }
 

@@ -1,6 +1,6 @@
 // What the system's services have to be told after an installation; they find out by themselves at the next boot.
 
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { capture, UserError } from '../lib/command.mjs'
 import { note } from '../lib/terminal.mjs'
@@ -16,11 +16,24 @@ function installed(places) {
     {
       why: 'make the user tss if there is none',
       command: ['systemd-sysusers', path.join(places.sysusers, 'swtpm.conf')],
-      possible: existsSync('/usr/bin/systemd-sysusers') || existsSync('/bin/systemd-sysusers'),
+      possible: isProgram('systemd-sysusers'),
+    },
+    {
+      why: 'make the directory of the CA, in which tss may write',
+      command: ['systemd-tmpfiles', '--create', path.join(places.tmpfiles, 'swtpm.conf')],
+      possible: isProgram('systemd-tmpfiles'),
+    },
+    {
+      why: "have AppArmor confine swtpm, which libvirt's virtual machines need",
+      command: ['apparmor_parser', '--replace', places.appArmorProfile],
+      possible: appArmorIsOn(),
     },
     ...changed(),
   ]
 }
+
+/** @param {string} name */
+const isProgram = (name) => ['/usr/bin', '/bin'].some((directory) => existsSync(path.join(directory, name)))
 
 /** @returns {Notice[]} */
 function changed() {
@@ -36,6 +49,25 @@ function changed() {
       possible: existsSync('/run/systemd/system'),
     },
   ]
+}
+
+/** @returns {boolean} whether the kernel has it, and there is what loads profiles */
+export function appArmorIsOn() {
+  // The file is there without securityfs, too.
+  const parameter = '/sys/module/apparmor/parameters/enabled'
+  if (!existsSync(parameter) || readFileSync(parameter, 'latin1').trim() !== 'Y') return false
+  return ['/usr/sbin', '/sbin'].some((directory) => existsSync(path.join(directory, 'apparmor_parser')))
+}
+
+/** @param {import('./layout.mjs').Layout} places */
+export function tellBeforeRemoval({ appArmorProfile }) {
+  tell([
+    {
+      why: 'have AppArmor forget swtpm',
+      command: ['apparmor_parser', '--remove', appArmorProfile],
+      possible: appArmorIsOn() && existsSync(appArmorProfile),
+    },
+  ])
 }
 
 /** @param {import('./layout.mjs').Layout} places */

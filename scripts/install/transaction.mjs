@@ -10,7 +10,6 @@ import {
   renameSync,
   rmdirSync,
   rmSync,
-  symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import path from 'node:path'
@@ -40,24 +39,12 @@ export class Transaction {
 
   /** @param {string} target @param {Buffer} contents @param {number} mode */
   file(target, contents, mode) {
-    this.#write(target, (scratch) => {
-      writeFileSync(scratch, contents, { flag: 'wx' })
-      chmodSync(scratch, mode)
-    })
-  }
-
-  /** @param {string} target @param {string} to */
-  link(target, to) {
-    this.#write(target, (scratch) => symlinkSync(to, scratch))
-  }
-
-  /** @param {string} target @param {(scratch: string) => void} write */
-  #write(target, write) {
     this.makeDirectory(path.dirname(target))
     const scratch = `${target}.swtpm-new`
     this.#undo.push(() => rmSync(scratch, { force: true }))
     rmSync(scratch, { force: true })
-    write(scratch)
+    writeFileSync(scratch, contents, { flag: 'wx' })
+    chmodSync(scratch, mode)
     this.#pending.push([scratch, target])
   }
 
@@ -107,5 +94,14 @@ export function isThere(file) {
     // Something on the way to it is no directory.
     if (/** @type {NodeJS.ErrnoException} */ (error).code === 'ENOTDIR') return false
     throw error
+  }
+}
+
+/** @param {string[]} directories that were made by an installation; others may have put something there since */
+export function removeEmpty(directories) {
+  for (const directory of [...directories].sort((a, b) => b.length - a.length)) {
+    try {
+      rmdirSync(directory)
+    } catch {}
   }
 }

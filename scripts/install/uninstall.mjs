@@ -1,18 +1,19 @@
 // Takes away what the manifest lists, and nothing else.
 
-import { readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { UserError } from '../lib/command.mjs'
 import { note, say, step } from '../lib/terminal.mjs'
 import { layout, manifestPath } from './layout.mjs'
 import { digest, readManifest } from './manifest.mjs'
-import { tellRemoved } from './system.mjs'
-import { isThere } from './transaction.mjs'
+import { tellBeforeRemoval, tellRemoved } from './system.mjs'
+import { isThere, removeEmpty } from './transaction.mjs'
 
 /** @param {{ prefix: string, destdir: string }} options @throws {UserError} when something could not be removed */
 export async function uninstall({ prefix, destdir }) {
   const inDestdir = (/** @type {string} */ file) => path.join(destdir || '/', file)
-  const manifestFile = inDestdir(manifestPath(layout(prefix)))
+  const places = layout(prefix)
+  const manifestFile = inDestdir(manifestPath(places))
   const manifest = readManifest(manifestFile)
   if (manifest === undefined) {
     throw new UserError(`Cannot uninstall: there is no "${manifestFile}"`, {
@@ -20,6 +21,7 @@ export async function uninstall({ prefix, destdir }) {
     })
   }
 
+  if (destdir === '') tellBeforeRemoval(places)
   /** @type {import('./manifest.mjs').Installed[]} */
   const stuck = []
   const faults = new Set()
@@ -59,14 +61,5 @@ function keep(file, manifest) {
     writeFileSync(file, `${JSON.stringify(manifest, undefined, 1)}\n`)
   } catch {
     // Then the old list stays, which has more than is there: that is no harm.
-  }
-}
-
-/** @param {string[]} directories that were made by the installation; others may have put something there since */
-function removeEmpty(directories) {
-  for (const directory of [...directories].sort((a, b) => b.length - a.length)) {
-    try {
-      rmdirSync(directory)
-    } catch {}
   }
 }

@@ -9,8 +9,10 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  realpathSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -64,17 +66,27 @@ test('what is installed is in its places, and works without the source tree', ()
     'usr/local/lib/systemd/system/swtpm-vtpm-proxy@.service',
     'usr/local/lib/udev/rules.d/70-swtpm.rules',
     'usr/local/lib/sysusers.d/swtpm.conf',
+    'usr/local/lib/tmpfiles.d/swtpm.conf',
     'usr/local/lib/modules-load.d/swtpm.conf',
     'usr/local/share/man/man8/swtpm.8',
     'usr/local/share/man/man3/swtpm_ioctls.3',
     'usr/local/share/bash-completion/completions/swtpm',
     'usr/local/share/zsh/site-functions/_swtpm',
     'etc/swtpm_setup.conf',
+    'etc/apparmor.d/usr.local.bin.swtpm',
+    'etc/apparmor.d/abstractions/libvirt-qemu.d/swtpm',
   ]) {
     assert.equal(statSync(join(root, name)).mode & 0o777, 0o644, name)
     assert.ok(output.includes(join(root, name)), name)
   }
   assert.equal(statSync(join(root, 'usr/local/lib')).mode & 0o777, 0o755)
+
+  // AppArmor goes by resolved paths, and libvirt's profiles allow the programs in a bin directory alone.
+  for (const name of readdirSync(join(root, 'usr/local/bin'))) {
+    const { mode, uid } = lstatSync(join(root, 'usr/local/bin', name))
+    assert.equal(mode.toString(8), '100755', name)
+    assert.equal(uid, process.getuid?.(), name)
+  }
 
   // Without a PATH: the first line of a program names its Node.
   const installed = (name: string, ...args: string[]) =>
@@ -103,6 +115,30 @@ test('uninstalling leaves what was there before, and nothing else', () => {
   run(`--destdir=${root}`)
   assert.notDeepEqual(tree(root), before)
   run(`--destdir=${root}`) // once more, as for an update
+  run('--uninstall', `--destdir=${root}`)
+  assert.deepEqual(tree(root), before)
+})
+
+test('an update takes the place of an installation whose programs were links', () => {
+  const root = emptyRoot()
+  const before = tree(root)
+  const lib = join(root, 'usr/local/lib/swtpm')
+  mkdirSync(join(lib, 'bin'), { recursive: true })
+  mkdirSync(join(root, 'usr/local/bin'))
+  writeFileSync(join(lib, 'bin/swtpm'), '')
+  symlinkSync('../lib/swtpm/bin/swtpm', join(root, 'usr/local/bin/swtpm'))
+  const files = [
+    { path: '/usr/local/lib/swtpm/bin/swtpm', kind: 'file', sha256: '' },
+    { path: '/usr/local/bin/swtpm', kind: 'link', sha256: '' },
+  ]
+  const directories = ['/usr', '/usr/local', '/usr/local/bin', '/usr/local/lib', '/usr/local/lib/swtpm']
+  writeFileSync(
+    join(lib, 'manifest.json'),
+    JSON.stringify({ version: 1, files, directories: [...directories, '/usr/local/lib/swtpm/bin'] }),
+  )
+  run(`--destdir=${root}`)
+  assert.ok(lstatSync(join(root, 'usr/local/bin/swtpm')).isFile())
+  assert.ok(!existsSync(join(lib, 'bin')))
   run('--uninstall', `--destdir=${root}`)
   assert.deepEqual(tree(root), before)
 })
@@ -189,11 +225,33 @@ test('another prefix: services are where the system looks for them', () => {
   assert.deepEqual(tree(root), [])
 })
 
+test('the AppArmor profile is of the installed program, and of the Node behind the one that is named', () => {
+  const root = emptyRoot()
+  const node = join(work, 'node-link')
+  symlinkSync(process.execPath, node)
+  run(`--destdir=${root}`, '--prefix=/usr', `--node=${node}`)
+  const profile = readFileSync(join(root, 'etc/apparmor.d/usr.bin.swtpm'), 'utf8')
+  // libvirtd and virtqemud may signal libvirt-* alone.
+  assert.match(profile, /^profile libvirt-swtpm \/usr\/bin\/swtpm /m)
+  assert.ok(profile.includes(`  {${node},${realpathSync(process.execPath)}} rmix,\n`), profile)
+  assert.match(profile, /^ {2}\/usr\/lib\/swtpm\/native\/build\/Release\/tpm-engine rmix,$/m)
+  assert.match(profile, /^ {2}include if exists <local\/usr\.bin\.swtpm>$/m)
+  assert.doesNotMatch(profile, /@(?!\{)\w+@/)
+})
+
+test("a profile of another swtpm's is not overwritten", () => {
+  const root = emptyRoot()
+  mkdirSync(join(root, 'etc/apparmor.d'), { recursive: true })
+  writeFileSync(join(root, 'etc/apparmor.d/usr.bin.swtpm'), 'profile swtpm /usr/bin/swtpm {}\n')
+  assert.match(fails(`--destdir=${root}`, '--prefix=/usr'), /"[^"]*usr\.bin\.swtpm": it is there already/)
+})
+
 test('services can be left out', () => {
   const root = emptyRoot()
   run(`--destdir=${root}`, '--without-services')
   assert.ok(!existsSync(join(root, 'usr/local/lib/systemd')))
   assert.ok(!existsSync(join(root, 'usr/local/lib/udev')))
+  assert.ok(!existsSync(join(root, 'etc/apparmor.d')))
 })
 
 const mistakes: [args: string[], fault: RegExp][] = [

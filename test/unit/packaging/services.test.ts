@@ -8,6 +8,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -70,7 +71,7 @@ for (const name of names) {
   })
 }
 
-test('systemd-sysusers makes the user', () => {
+test("systemd-sysusers makes the user, and systemd-tmpfiles the directory of the user's CA", () => {
   const root = join(work, 'root')
   mkdirSync(join(root, 'etc'), { recursive: true })
   const { status, stderr } = spawnSync(
@@ -85,6 +86,12 @@ test('systemd-sysusers makes the user', () => {
   assert.equal(status, 0, stderr)
   assert.match(readFileSync(join(root, 'etc/passwd'), 'utf8'), /^tss:x:\d+:\d+:/m)
   assert.match(readFileSync(join(root, 'etc/group'), 'utf8'), /^tss:x:\d+:/m)
+  const tmpfiles = join(projectRoot, 'packaging/tmpfiles.d/swtpm.conf')
+  const made = spawnSync('systemd-tmpfiles', [`--root=${root}`, '--create', tmpfiles], { encoding: 'utf8' })
+  assert.equal(made.status, 0, made.stderr)
+  const { mode, uid } = statSync(join(root, 'var/lib/swtpm-localca'))
+  assert.equal(mode & 0o777, 0o750)
+  assert.equal(uid, Number(/^tss:x:(\d+):/m.exec(readFileSync(join(root, 'etc/passwd'), 'utf8'))?.[1]))
 })
 
 test('the modules of both kinds of device are loaded', () => {
