@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { statSync } from 'node:fs'
 import type { Socket } from 'node:net'
+import { GuestShell } from './guest-shell.ts'
 import type { GuestImage } from './qemu-image.ts'
 import type { Cleanup } from './swtpm.ts'
 import { waitFor } from './wait.ts'
@@ -10,7 +11,7 @@ import { waitFor } from './wait.ts'
 const BOOT_TIMEOUT_MS = 120_000
 const ANSWER_TIMEOUT_MS = 60_000
 /** Where the initial file system is put: below everything that the firmware places at the top of the memory. */
-const INITRAMFS_ADDRESS = 0x8000000
+export const INITRAMFS_ADDRESS = 0x8000000
 
 export interface GuestOptions {
   readonly image: GuestImage
@@ -27,7 +28,7 @@ export class QemuGuest {
   readonly #qemu: ChildProcess
   /** What the kernel and QEMU itself had to say, for failures. */
   #console = ''
-  #shellOutput = ''
+  readonly #shell: GuestShell
   readonly #answers: Answer[] = []
   readonly exited: Promise<number | NodeJS.Signals>
 
@@ -44,11 +45,9 @@ export class QemuGuest {
     }
     this.#qemu.stderr?.on('data', keep)
     this.#stream(3).on('data', keep)
-    this.#stream(4).on('data', (chunk) => {
-      this.#shellOutput += chunk
-    })
+    this.#shell = new GuestShell(this.#stream(4), this.#until.bind(this))
     // QEMU ends without reading all that it was sent; `exited` tells of it.
-    for (const fd of [3, 4, 5]) this.#stream(fd).on('error', () => {})
+    for (const fd of [3, 5]) this.#stream(fd).on('error', () => {})
     let text = ''
     this.#stream(5).on('data', (chunk) => {
       const lines = (text + chunk).split('\n')
@@ -65,21 +64,18 @@ export class QemuGuest {
     const guest = new QemuGuest(argumentsFor(options))
     t.after(() => guest.kill())
     await guest.monitor('qmp_capabilities')
-    if (options.incoming === undefined) await guest.#booted()
+    if (options.incoming === undefined) await guest.#shell.booted()
     return guest
   }
 
   /** Runs a line in the guest's shell. @returns what it printed @throws when its exit status is not 0 */
-  async shell(line: string): Promise<string> {
-    this.#stream(4).write(`${line}\n`)
-    const [output, status] = await this.#shellAnswer(line, ANSWER_TIMEOUT_MS)
-    if (status !== '0') throw new Error(`"${line}" ended with status ${status} in the guest: ${output}`)
-    return output
+  shell(line: string): Promise<string> {
+    return this.#shell.run(line)
   }
 
   /** Sends a TPM command from inside the guest. */
-  async tpm(command: Uint8Array): Promise<Buffer> {
-    return Buffer.from(await this.shell(`tpm ${Buffer.from(command).toString('hex')}`), 'hex')
+  tpm(command: Uint8Array): Promise<Buffer> {
+    return this.#shell.tpm(command)
   }
 
   /** Executes a command of QEMU's monitor (QMP). */
@@ -145,7 +141,7 @@ export class QemuGuest {
   /** The reset button. */
   async reset(): Promise<void> {
     await this.monitor('system_reset')
-    await this.#booted()
+    await this.#shell.booted()
   }
 
   /** Ends QEMU in order. */
@@ -163,20 +159,6 @@ export class QemuGuest {
     return this.#qemu.stdio[fd] as Socket
   }
 
-  async #booted(): Promise<void> {
-    const [, word] = await this.#shellAnswer('the guest to come up', BOOT_TIMEOUT_MS)
-    if (word !== 'up') throw new Error(`the guest came up with "${word}"`)
-  }
-
-  async #shellAnswer(what: string, timeoutMs: number): Promise<[output: string, word: string]> {
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what cannot be in the output
-    const pattern = /^([^\x01]*)\x01([^\x02]*)\x02/
-    await this.#until(() => pattern.test(this.#shellOutput), what, timeoutMs)
-    const [whole, output, word] = pattern.exec(this.#shellOutput) as unknown as [string, string, string]
-    this.#shellOutput = this.#shellOutput.slice(whole.length)
-    return [output, word]
-  }
-
   async #until(condition: () => boolean, what: string, timeoutMs: number): Promise<void> {
     const running = (): boolean => this.#qemu.exitCode === null && this.#qemu.signalCode === null
     try {
@@ -188,16 +170,23 @@ export class QemuGuest {
   }
 }
 
+/**
+ * Not -initrd: QEMU puts that right below the end of the memory, where the firmware's ACPI tables have no room beside it as soon
+ * as there is a TPM with its event log.
+ */
+export const initramfsArguments = ({ initramfs }: GuestImage): string[] => [
+  '-device',
+  `loader,file=${initramfs},addr=${INITRAMFS_ADDRESS},force-raw=on`,
+]
+
 function argumentsFor({ image, controlPath, device, incoming }: GuestOptions): string[] {
   const { size } = statSync(image.initramfs)
   const stream = (name: string, fd: number): string[] => ['-chardev', `socket,id=${name},fd=${fd}`]
   return [
     ...['-M', 'q35', '-accel', 'tcg,thread=multi', '-cpu', 'max', '-m', '256'],
     ...['-nodefaults', '-no-user-config', '-display', 'none', '-nic', 'none'],
-    // Not -initrd: QEMU puts that right below the end of the memory, where the firmware's ACPI tables have no room beside
-    // it as soon as there is a TPM with its event log.
     ...['-kernel', image.kernel],
-    ...['-device', `loader,file=${image.initramfs},addr=${INITRAMFS_ADDRESS},force-raw=on`],
+    ...initramfsArguments(image),
     '-append',
     `console=ttyS0 quiet panic=-1 mitigations=off nokaslr random.trust_cpu=on initrdmem=${INITRAMFS_ADDRESS},${size}`,
     ...[...stream('console', 3), '-serial', 'chardev:console'],
