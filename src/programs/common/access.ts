@@ -8,14 +8,17 @@ import { ToolFailure } from './tool-failure.ts'
 /** Who we are, for a message: the name of the account, or the number of a user without one. */
 export const currentUserName = describeUser
 
-export function can(path: string, mode: number): boolean {
+/** @returns why we may not do with `path` what `mode` says; undefined if we may */
+export function refusal(path: string, mode: number): string | undefined {
   try {
     accessSync(path, mode)
-    return true
-  } catch {
-    return false
+    return undefined
+  } catch (error) {
+    return reasonOf(error)
   }
 }
+
+export const can = (path: string, mode: number): boolean => refusal(path, mode) === undefined
 
 export const canRead = (path: string): boolean => can(path, constants.R_OK)
 
@@ -34,7 +37,8 @@ export function requireDirectory(path: string, mode: number): void {
     [constants.R_OK, 'read'],
     [constants.W_OK, 'write'],
   ] as const) {
-    if ((mode & bit) !== 0 && !can(path, bit)) throw problem(`permission to ${name} in it is denied`)
+    const reason = (mode & bit) === 0 ? undefined : refusal(path, bit)
+    if (reason !== undefined) throw problem(`cannot ${name} in it: ${reason}`)
   }
 }
 

@@ -6,7 +6,7 @@ import { basename, dirname, join } from 'node:path'
 import type { TpmVersion } from '../../../contract/engine-options.ts'
 import { reasonOf } from '../../system/reason.ts'
 import { openState } from '../../tpm/state/state-location.ts'
-import { can, currentUserName } from '../common/access.ts'
+import { can, currentUserName, refusal } from '../common/access.ts'
 import { ToolFailure } from '../common/tool-failure.ts'
 import { blobsOf, writeLinearFile } from './linear-blobs.ts'
 import { replaceFile, writeInPlace } from './linear-replacement.ts'
@@ -28,8 +28,9 @@ export class LinearStatePlace implements StatePlace {
   }
 
   requireAccess(): void {
-    if (statOf(this.path) !== undefined && !can(this.path, constants.R_OK | constants.W_OK)) {
-      throw new ToolFailure(`User ${currentUserName()} cannot read/write state file ${this.path}.`)
+    const reason = statOf(this.path) && refusal(this.path, constants.R_OK | constants.W_OK)
+    if (reason !== undefined) {
+      throw new ToolFailure(`User ${currentUserName()} cannot read/write state file ${this.path}: ${reason}`)
     }
   }
 

@@ -6,6 +6,7 @@ import { closeSync, constants, lstatSync, mkdtempSync, openSync, readdirSync, st
 import { join } from 'node:path'
 import { native } from '../../system/native.ts'
 import { removeNewTpm } from '../../tpm/state/replacement.ts'
+import { ToolFailure } from '../common/tool-failure.ts'
 
 const LOCK = 'in-use'
 /** Another run may take a folder that is not locked yet for one that was left behind. */
@@ -28,41 +29,46 @@ export class PrivateFolder {
   static create(parent: string, prefix: string): PrivateFolder {
     for (let attempt = 1; ; attempt++) {
       const path = mkdtempSync(join(parent, prefix))
+      let lock: number | undefined
       try {
         const { O_RDWR, O_CREAT, O_EXCL } = constants
-        const lock = openSync(join(path, LOCK), O_RDWR | O_CREAT | O_EXCL, 0o600)
+        lock = openSync(join(path, LOCK), O_RDWR | O_CREAT | O_EXCL, 0o600)
         // Without locks (some network file systems) it is taken for one that is in use.
-        if (native.lockFile(lock) === EAGAIN) throw new Error('another run removes it')
+        if (native.lockFile(lock) === EAGAIN)
+          throw new ToolFailure(`Cannot use folder "${path}": another run of swtpm_setup removes it`)
         statSync(join(path, LOCK))
         return new PrivateFolder(path, lock)
       } catch (error) {
+        removeQuietly(path)
+        if (lock !== undefined) closeSync(lock)
         if (attempt === ATTEMPTS) throw error
       }
     }
   }
 
-  /** Removes what killed runs have left behind; what cannot be removed is left to the next run. */
+  /** Removes what killed runs have left behind. */
   static removeLeftovers(parent: string, prefix: string): void {
     for (const name of readdirSync(parent)) {
       const path = join(parent, name)
       if (!name.startsWith(prefix) || !isOurs(path) || isInUse(path)) continue
-      try {
-        removeNewTpm(path)
-      } catch {}
+      removeQuietly(path)
     }
   }
 
   remove(): void {
     process.removeListener('exit', this.#removeAtExit)
-    try {
-      removeNewTpm(this.path)
-    } catch {
-      // A process that was started with it still writes there; the next run removes it.
-    }
+    removeQuietly(this.path)
     try {
       closeSync(this.#lock)
     } catch {}
   }
+}
+
+/** What cannot be removed, because a process that was started with it still writes there for one, is left to the next run. */
+function removeQuietly(path: string): void {
+  try {
+    removeNewTpm(path)
+  } catch {}
 }
 
 /** In a folder that all users share, others may have made something of this name. */

@@ -21,7 +21,7 @@ import {
   stateFile,
 } from '../../tpm/state/state-files.ts'
 import { openState } from '../../tpm/state/state-location.ts'
-import { can, currentUserName, requireDirectory } from '../common/access.ts'
+import { currentUserName, refusal, requireDirectory } from '../common/access.ts'
 import { ToolFailure } from '../common/tool-failure.ts'
 import { once } from './once.ts'
 import { PrivateFolder } from './private-folder.ts'
@@ -37,8 +37,9 @@ export class StateDirectoryPlace implements StatePlace {
   requireAccess(): void {
     const mode = constants.R_OK | constants.W_OK
     const lock = join(this.path, '.lock')
-    if (statSync(lock, { throwIfNoEntry: false }) && !can(lock, mode)) {
-      throw new ToolFailure(`User ${currentUserName()} cannot read/write lockfile ${lock}.`)
+    const reason = statSync(lock, { throwIfNoEntry: false }) && refusal(lock, mode)
+    if (reason !== undefined) {
+      throw new ToolFailure(`User ${currentUserName()} cannot read/write lockfile ${lock}: ${reason}`)
     }
     requireDirectory(this.path, mode)
   }

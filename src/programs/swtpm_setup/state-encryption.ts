@@ -1,5 +1,6 @@
 /** With which key the state is encrypted: the options of swtpm that say so. */
-import { canRead, currentUserName } from '../common/access.ts'
+import { constants } from 'node:fs'
+import { currentUserName, refusal } from '../common/access.ts'
 import { ToolFailure } from '../common/tool-failure.ts'
 import { openDescriptor } from './open-descriptor.ts'
 import type { SetupOptions } from './setup-options.ts'
@@ -51,5 +52,7 @@ export function stateEncryption(options: SetupOptions): StateEncryption | undefi
 }
 
 function needReadable(path: string, what: string): void {
-  if (!canRead(path)) throw new ToolFailure(`User ${currentUserName()} cannot read ${what} ${path}.`)
+  const reason = refusal(path, constants.R_OK)
+  if (reason !== undefined)
+    throw new ToolFailure(`User ${currentUserName()} cannot read ${what} ${path}: ${reason}`)
 }

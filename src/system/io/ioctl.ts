@@ -4,6 +4,7 @@
  */
 import { createRequire } from 'node:module'
 import { SwtpmError } from '../errors.ts'
+import { reasonOf } from '../reason.ts'
 
 type IoctlFunction = (fd: number, request: number, argument: Buffer) => number
 
@@ -17,7 +18,7 @@ export function loadIoctl(): void {
   try {
     loaded ??= createRequire(__filename)('ioctl') as IoctlFunction
   } catch (error) {
-    const [reason] = (error as Error).message.split('\n', 1)
+    const [reason] = reasonOf(error).split('\n', 1)
     throw new SwtpmError(
       'SWTPM_ERR_INSTALLATION',
       `Cannot load the package "ioctl": ${reason}; run \`npm ci\``,

@@ -3,6 +3,7 @@ import { lstatSync, unlinkSync } from 'node:fs'
 import { SwtpmError } from '../errors.ts'
 import { check, native, SystemError } from '../native.ts'
 import { reasonOf } from '../reason.ts'
+import { removeAtEnd } from '../remove-at-end.ts'
 import { absolutePath } from '../surroundings.ts'
 
 export interface UnixAddress {
@@ -51,13 +52,7 @@ function listenOnPath({ path, mode, uid, gid }: UnixAddress): ServerSocket {
   const absolute = absolutePath(path)
   return {
     fd,
-    remove() {
-      try {
-        unlinkSync(absolute)
-      } catch {
-        // Removed already.
-      }
-    },
+    remove: () => removeAtEnd(absolute),
   }
 }
 

@@ -1,6 +1,7 @@
 /** Finds and loads the native addon. */
 import { SwtpmError } from '../errors.ts'
 import { installedFile } from '../paths.ts'
+import { reasonOf } from '../reason.ts'
 import type { Native } from './types.ts'
 
 /**
@@ -20,7 +21,7 @@ function load(): Native {
   try {
     return require(path) as Native
   } catch (error) {
-    const reason = (error as Error).message.split('\n', 1)[0]
+    const [reason] = reasonOf(error).split('\n', 1)
     throw new SwtpmError(
       'SWTPM_ERR_INSTALLATION',
       `Cannot load "${path}": ${reason}; run \`npm run build:native\``,

@@ -1,7 +1,8 @@
 /** Writes the process id to the file that the user names, and removes the file at the end. */
-import { closeSync, constants, openSync, readlinkSync, unlinkSync, writeSync } from 'node:fs'
+import { closeSync, constants, openSync, readlinkSync, writeSync } from 'node:fs'
 import { SwtpmError } from '../errors.ts'
 import { reasonOf } from '../reason.ts'
+import { removeAtEnd } from '../remove-at-end.ts'
 import { absolutePath } from '../surroundings.ts'
 
 export type PidFileTarget =
@@ -11,7 +12,8 @@ export type PidFileTarget =
 const PID_FILE_MODE = 0o644
 
 export class PidFile {
-  readonly #path: string
+  /** What is removed at the end; undefined for a descriptor whose file is unknown, as under a root directory without /proc. */
+  readonly #path: string | undefined
 
   /** @throws SwtpmError SWTPM_ERR_PID_FILE when the file cannot be written */
   constructor(target: PidFileTarget) {
@@ -19,7 +21,7 @@ export class PidFile {
     try {
       const fd = target.kind === 'file' ? openPidFile(target.path) : target.fd
       // An absolute path, because the working directory may be another one when the file is removed.
-      this.#path = target.kind === 'file' ? absolutePath(target.path) : readlinkSync(`/proc/self/fd/${fd}`)
+      this.#path = target.kind === 'file' ? absolutePath(target.path) : pathOf(fd)
       try {
         writeSync(fd, String(process.pid))
       } catch (error) {
@@ -36,11 +38,15 @@ export class PidFile {
   }
 
   remove(): void {
-    try {
-      unlinkSync(this.#path)
-    } catch {
-      // Removed already, or this process may no longer change the directory.
-    }
+    if (this.#path !== undefined) removeAtEnd(this.#path)
+  }
+}
+
+function pathOf(fd: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`)
+  } catch {
+    return undefined
   }
 }
 

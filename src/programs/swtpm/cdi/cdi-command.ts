@@ -50,9 +50,7 @@ function write(given: Given): void {
   const { name, kind, file, directory } = place(given)
   const device = given.text('device')
   if (device === undefined) throw new UsageError('Missing --device PATH: the device of the TPM', 'device')
-  if (!lstatSync(device, { throwIfNoEntry: false })?.isCharacterDevice()) {
-    throw new ToolFailure(`"${device}" is not a device: start the TPM first`)
-  }
+  requireDevice(device)
   const [, number] = /^\/dev\/tpm(\d+)$/.exec(device) ?? []
   const beside = `/dev/tpmrm${number}`
   const resourceManager = number !== undefined && existsSync(beside) ? beside : undefined
@@ -67,6 +65,20 @@ function write(given: Given): void {
   } catch (error) {
     throw new ToolFailure(`Cannot write "${file}": ${reasonOf(error)}`, { cause: error })
   }
+}
+
+/** @throws ToolFailure */
+function requireDevice(path: string): void {
+  let isDevice: boolean
+  try {
+    isDevice = lstatSync(path).isCharacterDevice()
+  } catch (error) {
+    throw new ToolFailure(`"${path}" is not a device: ${reasonOf(error)}; start the TPM first`, {
+      cause: error,
+    })
+  }
+  if (!isDevice)
+    throw new ToolFailure(`"${path}" is not a device: it is another kind of file; start the TPM first`)
 }
 
 /** Done is done: what ends a TPM may say so twice. */

@@ -128,7 +128,7 @@ export class Fleet {
       await this.#serve(session, config)
       if (member.state === 'starting') member.state = 'running'
     } catch (error) {
-      const failure = this.#failed(member, session.failure === undefined ? error : new Error(session.failure))
+      const failure = this.#failed(member, session.failure === undefined ? error : fault(session.failure))
       await session.end(1, failure.message)
       throw failure
     }
