@@ -1,4 +1,4 @@
-/** The engine with a library of ours preloaded, which meddles with its calls of the C library. */
+/** Programs with a library of ours preloaded, which meddles with their calls of the C library. */
 import { execFileSync } from 'node:child_process'
 import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -27,8 +27,7 @@ export function engineWith(
   source: string,
   environment: Readonly<Record<string, string>> = {},
 ): string {
-  const library = libraries.get(source) ?? compile(source)
-  libraries.set(source, library)
+  const library = preloadLibrary(source)
   const real = process.env.SWTPM_ENGINE || join(projectRoot, 'native/build/Release/tpm-engine')
   const settings = Object.entries({ ...environment, LD_PRELOAD: library }).map(([k, v]) => `${k}='${v}'`)
   const program = join(directory, 'engine')
@@ -38,9 +37,12 @@ export function engineWith(
 }
 
 /** What kills a Node.js program at one of the calls with which it changes files; see kill-shim.c. */
-export function killLibrary(): string {
-  const library = libraries.get('kill-shim.c') ?? compile('kill-shim.c')
-  libraries.set('kill-shim.c', library)
+export const killLibrary = (): string => preloadLibrary('kill-shim.c')
+
+/** @param source name of a C file here @returns path of the library for LD_PRELOAD */
+export function preloadLibrary(source: string): string {
+  const library = libraries.get(source) ?? compile(source)
+  libraries.set(source, library)
   return library
 }
 
@@ -52,6 +54,7 @@ function compile(source: string): string {
   execFileSync('cc', [
     ...['-shared', '-fPIC', '-O2', '-o', target],
     join(projectRoot, 'test/hard/support', source),
+    '-ldl',
   ])
   return target
 }
