@@ -352,3 +352,14 @@ test('root creates and reads nothing through a link of another user', { skip: NO
     })
   }
 })
+
+test('what root makes in the folder of another user does not shut that user out', {
+  skip: NO_SYSTEM,
+}, (t) => {
+  const ca = new Ca(t, false)
+  for (const caller of [{}, { uid: NOBODY }, {}, { uid: NOBODY }]) {
+    const { status, stderr } = ca.issue(caller)
+    assert.equal(status, 0, stderr)
+    for (const name of readdirSync(ca.folder)) assert.equal(lstatSync(ca.path(name)).uid, NOBODY, name)
+  }
+})

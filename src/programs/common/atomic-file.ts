@@ -7,6 +7,7 @@ import {
   closeSync,
   constants,
   fchmodSync,
+  fchownSync,
   fstatSync,
   fsyncSync,
   ftruncateSync,
@@ -14,6 +15,7 @@ import {
   lstatSync,
   openSync,
   renameSync,
+  statSync,
   unlinkSync,
   writeFileSync,
 } from 'node:fs'
@@ -32,7 +34,7 @@ export function writeFileAtomic(path: string, data: Uint8Array | string, mode: n
     return
   }
   try {
-    writeBeside(path, data, mode, (temporary) => renameSync(temporary, path))
+    writeBeside(path, data, { mode, owner: existing }, (temporary) => renameSync(temporary, path))
   } catch (error) {
     const { code, syscall } = error as NodeJS.ErrnoException
     if (existing === undefined || code !== 'EACCES' || syscall !== 'open') throw error
@@ -45,7 +47,7 @@ export function writeFileAtomic(path: string, data: Uint8Array | string, mode: n
  * @throws the system's error; EEXIST when something has that name, which is left as it is
  */
 export function writeNewFile(path: string, data: Uint8Array | string, mode: number): void {
-  writeBeside(path, data, mode, (temporary) => {
+  writeBeside(path, data, { mode }, (temporary) => {
     try {
       linkSync(temporary, path)
     } catch (error) {
@@ -62,11 +64,22 @@ export function writeNewFile(path: string, data: Uint8Array | string, mode: numb
 /** Answers of file systems without hard links, such as vfat and some network file systems. */
 const NO_HARD_LINKS = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK']
 
+interface Rights {
+  readonly mode: number
+  /** Of whom the file shall be where root writes it; the owner of its folder unless given. */
+  readonly owner?: Owner | undefined
+}
+
+interface Owner {
+  readonly uid: number
+  readonly gid: number
+}
+
 /** @param settle gives the complete temporary file its name */
 function writeBeside(
   path: string,
   data: Uint8Array | string,
-  mode: number,
+  { mode, owner }: Rights,
   settle: (temporary: string) => void,
 ): void {
   const { O_WRONLY, O_CREAT, O_EXCL } = constants
@@ -76,6 +89,7 @@ function writeBeside(
   try {
     try {
       writeFileSync(fd, data)
+      if (isRoot()) giveTo(fd, owner ?? statSync(folder))
       fchmodSync(fd, mode)
       fsyncSync(fd)
     } finally {
@@ -87,6 +101,13 @@ function writeBeside(
     throw error
   }
   syncFolder(folder)
+}
+
+export const isRoot = (): boolean => process.geteuid?.() === 0
+
+/** What root makes for another user shall not shut that user out. @param fd of a file that root has just made */
+export function giveTo(fd: number, { uid, gid }: Owner): void {
+  if (uid !== 0) fchownSync(fd, uid, gid)
 }
 
 function removeIfThere(path: string): void {

@@ -4,8 +4,10 @@
  * descriptor that it inherits, and closing the descriptor, or our end in any way, releases it.
  */
 import { spawnSync } from 'node:child_process'
-import { closeSync, constants, openSync } from 'node:fs'
+import { closeSync, constants, openSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { reasonOf } from '../../system/reason.ts'
+import { giveTo, isRoot } from '../common/atomic-file.ts'
 import { ToolFailure } from '../common/tool-failure.ts'
 
 const WAIT_SECONDS = 60
@@ -23,10 +25,12 @@ export function withFileLock<T>(path: string, action: () => T): T {
   }
 }
 
+const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW } = constants
+
 /** The folder may be another user's, whose link would make us create its target. */
 function openLockFile(path: string): number {
   try {
-    return openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o660)
+    return makeLockFile(path) ?? openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0o660)
   } catch (error) {
     const reason =
       (error as NodeJS.ErrnoException).code === 'ELOOP'
@@ -34,6 +38,19 @@ function openLockFile(path: string): number {
         : `${reasonOf(error)}; all users of a CA need to read and write this file`
     throw new ToolFailure(`Cannot open lock file "${path}": ${reason}`, { cause: error })
   }
+}
+
+/** @returns undefined when it is there */
+function makeLockFile(path: string): number | undefined {
+  let fd: number
+  try {
+    fd = openSync(path, O_RDWR | O_CREAT | O_EXCL, 0o660)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return undefined
+    throw error
+  }
+  if (isRoot()) giveTo(fd, statSync(dirname(path)))
+  return fd
 }
 
 function takeLock(path: string, fd: number): void {
