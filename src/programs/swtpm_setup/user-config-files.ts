@@ -36,13 +36,28 @@ export function createConfigFiles(choices: string): void {
       `Cannot write configuration files: user ${currentUserName()} has no home directory; set XDG_CONFIG_HOME to a directory of this user`,
     )
   }
+  if (/#|\$\{/.test(folder)) {
+    throw new ToolFailure(
+      `Cannot write configuration files for "${folder}": "#" and "\${" mean something else in them; set XDG_CONFIG_HOME to another directory`,
+    )
+  }
   const files = configFiles(folder)
   const existing = files.find(([path]) => existsSync(path))?.[0]
   if (existing !== undefined && !overwrite) {
     if (given.includes('skip-if-exist')) return
     throw new ToolFailure(`File ${existing} already exists. Refusing to overwrite.`)
   }
-  writeAll(files, caSettingsIn(folder).statedir, overwrite ? writeFileAtomic : writeNewFile)
+  const write = overwrite ? writeFileAtomic : given.includes('skip-if-exist') ? writeIfMissing : writeNewFile
+  writeAll(files, caSettingsIn(folder).statedir, write)
+}
+
+/** Another process may be writing the same: libvirt asks for it with each machine that it starts. */
+const writeIfMissing: typeof writeNewFile = (...file) => {
+  try {
+    writeNewFile(...file)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  }
 }
 
 type NamedText = readonly [path: string, text: string]
