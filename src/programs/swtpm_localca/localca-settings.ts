@@ -90,6 +90,6 @@ function wayOut({ origin, path }: ConfigFile): string {
     case 'user':
       return `name another one in "${path}"`
     case 'none':
-      return `set XDG_CONFIG_HOME to a directory that you may write to, or ${writeOwnConfig()}`
+      return 'set XDG_CONFIG_HOME to a directory that you may write to'
   }
 }

@@ -16,7 +16,8 @@ void runTool({
     ['$0 --type ek --ek b0a8… --dir . --vmid vm1 --tpm2 --tpm-spec-family 2.0 …', 'what swtpm_setup calls'],
   ],
   epilogue:
-    'The CA lies where swtpm-localca.conf says: in $XDG_CONFIG_HOME (~/.config), else /etc. ' +
+    'The CA lies where swtpm-localca.conf says: in $XDG_CONFIG_HOME (~/.config), else /etc. A user who has none, and may ' +
+    'not use the CA of /etc, has one in $XDG_CONFIG_HOME/var/lib/swtpm-localca. ' +
     'SWTPM_ROOTCA_PASSWORD in the environment encrypts the key of the root CA.',
   logOption: 'logfile',
   run: runLocalca,

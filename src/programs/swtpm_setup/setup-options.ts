@@ -29,7 +29,8 @@ export const SETUP_OPTIONS = {
   config: {
     group: STATE,
     value: 'FILE',
-    describe: 'The configuration; default is swtpm_setup.conf in $XDG_CONFIG_HOME (~/.config), else in /etc',
+    describe:
+      'The configuration; default is swtpm_setup.conf in $XDG_CONFIG_HOME (~/.config), else in /etc; none is needed',
   },
   runas: { group: STATE, value: 'USER', describe: 'Run as this user; only root can' },
 
