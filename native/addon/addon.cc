@@ -8,6 +8,7 @@
 #include <napi.h>
 
 #include "addon/capabilities.h"
+#include "addon/devices.h"
 #include "addon/file_lock.h"
 #include "addon/memory.h"
 #include "addon/poller.h"
@@ -26,6 +27,7 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
   RegisterProcess(env, exports);
   RegisterCapabilities(env, exports);
   RegisterMemory(env, exports);
+  RegisterDevices(env, exports);
   RegisterSyscallFilter(env, exports);
   Poller::Register(env, exports);
   return exports;

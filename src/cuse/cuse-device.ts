@@ -3,9 +3,11 @@
  * descriptor as long as the device is to exist. The engine serves a duplicate of it.
  * @see linux/fuse.h, fs/fuse/cuse.c
  */
-import { closeSync, existsSync, openSync, readSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, readSync } from 'node:fs'
 import { HOST } from '../../contract/struct.ts'
 import { SwtpmError } from '../system/errors.ts'
+import { type DeviceDirectory, type DeviceNumbers, isDevice } from '../system/io/device-directory.ts'
+import { check, native } from '../system/native.ts'
 import { reasonOf } from '../system/reason.ts'
 import {
   CUSE_INIT,
@@ -17,12 +19,15 @@ import {
   fuseInHeader,
 } from './fuse-protocol.ts'
 import { FuseReply } from './fuse-reply.ts'
+import { refusal } from './refusal.ts'
 
 /** Largest read and write passed in one request, in bytes. TPM commands are at most 4096; blobs come in pieces. */
 const MAX_TRANSFER_BYTES = 64 * 1024
 const INIT_BUFFER_BYTES = 8192
 /** What the kernel needs at least to speak CUSE. */
 const MIN_FUSE_MINOR = 11
+/** How long the program may take that makes the nodes where the kernel does not. */
+const NODE_TIMEOUT_MS = 2000
 
 export interface CuseDeviceOptions {
   /** Name below /dev. */
@@ -42,20 +47,19 @@ export class CuseDevice {
   }
 
   /**
-   * Makes /dev/NAME; when it returns the node exists.
+   * Makes /dev/NAME; when it returns the node exists, and is this device's.
    * @throws SwtpmError SWTPM_ERR_DEVICE_EXISTS, SWTPM_ERR_DEVICE
    */
-  static create(options: CuseDeviceOptions): CuseDevice {
+  static async create(options: CuseDeviceOptions, devices: DeviceDirectory): Promise<CuseDevice> {
     const path = `/dev/${options.name}`
-    if (existsSync(path)) {
-      throw new SwtpmError(
-        'SWTPM_ERR_DEVICE_EXISTS',
-        `Cannot create device "${path}": it already exists; choose another name`,
-      )
-    }
+    refuseTaken(options, devices)
     const fd = openCuse()
     try {
       handshake(fd, options)
+      // The kernel makes the device while it takes our answer, or else hangs up.
+      if (check(native.isHungUp(fd), 'look at the device') === 1)
+        throw new SwtpmError('SWTPM_ERR_DEVICE', `Cannot create device "${path}"${refusal(options)}`)
+      await expectNode(options, devices)
     } catch (error) {
       closeSync(fd)
       if (error instanceof SwtpmError) throw error
@@ -72,16 +76,56 @@ export class CuseDevice {
   }
 }
 
+/**
+ * In a devtmpfs the kernel would leave what has the name as it is. Elsewhere it may be the node for our device, which was made
+ * before.
+ */
+function refuseTaken({ name, major, minor }: CuseDeviceOptions, devices: DeviceDirectory): void {
+  const found = devices.find(name)
+  if (found === 'none') return
+  const isNode = !devices.isDevtmpfs && typeof found === 'object'
+  if (isNode && major !== 0 && isDevice(found, { major, minor })) return
+  const numbers = isNode ? `, or give its numbers: --maj ${found.major} --min ${found.minor}` : ''
+  throw new SwtpmError(
+    'SWTPM_ERR_DEVICE_EXISTS',
+    `Cannot create device "/dev/${name}": it already exists; choose another name${numbers}`,
+  )
+}
+
+/** @throws SwtpmError SWTPM_ERR_DEVICE */
+async function expectNode({ name, major, minor }: CuseDeviceOptions, devices: DeviceDirectory) {
+  const numbers = major === 0 ? numbersOf(name) : { major, minor }
+  if (await devices.waitFor(name, numbers, NODE_TIMEOUT_MS)) return
+  const { major: m, minor: n } = numbers ?? { major: 'MAJOR', minor: 'MINOR' }
+  throw new SwtpmError(
+    'SWTPM_ERR_DEVICE',
+    devices.isDevtmpfs
+      ? `Cannot create device "/dev/${name}": the kernel has made the device ${m}:${n}, and no node for it; \`dmesg\` says why`
+      : `Cannot create device "/dev/${name}": "/dev" is not the kernel's devtmpfs, and nothing has made the node; ` +
+          `mount a devtmpfs there, or before the start run \`mknod /dev/${name} c ${m} ${n}\` and give --maj ${m} --min ${n}`,
+  )
+}
+
+/** The numbers that the kernel has chosen; undefined where there is no /sys. */
+function numbersOf(name: string): DeviceNumbers | undefined {
+  try {
+    const [major, minor] = readFileSync(`/sys/class/cuse/${name}/dev`, 'utf8').split(':').map(Number)
+    return { major: major as number, minor: minor as number }
+  } catch {
+    return undefined
+  }
+}
+
 function openCuse(): number {
   try {
     return openSync('/dev/cuse', 'r+')
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     const hint =
-      code === 'ENOENT' || code === 'ENODEV'
+      code === 'ENOENT' || code === 'ENODEV' || code === 'ENXIO'
         ? '; load the kernel module with `modprobe cuse`'
         : code === 'EACCES' || code === 'EPERM'
-          ? '; this needs root rights'
+          ? '; a container has to be started with `--device /dev/cuse`'
           : ''
     throw new SwtpmError('SWTPM_ERR_DEVICE', `Cannot open "/dev/cuse": ${reasonOf(error)}${hint}`, {
       cause: error,
@@ -89,7 +133,7 @@ function openCuse(): number {
   }
 }
 
-/** The kernel speaks first: CUSE_INIT. It makes the node while it takes our answer. */
+/** The kernel speaks first: CUSE_INIT. */
 function handshake(fd: number, { name, major, minor }: CuseDeviceOptions): void {
   const buffer = Buffer.alloc(INIT_BUFFER_BYTES)
   const request = buffer.subarray(0, readSync(fd, buffer))

@@ -4,22 +4,39 @@ import { TPM_SUCCESS } from '../../contract/tpm-result.ts'
 import type { CuseConfig } from '../serve/config.ts'
 import type { Session } from '../serve/session.ts'
 import { SwtpmError } from '../system/errors.ts'
+import type { DeviceDirectory } from '../system/io/device-directory.ts'
 import { log } from '../system/log.ts'
 import { CuseDevice } from './cuse-device.ts'
 import { CuseServer } from './cuse-server.ts'
 
 /** Serves until the session ends. @throws SwtpmError */
-export async function serveCuse(session: Session, config: CuseConfig): Promise<void> {
+export async function serveCuse(
+  session: Session,
+  config: CuseConfig,
+  devices: DeviceDirectory,
+): Promise<void> {
   const { tpm } = session
   await session.powerOn()
-  const device = CuseDevice.create(config)
+  const device = await CuseDevice.create(config, devices)
   session.onEnd(() => device.close())
+  session.goOn()
   session.device = device.path
   new CuseServer({ tpm, fd: device.fd, onShutdown: () => void session.end(0) })
   const result = await tpm.engine.attach('cuse', device.fd)
   if (result !== TPM_SUCCESS) {
     throw new SwtpmError('SWTPM_ERR_DEVICE', `Cannot serve "${device.path}": the engine answered ${result}`)
   }
+  tpm.engine.on('clientClosed', (errno) => {
+    // 0: a client has closed the device.
+    if (errno !== 0 && !session.ending) endWithoutDevice(session, device.path)
+  })
   session.writePidFile()
   log.info(`Serving ${device.path}`)
+}
+
+/** An administrator has aborted the connection, by /sys/class/cuse/NAME/abort for one. */
+function endWithoutDevice(session: Session, path: string): void {
+  const reason = `the kernel has taken device "${path}" away`
+  log.error(`It ends: ${reason}`)
+  void session.end(1, reason)
 }

@@ -10,50 +10,77 @@ import { openControl } from '../serve/control/open-control.ts'
 import type { Session } from '../serve/session.ts'
 import { inherited } from '../serve/socket/open-endpoint.ts'
 import { SwtpmError } from '../system/errors.ts'
+import { type DeviceDirectory, isDevice } from '../system/io/device-directory.ts'
 import { log } from '../system/log.ts'
 import { reasonOf } from '../system/reason.ts'
 import { type NewDevice, newProxyDevice, registered } from './new-device.ts'
 
-/** Serves until the session ends. @throws SwtpmError */
-export async function serveChardev(session: Session, config: ChardevConfig): Promise<void> {
+/** `--vtpm-proxy`. @param devices /dev @throws SwtpmError */
+export async function serveVtpmProxy(
+  session: Session,
+  config: ChardevConfig,
+  devices: DeviceDirectory,
+): Promise<void> {
   const { tpm } = session
-  // The kernel has no more commands for us, or the peer has gone: nothing is left to serve.
-  const endWithPeer = (): void => void tpm.engine.on('clientClosed', () => void session.end(0))
+  // The kernel talks to the TPM as soon as the device is there, so the TPM comes first.
+  await session.powerOn()
+  // The kernel gives the self-test two seconds, and on a busy machine makes no device of a TPM that takes longer.
+  await tpm.selfTest()
+  session.goOn()
+  const device = newProxyDevice(tpm.version)
+  session.onEnd(() => closeSync(device.serverFd))
+  await expectRegistration(session, device, devices)
+  endWithPeer(session)
+  announce(device)
+  if (!isDevice(devices.find(`tpm${device.tpmNum}`), device)) warnOfMissingNode()
+  session.device = `/dev/tpm${device.tpmNum}`
+  const control = openControl(session, config.control)
+  session.writePidFile()
+  control.serve()
+}
 
-  if (config.device.kind === 'vtpm-proxy') {
-    // The kernel talks to the TPM as soon as the device is there, so the TPM comes first.
-    await session.powerOn()
-    // The kernel gives the self-test two seconds, and on a busy machine makes no device of a TPM that takes longer.
-    await tpm.selfTest()
-    session.goOn()
-    const device = newProxyDevice(tpm.version)
-    session.onEnd(() => closeSync(device.serverFd))
-    // Closed before it is there: the kernel has asked the TPM its first questions and given up, on a busy machine say.
-    const givenUp = new Promise<false>((resolve) => tpm.engine.once('clientClosed', () => resolve(false)))
-    const ended = session.ended.then(() => false)
-    await attach(session, device.serverFd)
-    if (!(await Promise.race([registered(device), givenUp, ended]))) {
-      throw new SwtpmError('SWTPM_ERR_DEVICE', `The kernel has not registered /dev/tpm${device.tpmNum}`)
-    }
-    endWithPeer()
-    announce(device)
-    session.device = `/dev/tpm${device.tpmNum}`
-    const control = openControl(session, config.control)
-    session.writePidFile()
-    control.serve()
-  } else {
-    endWithPeer()
-    const fd = config.device.kind === 'fd' ? inherited(config.device.fd) : openDevice(config.device.path)
-    session.onEnd(() => closeSync(fd))
-    if (config.device.kind === 'path') session.device = config.device.path
-    const control = openControl(session, config.control)
-    await session.powerOn()
-    // As above: what the descriptor leads to may be such a device, too.
-    await tpm.selfTest()
-    session.writePidFile()
-    control.serve()
-    await attach(session, fd)
-  }
+/** A device that is there already. @throws SwtpmError */
+export async function serveChardev(
+  session: Session,
+  config: ChardevConfig,
+  device: Exclude<ChardevConfig['device'], { kind: 'vtpm-proxy' }>,
+): Promise<void> {
+  endWithPeer(session)
+  const fd = device.kind === 'fd' ? inherited(device.fd) : openDevice(device.path)
+  session.onEnd(() => closeSync(fd))
+  if (device.kind === 'path') session.device = device.path
+  const control = openControl(session, config.control)
+  await session.powerOn()
+  // As above: what the descriptor leads to may be such a device, too.
+  await session.tpm.selfTest()
+  session.writePidFile()
+  control.serve()
+  await attach(session, fd)
+}
+
+/** The kernel has no more commands for us, or the peer has gone: nothing is left to serve. */
+const endWithPeer = (session: Session): void =>
+  void session.tpm.engine.on('clientClosed', () => void session.end(0))
+
+/** Has the kernel ask the TPM what it must know. @throws SwtpmError */
+async function expectRegistration(
+  session: Session,
+  device: NewDevice,
+  devices: DeviceDirectory,
+): Promise<void> {
+  const waiting = new AbortController()
+  // Closed before it is there: the kernel has asked the TPM its first questions and given up, on a busy machine say.
+  session.tpm.engine.once('clientClosed', () => waiting.abort())
+  session.onEnd(() => waiting.abort())
+  await attach(session, device.serverFd)
+  if (await registered(device, devices, waiting.signal)) return
+  const reason = waiting.signal.aborted
+    ? 'the kernel has given up on the TPM'
+    : 'the kernel has not registered it'
+  throw new SwtpmError(
+    'SWTPM_ERR_DEVICE',
+    `Cannot create device "/dev/tpm${device.tpmNum}": ${reason}; \`dmesg\` says why`,
+  )
 }
 
 async function attach(session: Session, fd: number): Promise<void> {
@@ -70,6 +97,13 @@ async function attach(session: Session, fd: number): Promise<void> {
 function announce({ tpmNum, major, minor }: NewDevice): void {
   printOut(`New TPM device: /dev/tpm${tpmNum} (major/minor = ${major}/${minor})\n`)
   log.info(`Serving tpm${tpmNum}`)
+}
+
+/** In most containers it is another program that makes the node, by the numbers of the announcement. */
+function warnOfMissingNode(): void {
+  log.warn(
+    'There is no node for the new device, because "/dev" is not the kernel\'s devtmpfs; make it with `mknod` and the numbers above',
+  )
 }
 
 function openDevice(path: string): number {

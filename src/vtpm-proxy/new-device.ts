@@ -3,11 +3,11 @@
  * @see linux/vtpm_proxy.h, Documentation/security/tpm/tpm_vtpm_proxy.rst
  */
 
-import { closeSync, existsSync, openSync, readFileSync } from 'node:fs'
-import { setTimeout as delay } from 'node:timers/promises'
+import { closeSync, existsSync, openSync } from 'node:fs'
 import type { TpmVersion } from '../../contract/engine-options.ts'
 import { HOST, struct, u32 } from '../../contract/struct.ts'
 import { SwtpmError } from '../system/errors.ts'
+import { comesTrue, type DeviceDirectory, type DeviceNumbers } from '../system/io/device-directory.ts'
 import { ioctl } from '../system/io/ioctl.ts'
 import { check, native } from '../system/native.ts'
 import { reasonOf } from '../system/reason.ts'
@@ -19,11 +19,10 @@ const VTPM_PROXY_FLAG_TPM2 = 1
 
 const vtpmProxyNewDev = struct({ flags: u32, tpmNum: u32, fd: u32, major: u32, minor: u32 })
 
-export interface NewDevice {
+export interface NewDevice extends DeviceNumbers {
+  readonly version: TpmVersion
   /** N of /dev/tpmN. */
   readonly tpmNum: number
-  readonly major: number
-  readonly minor: number
   /** Our end: commands are read from it, responses written to it. The device exists as long as it is open. */
   readonly serverFd: number
 }
@@ -41,7 +40,7 @@ export function newProxyDevice(version: TpmVersion): NewDevice {
     const { tpmNum, fd, major, minor } = vtpmProxyNewDev.decode(argument, HOST)
     // The kernel hands it over inheritable; leaked into a child, it would keep the device alive after us.
     check(native.setCloseOnExec(fd, true), `make descriptor ${fd} close-on-exec`)
-    return { tpmNum, major, minor, serverFd: fd }
+    return { version, tpmNum, major, minor, serverFd: fd }
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     const hint = code === 'EPERM' ? '; this needs the capability CAP_SYS_ADMIN' : ''
@@ -59,10 +58,10 @@ function openControl(): number {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     const hint =
-      code === 'ENOENT' || code === 'ENODEV'
+      code === 'ENOENT' || code === 'ENODEV' || code === 'ENXIO'
         ? '; load the kernel module with `modprobe tpm_vtpm_proxy`'
         : code === 'EACCES' || code === 'EPERM'
-          ? '; this needs root rights'
+          ? '; this needs root rights, and in a container `--device /dev/vtpmx`'
           : ''
     throw new SwtpmError('SWTPM_ERR_DEVICE', `Cannot open "${VTPMX}": ${reasonOf(error)}${hint}`, {
       cause: error,
@@ -70,38 +69,28 @@ function openControl(): number {
   }
 }
 
-const POLL_INTERVAL_MS = 5
 /** The kernel gives up on a TPM that does not answer long before. */
 const REGISTRATION_TIMEOUT_MS = 20_000
-
-/** The kernel makes the node a moment after it has told of the device. */
+/** The kernel makes the resource manager's node a moment after the other one. */
 const NODE_TIMEOUT_MS = 2_000
 
 /**
- * Waits until the kernel has asked the TPM what it must know and shows the device.
- * @returns false when it does not within 20 s
+ * Waits until the kernel has asked the TPM what it must know, and clients can open the device.
+ * @param signal ends the waiting
+ * @returns false when the kernel does not register it within 20 s
  */
-export async function registered({ tpmNum }: NewDevice): Promise<boolean> {
-  // Without sysfs (a bare container) there is nothing to wait for: users find out by opening the device.
-  if (!existsSync('/sys/class')) return true
-  const entry = `/sys/class/tpm/tpm${tpmNum}/dev`
-  const deadline = Date.now() + REGISTRATION_TIMEOUT_MS
-  while (!existsSync(entry)) {
-    if (Date.now() > deadline) return false
-    await delay(POLL_INTERVAL_MS)
+export async function registered(
+  { tpmNum, major, minor, version }: NewDevice,
+  devices: DeviceDirectory,
+  signal?: AbortSignal,
+): Promise<boolean> {
+  const name = `tpm${tpmNum}`
+  if (!devices.isDevtmpfs) {
+    // Without sysfs (a bare container) there is nothing to wait for: users find out by opening the device.
+    if (!existsSync('/sys/class')) return true
+    return comesTrue(() => existsSync(`/sys/class/tpm/${name}/dev`), REGISTRATION_TIMEOUT_MS, signal)
   }
-  const nodeDeadline = Date.now() + NODE_TIMEOUT_MS
-  while (kernelMakesNodes() && !existsSync(`/dev/tpm${tpmNum}`) && Date.now() < nodeDeadline) {
-    await delay(POLL_INTERVAL_MS)
-  }
+  if (!(await devices.waitFor(name, { major, minor }, REGISTRATION_TIMEOUT_MS, signal))) return false
+  if (version === '2') await devices.waitFor(`tpmrm${tpmNum}`, undefined, NODE_TIMEOUT_MS, signal)
   return true
-}
-
-/** In a container, the runtime makes the node, if anything does. */
-function kernelMakesNodes(): boolean {
-  try {
-    return /^\S+ \/dev devtmpfs /m.test(readFileSync('/proc/self/mounts', 'utf8'))
-  } catch {
-    return false
-  }
 }

@@ -3,20 +3,16 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { existsSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Readable } from 'node:stream'
-import { text } from 'node:stream/consumers'
 import { describe, it, type TestContext } from 'node:test'
-import { bin, Swtpm, temporaryDirectory } from '../support/swtpm.ts'
+import { bin, Swtpm, saidOnReadyFd, temporaryDirectory } from '../support/swtpm.ts'
 import { TpmClient } from '../support/tpm-client.ts'
 import { TPM2 } from '../support/tpm-commands.ts'
 
-const READY_FD = 3
-
 /** A program with our pipe as its descriptor 3. `said` is what it has written there, when all have closed it. */
 function startWithPipe(t: TestContext, args: readonly string[]) {
-  const swtpm = new Swtpm([...args, '--ready-fd', `${READY_FD}`], { stdio: ['pipe'] })
+  const swtpm = new Swtpm([...args, '--ready-fd', '3'], { stdio: ['pipe'] })
   t.after(() => swtpm.stop('SIGKILL'))
-  return { swtpm, said: text(swtpm.child.stdio[READY_FD] as Readable) }
+  return { swtpm, said: saidOnReadyFd(swtpm) }
 }
 
 const socketTpm = (directory: string): string[] => [

@@ -1,5 +1,5 @@
 /** A CUSE TPM of this tree on a real kernel, and a client that has its device open. */
-import { closeSync, existsSync, openSync, read, readFileSync, readSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, openSync, read, readSync, writeSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { HOST } from '../../contract/struct.ts'
 import {
@@ -12,7 +12,7 @@ import {
   type VerbName,
 } from '../../contract/verbs.ts'
 import { ioctl } from '../../src/system/io/ioctl.ts'
-import { type Cleanup, Swtpm, temporaryDirectory } from './swtpm.ts'
+import { type Cleanup, Swtpm, temporaryDirectory, untilReady } from './swtpm.ts'
 import { asksAgain } from './tpm-client.ts'
 
 let count = 0
@@ -25,6 +25,9 @@ export interface CuseTpm {
   readonly directory: string
 }
 
+/** Takes commands at once. */
+export const STARTED = ['--tpm2', '--flags', 'startup-clear'] as const
+
 /** `swtpm cuse --foreground`, its device there. */
 export async function startCuseTpm(
   t: Cleanup,
@@ -33,16 +36,10 @@ export async function startCuseTpm(
 ): Promise<CuseTpm> {
   const name = deviceName()
   const path = `/dev/${name}`
-  const pidFile = `${directory}/pid`
-  // What a killed one has left behind must not be taken for the new one's.
-  rmSync(pidFile, { force: true })
-  const swtpm = new Swtpm([
-    ...['cuse', '--foreground', '-n', name, '--tpmstate', `dir=${directory}`, '--pid', `file=${pidFile}`],
-    ...args,
-  ])
+  const options = ['--foreground', '-n', name, '--tpmstate', `dir=${directory}`, '--ready-fd', '3', ...args]
+  const swtpm = new Swtpm(['cuse', ...options], { stdio: ['pipe'] })
   t.after(() => swtpm.stop('SIGKILL'))
-  // The pid file comes when the device is served.
-  await swtpm.until(() => existsSync(pidFile) && readFileSync(pidFile, 'utf8') !== '', `${path} is served`)
+  await untilReady(swtpm)
   return { swtpm, path, directory }
 }
 

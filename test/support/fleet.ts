@@ -2,7 +2,8 @@
 import { execFile } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { TpmStatus } from '../../src/programs/swtpm/fleet/fleet-protocol.ts'
+import { ask } from '../../src/programs/swtpm/fleet/fleet-client.ts'
+import type { FleetAnswer, FleetRequest, TpmStatus } from '../../src/programs/swtpm/fleet/fleet-protocol.ts'
 import { isListening } from './listening.ts'
 import { bin, type Cleanup, Swtpm, temporaryDirectory } from './swtpm.ts'
 
@@ -30,6 +31,8 @@ export interface RunningFleet {
   readonly socket: string
   /** Runs `swtpm fleet` on it with these words. */
   run(...words: string[]): Promise<Ended>
+  /** The same without a program. */
+  ask(request: FleetRequest): Promise<FleetAnswer>
   list(): Promise<TpmStatus[]>
   /** A TPM 2.0 on sockets that could be added. */
   describe(name: string): FleetTpm
@@ -40,10 +43,16 @@ export interface RunningFleet {
 /**
  * @param tpms names of TPMs to begin with
  * @param lines for the file of --tpms, besides
+ * @param wrapper a program that starts the fleet, with its first arguments
  */
 export async function startFleet(
   t: Cleanup,
-  { tpms = [], lines = [], options = [] }: { tpms?: string[]; lines?: string[]; options?: string[] } = {},
+  {
+    tpms = [],
+    lines = [],
+    options = [],
+    wrapper = [],
+  }: { tpms?: string[]; lines?: string[]; options?: string[]; wrapper?: readonly string[] } = {},
 ): Promise<RunningFleet> {
   const directory = temporaryDirectory(t)
   const socket = join(directory, 'fleet')
@@ -54,7 +63,8 @@ export async function startFleet(
     [...tpms.map((name) => `${name}: ${describe(name).words.join(' ')}`), ...lines].join('\n'),
   )
   const ctrl = ['--ctrl', `type=unixio,path=${socket}`]
-  const swtpm = new Swtpm(['fleet', ...ctrl, '--tpms', file, ...options])
+  const [program, ...args] = [...wrapper, bin('swtpm'), 'fleet', ...ctrl, '--tpms', file, ...options]
+  const swtpm = new Swtpm(args, { program: program as string })
   t.after(() => swtpm.stop('SIGKILL'))
   await swtpm.until(() => isListening(socket) && swtpm.stderr.includes('Fleet of'), 'the fleet is there')
   const run = (...words: string[]): Promise<Ended> => {
@@ -64,6 +74,7 @@ export async function startFleet(
   }
   return {
     ...{ swtpm, directory, socket, run, describe },
+    ask: (request) => ask(socket, request),
     async list() {
       return JSON.parse((await run('list', '--json')).stdout)
     },

@@ -3,6 +3,8 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import type { Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
 import { isListening } from './listening.ts'
 import { waitFor } from './wait.ts'
 
@@ -69,6 +71,15 @@ export class Swtpm {
     if (this.running) this.child.kill(signal)
     return this.exited
   }
+}
+
+/** For a program that was started with `--ready-fd 3` and `stdio: ['pipe']`. @returns what it wrote there, when it has closed it */
+export const saidOnReadyFd = (swtpm: Swtpm): Promise<string> => text(swtpm.child.stdio[3] as Readable)
+
+/** Waits until its clients can use it. */
+export async function untilReady(swtpm: Swtpm): Promise<void> {
+  if ((await saidOnReadyFd(swtpm)) === 'READY=1\n') return
+  throw new Error(`swtpm ended (${await swtpm.exited}) before it was ready: ${swtpm.stderr}`)
 }
 
 /** What `node:test` gives a test: a way to say what is to be undone after it. */

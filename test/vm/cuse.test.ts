@@ -1,14 +1,16 @@
 /** `swtpm cuse` on a real kernel: the device, its ioctls, cancelling, signals, crashes. */
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { existsSync, readFileSync, statSync } from 'node:fs'
-import { describe, it, type TestContext } from 'node:test'
+import { existsSync, readFileSync, statSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
+import { before, describe, it, type TestContext } from 'node:test'
 import { ioctlNumber } from '../../contract/verbs.ts'
-import { type DeviceHandle, deviceName, openDevice, startCuseTpm } from '../support/cuse-tpm.ts'
+import { type DeviceHandle, deviceName, openDevice, STARTED, startCuseTpm } from '../support/cuse-tpm.ts'
+import { type DeviceFleet, startDeviceFleet } from '../support/device-fleet.ts'
 import { alive, enginePid, waitsForInput } from '../support/processes.ts'
-import { bin, Swtpm, temporaryDirectory } from '../support/swtpm.ts'
+import { suiteCleanup } from '../support/suite.ts'
+import { Swtpm, saidOnReadyFd, temporaryDirectory } from '../support/swtpm.ts'
 import { responseCode, TPM2, TPM12, tpm2 } from '../support/tpm-commands.ts'
 import { waitFor } from '../support/wait.ts'
 
@@ -75,17 +77,28 @@ async function readingClient(
 }
 
 describe('swtpm cuse', () => {
+  const shared = suiteCleanup()
+  let fleet: DeviceFleet
+  before(async () => {
+    // It sees mounts of its own.
+    fleet = await startDeviceFleet(shared, ['unshare', '--mount'])
+  })
+
   it('makes /dev/NAME with the numbers asked for, and goes to the background', async (t) => {
     const directory = temporaryDirectory(t)
     const name = deviceName()
     const path = `/dev/${name}`
     const [major, minor] = [freeMajor(), 7]
-    const parent = new Swtpm([
-      ...['cuse', '-n', name, '-M', `${major}`, '-m', `${minor}`, '--tpm2', '--tpmstate', `dir=${directory}`],
-      ...['--pid', `file=${directory}/pid`],
-    ])
-    assert.equal(await parent.exited, 0, parent.stderr)
+    const parent = new Swtpm(
+      [
+        ...['cuse', '-n', name, '-M', `${major}`, '-m', `${minor}`, '--tpm2', '--ready-fd', '3'],
+        ...['--tpmstate', `dir=${directory}`, '--pid', `file=${directory}/pid`],
+      ],
+      { stdio: ['pipe'] },
+    )
+    assert.equal(await saidOnReadyFd(parent), 'READY=1\n', parent.stderr)
     const { rdev, mode } = statSync(path)
+    assert.equal(await parent.exited, 0)
     assert.equal((mode & 0o170000).toString(8), '20000')
     assert.equal(rdev, (major << 8) | minor)
     const pid = Number(readFileSync(`${directory}/pid`, 'utf8'))
@@ -94,11 +107,94 @@ describe('swtpm cuse', () => {
     await waitFor(() => !existsSync(path), { what: 'the device to go away' })
   })
 
-  it('refuses a name that is taken', async (t) => {
-    const { path, directory } = await startCuseTpm(t)
-    const second = new Swtpm(['cuse', '-n', path.slice(5), '--tpm2', '--tpmstate', `dir=${directory}`])
-    assert.equal(await second.exited, 255)
-    assert.match(second.stderr, /already exists/)
+  it('fails in the background, too, when the kernel makes no device', async (t) => {
+    const directory = temporaryDirectory(t)
+    const parent = new Swtpm(
+      [
+        ...['cuse', '-n', deviceName(), '-M', '10', '-m', '231', ...STARTED, '--ready-fd', '3'],
+        ...['--tpmstate', `dir=${directory}`, '--pid', `file=${directory}/pid`],
+      ],
+      { stdio: ['pipe'] },
+    )
+    assert.equal(await saidOnReadyFd(parent), '')
+    assert.equal(await parent.exited, 1)
+    assert.match(
+      parent.stderr,
+      /Cannot create device "\/dev\/vtpm\S+" with number 10:231: the .*number belongs to/,
+    )
+    assert.doesNotMatch(parent.stderr, /Serving/)
+    assert.equal(existsSync(`${directory}/pid`), false)
+  })
+
+  it('says what has the name or the number', async (t) => {
+    const path = await fleet.cuse(t)
+    const taken = statSync(path).rdev
+    const numbers = ['-M', `${taken >> 8}`, '-m', `${taken & 0xff}`]
+    const link = `/dev/${deviceName()}`
+    symlinkSync('/nowhere', link)
+    t.after(() => unlinkSync(link))
+    for (const [name, options, reason] of [
+      [path.slice(5), [], /already exists/],
+      ['null', [], /already exists/],
+      ['shm', [], /already exists/],
+      [link.slice(5), [], /already exists/],
+      [deviceName(), numbers, new RegExp(`the number belongs to device "${path.slice(5)}"`)],
+      [deviceName(), ['-M', '1', '-m', '200'], /with number 1:200: the major number belongs to "mem"/],
+      ['a!b', [], /contains a "!"/],
+    ] as const) {
+      const said = await fleet.refusal(t, ['cuse', '-n', name, '--tpm2', ...options])
+      assert.match(said ?? 'served', reason, name)
+    }
+  })
+
+  it('makes nodes of unusual names, and with the highest numbers', async (t) => {
+    const unusual = deviceName()
+    for (const [name, options] of [
+      [`${unusual} %s c"d\\e='f'`, []],
+      [unusual.padEnd(255, 'x'), []],
+      [`${unusual}\u00e9.`, ['-m', '1048575']],
+    ] as const) {
+      assert.equal(await fleet.refusal(t, ['cuse', '-n', name, '--tpm2', ...options]), undefined)
+      assert.ok(statSync(`/dev/${name}`).isCharacterDevice(), name)
+    }
+  })
+
+  it('ends when the kernel takes the device away', async (t) => {
+    const path = await fleet.cuse(t)
+    writeFileSync(`/sys/class/cuse/${path.slice(5)}/abort`, '1')
+    await waitFor(() => fleet.swtpm.stderr.includes(`the kernel has taken device "${path}" away`), {
+      what: 'the end',
+    })
+    await waitFor(() => !existsSync(path), { what: 'the node to go away' })
+  })
+
+  it("finds no node in a /dev that is not the kernel's, and says what to do", async (t) => {
+    const run = (command: string): void =>
+      void execFileSync('nsenter', ['-t', `${fleet.swtpm.pid}`, '-m', 'sh', '-c', command])
+    run(
+      'mount -t tmpfs none /mnt && cp -a /dev/null /dev/urandom /dev/cuse /dev/vtpmx /mnt && mount --move /mnt /dev',
+    )
+    t.after(() => run('umount --lazy /dev'))
+    const [name, major] = [deviceName(), freeMajor()]
+    const cuse = ['cuse', '-n', name, '--tpm2'] as const
+    assert.match(
+      (await fleet.refusal(t, [...cuse, '-M', `${major}`, '-m', '7'])) ?? 'served',
+      new RegExp(`"/dev" is not the kernel's devtmpfs.*\`mknod /dev/${name} c ${major} 7\``),
+    )
+    run(`mknod /dev/${name} c ${major} 7`)
+    assert.match((await fleet.refusal(t, cuse)) ?? 'served', new RegExp(`--maj ${major} --min 7$`))
+    assert.equal(await fleet.refusal(t, [...cuse, '-M', `${major}`, '-m', '7']), undefined)
+
+    // The numbers of a new device of the proxy are not known before.
+    assert.equal(await fleet.refusal(t, ['chardev', '--vtpm-proxy', '--tpm2']), undefined)
+    assert.match(fleet.swtpm.stderr, /There is no node for the new device/)
+
+    run('mount -o remount,nodev /dev')
+    const closed = await fleet.refusal(t, ['cuse', '-n', deviceName(), '--tpm2'])
+    assert.match(closed ?? 'served', /Cannot open "\/dev\/cuse": permission denied.*--device \/dev\/cuse/)
+    run('rm /dev/cuse')
+    const missing = await fleet.refusal(t, ['cuse', '-n', deviceName(), '--tpm2'])
+    assert.match(missing ?? 'served', /Cannot open "\/dev\/cuse".*modprobe cuse/)
   })
 
   for (const [version, args, startup, random] of [
@@ -106,8 +202,9 @@ describe('swtpm cuse', () => {
     ['1.2', [], TPM12.startupClear, TPM12.getRandom()],
   ] as const) {
     it(`TPM ${version}: INIT, commands by write() and read(), every verb`, async (t) => {
-      const { swtpm, path } = await startCuseTpm(t, args)
-      const device = openDevice(t, path)
+      const name = deviceName()
+      assert.equal(await fleet.refusal(t, ['cuse', '-n', name, ...args]), undefined)
+      const device = openDevice(t, `/dev/${name}`)
       assert.equal(device.verb('GET_CAPABILITY').caps, 0x16fffn)
       assert.equal(device.command(random).subarray(6, 10).readUInt32BE(), version === '2.0' ? 0x101 : 9)
       assert.equal(device.verb('INIT', { initFlags: 0 }).tpmResult, 0)
@@ -138,13 +235,12 @@ describe('swtpm cuse', () => {
       assert.equal(device.verb('HASH_START').tpmResult, 0xa)
       assert.equal(device.verb('SET_BUFFERSIZE', { bufferSize: 4096 }).bufferSize, 4096)
       assert.equal(device.verb('SHUTDOWN').tpmResult, 0)
-      assert.equal(await swtpm.exited, 0)
-      assert.equal(existsSync(path), false)
+      await waitFor(() => !existsSync(`/dev/${name}`), { what: 'the device to go away' })
     })
   }
 
   it('hashes into PCR 17 as a dynamic launch does', async (t) => {
-    const { path } = await startCuseTpm(t, ['--tpm2', '--flags', 'startup-clear'])
+    const path = await fleet.cuse(t)
     const device = openDevice(t, path)
     device.verb('HASH_START')
     device.verb('HASH_DATA', { length: 3, data: Buffer.from('abc') })
@@ -155,7 +251,7 @@ describe('swtpm cuse', () => {
   })
 
   it('answers ioctls of wrong number or size with EINVAL, and goes on', async (t) => {
-    const { path } = await startCuseTpm(t, ['--tpm2', '--flags', 'startup-clear'])
+    const path = await fleet.cuse(t)
     const device = openDevice(t, path)
     const sized = (name: 'INIT' | 'GET_STATEBLOB', bytes: number): number =>
       ((ioctlNumber(name) & ~(0x3fff << 16)) | (bytes << 16)) >>> 0
@@ -173,7 +269,7 @@ describe('swtpm cuse', () => {
   })
 
   it('has one opener, answers a short write with 0x9a, and continues a partial read', async (t) => {
-    const { path } = await startCuseTpm(t, ['--tpm2', '--flags', 'startup-clear'])
+    const path = await fleet.cuse(t)
     const device = openDevice(t, path)
     assert.throws(() => openDevice(t, path), { code: 'EBUSY' })
     assert.equal(responseCode(device.command(Buffer.from('800100', 'hex'))), 0x9a)
@@ -188,7 +284,7 @@ describe('swtpm cuse', () => {
   })
 
   it('cancels a key that is being made', async (t) => {
-    const { path } = await startCuseTpm(t, ['--tpm2', '--flags', 'startup-clear'])
+    const path = await fleet.cuse(t)
     const device = openDevice(t, path)
     await untilSlow(async (key) => {
       assert.equal(device.write(key), key.length)
@@ -204,14 +300,14 @@ describe('swtpm cuse', () => {
   })
 
   it('does not let a stale cancel hit the next command', async (t) => {
-    const { path } = await startCuseTpm(t, ['--tpm2', '--flags', 'startup-clear'])
+    const path = await fleet.cuse(t)
     const device = openDevice(t, path)
     device.verb('CANCEL_TPM_CMD')
     assert.equal(responseCode(device.command(TPM2.createPrimaryRsa(2048, Buffer.from('not cancelled')))), 0)
   })
 
   it('lets a signal end a blocked read() at once', async (t) => {
-    const { path } = await startCuseTpm(t, ['--tpm2', '--flags', 'startup-clear'])
+    const path = await fleet.cuse(t)
     await untilSlow(async (key) => {
       const client = await readingClient(t, path, key)
       if (client === undefined) return false
@@ -234,7 +330,7 @@ describe('swtpm cuse', () => {
   })
 
   it('answers a read() after STOP, whatever was left unread', async (t) => {
-    const { path } = await startCuseTpm(t, ['--tpm2', '--flags', 'startup-clear'])
+    const path = await fleet.cuse(t)
     const device = openDevice(t, path)
     device.write(TPM2.getRandom())
     assert.equal(device.verb('STOP').tpmResult, 0)
@@ -258,7 +354,7 @@ describe('swtpm cuse', () => {
   })
 
   it('goes away with the supervisor, and the state is whole', async (t) => {
-    const { swtpm, path, directory } = await startCuseTpm(t, ['--tpm2', '--flags', 'startup-clear'])
+    const { swtpm, path, directory } = await startCuseTpm(t, STARTED)
     const engine = await enginePid(swtpm.pid)
     const device = openDevice(t, path)
     assert.equal(responseCode(device.command(TPM2.nvDefine())), 0)
@@ -267,34 +363,20 @@ describe('swtpm cuse', () => {
     await swtpm.stop('SIGKILL')
     await waitFor(() => !alive(engine), { what: 'the engine to end' })
     await waitFor(() => !existsSync(path), { what: 'the device to go away' })
-    const again = await startCuseTpm(t, ['--tpm2', '--flags', 'startup-clear'], directory)
+    const again = await startCuseTpm(t, STARTED, directory)
     const handle = openDevice(t, again.path)
     assert.deepEqual(handle.command(TPM2.nvRead()).subarray(16, 48), Buffer.alloc(32, 7))
+    assert.equal(handle.verb('SHUTDOWN').tpmResult, 0)
+    assert.equal(await again.swtpm.exited, 0)
+    assert.equal(existsSync(again.path), false)
   })
 
   it('accepts in-band SetLocality only where it is allowed', async (t) => {
     const setLocality = (loc: number): Buffer => tpm2(0x20001000, [Uint8Array.of(loc)])
-    const plain = await startCuseTpm(t, ['--tpm2', '--flags', 'startup-clear'])
-    assert.equal(responseCode(openDevice(t, plain.path).command(setLocality(1))), 0x101)
-    const open = await startCuseTpm(t, [
-      ...['--tpm2', '--flags', 'startup-clear', '--locality', 'allow-set-locality,reject-locality-4'],
-    ])
-    const device = openDevice(t, open.path)
+    assert.equal(responseCode(openDevice(t, await fleet.cuse(t)).command(setLocality(1))), 0x101)
+    const device = openDevice(t, await fleet.cuse(t, '--locality', 'allow-set-locality,reject-locality-4'))
     assert.equal(responseCode(device.command(setLocality(3))), 0)
     assert.equal(responseCode(device.command(setLocality(4))), 0x107)
     assert.equal(responseCode(device.command(setLocality(5))), 0x107)
-  })
-
-  it('is driven by swtpm_ioctl', async (t) => {
-    const { path, swtpm } = await startCuseTpm(t)
-    const run = (...args: string[]): Promise<Swtpm> => {
-      const tool = new Swtpm(['--tpm-device', path, ...args], { program: bin('swtpm_ioctl') })
-      return tool.exited.then(() => tool)
-    }
-    assert.equal((await run('-c')).stdout, 'ptm capability is 0x16fff\n')
-    assert.equal((await run('-i')).child.exitCode, 0)
-    assert.equal((await run('-e')).stdout, 'tpmEstablished is 0\n')
-    assert.equal((await run('-s')).child.exitCode, 0)
-    assert.equal(await swtpm.exited, 0)
   })
 })

@@ -1,13 +1,16 @@
 /** `swtpm chardev` on a real kernel: the kernel's own /dev/tpmN, and descriptors handed in. */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { closeSync, copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, copyFileSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, it } from 'node:test'
+import { before, describe, it } from 'node:test'
+import { DeviceDirectory } from '../../src/system/io/device-directory.ts'
 import { newProxyDevice, registered } from '../../src/vtpm-proxy/new-device.ts'
 import { DeviceHandle } from '../support/cuse-tpm.ts'
+import { type DeviceFleet, startDeviceFleet } from '../support/device-fleet.ts'
 import { enginePid } from '../support/processes.ts'
 import { startProxyTpm } from '../support/proxy-tpm.ts'
+import { suiteCleanup } from '../support/suite.ts'
 import { projectRoot, Swtpm, temporaryDirectory } from '../support/swtpm.ts'
 import { tpm2Tools } from '../support/tools.ts'
 import { responseCode, TPM2, TPM12 } from '../support/tpm-commands.ts'
@@ -17,8 +20,15 @@ const sysfs = (number: number, entry: string): string =>
   readFileSync(`/sys/class/tpm/tpm${number}/${entry}`, 'utf8').trim()
 
 describe('swtpm chardev --vtpm-proxy', () => {
+  const shared = suiteCleanup()
+  let fleet: DeviceFleet
+  before(async () => {
+    fleet = await startDeviceFleet(shared)
+  })
+
   it('makes a TPM 2.0 that the kernel knows, with its resource manager', async (t) => {
     const { swtpm, number, path, resourceManagerPath } = await startProxyTpm(t)
+    for (const node of [path, resourceManagerPath]) assert.ok(statSync(node).isCharacterDevice(), node)
     assert.equal(
       swtpm.stdout.split('\n')[0],
       `New TPM device: ${path} (major/minor = ${sysfs(number, 'dev').replace(':', '/')})`,
@@ -39,7 +49,7 @@ describe('swtpm chardev --vtpm-proxy', () => {
   })
 
   it('makes a TPM 1.2 with the sysfs entries of one', async (t) => {
-    const { number, path, resourceManagerPath } = await startProxyTpm(t, [])
+    const { number, path, resourceManagerPath } = await fleet.proxy(t)
     assert.equal(sysfs(number, 'tpm_version_major'), '1')
     assert.match(sysfs(number, 'caps'), /TCG version: 1\.2/)
     assert.match(sysfs(number, 'pcrs'), /^PCR-00: 00 00/)
@@ -66,7 +76,7 @@ describe('swtpm chardev --vtpm-proxy', () => {
   })
 
   it('honours the SetLocality of the kernel, and refuses it from a user', async (t) => {
-    const { path } = await startProxyTpm(t)
+    const { path } = await fleet.proxy(t, '--tpm2')
     const device = new DeviceHandle(path)
     // The driver does not let a user send it: EFAULT, without asking the TPM.
     assert.throws(() => device.write(Buffer.from('80010000000b2000100001', 'hex')), { code: 'EFAULT' })
@@ -104,8 +114,8 @@ describe('swtpm chardev --vtpm-proxy', () => {
   })
 
   it('serves several TPMs at once, each with its own state', async (t) => {
-    const a = await startProxyTpm(t)
-    const b = await startProxyTpm(t)
+    const a = await fleet.proxy(t, '--tpm2')
+    const b = await fleet.proxy(t, '--tpm2')
     assert.notEqual(a.path, b.path)
     const digest = createHash('sha256').update('only a').digest('hex')
     await tpm2Tools(`device:${a.resourceManagerPath}`)('pcrextend', `16:sha256=${digest}`)
@@ -136,7 +146,7 @@ describe('swtpm chardev -f', () => {
     )
     t.after(() => swtpm.stop('SIGKILL'))
     closeSync(device.serverFd)
-    assert.ok(await registered(device))
+    assert.ok(await registered(device, DeviceDirectory.open()))
     const handle = new DeviceHandle(`/dev/tpm${device.tpmNum}`)
     assert.equal(responseCode(handle.command(TPM2.getRandom())), 0)
     handle.close()

@@ -3,17 +3,42 @@ import { serveCuse } from '../../cuse/cuse-front-end.ts'
 import type { SwtpmConfig } from '../../serve/config.ts'
 import type { Session } from '../../serve/session.ts'
 import { serveSocket } from '../../serve/socket/socket-front-end.ts'
-import { serveChardev } from '../../vtpm-proxy/chardev-front-end.ts'
+import { DeviceDirectory } from '../../system/io/device-directory.ts'
+import { serveChardev, serveVtpmProxy } from '../../vtpm-proxy/chardev-front-end.ts'
 
-/** Serves until the session ends. @throws SwtpmError */
-export function serveFrontEnd(session: Session, config: SwtpmConfig): Promise<void> {
+/**
+ * Lets commands come in. When it returns, clients can use the TPM.
+ * @param devices /dev, where it was opened before a change of the root directory; this closes it
+ * @throws SwtpmError
+ */
+export function serveFrontEnd(
+  session: Session,
+  config: SwtpmConfig,
+  devices?: DeviceDirectory,
+): Promise<void> {
   switch (config.interface) {
     case 'socket':
       return serveSocket(session, config)
-    case 'chardev':
-      return serveChardev(session, config)
+    case 'chardev': {
+      const { device } = config
+      return device.kind === 'vtpm-proxy'
+        ? withDevices(devices, (open) => serveVtpmProxy(session, config, open))
+        : serveChardev(session, config, device)
+    }
     case 'cuse':
-      return serveCuse(session, config)
+      return withDevices(devices, (open) => serveCuse(session, config, open))
+  }
+}
+
+async function withDevices(
+  given: DeviceDirectory | undefined,
+  serve: (devices: DeviceDirectory) => Promise<void>,
+): Promise<void> {
+  const devices = given ?? DeviceDirectory.open()
+  try {
+    await serve(devices)
+  } finally {
+    devices.close()
   }
 }
 

@@ -5,6 +5,7 @@ import { confine } from '../../serve/confinement.ts'
 import { startSpawner } from '../../serve/engine-options.ts'
 import { runAsUser, Session } from '../../serve/session.ts'
 import { sentenceOf } from '../../system/fault.ts'
+import { DeviceDirectory } from '../../system/io/device-directory.ts'
 import { loadIoctl } from '../../system/io/ioctl.ts'
 import { log } from '../../system/log.ts'
 import { enterBackground, reportReady } from '../../system/process/daemon.ts'
@@ -43,14 +44,18 @@ export async function serveSwtpm(config: SwtpmConfig): Promise<number> {
   // Only root can create a device; everything else is done as the user.
   const late = makesDevice(config)
   try {
+    let devices: DeviceDirectory | undefined
     if (config.chroot !== undefined) {
-      if (late) loadIoctl()
+      if (late) {
+        loadIoctl()
+        devices = DeviceDirectory.open()
+      }
       changeRoot(config.chroot)
     }
     if (!late && user !== undefined) becomeUser(user)
     session.openTrace()
     await session.equipEngine()
-    await serveFrontEnd(session, config)
+    await serveFrontEnd(session, config, devices)
     if (late && user !== undefined) becomeUser(user)
     confine(config.seccomp)
     session.onEnd(() => serviceManager.stopping())

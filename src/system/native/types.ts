@@ -53,6 +53,21 @@ export interface Native {
    */
   setNonBlocking(fd: number, on: boolean): number
 
+  // ---- devices: addon/devices.cc
+
+  /**
+   * The numbers of the character device `name` in the directory `directoryFd`; links are not followed.
+   * @returns -ENOENT; -ENODEV for a file of another kind
+   * @see fstatat(2)
+   */
+  deviceNumbers(directoryFd: number, name: string): [major: number, minor: number] | number
+  /**
+   * Whether the other side of a device or connection has gone for good. Nothing is read.
+   * @returns 1 or 0
+   * @see poll(2) POLLERR, POLLHUP
+   */
+  isHungUp(fd: number): number
+
   // ---- memory: addon/memory.cc
 
   /**

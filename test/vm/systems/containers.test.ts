@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { chmodSync, chownSync, closeSync, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { DeviceDirectory } from '../../../src/system/io/device-directory.ts'
 import { newProxyDevice, registered } from '../../../src/vtpm-proxy/new-device.ts'
 import { type ContainerEdits, makeRoot, RuncContainer } from '../../support/container.ts'
 import { type ProxyTpm, startProxyTpm } from '../../support/proxy-tpm.ts'
@@ -116,7 +117,7 @@ describe('a broker for a user who is not root', () => {
       { ...nobody, fds: [device.serverFd] },
     )
     closeSync(device.serverFd)
-    assert.ok(await registered(device), swtpm.output)
+    assert.ok(await registered(device, DeviceDirectory.open()), swtpm.output)
     const node = `/dev/tpmrm${device.tpmNum}`
     await waitFor(() => existsSync(node), { what: node })
     chownSync(node, nobody.uid, nobody.gid)

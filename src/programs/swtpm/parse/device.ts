@@ -36,7 +36,8 @@ export function chardevOf(given: Given<'chardev' | 'fd' | 'vtpm-proxy'>): Charde
 }
 
 const NAME_MAX = 255
-const DEVICE_NUMBER_MAX = 0xffff
+/** What the kernel takes. @see CHRDEV_MAJOR_MAX, MINORBITS */
+const NUMBER_MAX = { maj: 511, min: 0xf_ffff } as const
 
 /** A file name for /dev; the user may give it with or without that directory. */
 function deviceName(given: Given<'name'>): string {
@@ -44,30 +45,34 @@ function deviceName(given: Given<'name'>): string {
   if (argument === undefined)
     throw new CommandLineError('noName', 'device name missing: give --name NAME', 'name')
   const name = argument.replace(/^\/dev\//, '')
-  const fault =
-    name === ''
-      ? 'is empty'
-      : name.includes('/')
-        ? 'contains a "/"; the device is made in /dev itself'
-        : name === '.' || name === '..'
-          ? 'is a directory'
-          : Buffer.byteLength(name) > NAME_MAX
-            ? `is longer than ${NAME_MAX} bytes`
-            : /\p{Cc}/u.test(name)
-              ? 'contains a control character'
-              : undefined
+  const fault = faultOf(name)
   if (fault !== undefined) throw new CommandLineError('general', `--name: "${name}" ${fault}`, 'name')
   return name
+}
+
+/** Why the kernel would not make /dev/NAME of it. @see drivers/base/devtmpfs.c, cuse_parse_one() */
+function faultOf(name: string): string | undefined {
+  if (name === '') return 'is empty'
+  if (name.includes('/')) return 'contains a "/"; the device is made in /dev itself'
+  if (name.includes('!')) return 'contains a "!", of which the kernel makes a "/"'
+  if (name === '.' || name === '..') return 'is a directory'
+  const bytes = Buffer.from(name)
+  if (bytes.length > NAME_MAX) return `is longer than ${NAME_MAX} bytes`
+  if (/\p{Cc}/u.test(name)) return 'contains a control character'
+  // To the kernel the byte of a no-break space is a blank, also as the last one of "à".
+  if ([bytes[0], bytes.at(-1)].some((byte) => byte === 0x20 || byte === 0xa0))
+    return 'begins or ends with what the kernel takes for a blank and leaves out'
+  return undefined
 }
 
 function deviceNumber(given: Given<'maj' | 'min'>, option: 'maj' | 'min'): number {
   const text = given.text(option)
   if (text === undefined) return 0
-  const number = readUnsigned(text, 10, DEVICE_NUMBER_MAX)
+  const number = readUnsigned(text, 10, NUMBER_MAX[option])
   if (number === undefined) {
     throw new CommandLineError(
       'general',
-      `--${option}: "${text}" is not a number from 0 to ${DEVICE_NUMBER_MAX}`,
+      `--${option}: "${text}" is not a number from 0 to ${NUMBER_MAX[option]}`,
     )
   }
   return number
