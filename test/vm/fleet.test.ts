@@ -17,8 +17,9 @@ describe('swtpm fleet as root', () => {
       ['proxy2', ['chardev', '--vtpm-proxy', '--tpm2']],
       ['cuse', ['cuse', '-n', name, '--tpm2', '--flags', 'startup-clear']],
     ] as const) {
-      const { code, stderr } = await fleet.run('add', tpm, '--', ...words, '--tpmstate', state(tpm))
-      assert.equal(code, 0, stderr)
+      const all = [...words, '--tpmstate', state(tpm)]
+      const answer = await fleet.ask({ verb: 'add', name: tpm, words: all, directory: '/' })
+      assert.ok(answer.ok, JSON.stringify(answer))
     }
     const list = await fleet.list()
     const devices = ['proxy1', 'proxy2', 'cuse'].map(
@@ -38,7 +39,7 @@ describe('swtpm fleet as root', () => {
     for (const handle of handles) assert.equal(responseCode(handle.command(TPM2.getRandom())), 0)
     for (const handle of handles) handle.close()
 
-    assert.equal((await fleet.run('remove', 'proxy1')).code, 0)
+    assert.ok((await fleet.ask({ verb: 'remove', name: 'proxy1' })).ok)
     await waitFor(() => !existsSync(devices[0] as string), { what: `${devices[0]} to go` })
     assert.ok(existsSync(devices[1] as string) && existsSync(devices[2] as string))
     assert.equal(await fleet.swtpm.stop(), 0, fleet.swtpm.stderr)

@@ -5,17 +5,18 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { close, existsSync, statSync, write } from 'node:fs'
-import { describe, it } from 'node:test'
+import { before, describe, it } from 'node:test'
 import { promisify } from 'node:util'
-import { DeviceHandle, openDevice, startCuseTpm } from '../support/cuse-tpm.ts'
+import { DeviceHandle, openDevice, STARTED, startCuseTpm } from '../support/cuse-tpm.ts'
+import { type DeviceFleet, startDeviceFleet } from '../support/device-fleet.ts'
 import { atWork, deepInWork, enginePid, nextEngine, replaceEngine } from '../support/processes.ts'
 import { startProxyTpm } from '../support/proxy-tpm.ts'
+import { suiteCleanup } from '../support/suite.ts'
 import type { Swtpm } from '../support/swtpm.ts'
 import { EMPTY_PASSWORD, responseCode, TPM2, tpm2 } from '../support/tpm-commands.ts'
 import { waitFor } from '../support/wait.ts'
 
 const TPM_RC_CANCELED = 0x909
-const CUSE = ['--tpm2', '--flags', 'startup-clear']
 const KILLS = 5
 const REPLACEMENTS = 5
 /** No more deaths than the supervisor bears within a minute. */
@@ -80,9 +81,22 @@ function openWhenFree(path: string): Promise<DeviceHandle> {
   return waitFor(open, { what: 'the device to be free' }) as Promise<DeviceHandle>
 }
 
+const shared = suiteCleanup()
+/** It has one TPM at a time, so its engine is the one that a test means. */
+let fleet: DeviceFleet
+before(async () => {
+  fleet = await startDeviceFleet(shared)
+})
+
+/** What the fleet says from now on. */
+function listen(): () => string {
+  const from = fleet.swtpm.stderr.length
+  return () => fleet.swtpm.stderr.slice(from)
+}
+
 describe('a CUSE device whose engine is killed', () => {
   it('fails the read() that waits, at once, and goes on with PCRs and keys', async (t) => {
-    const { swtpm, path } = await startCuseTpm(t, CUSE)
+    const { swtpm, path } = await startCuseTpm(t, STARTED)
     const device = openDevice(t, path)
     const { ino } = statSync(path)
     device.command(TPM2.pcrExtend(7, DIGEST))
@@ -104,7 +118,8 @@ describe('a CUSE device whose engine is killed', () => {
   })
 
   it('fails the next read() where none waited, and keeps an unread response', async (t) => {
-    const { swtpm, path } = await startCuseTpm(t, CUSE)
+    const { swtpm } = fleet
+    const path = await fleet.cuse(t)
     const device = openDevice(t, path)
     const first = await enginePid(swtpm.pid)
     device.write(slowCommand())
@@ -121,7 +136,8 @@ describe('a CUSE device whose engine is killed', () => {
   })
 
   it('is open for the next client after one that closed meanwhile', async (t) => {
-    const { swtpm, path } = await startCuseTpm(t, CUSE)
+    const { swtpm } = fleet
+    const path = await fleet.cuse(t)
     const device = new DeviceHandle(path)
     device.command(TPM2.getRandom())
     process.kill(swtpm.pid, 'SIGSTOP')
@@ -136,7 +152,8 @@ describe('a CUSE device whose engine is killed', () => {
   })
 
   it('is open for the next client after one that closed at the same moment', async (t) => {
-    const { swtpm, path } = await startCuseTpm(t, CUSE)
+    const { swtpm } = fleet
+    const path = await fleet.cuse(t)
     for (let i = 0; i < AT_ONCE; i++) {
       const device = await openWhenFree(path)
       // The engine sleeps in read(); what wakes it first is chance.
@@ -152,7 +169,8 @@ describe('a CUSE device whose engine is killed', () => {
   })
 
   it('loses no command that was answered under load', async (t) => {
-    const { swtpm, path } = await startCuseTpm(t, CUSE)
+    const { swtpm } = fleet
+    const path = await fleet.cuse(t)
     const device = openDevice(t, path)
     const extender = new Extender(device)
     for (let i = 0; i < KILLS; i++) {
@@ -176,7 +194,6 @@ describe('a CUSE device whose engine is killed', () => {
       await nextEngine(swtpm.pid, engine)
       await extender.check()
     }
-    assert.equal(await swtpm.stop(), 0)
   })
 })
 
@@ -203,7 +220,8 @@ describe('a /dev/tpmN whose engine is killed', () => {
   })
 
   it('answers a command that comes at the same moment', async (t) => {
-    const { swtpm, path } = await startProxyTpm(t)
+    const { swtpm } = fleet
+    const { path } = await fleet.proxy(t, '--tpm2')
     const device = new DeviceHandle(path)
     t.after(() => device.close())
     for (let i = 0; i < AT_ONCE; i++) {
@@ -214,15 +232,16 @@ describe('a /dev/tpmN whose engine is killed', () => {
       assert.ok([0, TPM_RC_CANCELED].includes(responseCode(device.read())))
       await nextEngine(swtpm.pid, engine)
     }
-    assert.equal(await swtpm.stop(), 0)
   })
 
   it('is not missed by the kernel while it sends no commands', async (t) => {
-    const { swtpm, path } = await startProxyTpm(t)
+    const { swtpm } = fleet
+    const { path } = await fleet.proxy(t, '--tpm2')
+    const said = listen()
     const engine = await enginePid(swtpm.pid)
     process.kill(engine, 'SIGKILL')
     // The kernel gives a GetRandom two seconds, and an emulated processor may need them to start a program.
-    await waitFor(() => swtpm.stderr.includes('A new engine has taken over'), { what: 'the next engine' })
+    await waitFor(() => said().includes('A new engine has taken over'), { what: 'the next engine' })
     const device = new DeviceHandle(path)
     assert.equal(responseCode(device.command(TPM2.getRandom())), 0)
     device.close()
@@ -231,7 +250,9 @@ describe('a /dev/tpmN whose engine is killed', () => {
 
 describe('an engine replaced under a device', () => {
   it('CUSE: a client that keeps it busy notices nothing, nor one with an unread response', async (t) => {
-    const { swtpm, path } = await startCuseTpm(t, CUSE)
+    const { swtpm } = fleet
+    const said = listen()
+    const path = await fleet.cuse(t)
     const device = openDevice(t, path)
     assert.equal(responseCode(device.command(TPM2.createPrimaryEcc)), 0)
     const extender = new Extender(device)
@@ -239,16 +260,15 @@ describe('an engine replaced under a device', () => {
     device.write(TPM2.readPublic(0x80000000))
     await replaceEngine(swtpm.pid)
     assert.equal(responseCode(device.read()), 0)
-    assert.doesNotMatch(swtpm.stderr, /unexpectedly/)
-    assert.equal(await swtpm.stop(), 0)
+    assert.doesNotMatch(said(), /unexpectedly/)
   })
 
   it('vTPM proxy: a client that keeps it busy notices nothing', async (t) => {
-    const { swtpm, path } = await startProxyTpm(t)
+    const { swtpm } = fleet
+    const { path } = await fleet.proxy(t, '--tpm2')
     const device = new DeviceHandle(path)
     t.after(() => device.close())
     const extender = new Extender(device)
     await replaceUnderLoad(swtpm, extender)
-    assert.equal(await swtpm.stop(), 0)
   })
 })
