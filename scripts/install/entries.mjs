@@ -3,7 +3,7 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { recordCodeCaches } from '../lib/code-cache.mjs'
+import { isCodeCacheTaken, recordCodeCaches } from '../lib/code-cache.mjs'
 import { UserError } from '../lib/command.mjs'
 import { displayPath, projectRoot } from '../lib/paths.mjs'
 import { renderDocuments } from '../man.mjs'
@@ -74,12 +74,15 @@ function programs({ bin, lib }, node) {
 }
 
 /**
- * Made for the Node that will run the programs, which need not be the one that they were built with.
+ * For the Node that will run the programs. Those of dist/ are made anew where it is not the one that made them.
  *
  * @param {import('./layout.mjs').Layout} places @param {string} node @returns {Promise<Entry[]>}
  */
 async function codeCaches({ lib }, node) {
   const names = readdirSync(path.join(projectRoot, 'dist')).filter((name) => name.endsWith('.cache'))
+  const isThisNode = existsSync(node) && realpathSync(node) === realpathSync(process.execPath)
+  if (isThisNode && names.every(isCodeCacheTaken))
+    return names.map((name) => file(path.join(lib, 'dist', name), built(path.join('dist', name))))
   const work = mkdtempSync(path.join(tmpdir(), 'swtpm-install-'))
   try {
     const program = (/** @type {string} */ name) => name.slice(0, name.indexOf('.'))

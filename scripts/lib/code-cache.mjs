@@ -3,10 +3,11 @@
 // Each program is run once as it is mostly run, because a cache holds what has been compiled by its end: the functions that
 // are needed, and not those of which a start makes no use.
 
-import { copyFileSync, existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import vm from 'node:vm'
 import { run } from './command.mjs'
 import { projectRoot } from './paths.mjs'
 import { note } from './terminal.mjs'
@@ -55,6 +56,21 @@ export async function recordCodeCaches(node, caches) {
   } finally {
     rmSync(work, { recursive: true, force: true })
   }
+}
+
+/**
+ * Whether this Node takes a cache of dist/. One that was made by an earlier Node it compiles past.
+ *
+ * @param {string} name swtpm.….cache
+ */
+export function isCodeCacheTaken(name) {
+  const dist = path.join(projectRoot, 'dist')
+  const filename = `${name.slice(0, name.indexOf('.'))}.main.js`
+  // As the launcher has it.
+  const source = readFileSync(path.join(dist, filename), 'latin1')
+  const wrapped = `(function (exports, require, module, __filename, __dirname) { ${source}\n})`
+  const cachedData = readFileSync(path.join(dist, name))
+  return new vm.Script(wrapped, { filename, cachedData }).cachedDataRejected === false
 }
 
 /** An empty one is from a run that was broken off. @param {string} file */
