@@ -62,9 +62,20 @@ after(() => {
   rmSync(UNITS, { recursive: true, force: true })
 })
 
+const groups = new Map<string, string>()
+
+/** A unit has the same one each time that it is started. */
+async function controlGroup(unit: string): Promise<string> {
+  const known = groups.get(unit)
+  if (known !== undefined) return known
+  const group = (await systemctl('show', '-p', 'ControlGroup', '--value', unit)).trim()
+  groups.set(unit, group)
+  return group
+}
+
 /** The processes in a unit, by the numbers that they have here. */
 async function processIds(unit: string): Promise<number[]> {
-  const group = (await systemctl('show', '-p', 'ControlGroup', '--value', unit)).trim()
+  const group = await controlGroup(unit)
   const ids = readFileSync(join('/sys/fs/cgroup', group, 'cgroup.procs'), 'utf8')
   return ids.trim().split('\n').map(Number)
 }
