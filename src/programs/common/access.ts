@@ -42,11 +42,14 @@ export function requireDirectory(path: string, mode: number): void {
   }
 }
 
+/** As execvp(3) has it. */
+const DEFAULT_PATH = '/bin:/usr/bin'
+
 /** Where a program lies: `name` itself when it has a slash, else the first executable of that name in PATH. */
 export function findProgram(name: string): string | undefined {
   const candidates = name.includes('/')
     ? [name]
-    : (process.env.PATH ?? '').split(delimiter).map((dir) => join(dir || '.', name))
+    : (process.env.PATH ?? DEFAULT_PATH).split(delimiter).map((dir) => join(dir || '.', name))
   return candidates.find((path) => can(path, constants.X_OK) && isFile(path))
 }
 

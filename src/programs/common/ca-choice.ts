@@ -58,7 +58,7 @@ function noCa(obstacle: string | undefined): string {
 
 /**
  * Why this user cannot use the CA of a configuration, as a part of a sentence; undefined if they can. Only the right to its folder decides: a CA that is theirs and damaged is an error, not a reason for another one.
- * @throws ToolFailure for a configuration that cannot be used by anybody
+ * @throws ToolFailure for a configuration that no user can use
  */
 export function obstacleToCa(path: string): string | undefined {
   try {

@@ -31,6 +31,8 @@ export interface CaFiles {
   readonly signingKey: string
   readonly issuerCert: string
   readonly signingKeyPassword: string | undefined
+  /** How the user gives that password, for messages. */
+  readonly passwordHint?: string
   readonly rootKeyPassword: string | undefined
 }
 
@@ -49,7 +51,7 @@ export function isComplete({ signingKey, issuerCert }: CaFiles): boolean {
 export function completeCa(files: CaFiles): void {
   const root = rootCa(files)
   const key = isThere(files.signingKey)
-    ? loadSigningKey(files.signingKey, files.signingKeyPassword)
+    ? loadSigningKey(files.signingKey, files.signingKeyPassword, files.passwordHint)
     : newKey(files.signingKey, files.signingKeyPassword)
   write(files.issuerCert, caCertificate(LOCAL_NAME, key, root), 0o644)
 }

@@ -40,12 +40,9 @@ function issue(options: LocalcaOptions, log: ToolLog): void {
   const settings = caSettings(config, log)
 
   const der = withFileLock(settings.lockFile, () => {
-    completeMissingCa(settings, log)
-    const authority = loadAuthority({
-      ...settings,
-      password: settings.signingKeyPassword,
-      passwordHint: `signingkey_password in "${config.path}" is its password`,
-    })
+    const passwordHint = `signingkey_password in "${config.path}" is its password`
+    completeMissingCa(settings, passwordHint, log)
+    const authority = loadAuthority({ ...settings, password: settings.signingKeyPassword, passwordHint })
     const words = certArguments(options, type, extraOptions, settings)
     return issueCertificate(certificateRequest(certOptions(words, optionsFile.path)), authority)
   })
@@ -55,10 +52,10 @@ function issue(options: LocalcaOptions, log: ToolLog): void {
 }
 
 /** The CA is made while its lock is held: of two first callers one makes it and the other finds it. */
-function completeMissingCa(settings: CaSettings, log: ToolLog): void {
+function completeMissingCa(settings: CaSettings, passwordHint: string, log: ToolLog): void {
   // A key on a token is made by its owner, with its certificate.
   if (isPkcs11Uri(settings.signingKey)) return
-  const files = { ...settings, rootKeyPassword: process.env.SWTPM_ROOTCA_PASSWORD }
+  const files = { ...settings, passwordHint, rootKeyPassword: process.env.SWTPM_ROOTCA_PASSWORD }
   if (isComplete(files)) return
   log.info("Creating root CA and a local CA's signing key and issuer cert.")
   completeCa(files)
