@@ -83,14 +83,13 @@ TpmResult Tpm::stop() {
 }
 
 void Tpm::stop_at_exit() {
-  Lock lock(mutex_, std::try_to_lock);
+  Lock lock(mutex_, std::defer_lock);
   int64_t deadline_ms = coarse_now_ms() + kExitPatienceMs;
   // Repeated, because the command after the cancelled one may have started already.
-  while (!lock.owns_lock()) {
+  while (!lock.try_lock()) {
     if (coarse_now_ms() > deadline_ms) return;
     cancel();
     ::poll(nullptr, 0, 5);
-    lock.try_lock();
   }
   if (succession_.owns_tpm()) power_off();
 }
