@@ -21,7 +21,7 @@ export async function updatePackageLists(reason) {
  * @param {(line: string) => void} onLine
  */
 export async function installPackages(names, onLine) {
-  if (!names.every((name) => succeeds('apt-cache', ['show', name]))) {
+  if (!succeeds('apt-get', ['install', '--simulate', ...names])) {
     await updatePackageLists('because the package lists are missing or old')
   }
   const install = () =>
@@ -60,20 +60,30 @@ export async function downloadPackages(names, cwd) {
 /** @param {string[]} names @returns {string[]} those that are not installed */
 export function missingPackages(names) {
   // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's own notation
-  const query = ['-W', '-f', '${Package} ${db:Status-Status}\n', ...names]
+  const query = ['-W', '-f', '${db:Status-Status}\t${Package}\t${Provides}\n']
   const result = spawnSync('dpkg-query', query, { encoding: 'utf8' })
   if (result.error) {
     throw new UserError('Cannot ask which packages are installed: there is no dpkg-query', {
       hint: `The set-up knows Debian and its derivatives. Elsewhere, install what these packages hold: ${names.join(' ')}`,
     })
   }
-  const installed = new Set(
-    result.stdout
-      .split('\n')
-      .filter((line) => line.endsWith(' installed'))
-      .map((line) => line.split(' ')[0]),
-  )
+  const installed = installedNames(result.stdout)
   return names.filter((name) => !installed.has(name))
+}
+
+/**
+ * @param {string} listed lines of "STATUS\tPACKAGE\tPROVIDES", as dpkg-query prints them
+ * @returns {Set<string>} the installed packages, and the names that they provide: a library may have got a new name, and
+ *   provides the old one
+ */
+export function installedNames(listed) {
+  const rows = listed.split('\n').map((line) => line.split('\t'))
+  return new Set(
+    rows
+      .filter(([status]) => status === 'installed')
+      .flatMap(([, name = '', provides = '']) => [name, ...provides.split(', ')])
+      .map((name) => name.replace(/ .*/, '')),
+  )
 }
 
 /** @param {string} program @param {string[]} args @param {Parameters<typeof run>[2]} options */
