@@ -14,25 +14,25 @@ import { npmPackages } from './setup/npm.mjs'
 import { groupsFor } from './setup/packages.mjs'
 import { runSteps } from './setup/steps.mjs'
 import { unpackedPackages } from './setup/unpacked.mjs'
-import { KERNEL_SERIES } from './vm/kernel.mjs'
+import { availableSeries } from './vm/kernel.mjs'
 
-/** @typedef {{ needs: import('./setup/packages.mjs').Need[], kernels: string[] }} Wanted */
+/** @typedef {{ needs: import('./setup/packages.mjs').Need[], kernels: 'none' | 'first' | 'all' }} Wanted */
 
 /** What `npm run setup` can be told to prepare for. @type {Record<string, Wanted & { outcome: string }>} */
 const PURPOSES = {
   build: {
     needs: [],
-    kernels: [],
+    kernels: 'none',
     outcome: 'Everything is built: `npm run install:system` installs it, `npm start` shows it at work',
   },
   start: {
     needs: ['demo', 'vm'],
-    kernels: KERNEL_SERIES.slice(0, 1),
+    kernels: 'first',
     outcome: 'Everything is there: `npm start` shows it at work',
   },
   test: {
     needs: ['vm', 'test', 'bench'],
-    kernels: KERNEL_SERIES,
+    kernels: 'all',
     outcome: 'Everything is there: `npm test` tests it, `npm run bench` measures it',
   },
 }
@@ -98,7 +98,9 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
       say(USAGE)
       return
     }
-    await setUp(wanted)
+    const { needs, kernels } = wanted
+    const available = kernels === 'none' ? [] : await availableSeries()
+    await setUp({ needs, kernels: kernels === 'all' ? available : available.slice(0, 1) })
     say(wanted.outcome)
   })
 }

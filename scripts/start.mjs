@@ -10,7 +10,7 @@ import { whyNotHere } from './lib/host-devices.mjs'
 import { projectRoot } from './lib/paths.mjs'
 import { note, runMain, say } from './lib/terminal.mjs'
 import { setUp } from './setup.mjs'
-import { ensureKernel, KERNEL_SERIES } from './vm/kernel.mjs'
+import { availableSeries, ensureKernel, KERNEL_SERIES } from './vm/kernel.mjs'
 import { runInGuest } from './vm/machine.mjs'
 
 const USAGE = `Usage: npm start [-- OPTION…]
@@ -25,7 +25,7 @@ runMain(async () => {
     return 0
   }
   const reason = asked ? 'you asked for it' : whyNotHere()
-  const series = reason ? (asked ?? KERNEL_SERIES[0]) : undefined
+  const series = reason ? (asked ?? (await availableSeries())[0]) : undefined
   await setUp(series ? { needs: ['demo', 'vm'], kernels: [series] } : { needs: ['demo'], kernels: [] })
 
   const demo = [process.execPath, path.join(projectRoot, 'scripts/demo.mjs'), ...(shell ? ['--shell'] : [])]

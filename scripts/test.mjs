@@ -12,9 +12,9 @@ import { Report } from './test/report.mjs'
 import { runFile } from './test/run-file.mjs'
 import { runJobs } from './test/run-jobs.mjs'
 import { matcherOf } from './test/selection.mjs'
-import { BENCH_SUITE, filesOf, HOST_SUITES, isSystem, SMOKE_TEST, VM_SUITE } from './test/suites.mjs'
+import { filesOf, HOST_SUITES, isSystem, needsOf, SMOKE_TEST, VM_SUITE } from './test/suites.mjs'
 import { runVmSuite } from './test/vm-suite.mjs'
-import { ensureKernel, KERNEL_SERIES } from './vm/kernel.mjs'
+import { availableSeries, ensureKernel, KERNEL_SERIES } from './vm/kernel.mjs'
 
 const CHECKS = 'checks'
 const PARTS = [CHECKS, ...HOST_SUITES, VM_SUITE]
@@ -41,17 +41,20 @@ const SLOTS = Math.max(2, os.availableParallelism())
 const SILENCE_MS = { host: 120_000, guest: 300_000 }
 
 runMain(async () => {
-  const { parts, paths, quick, kernels, grep, verbose, help } = parseArguments()
+  const { parts, paths, quick, kernel: asked, grep, verbose, help } = parseArguments()
   if (help) {
     say(USAGE)
     return 0
   }
   const matches = matcherOf(paths)
   const vmFiles = quick ? [SMOKE_TEST] : parts.includes(VM_SUITE) ? filesOf(VM_SUITE, matches) : []
-  const withBench = parts.includes(BENCH_SUITE) && filesOf(BENCH_SUITE, matches).length > 0
+  const available = vmFiles.length === 0 ? [] : asked ? [asked] : await availableSeries()
+  const kernels = quick ? available.slice(0, 1) : available
+  const suites = HOST_SUITES.filter((name) => parts.includes(name) && filesOf(name, matches).length > 0)
+  const wanted = [...suites, ...(vmFiles.length > 0 ? [VM_SUITE] : [])]
   await setUp({
-    needs: ['vm', 'test', ...(withBench ? /** @type {const} */ (['bench']) : [])],
-    kernels: vmFiles.length > 0 ? kernels : [],
+    needs: quick ? ['quick', 'vm'] : needsOf(wanted),
+    kernels,
   })
   await step('Bundle the tests', buildTests)
 
@@ -61,16 +64,14 @@ runMain(async () => {
   /** @type {import('./test/run-jobs.mjs').Job[]} */
   const jobs = []
   // The longest first, so that no machine still runs when everything else is done.
-  for (const series of vmFiles.length > 0 ? kernels : []) {
+  for (const series of kernels) {
     const files = series === kernels[0] ? vmFiles : vmFiles.filter((file) => !isSystem(file))
     if (files.length === 0) continue
     const kernel = await ensureKernel(series)
     const options = { concurrency: 1, silenceMs: SILENCE_MS.guest, ...grep }
     jobs.push({ where: `Linux ${series}`, run: (emit) => runVmSuite(kernel, files, options, emit) })
   }
-  for (const file of HOST_SUITES.filter((name) => parts.includes(name)).flatMap((suite) =>
-    filesOf(suite, matches),
-  )) {
+  for (const file of suites.flatMap((suite) => filesOf(suite, matches))) {
     jobs.push({ run: (emit) => runFile(file, { silenceMs: SILENCE_MS.host, ...grep }, emit) })
   }
   await runJobs(jobs, SLOTS, (record, where) => report.take(record, where))
@@ -95,13 +96,12 @@ function parseArguments() {
     if (quick && positionals.length > 0) throw new Error('--quick says itself what is run')
     const named = positionals.filter((word) => PARTS.includes(word))
     const paths = positionals.filter((word) => !PARTS.includes(word))
-    // A file or a test name is no check, so asking for one leaves the checks out.
     const all = paths.length > 0 || grep ? PARTS.filter((part) => part !== CHECKS) : PARTS
     return {
       parts: quick ? [...QUICK_PARTS, VM_SUITE] : named.length > 0 ? named : all,
       paths,
       quick,
-      kernels: kernel ? [kernel] : quick ? KERNEL_SERIES.slice(0, 1) : KERNEL_SERIES,
+      kernel,
       grep: grep ? { grep } : {},
       verbose,
       help,

@@ -1,9 +1,10 @@
 // The Debian packages the project needs, and what for.
 
 /**
- * What a command is about to do, beyond building and installing: show the TPMs at work, boot the virtual machine, test, measure.
+ * What a command is about to do, beyond building and installing: show the TPMs at work, boot the virtual machine, run the
+ * tests that need no other programs (quick) or all of them, measure.
  *
- * @typedef {'demo' | 'vm' | 'test' | 'bench'} Need
+ * @typedef {'demo' | 'vm' | 'quick' | 'test' | 'bench'} Need
  */
 
 /**
@@ -37,14 +38,14 @@ export const PACKAGES = [
   },
   { why: 'containers', names: ['runc', 'podman'], only: ['test'] },
   { why: 'keys in a TPM', names: ['tpm2-openssl'], only: ['test'] },
-  { why: 'look at processes and sockets', names: ['procps', 'iproute2'], only: ['test'] },
-  { why: 'pairs of terminals and sockets', names: ['socat'], only: ['test'] },
+  { why: 'look at processes and sockets', names: ['procps', 'iproute2'], only: ['quick', 'test'] },
+  { why: 'pairs of terminals and sockets', names: ['socat'], only: ['quick', 'test'] },
   {
     why: 'what reads manual pages and completions',
     names: ['man-db', 'mandoc', 'zsh', 'bash-completion'],
-    only: ['test'],
+    only: ['quick', 'test'],
   },
-  { why: 'what reads units and rules', names: ['systemd', 'udev'], only: ['test'] },
+  { why: 'what reads units and rules', names: ['systemd', 'udev'], only: ['quick', 'test'] },
 ]
 
 /** @param {Need[]} needs @returns {string[]} */

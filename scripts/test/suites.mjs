@@ -5,9 +5,11 @@ import path from 'node:path'
 import { projectRoot } from '../lib/paths.mjs'
 
 /** The one that needs the programs of native/bench. */
-export const BENCH_SUITE = 'bench'
+const BENCH_SUITE = 'bench'
 /** These run on this machine. */
 export const HOST_SUITES = ['unit', 'protocol', 'interop', 'hard', 'fuzz', BENCH_SUITE]
+/** These need few packages. */
+const SMALL_SUITES = ['unit', 'protocol', 'fuzz']
 /** These need /dev/cuse, /dev/vtpmx and root, and run in the virtual machine, on each kernel. */
 export const VM_SUITE = 'vm'
 
@@ -16,6 +18,15 @@ export const isSystem = (/** @type {string} */ file) => file.startsWith(`${path.
 
 /** The two devices, once each: a bundled file, relative to build/test. */
 export const SMOKE_TEST = path.join(VM_SUITE, 'smoke.test.js')
+
+/** @param {string[]} suites @returns {import('../setup/packages.mjs').Need[]} what has to be set up for them */
+export function needsOf(suites) {
+  return [
+    'quick',
+    ...(suites.every((suite) => SMALL_SUITES.includes(suite)) ? [] : /** @type {const} */ (['test', 'vm'])),
+    ...(suites.includes(BENCH_SUITE) ? /** @type {const} */ (['bench']) : []),
+  ]
+}
 
 /**
  * @param {string} suite

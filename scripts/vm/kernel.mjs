@@ -1,17 +1,20 @@
 // Fetches Debian's stock kernels and unpacks them into the cache. Nothing is installed on this machine.
 
+import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { capture, run, succeeds, UserError } from '../lib/command.mjs'
+import { capture, run, UserError } from '../lib/command.mjs'
 import { vmCacheDir } from '../lib/paths.mjs'
 import { downloadPackages, updatePackageLists } from '../setup/apt.mjs'
 import { unpackKernel } from './vmlinux.mjs'
 
-/** The kernels Debian 12 carries, each behind the metapackage that always depends on the newest build. */
+/** Always depends on the newest build of the archive's own kernel. */
+const OWN = 'linux-image-amd64'
+/** The kernels that are tested, and the metapackages behind which an archive may have them: Debian 12 has both, Debian 13 the later. */
 const METAPACKAGES = new Map([
-  ['6.1', 'linux-image-amd64'],
-  ['6.12', 'linux-image-6.12-amd64'],
+  ['6.1', [OWN]],
+  ['6.12', ['linux-image-6.12-amd64', OWN]],
 ])
 
 /** The kernel in a form that boots quicker, where there was one to make. */
@@ -28,22 +31,38 @@ export const KERNEL_SERIES = [...METAPACKAGES.keys()]
  * @property {string} directory the unpacked package; other files made for this kernel may be put here
  */
 
+/** @returns {Promise<string[]>} of the kernels that are tested those that the archive has; or else the archive's own */
+export async function availableSeries() {
+  const found = await searchArchive()
+  if (found.length > 0) return found
+  await updatePackageLists('to find a kernel')
+  const afterwards = await searchArchive()
+  // Who asks for that one is told why it is not there.
+  return afterwards.length > 0 ? afterwards : KERNEL_SERIES.slice(0, 1)
+}
+
+/** @returns {Promise<string[]>} */
+async function searchArchive() {
+  const found = []
+  for (const series of KERNEL_SERIES)
+    if ((await isKernelAtHand(series)) || findPackage(series) !== undefined) found.push(series)
+  if (found.length > 0) return found
+  const own = seriesOf(leadsTo(OWN))
+  return own === undefined ? [] : [own]
+}
+
 /**
  * Makes a kernel available in the cache and returns where it is.
  *
- * @param {string} series "6.1" or "6.12"
+ * @param {string} series "6.1"
  * @param {(line: string) => void} [onProgress]
  * @returns {Promise<Kernel>}
  */
 export async function ensureKernel(series, onProgress = () => {}) {
-  const metapackage = METAPACKAGES.get(series)
-  if (!metapackage) {
-    throw new UserError(`Unknown kernel "${series}": choose one of ${KERNEL_SERIES.join(', ')}`)
-  }
   const known = await remembered(series)
   if (known) return describe(series, known)
 
-  const name = await concretePackage(series, metapackage)
+  const name = await concretePackage(series)
   const version = /^Version: (.*)$/m.exec(capture('apt-cache', ['show', '--no-all-versions', name]))?.[1]
   const directory = path.join(vmCacheDir, `${name}_${version}`)
   // The file is written last: a directory without it was left by an interrupted run.
@@ -87,20 +106,34 @@ async function aptListsMtimeMs() {
   return (await stat('/var/lib/apt/lists')).mtimeMs
 }
 
-/** @param {string} series @param {string} metapackage @returns {Promise<string>} */
-async function concretePackage(series, metapackage) {
-  if (!succeeds('apt-cache', ['show', metapackage])) await updatePackageLists(`to find ${metapackage}`)
-  const hint =
-    'The virtual machine boots the kernels of Debian 12 (bookworm): check that its archive is in /etc/apt/sources.list'
-  const depends = capture('apt-cache', ['depends', metapackage], { hint })
-  const name = /Depends: (linux-image-\S+)/.exec(depends)?.[1]
-  if (!name?.startsWith(`linux-image-${series}.`)) {
-    throw new UserError(`Cannot find kernel ${series}: "${metapackage}" leads to ${name ?? 'nothing'}`, {
-      hint,
-    })
-  }
-  return name
+/** @param {string} series @returns {Promise<string>} the package with the newest build */
+async function concretePackage(series) {
+  const known = findPackage(series)
+  if (known) return known
+  await updatePackageLists(`to find kernel ${series}`)
+  const name = findPackage(series)
+  if (name) return name
+  const own = seriesOf(leadsTo(OWN))
+  throw new UserError(
+    `Cannot find kernel ${series}: this machine's package archive has ${own ? `kernel ${own}` : 'none of Debian'}`,
+    { hint: "Take another with --kernel, or add Debian 12's archive (bookworm) to the sources of apt" },
+  )
 }
+
+/** @param {string} series @returns {string | undefined} */
+function findPackage(series) {
+  const metapackages = METAPACKAGES.get(series) ?? [OWN]
+  return metapackages.map(leadsTo).find((name) => seriesOf(name) === series)
+}
+
+/** @param {string} metapackage @returns {string | undefined} "linux-image-6.1.0-50-amd64" */
+function leadsTo(metapackage) {
+  const { stdout } = spawnSync('apt-cache', ['depends', metapackage], { encoding: 'utf8' })
+  return /Depends: (linux-image-\S+)/.exec(stdout ?? '')?.[1]
+}
+
+/** @param {string | undefined} name @returns {string | undefined} "6.1" */
+const seriesOf = (name = '') => /^linux-image-(\d+\.\d+)/.exec(name)?.[1]
 
 /** @param {string} directory @param {string} name */
 async function unpackInto(directory, name) {
