@@ -4,7 +4,7 @@
  */
 import { createRequire } from 'node:module'
 import { SwtpmError } from '../errors.ts'
-import { reasonOf } from '../reason.ts'
+import { loadReason } from '../native/load-reason.ts'
 
 type IoctlFunction = (fd: number, request: number, argument: Buffer) => number
 
@@ -18,10 +18,9 @@ export function loadIoctl(): void {
   try {
     loaded ??= createRequire(__filename)('ioctl') as IoctlFunction
   } catch (error) {
-    const [reason] = reasonOf(error).split('\n', 1)
     throw new SwtpmError(
       'SWTPM_ERR_INSTALLATION',
-      `Cannot load the package "ioctl": ${reason}; run \`npm ci\``,
+      `Cannot load the package "ioctl": ${loadReason(error)}; run \`npm run setup\``,
       {
         cause: error,
       },

@@ -1,7 +1,7 @@
 /** Finds and loads the native addon. */
 import { SwtpmError } from '../errors.ts'
 import { installedFile } from '../paths.ts'
-import { reasonOf } from '../reason.ts'
+import { loadReason } from './load-reason.ts'
 import type { Native } from './types.ts'
 
 /**
@@ -21,10 +21,9 @@ function load(): Native {
   try {
     return require(path) as Native
   } catch (error) {
-    const [reason] = reasonOf(error).split('\n', 1)
     throw new SwtpmError(
       'SWTPM_ERR_INSTALLATION',
-      `Cannot load "${path}": ${reason}; run \`npm run build:native\``,
+      `Cannot load "${path}": ${loadReason(error)}; run \`npm run build:native\``,
       { cause: error },
     )
   }
