@@ -3,20 +3,17 @@
  * come in by is the front end's matter.
  */
 
-import { closeSync } from 'node:fs'
 import { enginePath } from '../engine-client/channel/engine-program.ts'
 import type { Spawner } from '../engine-client/channel/spawner.ts'
-import { EngineClient } from '../engine-client/engine-client.ts'
 import { SwtpmError } from '../system/errors.ts'
 import { isFault, sentenceOf } from '../system/fault.ts'
 import { log } from '../system/log.ts'
 import { PidFile } from '../system/process/pid-file.ts'
 import { lookUpUser, type User } from '../system/process/users.ts'
-import { openState } from '../tpm/state/state-location.ts'
-import { Tpm } from '../tpm/tpm.ts'
+import type { Tpm } from '../tpm/tpm.ts'
 import type { CommonConfig, SwtpmConfig } from './config.ts'
-import { COMMAND_BYTES, engineOptions } from './engine-options.ts'
-import { giveKeys, giveProfile } from './engine-secrets.ts'
+import { COMMAND_BYTES } from './engine-options.ts'
+import { type OpenTpm, openTpm } from './open-tpm.ts'
 import { PcapFile } from './trace/pcap-file.ts'
 
 /** How a TPM ended, as an exit code. */
@@ -29,6 +26,7 @@ export class Session {
   /** Path of the device that it is served on, if it is one and known. */
   device: string | undefined
   readonly #config: SwtpmConfig
+  readonly #opened: OpenTpm
   readonly #cleanups: Cleanup[] = []
   #resolveEnded!: (code: ExitCode) => void
   /** Resolves when everything has been undone. */
@@ -38,9 +36,10 @@ export class Session {
   #ending = false
   #failure: string | undefined
 
-  private constructor(config: SwtpmConfig, tpm: Tpm) {
+  private constructor(config: SwtpmConfig, opened: OpenTpm) {
     this.#config = config
-    this.tpm = tpm
+    this.#opened = opened
+    this.tpm = opened.tpm
   }
 
   /**
@@ -50,19 +49,13 @@ export class Session {
    * @throws SwtpmError
    */
   static open(config: SwtpmConfig, spawner: Spawner, root: string): Session {
-    const { state, tpmVersion } = config
-    const opened = openState(state, {
-      sync: config.engine.sync,
+    const opened = openTpm(config, spawner, {
       root,
+      allowSetLocality: allowsSetLocality(config),
       createDirectory: config.interface === 'cuse',
     })
-    const engine = new EngineClient(spawner, engineOptions(config, opened.fd, allowsSetLocality(config)))
-    const tpm = new Tpm(engine, opened.lock, {
-      version: tpmVersion,
-      incomingMigration: config.migration.incoming,
-    })
-    const session = new Session(config, tpm)
-    engine.on('log', (level, text) => (level <= 1 ? log.error(text) : log.debug(level, text)))
+    const { engine } = opened
+    const session = new Session(config, opened)
     if (log.isEnabled(COMMAND_BYTES)) {
       engine.on('trace', (direction, _timeUs, bytes) =>
         log.dump(COMMAND_BYTES, direction === 'command' ? 'SWTPM_IO_Read:' : 'SWTPM_IO_Write:', bytes),
@@ -78,19 +71,13 @@ export class Session {
       )
       void session.end(1, started ? `the engine has ended: ${reason}` : `cannot start the engine: ${reason}`)
     })
-    session.onEnd(async () => {
-      if (await tpm.end()) opened.lock.unlock()
-      // The engine may still store. It keeps the lock on the state, and so do we as long as this process lasts.
-      else log.error(`The engine has not ended: "${state.path}" stays locked until it does`)
-      closeSync(opened.fd)
-    })
+    session.onEnd(() => opened.close())
     return session
   }
 
   /** Hands the engine its keys, and the profile of a TPM that is to be made. @throws SwtpmError */
-  async equipEngine(): Promise<void> {
-    await giveKeys(this.tpm.engine, this.#config)
-    await giveProfile(this.tpm.engine, this.#config)
+  equipEngine(): Promise<void> {
+    return this.#opened.equip()
   }
 
   /** Writes what passes between clients and TPM to a file, where the user asked for it. @throws SwtpmError */
@@ -159,7 +146,7 @@ export class Session {
     this.#resolveEnded(code)
   }
 
-  /** Has an {@link end} that is under way go on without waiting for the engine, which is killed. */
+  /** Has an {@link end} that is under way not wait for the engine, which is killed. */
   hurry(): void {
     if (this.#ending) this.tpm.engine.kill()
   }

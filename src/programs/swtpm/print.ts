@@ -7,13 +7,10 @@ import {
   PTM_BLOB_TYPE_VOLATILE,
 } from '../../../contract/verb-structures.ts'
 import { engineInfo } from '../../engine-client/channel/engine-program.ts'
-import { EngineClient } from '../../engine-client/engine-client.ts'
 import type { PrintRequest, StoredTpm } from '../../serve/config.ts'
-import { engineOptions, startSpawner } from '../../serve/engine-options.ts'
-import { giveKeys, giveProfile } from '../../serve/engine-secrets.ts'
+import { startSpawner } from '../../serve/engine-options.ts'
+import { type OpenTpm, openTpm } from '../../serve/open-tpm.ts'
 import { log } from '../../system/log.ts'
-import { openState } from '../../tpm/state/state-location.ts'
-import { Tpm } from '../../tpm/tpm.ts'
 import { printOut } from '../common/output.ts'
 
 /** @returns the exit code */
@@ -53,30 +50,38 @@ function printInfo(flags: number, { tpmVersion }: PrintRequest): number {
   return 0
 }
 
+/** Opens a TPM for as long as `work` takes. */
+async function withTpm<T>(
+  request: PrintRequest & StoredTpm,
+  work: (opened: OpenTpm) => Promise<T>,
+): Promise<T> {
+  log.configure(request.log)
+  const spawner = startSpawner(request)
+  try {
+    const opened = openTpm({ ...request, migration: { ...request.migration, incoming: false } }, spawner)
+    try {
+      return await work(opened)
+    } finally {
+      await opened.close()
+    }
+  } finally {
+    spawner.close()
+  }
+}
+
 /** What libtpms says of a TPM, its profile for one. It is powered on for that, and made if there is none. */
 async function printInfoOfTpm(
   request: Extract<PrintRequest, { action: 'print-info' }> & StoredTpm,
 ): Promise<number> {
-  log.configure(request.log)
-  const { fd, lock } = openState(request.state, request.engine)
-  const spawner = startSpawner(request)
-  const engine = new EngineClient(spawner, engineOptions(request, fd, false))
-  engine.on('log', (_level, text) => log.error(text))
-  const tpm = new Tpm(engine, lock, { version: request.tpmVersion, incomingMigration: false })
-  try {
-    await giveKeys(engine, request)
-    await giveProfile(engine, request)
+  return withTpm(request, async ({ tpm, equip }) => {
+    await equip()
     if ((await tpm.init(0)) !== TPM_SUCCESS) return 1
     const info = await tpm.forward('GET_INFO', { flags: BigInt(request.infoFlags), offset: 0, pad: 0 })
     if (!('buffer' in info)) return 1
     // Without the NUL at its end.
     printOut(`${info.buffer.toString('utf8', 0, info.length - 1)}\n`)
     return 0
-  } finally {
-    await tpm.end()
-    spawner.close()
-    lock.unlock()
-  }
+  })
 }
 
 /** libtpms 0.10 and later; older ones answer nothing. */
@@ -90,19 +95,16 @@ const STATE_NAMES = [
 
 /** One line of JSON without a newline, as the reference prints it. */
 async function printStates(request: Extract<PrintRequest, { action: 'print-states' }>): Promise<number> {
-  log.configure(request.log)
-  const { fd } = openState(request.state, request.engine)
-  const spawner = startSpawner(request)
-  const engine = new EngineClient(spawner, engineOptions(request, fd, false))
   const states: string[] = []
-  let failed = false
-  for (const [name, type] of STATE_NAMES) {
-    const { tpmResult, size } = await engine.peekState(type)
-    if (tpmResult === TPM_SUCCESS) states.push(` {"name": "${name}", "size": ${size}}`)
-    else if (tpmResult !== TPM_RETRY) failed = true
-  }
-  await engine.close()
-  spawner.close()
+  const failed = await withTpm(request, async ({ engine }) => {
+    let failed = false
+    for (const [name, type] of STATE_NAMES) {
+      const { tpmResult, size } = await engine.peekState(type)
+      if (tpmResult === TPM_SUCCESS) states.push(` {"name": "${name}", "size": ${size}}`)
+      else if (tpmResult !== TPM_RETRY) failed = true
+    }
+    return failed
+  })
   if (failed) return 1
   printOut(`{ "type": "swtpm", "states": [${states.join(',')}${states.length > 0 ? ' ' : ''}] }`)
   return 0
