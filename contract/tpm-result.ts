@@ -9,6 +9,8 @@ export const TPM_BAD_ORDINAL = 0x0a
 export const TPM_KEY_NOT_FOUND = 0x0d
 export const TPM_SIZE = 0x17
 export const TPM_BAD_PARAM_SIZE = 0x19
+/** TPM 1.2: the TPM is in failure mode. */
+export const TPM_FAILED_SELF_TEST = 0x1c
 export const TPM_IOERROR = 0x1f
 export const TPM_ENCRYPT_ERROR = 0x20
 export const TPM_DECRYPT_ERROR = 0x21

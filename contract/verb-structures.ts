@@ -17,10 +17,6 @@ export const PTM_STATE_FLAG_ENCRYPTED = 2
 export const PTM_CONFIG_FLAG_FILE_KEY = 1
 export const PTM_CONFIG_FLAG_MIGRATION_KEY = 2
 
-export const PTM_BLOB_TYPE_PERMANENT = 1
-export const PTM_BLOB_TYPE_VOLATILE = 2
-export const PTM_BLOB_TYPE_SAVESTATE = 3
-
 /** No request fields, or no more than a result in the response. */
 export const nothing = struct({})
 export const ptmRes = struct({ tpmResult: u32 })

@@ -20,6 +20,7 @@ import {
 } from '../engine-options.ts'
 import { ENGINE_REQUESTS, type EngineRequest, SPAWNER_REQUESTS } from '../engine-requests.ts'
 import * as limits from '../limits.ts'
+import { STATE_BLOBS } from '../state-blobs.ts'
 import * as results from '../tpm-result.ts'
 import * as verbStructures from '../verb-structures.ts'
 import { controlCode, VERBS, type Verb, type VerbName, verbNames } from '../verbs.ts'
@@ -144,6 +145,17 @@ struct Choice {
 ${choiceEnumeration('TpmVersion', TPM_VERSIONS)}
 ${choiceEnumeration('Backend', BACKENDS)}
 ${choiceEnumeration('SeccompAction', SECCOMP_ACTIONS)}
+// The parts of a TPM's state, by their numbers in the PTM verbs and by libtpms's names.
+${enumeration(
+  'BlobType',
+  Object.entries(STATE_BLOBS).map(([name, { type }]) => [name, type] as const),
+)}
+inline constexpr Choice<BlobType> kBlobTypes[] = {
+${Object.entries(STATE_BLOBS)
+  .map(([name, { name: text }]) => `    {"${text}", BlobType::${constantName(name)}},`)
+  .join('\n')}
+};
+
 // A key is for the state files or for migration.
 ${enumeration('KeySlot', members(KEY_SLOT))}
 // The command line of tpm-engine.
@@ -213,7 +225,7 @@ inline constexpr uint8_t kLocalityCurrent = ${hex(LOCALITY_CURRENT)};
 
 // Flags of PTM verbs.
 ${numbersOf(verbStructures)
-  .filter(([name]) => /_FLAG_|_BLOB_TYPE_/.test(name))
+  .filter(([name]) => /_FLAG_/.test(name))
   .map(([name, value]) => `inline constexpr uint32_t ${constantName(name)} = ${value};`)
   .join('\n')}
 

@@ -20,6 +20,7 @@ inline constexpr TpmResult kTpmBadVersion = 0x2e;
 inline constexpr TpmResult kTpmDecryptError = 0x21;
 inline constexpr TpmResult kTpmEncryptError = 0x20;
 inline constexpr TpmResult kTpmFail = 0x9;
+inline constexpr TpmResult kTpmFailedSelfTest = 0x1c;
 inline constexpr TpmResult kTpmInvalidPostinit = 0x26;
 inline constexpr TpmResult kTpmIoerror = 0x1f;
 inline constexpr TpmResult kTpmKeyNotFound = 0xd;
@@ -58,6 +59,19 @@ inline constexpr Choice<SeccompAction> kSeccompActionChoices[] = {
     {"none", SeccompAction::kNone},
     {"log", SeccompAction::kLog},
     {"kill", SeccompAction::kKill},
+};
+
+// The parts of a TPM's state, by their numbers in the PTM verbs and by libtpms's names.
+enum class BlobType : uint32_t {
+  kPermanent = 0x1,
+  kVolatile = 0x2,
+  kSavestate = 0x3,
+};
+
+inline constexpr Choice<BlobType> kBlobTypes[] = {
+    {"permall", BlobType::kPermanent},
+    {"volatilestate", BlobType::kVolatile},
+    {"savestate", BlobType::kSavestate},
 };
 
 // A key is for the state files or for migration.
@@ -241,9 +255,6 @@ enum class Route : uint32_t {
 inline constexpr uint8_t kLocalityCurrent = 0xff;
 
 // Flags of PTM verbs.
-inline constexpr uint32_t kPtmBlobTypePermanent = 1;
-inline constexpr uint32_t kPtmBlobTypeSavestate = 3;
-inline constexpr uint32_t kPtmBlobTypeVolatile = 2;
 inline constexpr uint32_t kPtmConfigFlagFileKey = 1;
 inline constexpr uint32_t kPtmConfigFlagMigrationKey = 2;
 inline constexpr uint32_t kPtmInitFlagDeleteVolatile = 1;

@@ -10,35 +10,26 @@
 
 #include "common/bytes.h"
 #include "common/tpm_result.h"
+#include "generated/contract.h"
 
 namespace swtpm {
 
-// The numbers are those of PTM_BLOB_TYPE_* (swtpm_ioctls(3)).
-enum class BlobType : uint32_t { kPermanent = 1, kVolatile = 2, kSavestate = 3 };
-
-inline constexpr BlobType kAllBlobTypes[] = {BlobType::kPermanent, BlobType::kVolatile, BlobType::kSavestate};
-
 // The name under which libtpms stores the blob; it is part of the file name, too.
 inline const char* blob_name(BlobType type) {
-  switch (type) {
-    case BlobType::kPermanent:
-      return "permall";
-    case BlobType::kVolatile:
-      return "volatilestate";
-    case BlobType::kSavestate:
-      return "savestate";
-  }
+  for (const auto& [name, value] : kBlobTypes)
+    if (value == type) return name.data();  // of a literal, so it ends with a NUL
   return "";
 }
 
 inline std::optional<BlobType> blob_type(uint32_t number) {
-  if (number < 1 || number > 3) return std::nullopt;
-  return static_cast<BlobType>(number);
+  for (const auto& [name, value] : kBlobTypes)
+    if (static_cast<uint32_t>(value) == number) return value;
+  return std::nullopt;
 }
 
-inline std::optional<BlobType> blob_type(std::string_view name) {
-  for (BlobType type : kAllBlobTypes)
-    if (name == blob_name(type)) return type;
+inline std::optional<BlobType> blob_type(std::string_view wanted) {
+  for (const auto& [name, value] : kBlobTypes)
+    if (name == wanted) return value;
   return std::nullopt;
 }
 

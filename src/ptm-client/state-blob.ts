@@ -4,24 +4,11 @@
  * @see swtpm_ioctls(3) PTM_GET_STATEBLOB, PTM_SET_STATEBLOB
  */
 
+import { type BlobType, STATE_BLOBS } from '../../contract/state-blobs.ts'
 import { TPM_RETRY, TPM_SUCCESS } from '../../contract/tpm-result.ts'
-import {
-  PTM_BLOB_TYPE_PERMANENT,
-  PTM_BLOB_TYPE_SAVESTATE,
-  PTM_BLOB_TYPE_VOLATILE,
-  PTM_STATE_BLOB_SIZE,
-  PTM_STATE_FLAG_DECRYPTED,
-} from '../../contract/verb-structures.ts'
+import { PTM_STATE_BLOB_SIZE, PTM_STATE_FLAG_DECRYPTED } from '../../contract/verb-structures.ts'
 import { SwtpmError } from '../system/errors.ts'
 import type { BlobStream, PtmClient } from './ptm-client.ts'
-
-export const BLOB_TYPES = {
-  permanent: PTM_BLOB_TYPE_PERMANENT,
-  volatile: PTM_BLOB_TYPE_VOLATILE,
-  savestate: PTM_BLOB_TYPE_SAVESTATE,
-} as const
-
-export type BlobType = keyof typeof BLOB_TYPES
 
 export type BlobOutcome = { readonly blob: Buffer } | { readonly tpmResult: number }
 
@@ -40,7 +27,7 @@ export async function getStateBlob(
   for (;;) {
     const outcome = await client.call('GET_STATEBLOB', {
       stateFlags: PTM_STATE_FLAG_DECRYPTED,
-      type: BLOB_TYPES[type],
+      type: STATE_BLOBS[type].type,
       offset: received,
     })
     if (!('data' in outcome)) {
@@ -87,7 +74,7 @@ export async function setStateBlob(
   streamChunk?: number,
 ): Promise<number> {
   const send = async (data: Buffer): Promise<number> => {
-    const request = { stateFlags: 0, type: BLOB_TYPES[type], length: data.length, data }
+    const request = { stateFlags: 0, type: STATE_BLOBS[type].type, length: data.length, data }
     return (await client.call('SET_STATEBLOB', request)).tpmResult
   }
   const { stream } = client

@@ -3,6 +3,7 @@
  * alone. Which wire the request came over is not known here.
  */
 import { HIGHEST_LOCALITY } from '../../contract/limits.ts'
+import { STATE_BLOBS } from '../../contract/state-blobs.ts'
 import {
   TPM_BAD_LOCALITY,
   TPM_BAD_ORDINAL,
@@ -11,7 +12,7 @@ import {
   TPM_IOERROR,
   TPM_SUCCESS,
 } from '../../contract/tpm-result.ts'
-import { PTM_BLOB_TYPE_SAVESTATE, PTM_HASH_DATA_SIZE } from '../../contract/verb-structures.ts'
+import { PTM_HASH_DATA_SIZE } from '../../contract/verb-structures.ts'
 import type { Outcome, Request, VerbName } from '../../contract/verbs.ts'
 import type { Tpm } from './tpm.ts'
 
@@ -53,7 +54,7 @@ const HANDLERS: { [V in Exclude<VerbName, 'GET_CAPABILITY' | 'SET_DATAFD'>]: Han
 
   GET_STATEBLOB: async (tpm, request) => {
     const outcome = await tpm.forward('GET_STATEBLOB', request)
-    if (request.type === PTM_BLOB_TYPE_SAVESTATE) await tpm.releaseStorageAfterMigration()
+    if (request.type === STATE_BLOBS.savestate.type) await tpm.releaseStorageAfterMigration()
     return outcome
   },
   SET_STATEBLOB: async (tpm, request) =>

@@ -1,11 +1,7 @@
 /** The requests that print something and end: help, version, capabilities, states, profiles, info. */
 
+import { STATE_BLOBS } from '../../../contract/state-blobs.ts'
 import { TPM_RETRY, TPM_SUCCESS } from '../../../contract/tpm-result.ts'
-import {
-  PTM_BLOB_TYPE_PERMANENT,
-  PTM_BLOB_TYPE_SAVESTATE,
-  PTM_BLOB_TYPE_VOLATILE,
-} from '../../../contract/verb-structures.ts'
 import { engineInfo } from '../../engine-client/channel/engine-program.ts'
 import type { PrintRequest, StoredTpm } from '../../serve/config.ts'
 import { startSpawner } from '../../serve/engine-options.ts'
@@ -87,18 +83,12 @@ async function printInfoOfTpm(
 /** libtpms 0.10 and later; older ones answer nothing. */
 const TPMLIB_INFO_AVAILABLE_PROFILES = 64
 
-const STATE_NAMES = [
-  ['permall', PTM_BLOB_TYPE_PERMANENT],
-  ['volatilestate', PTM_BLOB_TYPE_VOLATILE],
-  ['savestate', PTM_BLOB_TYPE_SAVESTATE],
-] as const
-
 /** One line of JSON without a newline, as the reference prints it. */
 async function printStates(request: Extract<PrintRequest, { action: 'print-states' }>): Promise<number> {
   const states: string[] = []
   const failed = await withTpm(request, async ({ engine }) => {
     let failed = false
-    for (const [name, type] of STATE_NAMES) {
+    for (const { name, type } of Object.values(STATE_BLOBS)) {
       const { tpmResult, size } = await engine.peekState(type)
       if (tpmResult === TPM_SUCCESS) states.push(` {"name": "${name}", "size": ${size}}`)
       else if (tpmResult !== TPM_RETRY) failed = true

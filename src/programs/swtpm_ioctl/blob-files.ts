@@ -9,16 +9,17 @@ import {
   unlinkSync,
   writeFileSync,
 } from 'node:fs'
+import { type BlobType, STATE_BLOBS } from '../../../contract/state-blobs.ts'
 import type { PtmClient } from '../../ptm-client/ptm-client.ts'
-import { BLOB_TYPES, type BlobType, getStateBlob, setStateBlob } from '../../ptm-client/state-blob.ts'
+import { getStateBlob, setStateBlob } from '../../ptm-client/state-blob.ts'
 import { reasonOf } from '../../system/reason.ts'
 import { ToolFailure } from '../common/tool-failure.ts'
 import { checkResult } from './check-result.ts'
 
 export function parseBlobType(text: string): BlobType {
-  if (Object.hasOwn(BLOB_TYPES, text)) return text as BlobType
+  if (Object.hasOwn(STATE_BLOBS, text)) return text as BlobType
   throw new ToolFailure(
-    `Unknown TPM state type '${text}'; the types are ${Object.keys(BLOB_TYPES).join(', ')}`,
+    `Unknown TPM state type '${text}'; the types are ${Object.keys(STATE_BLOBS).join(', ')}`,
   )
 }
 

@@ -1,6 +1,6 @@
 /** THE option table of swtpm_ioctl. @see swtpm_ioctl(8) */
 
-import { BLOB_TYPES } from '../../ptm-client/state-blob.ts'
+import { STATE_BLOBS } from '../../../contract/state-blobs.ts'
 import { endpointOptions } from '../common/endpoint-option.ts'
 import type { OptionTable } from '../common/options/option-table.ts'
 
@@ -46,14 +46,14 @@ export const ioctlOptions = {
   save: {
     group: command,
     value: 'TYPE',
-    suggestions: Object.keys(BLOB_TYPES),
+    suggestions: Object.keys(STATE_BLOBS),
     operand: 'filename',
     describe: 'followed by FILE: save a state blob in it; TYPE is permanent, volatile or savestate',
   },
   load: {
     group: command,
     value: 'TYPE',
-    suggestions: Object.keys(BLOB_TYPES),
+    suggestions: Object.keys(STATE_BLOBS),
     operand: 'filename',
     describe: 'followed by FILE: load a state blob from it into a stopped TPM',
   },
