@@ -36,7 +36,7 @@ export const ENGINE_EVENTS = {
     type: 2,
     payload: level,
     bytes: 'text',
-    note: 'level 1 error, 2 warning, 3 information, 4 debugging',
+    note: 'level 1 error, 2 warning, 3 information, 4 debugging. `{errno 28}` in the text stands for the words of that errno',
   },
   CLIENT_OPENED: {
     type: 3,
@@ -47,7 +47,7 @@ export const ENGINE_EVENTS = {
     type: 4,
     payload: clientClosed,
     note:
-      'errno 0: end of file. Kinds STREAM and CHARDEV are detached then. LISTENER accepts the next client. CUSE goes on ' +
+      'errno 0: end of file. Kinds STREAM and CHARDEV are detached then. LISTENER accepts the next client. CUSE stays ' +
       'after 0 (RELEASE); after any other number the device is gone and detached',
   },
   FUSE_REQUEST: {

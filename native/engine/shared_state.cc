@@ -10,6 +10,7 @@
 #include <type_traits>
 
 #include "common/log.h"
+#include "common/reason.h"
 
 namespace swtpm {
 namespace {
@@ -28,7 +29,7 @@ void* map(int fd, size_t size_bytes) {
         static_cast<long long>(info.st_size), size_bytes);
   } else {
     memory = ::mmap(nullptr, size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (memory == MAP_FAILED) log(LogLevel::kError, "Cannot map the shared state: %s", strerror(errno));
+    if (memory == MAP_FAILED) log(LogLevel::kError, "Cannot map the shared state: %s", reason_of(errno).text);
   }
   ::close(fd);
   return memory;

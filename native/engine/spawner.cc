@@ -10,9 +10,11 @@
 #include <unistd.h>
 
 #include <set>
+#include <string>
 #include <vector>
 
 #include "common/eintr.h"
+#include "common/reason.h"
 #include "engine/channel/channel.h"
 
 namespace swtpm {
@@ -54,7 +56,10 @@ bool place(std::span<UniqueFd> fds) {
   if (fresh) {
     // The program may have been replaced by a newer version. Its addresses are not those of the spawner.
     ::execv(words[0], words.data());
-    dprintf(STDERR_FILENO, "tpm-engine: Cannot start %s: %s\n", words[0], strerror(errno));
+    // The channel of the engine that it would have become.
+    Channel(wire::kChannelFd)
+        .log_event(LogLevel::kError,
+                   std::string("Cannot start \"") + words[0] + "\": " + reason_of(errno).text);
     _exit(kExitNoProgram);
   }
   prctl(PR_SET_NAME, "tpm-engine");

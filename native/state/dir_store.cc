@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/reason.h"
 
 namespace swtpm {
 
@@ -46,7 +47,7 @@ TpmResult DirStore::erase(BlobType type, bool must_exist) {
   if (type == BlobType::kPermanent) permanent_.forget();
   if (directory_.remove(name)) return directory_.sync() ? kTpmSuccess : kTpmFail;
   if (errno == ENOENT && !must_exist) return kTpmSuccess;
-  log(LogLevel::kError, "Cannot remove state file \"%s\": %s", name.text, strerror(errno));
+  log(LogLevel::kError, "Cannot remove state file \"%s\": %s", name.text, reason_of(errno).text);
   return kTpmFail;
 }
 
@@ -78,7 +79,7 @@ bool DirStore::keep_backup() const {
     if (directory_.read(current, content) != kTpmSuccess || !directory_.write(temp, content)) return false;
   }
   if (!directory_.rename(temp, backup)) {
-    log(LogLevel::kError, "Cannot rename \"%s\" to \"%s\": %s", temp.text, backup.text, strerror(errno));
+    log(LogLevel::kError, "Cannot rename \"%s\" to \"%s\": %s", temp.text, backup.text, reason_of(errno).text);
     directory_.remove(temp);
     return false;
   }

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "common/log.h"
+#include "common/reason.h"
 #include "common/write_all.h"
 #include "state/blob.h"
 
@@ -44,7 +45,7 @@ TpmResult JournaledFile::store(ByteView data) {
     if (!journal_->fits(data.size())) return replace_file(data);
     if (journal_->append(data)) return kTpmSuccess;
     log(LogLevel::kError, "Cannot write %zu bytes to \"%s\": %s", data.size(), journal_name_.text,
-        strerror(errno));
+        reason_of(errno).text);
     return kTpmFail;
   }
   if (often && journals_now_) {
@@ -75,8 +76,8 @@ std::optional<Journal> JournaledFile::create_journal(size_t blob_size_bytes,
   UniqueFd fd = directory_.create(journal_name_, directory_.syncs() ? O_DSYNC : 0);
   if (fd && write_all(fd.get(), zeros) && directory_.sync())
     return Journal(std::move(fd), zeros.size(), base);
-  log(LogLevel::kDebug, "Going on without a journal: cannot make \"%s\": %s", journal_name_.text,
-      strerror(errno));
+  log(LogLevel::kDebug, "Cannot make the journal \"%s\": %s; states are stored without one", journal_name_.text,
+      reason_of(errno).text);
   if (fd) directory_.remove(journal_name_);
   return std::nullopt;
 }

@@ -13,6 +13,7 @@
 
 #include "common/eintr.h"
 #include "common/log.h"
+#include "common/reason.h"
 #include "common/write_all.h"
 
 namespace swtpm {
@@ -66,7 +67,7 @@ std::unique_ptr<LinearStore> LinearStore::open(int fd, const Options& options) {
     }
     store->device_size_ = static_cast<uint64_t>(end);
   } else if (options.mode_given && ::fchmod(fd, options.mode) < 0) {
-    log(LogLevel::kDebug, "Cannot change the mode of the linear state: %s", strerror(errno));
+    log(LogLevel::kDebug, "Cannot change the mode of the linear state: %s", reason_of(errno).text);
   }
   return store->read_header() ? std::move(store) : nullptr;
 }
@@ -81,7 +82,7 @@ bool LinearStore::read_header() {
   uint64_t present = std::min<uint64_t>(size(), kHeaderSizeBytes);
   PackedHeader header{};
   if (!read_all(fd_, &header, present, 0)) {
-    log(LogLevel::kError, "Cannot read the linear state: %s", strerror(errno));
+    log(LogLevel::kError, "Cannot read the linear state: %s", reason_of(errno).text);
     return false;
   }
   bool looks_right = header.version == kVersion && le16toh(header.header_size) == kHeaderSizeBytes;
@@ -144,7 +145,7 @@ TpmResult LinearStore::load(BlobType type, Bytes& out) {
   if (slot.offset == 0) return kTpmRetry;
   out.resize(slot.data_size);
   if (read_all(fd_, out.data(), out.size(), slot.offset)) return kTpmSuccess;
-  log(LogLevel::kError, "Cannot read state \"%s\": %s", describe(type).c_str(), strerror(errno));
+  log(LogLevel::kError, "Cannot read state \"%s\": %s", describe(type).c_str(), reason_of(errno).text);
   return kTpmFail;
 }
 
@@ -218,7 +219,7 @@ bool LinearStore::rewrite_doubtful_header() {
 
 TpmResult LinearStore::store(BlobType type, ByteView data) {
   if (!rewrite_doubtful_header()) {
-    log(LogLevel::kError, "Cannot write the header of the linear state: %s", strerror(errno));
+    log(LogLevel::kError, "Cannot write the header of the linear state: %s", reason_of(errno).text);
     return kTpmFail;
   }
   uint32_t data_size = static_cast<uint32_t>(data.size());
@@ -238,7 +239,7 @@ TpmResult LinearStore::store(BlobType type, ByteView data) {
   slot.offset = *offset;
   slot.data_size = data_size;
   if (write_all_at(fd_, data, *offset) && commit(slots)) return kTpmSuccess;
-  log(LogLevel::kError, "Cannot store state \"%s\": %s", describe(type).c_str(), strerror(errno));
+  log(LogLevel::kError, "Cannot store state \"%s\": %s", describe(type).c_str(), reason_of(errno).text);
   return kTpmFail;
 }
 
@@ -248,7 +249,7 @@ TpmResult LinearStore::erase(BlobType type, bool must_exist) {
   if (slot.offset == 0) return must_exist ? kTpmFail : kTpmSuccess;
   slot = {};
   if (commit(slots)) return kTpmSuccess;
-  log(LogLevel::kError, "Cannot remove state \"%s\": %s", describe(type).c_str(), strerror(errno));
+  log(LogLevel::kError, "Cannot remove state \"%s\": %s", describe(type).c_str(), reason_of(errno).text);
   return kTpmFail;
 }
 

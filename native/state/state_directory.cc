@@ -12,6 +12,7 @@
 
 #include "common/eintr.h"
 #include "common/log.h"
+#include "common/reason.h"
 #include "common/write_all.h"
 
 namespace swtpm {
@@ -43,7 +44,7 @@ TpmResult StateDirectory::read(const FileName& name, Bytes& out, uint32_t max_si
   if (!fd) {
     if (errno == ENOENT) return kTpmRetry;
     log(LogLevel::kError, "Cannot open state file \"%s\": %s", name.text,
-        errno == ELOOP ? "it is a symbolic link" : strerror(errno));
+        errno == ELOOP ? "it is a symbolic link" : reason_of(errno).text);
     return kTpmFail;
   }
   struct stat st;
@@ -62,7 +63,7 @@ TpmResult StateDirectory::read(const FileName& name, Bytes& out, uint32_t max_si
     ssize_t n = no_eintr([&] { return ::read(fd.get(), out.data() + have, out.size() - have); });
     if (n <= 0) {
       log(LogLevel::kError, "Cannot read state file \"%s\": %s", name.text,
-          n < 0 ? strerror(errno) : "it shrank while being read");
+          n < 0 ? reason_of(errno).text : "it shrank while being read");
       return kTpmFail;
     }
     have += static_cast<size_t>(n);
@@ -70,7 +71,7 @@ TpmResult StateDirectory::read(const FileName& name, Bytes& out, uint32_t max_si
   // A file system may have no modes (FAT), or the file another owner. The state has been read, so this is no
   // error.
   if (options_.mode_given && (st.st_mode & 07777) != options_.mode && ::fchmod(fd.get(), options_.mode) < 0)
-    log(LogLevel::kDebug, "Cannot change the mode of state file \"%s\": %s", name.text, strerror(errno));
+    log(LogLevel::kDebug, "Cannot change the mode of state file \"%s\": %s", name.text, reason_of(errno).text);
   return kTpmSuccess;
 }
 
@@ -104,7 +105,7 @@ UniqueFd StateDirectory::create(const FileName& name, int flags) const {
 bool StateDirectory::write(const FileName& name, ByteView data) const {
   UniqueFd fd = create(name);
   if (!fd) {
-    log(LogLevel::kError, "Cannot create state file \"%s\": %s", name.text, strerror(errno));
+    log(LogLevel::kError, "Cannot create state file \"%s\": %s", name.text, reason_of(errno).text);
     return false;
   }
   bool written = write_all(fd.get(), data) && (!options_.sync || sync_descriptor(fd.get()));
@@ -116,7 +117,7 @@ bool StateDirectory::write(const FileName& name, ByteView data) const {
   }
   if (!written) {
     log(LogLevel::kError, "Cannot write %zu bytes to state file \"%s\": %s", data.size(), name.text,
-        strerror(saved_errno));
+        reason_of(saved_errno).text);
     remove(name);
   }
   return written;
@@ -124,7 +125,7 @@ bool StateDirectory::write(const FileName& name, ByteView data) const {
 
 StateDirectory::Replaced StateDirectory::put_in_place(const FileName& temp, const FileName& name) const {
   if (!rename(temp, name)) {
-    log(LogLevel::kError, "Cannot rename \"%s\" to \"%s\": %s", temp.text, name.text, strerror(errno));
+    log(LogLevel::kError, "Cannot rename \"%s\" to \"%s\": %s", temp.text, name.text, reason_of(errno).text);
     remove(temp);
     return Replaced::kNo;
   }
@@ -136,7 +137,7 @@ bool StateDirectory::sync() const {
   // A file system that cannot sync directories at all returns EINVAL; there is nothing else to try. EROFS is
   // a failure: the file system became read-only after an error, and what it had not written by then is gone.
   if (errno == EINVAL) return true;
-  log(LogLevel::kError, "Cannot sync the state directory: %s", strerror(errno));
+  log(LogLevel::kError, "Cannot sync the state directory: %s", reason_of(errno).text);
   return false;
 }
 

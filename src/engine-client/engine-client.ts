@@ -36,11 +36,16 @@ import {
   type VerbName,
 } from '../../contract/verbs.ts'
 import { check, native } from '../system/native.ts'
+import { describeErrno } from '../system/reason.ts'
 import type { EngineOptions } from './channel/engine-program.ts'
 import type { Spawner } from './channel/spawner.ts'
 import { EngineStarter } from './succession/engine-starter.ts'
 import { EngineSuccession } from './succession/engine-succession.ts'
 import { attachRequest, profileRequest, ServedTpm } from './succession/served-tpm.ts'
+
+/** A text of the engine, with the words for each errno. */
+const withReasons = (text: string): string =>
+  text.replace(/\{errno (\d+)\}/g, (_, errno) => describeErrno(-errno).text)
 
 export interface EngineEvents {
   ready: []
@@ -200,7 +205,7 @@ export class EngineClient extends EventEmitter<EngineEvents> {
         this.emit('ready')
         break
       case 'LOG':
-        this.emit('log', word.decode(payload, BIG).value, payload.toString('utf8', word.size))
+        this.emit('log', word.decode(payload, BIG).value, withReasons(payload.toString('utf8', word.size)))
         break
       case 'CLIENT_OPENED':
         this.#served.clientOpen = true
@@ -210,7 +215,7 @@ export class EngineClient extends EventEmitter<EngineEvents> {
         const errno = word.decode(payload, BIG).value
         this.#served.clientOpen = false
         const kind = this.#served.attached?.kind
-        // Both go on without a client; a device with an error does not.
+        // Both stay attached without a client; a device with an error does not.
         if (kind !== 'listener' && (kind !== 'cuse' || errno !== 0)) this.#served.detached()
         this.emit('clientClosed', errno)
         break

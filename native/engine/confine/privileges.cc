@@ -17,6 +17,7 @@
 
 #include "common/capabilities.h"
 #include "common/log.h"
+#include "common/reason.h"
 #include "common/unique_fd.h"
 #include "generated/contract.h"
 
@@ -77,7 +78,7 @@ bool become_owner_of_state(const std::vector<std::string>& files) {
       setresgid(st.st_gid, st.st_gid, st.st_gid) == 0 && setresuid(st.st_uid, st.st_uid, st.st_uid) == 0)
     return true;
   if (seteuid(uid) < 0 || setegid(gid) < 0)
-    log(LogLevel::kError, "Cannot return to user %u: %s", static_cast<unsigned>(uid), strerror(errno));
+    log(LogLevel::kError, "Cannot return to user %u: %s", static_cast<unsigned>(uid), reason_of(errno).text);
   return false;
 }
 

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "common/log.h"
+#include "common/reason.h"
 #include "common/unique_fd.h"
 #include "generated/contract.h"
 
@@ -140,7 +141,7 @@ void confine_files(Backend backend) {
   }
   confined = confined && syscall(SYS_landlock_restrict_self, fd.get(), 0) == 0;
   if (!confined)
-    log(LogLevel::kWarning, "Cannot confine the engine to the state directory: %s", strerror(errno));
+    log(LogLevel::kWarning, "Cannot confine the engine to the state directory: %s", reason_of(errno).text);
 }
 
 bool confine_system_calls(const Options& options) {
@@ -160,7 +161,7 @@ bool confine_system_calls(const Options& options) {
     seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2);
     error = seccomp_load(filter.get());
   }
-  if (error < 0) log(LogLevel::kError, "Cannot install the seccomp filter: %s", strerror(-error));
+  if (error < 0) log(LogLevel::kError, "Cannot install the seccomp filter: %s", reason_of(-error).text);
   return error == 0;
 }
 

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "common/log.h"
+#include "common/reason.h"
 #include "generated/contract.h"
 
 namespace swtpm {
@@ -27,7 +28,7 @@ void send(const UniqueFd& device, uint64_t unique, int32_t code, ByteView payloa
     // ENOENT: the client does not wait for it any more. ENODEV: the device is gone.
     if (errno != ENOENT && errno != ENODEV)
       log(LogLevel::kWarning, "Cannot reply to FUSE request %llu: %s",
-          static_cast<unsigned long long>(unique), strerror(errno));
+          static_cast<unsigned long long>(unique), reason_of(errno).text);
     return;
   }
 }
