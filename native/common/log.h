@@ -25,16 +25,39 @@ inline std::atomic<LogSink> g_log_sink{nullptr};
 // use twice, and the second message would be the same.
 class LogOnce {
  public:
-  LogOnce() { current_ = this; }
-  ~LogOnce() { current_ = nullptr; }
+  // logged: the texts, where they are to be remembered for longer.
+  explicit LogOnce(std::set<std::string>* logged = nullptr)
+      : before_(current_), logged_(logged ? logged : &own_) {
+    current_ = this;
+  }
+  ~LogOnce() { current_ = before_; }
   LogOnce(const LogOnce&) = delete;
   LogOnce& operator=(const LogOnce&) = delete;
 
-  static bool is_new(std::string_view text) { return !current_ || current_->logged_.emplace(text).second; }
+  static bool is_new(std::string_view text) { return !current_ || current_->logged_->emplace(text).second; }
 
  private:
   static inline thread_local LogOnce* current_ = nullptr;
-  std::set<std::string> logged_;
+  LogOnce* before_;
+  std::set<std::string> own_;
+  std::set<std::string>* logged_;
+};
+
+// While an object of this class exists, its thread ends each error with this text: what to do about it.
+class LogAdvice {
+ public:
+  explicit LogAdvice(std::string text) : text_(std::move(text)) { current_ = this; }
+  ~LogAdvice() { current_ = nullptr; }
+  LogAdvice(const LogAdvice&) = delete;
+  LogAdvice& operator=(const LogAdvice&) = delete;
+
+  static std::string_view of(LogLevel level) {
+    return current_ && level == LogLevel::kError ? std::string_view(current_->text_) : std::string_view();
+  }
+
+ private:
+  static inline thread_local LogAdvice* current_ = nullptr;
+  std::string text_;
 };
 
 [[gnu::format(printf, 2, 3)]] inline void log(LogLevel level, const char* format, ...) {
@@ -45,6 +68,7 @@ class LogOnce {
   va_end(args);
   if (n < 0) return;
   size_t length = std::min<size_t>(static_cast<size_t>(n), sizeof(text) - 2);
+  length += LogAdvice::of(level).copy(text + length, sizeof(text) - 1 - length);
   if (!LogOnce::is_new({text, length})) return;
   if (LogSink sink = g_log_sink.load(std::memory_order_acquire)) {
     sink(level, {text, length});

@@ -28,6 +28,7 @@ class DirStore : public Store {
   TpmResult erase(BlobType type, bool must_exist) override;
   TpmResult peek(BlobType type, uint32_t& size_bytes) override;
   std::string describe(BlobType type) const override { return file_name(type).text; }
+  std::string how_to_discard_volatile() const override { return "move it away"; }
   TpmResult swap_backup() override;
   TpmResult acquire() override { return permanent_.acquire(); }
   TpmResult end_journal() override { return permanent_.end_journal(); }

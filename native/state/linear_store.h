@@ -40,6 +40,9 @@ class LinearStore : public Store {
   TpmResult erase(BlobType type, bool must_exist) override;
   TpmResult peek(BlobType type, uint32_t& size_bytes) override;
   std::string describe(BlobType type) const override;
+  std::string how_to_discard_volatile() const override {
+    return "replace it by an empty one (swtpm_ioctl --load volatile /dev/null)";
+  }
 
  private:
   static constexpr size_t kSlotCount = 15;

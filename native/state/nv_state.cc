@@ -4,6 +4,12 @@
 #include "state/blob.h"
 
 namespace swtpm {
+namespace {
+
+// libtpms ends a volatile state with a SHA-1 digest. It starts without what is shorter, and does not say so.
+constexpr size_t kMinVolatileBytes = 20;
+
+}  // namespace
 
 TpmResult NvState::set_key(KeySlot slot, ByteView key) {
   std::lock_guard lock(mutex_);
@@ -60,13 +66,48 @@ TpmResult NvState::store_in_store(BlobType type, ByteView plain) {
     append_field(payload, BlobTag::kData, plain);
   }
   bool had_journal = store_->journal_end_due().has_value();
+  // A disk that is full fails one command after the other.
+  LogOnce once(&failures_);
   TpmResult result = store_->store(type, make_blob(flags, payload));
+  if (result == kTpmSuccess) {
+    failures_.clear();
+    if (type == BlobType::kPermanent) store_is_ours_ = true;
+  }
   if (!had_journal && store_->journal_end_due()) journal_begun_.notify_one();
   return result;
 }
 
 TpmResult NvState::load(BlobType type, Bytes& plain) {
   std::lock_guard lock(mutex_);
+  return type == BlobType::kVolatile ? load_volatile(plain) : load_locked(type, plain);
+}
+
+TpmResult NvState::load_volatile(Bytes& plain) {
+  LogAdvice advice(volatile_advice());
+  TpmResult result = load_locked(BlobType::kVolatile, plain);
+  if (result == kTpmSuccess && plain.size() < kMinVolatileBytes) {
+    log(LogLevel::kError, "Cannot use state \"%s\": its %zu bytes are too few",
+        store_->describe(BlobType::kVolatile).c_str(), plain.size());
+    result = kTpmFail;
+  }
+  found_volatile_ = result == kTpmSuccess ? Volatile::kLoaded
+                    : result == kTpmRetry ? Volatile::kNone
+                                          : Volatile::kUnusable;
+  return result;
+}
+
+std::string NvState::volatile_advice() const {
+  return "; mend it, or " + store_->how_to_discard_volatile() + " to start the TPM as after a reset";
+}
+
+void NvState::report_refused_volatile() const {
+  std::lock_guard lock(mutex_);
+  LogAdvice advice(volatile_advice());
+  log(LogLevel::kError, "Cannot use state \"%s\": libtpms refuses it",
+      store_->describe(BlobType::kVolatile).c_str());
+}
+
+TpmResult NvState::load_locked(BlobType type, Bytes& plain) {
   if (restoring_ && type == BlobType::kVolatile) {
     plain = *restoring_;
     return kTpmSuccess;
@@ -81,8 +122,80 @@ TpmResult NvState::load(BlobType type, Bytes& plain) {
     return kTpmSuccess;
   }
   TpmResult result = load_from_store(type, plain);
-  if (result == kTpmSuccess && type == BlobType::kPermanent) set_permanent(plain);
+  if (result == kTpmSuccess && type == BlobType::kPermanent) {
+    set_permanent(plain);
+    store_is_ours_ = true;
+  }
+  if (result == kTpmRetry && type == BlobType::kPermanent && permanent_is_lost()) return kTpmFail;
   return result;
+}
+
+// Called when the store has no permanent state. True (logged): it should have one.
+bool NvState::permanent_is_lost() {
+  if (state_given_) return false;
+  std::string missing = store_->describe(BlobType::kPermanent);
+  if (has_run_) {
+    log(LogLevel::kError,
+        "Cannot start the TPM: its state \"%s\" is gone; put it back, or start swtpm anew for a new TPM",
+        missing.c_str());
+    return true;
+  }
+  for (BlobType type : {BlobType::kVolatile, BlobType::kSavestate}) {
+    uint32_t size_bytes;
+    if (store_->peek(type, size_bytes) == kTpmRetry) continue;
+    std::string left = store_->describe(type);
+    log(LogLevel::kError,
+        "Cannot start the TPM: its state \"%s\" is gone, while \"%s\" is there; put it back, or move the other "
+        "away for a new TPM",
+        missing.c_str(), left.c_str());
+    return true;
+  }
+  return false;
+}
+
+TpmResult NvState::state_of_running(BlobType type, Bytes& plain) {
+  std::lock_guard lock(mutex_);
+  if (type == BlobType::kPermanent && permanent_) {
+    plain = *permanent_;
+    return kTpmSuccess;
+  }
+  if (type == BlobType::kSavestate && savestate_) {
+    plain = savestate_->plain;
+    return savestate_->result;
+  }
+  return load_locked(type, plain);
+}
+
+void NvState::begin_power_on(bool state_given) {
+  std::lock_guard lock(mutex_);
+  state_given_ = state_given;
+  found_volatile_ = Volatile::kNotAsked;
+}
+
+void NvState::powered_on() {
+  std::lock_guard lock(mutex_);
+  has_run_ = true;
+  Bytes plain;
+  TpmResult result = load_locked(BlobType::kSavestate, plain);
+  savestate_ = {result, std::move(plain)};
+}
+
+void NvState::set_has_run() {
+  std::lock_guard lock(mutex_);
+  has_run_ = true;
+}
+
+void NvState::secure_permanent() {
+  std::lock_guard lock(mutex_);
+  if (!locked_ || !permanent_ || !store_is_ours_ || store_may_differ_) return;
+  Bytes stored;
+  if (load_from_store(BlobType::kPermanent, stored) == kTpmSuccess && stored == *permanent_) return;
+  log(LogLevel::kWarning, "State \"%s\" was changed or removed while the TPM ran; it is stored again",
+      store_->describe(BlobType::kPermanent).c_str());
+  // A journal is of no use without the file that it belongs to.
+  store_->end_journal();
+  store_may_differ_ = true;
+  write_back_locked();
 }
 
 TpmResult NvState::store(BlobType type, ByteView plain) {
@@ -96,6 +209,7 @@ TpmResult NvState::store(BlobType type, ByteView plain) {
     set_permanent(plain);
     store_may_differ_ = false;
   }
+  if (type == BlobType::kSavestate) savestate_ = {kTpmSuccess, Bytes(plain.begin(), plain.end())};
   return kTpmSuccess;
 }
 
@@ -114,10 +228,11 @@ TpmResult NvState::erase(BlobType type, bool must_exist) {
   std::lock_guard lock(mutex_);
   if (!locked_) {
     held_back_[type] = std::nullopt;
-    return kTpmSuccess;
+  } else if (TpmResult result = store_->erase(type, must_exist)) {
+    return note_failure(type, std::nullopt, result);
   }
-  TpmResult result = store_->erase(type, must_exist);
-  return result ? note_failure(type, std::nullopt, result) : kTpmSuccess;
+  if (type == BlobType::kSavestate) savestate_ = {kTpmRetry, {}};
+  return kTpmSuccess;
 }
 
 TpmResult NvState::peek(BlobType type, uint32_t& size_bytes) {
@@ -140,6 +255,7 @@ TpmResult NvState::set_locked(bool locked) {
   }
   // The lock is given up even if this fails: the state is complete in any case.
   TpmResult result = locked_ && !locked ? store_->release() : kTpmSuccess;
+  if (!locked) store_is_ours_ = false;
   locked_ = locked;
   // The TPM may have been rolled back while the storage was not locked.
   write_back_locked();
@@ -156,6 +272,9 @@ void NvState::end_journal_when_idle() {
       journal_begun_.wait_until(lock, *due);
     } else {
       store_->end_journal();
+      uint32_t size_bytes;
+      if (store_->peek(BlobType::kPermanent, size_bytes) == kTpmRetry) store_may_differ_ = true;
+      write_back_locked();
     }
   }
 }
@@ -165,6 +284,8 @@ void NvState::power_off() {
   write_back_locked();
   held_back_.clear();
   permanent_.reset();
+  savestate_.reset();
+  state_given_ = false;
   store_may_differ_ = false;
   if (locked_) store_->release();
 }

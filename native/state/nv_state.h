@@ -11,6 +11,8 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
+#include <string>
 
 #include "common/bytes.h"
 #include "common/tpm_result.h"
@@ -38,6 +40,10 @@ class NvState {
   TpmResult erase(BlobType type, bool must_exist);
   TpmResult peek(BlobType type, uint32_t& size_bytes);
 
+  // The permanent state or the savestate of the TPM that runs, as it stored or loaded it last, whatever has
+  // become of the store since. As load().
+  TpmResult state_of_running(BlobType type, Bytes& plain);
+
   // Wraps plain state for GET_STATEBLOB: encrypted with the file key unless `decrypted` is asked for, then
   // with the migration key if there is one.
   TpmResult wrap_state_blob(ByteView plain, bool decrypted, Bytes& out, bool& is_encrypted);
@@ -51,7 +57,31 @@ class NvState {
   // failed; it is still held back.
   TpmResult set_locked(bool locked);
 
-  // The TPM has been powered off: what was held back is discarded.
+  // ---- A TPM that has lost its state must not start as another one.
+
+  // libtpms is about to start. state_given: the client has set the permanent state, so that the store may
+  // have none. Otherwise load() fails (logged) for a permanent state that is missing although this TPM has
+  // run before, or although there is another state of it.
+  void begin_power_on(bool state_given);
+
+  // What load() has found of a volatile state since begin_power_on(). kUnusable (logged): libtpms takes that for
+  // no volatile state, and starts as after a reset.
+  enum class Volatile { kNotAsked, kNone, kLoaded, kUnusable };
+  Volatile found_volatile() const { return found_volatile_; }
+
+  // Logs that libtpms refuses the volatile state that load() returned.
+  void report_refused_volatile() const;
+
+  // libtpms has started.
+  void powered_on();
+  // This TPM has run, in another engine.
+  void set_has_run();
+
+  // Stores the permanent state again if the store has another one, or none: what was stored has been changed or
+  // removed (logged). Does nothing if the storage was not locked meanwhile: then another TPM may have stored.
+  void secure_permanent();
+
+  // The TPM has been powered off, or did not start: what was held back is discarded.
   void power_off();
 
   // Never returns: ends the store's journal whenever nothing has been stored for a while. Runs in a thread of
@@ -93,6 +123,10 @@ class NvState {
   TpmResult note_failure(BlobType type, std::optional<ByteView> plain, TpmResult result);
   void write_back_locked();
   void set_permanent(ByteView plain);
+  TpmResult load_locked(BlobType type, Bytes& plain);
+  TpmResult load_volatile(Bytes& plain);
+  std::string volatile_advice() const;
+  bool permanent_is_lost();
 
   mutable std::mutex mutex_;
   std::condition_variable journal_begun_;
@@ -107,7 +141,19 @@ class NvState {
   std::atomic<bool> store_may_differ_{false};  // from permanent_
   std::atomic<bool> failed_{false};
   std::atomic<bool> postponing_{false};
+  std::set<std::string> failures_;             // logged since something could be stored
   std::optional<Bytes> restoring_;  // the volatile state to restore from
+
+  // A blob of the TPM that runs, or that there is none.
+  struct Known {
+    TpmResult result;
+    Bytes plain;
+  };
+  std::optional<Known> savestate_;  // from power-on to power-off
+  bool store_is_ours_ = false;  // nothing else was allowed to store since permanent_ was loaded or stored
+  bool state_given_ = false;
+  bool has_run_ = false;
+  std::atomic<Volatile> found_volatile_{Volatile::kNotAsked};
 };
 
 }  // namespace swtpm

@@ -55,6 +55,9 @@ class Store {
   // How log lines name the place of this blob.
   virtual std::string describe(BlobType type) const = 0;
 
+  // How the user gets rid of a volatile state that cannot be used.
+  virtual std::string how_to_discard_volatile() const = 0;
+
   // The storage is locked from now on: no other process changes it. Completes what a process that was killed
   // has left unfinished.
   virtual TpmResult acquire() { return kTpmSuccess; }

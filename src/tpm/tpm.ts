@@ -61,6 +61,8 @@ export class Tpm {
   #hasBeenOn = false
   #incomingMigration: boolean
   #lockingRetries = 0
+  /** Why the storage could not be locked for a command, as it was logged; until it can be. */
+  #lockingFault: string | undefined
 
   constructor(engine: EngineClient, storage: StorageLock, options: TpmOptions) {
     this.version = options.version
@@ -193,19 +195,26 @@ export class Tpm {
 
   /** Takes the storage lock if it is not held. @returns whether it is held now */
   async ensureLockedStorage(): Promise<boolean> {
+    const fault = await this.#lockStorage()
+    if (fault !== undefined) log.error(fault)
+    return fault === undefined
+  }
+
+  /** @returns why the storage cannot be locked */
+  async #lockStorage(): Promise<string | undefined> {
     if (!this.#storage.held) {
       try {
         await this.#storage.lock(this.#lockingRetries)
       } catch (error) {
         if (!isFault(error)) throw error
-        log.error(sentenceOf(error))
-        return false
+        return sentenceOf(error)
       }
       this.#lockingRetries = 0
       this.#incomingMigration = false
     }
+    this.#lockingFault = undefined
     await this.engine.setStorage(true)
-    return true
+    return undefined
   }
 
   /** LOCK_STORAGE: as {@link ensureLockedStorage}, with a number of retries that is kept. */
@@ -237,7 +246,12 @@ export class Tpm {
 
   async #answerStorageNeeded(): Promise<void> {
     try {
-      if (!(await this.ensureLockedStorage())) await this.engine.setStorage(false)
+      const fault = await this.#lockStorage()
+      if (fault === undefined) return
+      // Each command asks; the cause is logged once.
+      if (fault !== this.#lockingFault) log.error(fault)
+      this.#lockingFault = fault
+      await this.engine.setStorage(false)
     } catch (error) {
       // The next engine asks again.
       if (!isFault(error)) throw error

@@ -105,6 +105,7 @@ export const TPM12 = {
   pcrRead: (index: number): Buffer => tpm12(0x15, hex32(index)),
   extend: (index: number, sha1: Uint8Array): Buffer =>
     tpm12(0x14, hex32(index) + Buffer.from(sha1).toString('hex')),
+  saveState: tpm12(0x98),
 }
 
 /** The answer to TPM2.getHandles(). */

@@ -39,15 +39,21 @@ class DataPath {
 
   TpmResult set_locality(uint8_t locality) { return tpm_.set_locality(locality); }
 
+  Refusals& refusals() { return tpm_.refusals(); }
+
  private:
   enum Direction : uint32_t { kCommand = 0, kResponse = 1 };
 
   ByteView execute(std::span<uint8_t> command, ResponseBuffer& buffer,
                    const CommandProcessor::CommandOptions& options) {
     // A TPM that is off answers so at once, storage or not.
-    if (!tpm_.running() || gate_.wait()) return tpm_.process(command, buffer, options);
+    if (!tpm_.running() || gate_.locked()) return tpm_.process(command, buffer, options);
+    StorageGate::Passage passage = gate_.wait();
+    if (passage == StorageGate::Passage::kLocked) return tpm_.process(command, buffer, options);
     if (options.on_turn) options.on_turn();
-    return buffer.set(version(), failure_code(version()));
+    auto reason = passage == StorageGate::Passage::kUnlocked ? Refusals::Reason::kStorageUnlocked
+                                                             : Refusals::Reason::kTurnedAway;
+    return tpm_.refusals().answer(buffer, reason, failure_code(version()));
   }
 
   // For the tracer: u32 direction, u64 time in µs since 1970, the bytes.

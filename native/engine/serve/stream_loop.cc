@@ -181,9 +181,11 @@ StreamLoop::Outcome StreamLoop::read_message(int fd) {
     // Longer than any command: it is answered with an error at once, and what is left of it is no further
     // message.
     drain(fd);
+    note_no_command(Refusals::Reason::kTooLong);
     return Outcome::kMessage;
   }
   if (have_ < wanted_bytes() && !read_rest(fd)) return Outcome::kEnd;
+  if (have_ < wanted_bytes()) note_no_command(Refusals::Reason::kCutOff);
   return Outcome::kMessage;
 }
 
@@ -198,6 +200,11 @@ bool StreamLoop::read_rest(int fd) {
     if (n == 0) break;  // the client may have shut down its side only and still wait for the answer
   }
   return true;
+}
+
+// libtpms answers to bytes that are no whole command with an error of its own.
+void StreamLoop::note_no_command(Refusals::Reason reason) {
+  path_.refusals().note(reason, command_size_code(path_.version()));
 }
 
 void StreamLoop::drain(int fd) {
@@ -216,7 +223,8 @@ ByteView StreamLoop::handle_message() {
   if (start == kPrefixSizeBytes) {
     // The prefix changes the locality for good, as SET_LOCALITY does.
     if (path_.set_locality(message_[4]) != kTpmSuccess)
-      return buffer_.set(path_.version(), locality_code(path_.version()));
+      return path_.refusals().answer(buffer_, Refusals::Reason::kLocalityForbidden,
+                                     locality_code(path_.version()));
   }
   return path_.run({message_.data() + start, have_ - start}, buffer_,
                    {.short_code = command_size_code(path_.version())});

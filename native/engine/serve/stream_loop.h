@@ -56,6 +56,7 @@ class StreamLoop : public Loop {
   bool wait_readable(int fd, std::chrono::steady_clock::time_point deadline);
   size_t wanted_bytes() const;
   bool has_prefix() const;
+  void note_no_command(Refusals::Reason reason);
   void drain(int fd);
   ByteView handle_message();
   bool respond(int fd, ByteView response);

@@ -7,6 +7,7 @@
 
 #include "common/bytes.h"
 #include "engine/tpm/message.h"
+#include "engine/tpm/refusals.h"
 
 namespace swtpm {
 
@@ -15,6 +16,8 @@ class CommandProcessor {
   struct CommandOptions {
     // The response code to a command that is shorter than a header; front ends have always differed in it.
     TpmResult short_code;
+    // The supervisor's own command: it knows why it is refused, and no client waits for it.
+    bool own = false;
     // For this command alone; otherwise the current locality.
     std::optional<uint8_t> locality = std::nullopt;
     // Called when the command's turn has come: verbs from now on take effect after it. It runs with the TPM's
@@ -35,6 +38,9 @@ class CommandProcessor {
                                                    const CommandOptions& options) = 0;
 
   virtual TpmResult set_locality(uint8_t locality) = 0;
+
+  // For answers that are given before a command gets here.
+  virtual Refusals& refusals() = 0;
 
  protected:
   ~CommandProcessor() = default;

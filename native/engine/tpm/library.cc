@@ -13,13 +13,11 @@ TPMLIB_TPMVersion choice(TpmVersion version) {
   return version == TpmVersion::k20 ? TPMLIB_TPM_VERSION_2 : TPMLIB_TPM_VERSION_1_2;
 }
 
-ByteView process(TpmVersion version, std::span<uint8_t> command, ResponseBuffer& buffer) {
+bool process(std::span<uint8_t> command, ResponseBuffer& buffer) {
   TPM_RESULT result = buffer.fill([&](uint8_t** data, uint32_t* size, uint32_t* capacity) {
     return TPMLIB_Process(data, size, capacity, command.data(), static_cast<uint32_t>(command.size()));
   });
-  if (result != TPM_SUCCESS || buffer.view().size() < kTpmHeaderSizeBytes)
-    return buffer.set(version, failure_code(version));
-  return buffer.view();
+  return result == TPM_SUCCESS && buffer.view().size() >= kTpmHeaderSizeBytes;
 }
 
 VolatileState::VolatileState() {

@@ -21,8 +21,8 @@ namespace swtpm::library {
 
 TPMLIB_TPMVersion choice(TpmVersion version);
 
-// Has the TPM that runs execute one command. The response is always well-formed.
-ByteView process(TpmVersion version, std::span<uint8_t> command, ResponseBuffer& buffer);
+// Has the TPM that runs execute one command. False: there is no well-formed response.
+bool process(std::span<uint8_t> command, ResponseBuffer& buffer);
 
 // The volatile state of the TPM that runs, as of the time when this object is made.
 class VolatileState {

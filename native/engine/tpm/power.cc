@@ -28,6 +28,7 @@ TpmResult Tpm::init(uint32_t flags) {
   Lock lock(mutex_);
   if (!succession_.take(Succession::Step::kPowerOn)) return kTpmBadOrdinal;
   power_off();
+  off_reason_ = Refusals::Reason::kInitFailed;
   if (TpmResult result = TPMLIB_ChooseTPMVersion(library::choice(options_.version))) return result;
 
   if (!profile_.empty()) {
@@ -42,6 +43,8 @@ TpmResult Tpm::init(uint32_t flags) {
   if (result == TPM_SUCCESS && (flags & wire::kPtmInitFlagDeleteVolatile))
     result = state_.erase(BlobType::kVolatile, false);
 
+  if (result == TPM_SUCCESS) result = store_given_savestate();
+
   if (result == TPM_SUCCESS && !profile_.empty() && !TPMLIB_WasManufactured()) {
     log(LogLevel::kError, "Cannot apply a profile to a TPM that exists already");
     result = TPM_FAIL;
@@ -49,9 +52,13 @@ TpmResult Tpm::init(uint32_t flags) {
 
   if (result != TPM_SUCCESS) {
     TPMLIB_Terminate();  // the supervisor reports the result
+    state_.power_off();
     return result;
   }
   profile_.clear();  // the next INIT starts the TPM that exists now
+  permanent_given_ = false;
+  state_.powered_on();
+  refusals_.powered_on();
   running_.store(true, std::memory_order_release);
   permanent_number_ = 0;
   save_checkpoint();
@@ -61,8 +68,15 @@ TpmResult Tpm::init(uint32_t flags) {
 // Has libtpms start with the stored state or, if it refuses that, with the backup.
 TpmResult Tpm::main_init() {
   state_.take_failure();
+  state_.begin_power_on(permanent_given_);
   LogOnce once;
   TpmResult result = TPMLIB_MainInit();
+  // libtpms does not mind that; but a TPM must not forget its PCRs.
+  if (state_.found_volatile() == NvState::Volatile::kUnusable) return failure_code(options_.version);
+  if (result != TPM_SUCCESS && refuses_volatile_state()) {
+    state_.report_refused_volatile();
+    return result;
+  }
   if (result != TPM_SUCCESS && state_.swap_backup() == kTpmSuccess) {
     log(LogLevel::kWarning, "The TPM did not start with its state; trying the backup");
     TPMLIB_Terminate();
@@ -75,9 +89,28 @@ TpmResult Tpm::main_init() {
   return result;
 }
 
+// After a failed start: whether it is the volatile state that libtpms refuses. Then the backup of the permanent
+// state would not help.
+bool Tpm::refuses_volatile_state() {
+  if (state_.found_volatile() != NvState::Volatile::kLoaded) return false;
+  TPMLIB_Terminate();
+  TPMLIB_ChooseTPMVersion(library::choice(options_.version));
+  return TPMLIB_ValidateState(TPMLIB_STATE_PERMANENT, 0) == TPM_SUCCESS;
+}
+
+// libtpms keeps a savestate that was set in memory alone, until Startup uses it.
+TpmResult Tpm::store_given_savestate() {
+  if (!savestate_given_) return kTpmSuccess;
+  TpmResult result = savestate_given_->empty() ? state_.erase(BlobType::kSavestate, false)
+                                               : state_.store(BlobType::kSavestate, *savestate_given_);
+  if (result == kTpmSuccess) savestate_given_.reset();
+  return result;
+}
+
 TpmResult Tpm::stop() {
   Lock lock(mutex_);
   if (!succession_.owns_tpm()) return kTpmBadOrdinal;
+  if (running()) off_reason_ = Refusals::Reason::kStopped;
   power_off();
   return kTpmSuccess;
 }
@@ -96,6 +129,7 @@ void Tpm::stop_at_exit() {
 
 void Tpm::power_off() {
   if (running() && options_.auto_shutdown) send_shutdown_if_due();
+  if (running()) state_.secure_permanent();
   running_.store(false, std::memory_order_release);
   TPMLIB_Terminate();
   shutdown_due_ = false;
@@ -109,8 +143,8 @@ void Tpm::send_shutdown_if_due() {
   // STATE keeps more, and does no harm if the next Startup is CLEAR; it can fail where CLEAR does not.
   for (uint16_t type : {kTpm2SuState, kTpm2SuClear}) {
     Bytes command = ByteWriter().u16(0x8001).u32(12).u32(kTpm2CcShutdown).u16(type).take();
-    ByteView response = library::process(options_.version, command, buffer);
-    TpmResult code = message_code(response.data());
+    if (!library::process(command, buffer)) continue;
+    TpmResult code = message_code(buffer.view().data());
     // INITIALIZE: there was no Startup, so there is nothing to shut down.
     if (code == kTpmSuccess || code == kTpmRcInitialize) return;
   }

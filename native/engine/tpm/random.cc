@@ -23,7 +23,7 @@ void stir_random(TpmVersion version) {
   RAND_bytes(entropy, sizeof(entropy));
   Bytes bytes = command.bytes(entropy).take();
   ResponseBuffer buffer;
-  library::process(version, bytes, buffer);
+  library::process(bytes, buffer);
 }
 
 }  // namespace swtpm

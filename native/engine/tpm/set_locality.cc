@@ -11,14 +11,13 @@ bool is_set_locality(ByteView command) {
   return message_code(command.data()) == kSetLocalityCode;
 }
 
-TpmResult judge_set_locality(ByteView command, TpmVersion version, const LocalityPolicy& policy,
-                             uint8_t& locality) {
-  if (command.size() <= kTpmHeaderSizeBytes) return insufficient_code(version);
-  if (!policy.allow_set_locality) return failure_code(version);
+SetLocalityVerdict judge_set_locality(ByteView command, const LocalityPolicy& policy, uint8_t& locality) {
+  if (command.size() <= kTpmHeaderSizeBytes) return SetLocalityVerdict::kTooShort;
+  if (!policy.allow_set_locality) return SetLocalityVerdict::kForbidden;
   uint8_t wanted = command[kTpmHeaderSizeBytes];
-  if (!policy.permits(wanted)) return locality_code(version);
+  if (!policy.permits(wanted)) return SetLocalityVerdict::kWrongLocality;
   locality = wanted;
-  return kTpmSuccess;
+  return SetLocalityVerdict::kObeyed;
 }
 
 }  // namespace swtpm

@@ -16,8 +16,9 @@ struct LocalityPolicy {
 // The command is complete up to its header.
 bool is_set_locality(ByteView command);
 
-// The response code for it; on success `locality` is what was asked for.
-TpmResult judge_set_locality(ByteView command, TpmVersion version, const LocalityPolicy& policy,
-                             uint8_t& locality);
+enum class SetLocalityVerdict { kObeyed, kTooShort, kForbidden, kWrongLocality };
+
+// kObeyed: `locality` is what was asked for.
+SetLocalityVerdict judge_set_locality(ByteView command, const LocalityPolicy& policy, uint8_t& locality);
 
 }  // namespace swtpm

@@ -25,6 +25,8 @@ TpmResult Tpm::resume() {
     if (!key.empty()) state_.set_key(slot, key);
   }
   if (checkpoint_.buffer_size() > 0) TPMLIB_SetBufferSize(checkpoint_.buffer_size(), nullptr, nullptr);
+  if (!saved.permanent_state.empty()) state_.set_has_run();
+  off_reason_ = Refusals::Reason::kOff;
   if (!saved.running) return kTpmSuccess;
   state_.restore_permanent(saved.permanent_state);
   if (TpmResult result = restore(saved)) {
@@ -34,6 +36,7 @@ TpmResult Tpm::resume() {
   }
   // The engine before this one may have stored something for a command that it did not answer: undo that.
   state_.write_back();
+  state_.powered_on();
   shutdown_due_ = saved.shutdown_due;
   running_.store(true, std::memory_order_release);
   stir_random(options_.version);
@@ -84,7 +87,7 @@ TpmResult Tpm::restore(const Checkpoint::Saved& saved) {
     for (const Checkpoint::Command& command : saved.commands) {
       Bytes bytes = command.bytes;
       locality_override_ = command.locality;
-      library::process(options_.version, bytes, buffer);
+      library::process(bytes, buffer);
     }
     locality_override_.reset();
   }

@@ -20,7 +20,7 @@ void leave_fips_mode() {
 }  // namespace
 
 Tpm::Tpm(NvState& state, Checkpoint& checkpoint, const Options& options)
-    : state_(state), checkpoint_(checkpoint), options_(options) {
+    : state_(state), checkpoint_(checkpoint), options_(options), refusals_(options.version) {
   if (options_.debug_level > 0) {
     TPMLIB_SetDebugFD(2);
     TPMLIB_SetDebugLevel(options_.debug_level);
@@ -53,18 +53,35 @@ ByteView Tpm::run_in_turn(std::span<uint8_t> command, CommandEffect effect, Resp
                           const CommandOptions& command_options) {
   if (command_options.on_turn) command_options.on_turn();
   TpmVersion version = options_.version;
-  if (!usable()) return buffer.set(version, failure_code(version));
-  if (command.size() < kTpmHeaderSizeBytes) return buffer.set(version, command_options.short_code);
-  if (is_set_locality(command)) {
-    uint8_t wanted = 0;
-    TpmResult code = judge_set_locality(command, version, options_.locality_policy, wanted);
-    if (code == kTpmSuccess) checkpoint_.set_locality(wanted);
-    return buffer.set(version, code);
+  if (!usable()) {
+    if (command_options.own) return buffer.set(version, failure_code(version));
+    Refusals::Reason reason = succession_.owns_tpm() ? off_reason_ : Refusals::Reason::kHandedOver;
+    return refusals_.answer(buffer, reason, failure_code(version));
   }
+  if (command.size() < kTpmHeaderSizeBytes)
+    return refusals_.answer(buffer, Refusals::Reason::kTooShort, command_options.short_code);
+  if (is_set_locality(command)) return obey_set_locality(command, buffer);
   locality_override_ = command_options.locality;
   ByteView response = run_as_transaction(command, effect, buffer);
   locality_override_.reset();
   return response;
+}
+
+ByteView Tpm::obey_set_locality(ByteView command, ResponseBuffer& buffer) {
+  uint8_t wanted = 0;
+  SetLocalityVerdict verdict = judge_set_locality(command, options_.locality_policy, wanted);
+  switch (verdict) {
+    case SetLocalityVerdict::kTooShort:
+      return refusals_.answer(buffer, Refusals::Reason::kTooShort, insufficient_code(options_.version));
+    case SetLocalityVerdict::kForbidden:
+      return refusals_.answer(buffer, Refusals::Reason::kSetLocalityForbidden, failure_code(options_.version));
+    case SetLocalityVerdict::kWrongLocality:
+      return refusals_.answer(buffer, Refusals::Reason::kLocalityForbidden, locality_code(options_.version));
+    case SetLocalityVerdict::kObeyed:
+      break;
+  }
+  checkpoint_.set_locality(wanted);
+  return buffer.set(options_.version, kTpmSuccess);
 }
 
 uint8_t Tpm::effective_locality() const {

@@ -53,6 +53,7 @@ class Tpm final : public CommandProcessor {
                                            const CommandOptions& options) override;
   // Does not wait.
   TpmResult set_locality(uint8_t locality) override;
+  Refusals& refusals() override { return refusals_; }
 
   // Cancels the command that runs now, if one does. Does not wait for its end.
   TpmResult cancel();
@@ -123,13 +124,19 @@ class Tpm final : public CommandProcessor {
 
   ByteView run_in_turn(std::span<uint8_t> command, CommandEffect effect, ResponseBuffer& buffer,
                        const CommandOptions& options);
+  ByteView obey_set_locality(ByteView command, ResponseBuffer& buffer);
   ByteView run_as_transaction(std::span<uint8_t> command, CommandEffect effect, ResponseBuffer& buffer);
   // cut_short: the command was ended by false results; what it has done must be rolled back.
   ByteView run_cancellable(std::span<uint8_t> command, ResponseBuffer& buffer, bool& cut_short);
   // Restores the checkpoint, and answers the command with `code`.
   ByteView roll_back(ResponseBuffer& buffer, TpmResult code);
+  ByteView roll_back_not_stored(ResponseBuffer& buffer);
+  // What libtpms has answered.
+  void note_answer(TpmResult code);
 
   TpmResult main_init();
+  bool refuses_volatile_state();
+  TpmResult store_given_savestate();
   void power_off();
   void send_shutdown_if_due();
 
@@ -146,12 +153,16 @@ class Tpm final : public CommandProcessor {
   Checkpoint& checkpoint_;
   const Options options_;
   RunningCommand running_command_;
+  Refusals refusals_;
 
   std::mutex mutex_;  // held while libtpms is at work, except by cancel()
   std::atomic<bool> running_{false};
   Succession succession_;
+  Refusals::Reason off_reason_ = Refusals::Reason::kNoInit;  // while the TPM is off
   std::string profile_;
   bool shutdown_due_ = false;
+  bool permanent_given_ = false;  // by SET_STATEBLOB, for the next power-on
+  std::optional<Bytes> savestate_given_;
   uint64_t permanent_number_ = 0;  // of the permanent state in the checkpoint
   std::optional<uint8_t> locality_override_;
 };

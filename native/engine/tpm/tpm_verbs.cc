@@ -66,7 +66,10 @@ TpmResult Tpm::store_volatile() {
   Lock lock(mutex_);
   if (!usable()) return kTpmBadOrdinal;
   library::VolatileState state;
-  return state.result() ? state.result() : state_.store(BlobType::kVolatile, state.view());
+  if (state.result()) return state.result();
+  // Neither is of use without the other.
+  state_.secure_permanent();
+  return state_.store(BlobType::kVolatile, state.view());
 }
 
 TpmResult Tpm::get_state_blob(uint32_t number, bool decrypted, Bytes& out, bool& is_encrypted) {
@@ -81,7 +84,7 @@ TpmResult Tpm::get_state_blob(uint32_t number, bool decrypted, Bytes& out, bool&
     if (state.result()) return state.result();
     plain.assign(state.view().begin(), state.view().end());
     state_.erase(BlobType::kVolatile, false);
-  } else if (TpmResult result = state_.load(*type, plain)) {
+  } else if (TpmResult result = state_.state_of_running(*type, plain)) {
     return result;
   }
   return state_.wrap_state_blob(plain, decrypted, out, is_encrypted);
@@ -97,8 +100,18 @@ TpmResult Tpm::set_state_blob(uint32_t number, bool marked_encrypted, ByteView b
     return result;
   // Until the next INIT only libtpms has it: another engine could not continue. Null clears it.
   checkpoint_.set_incomplete();
-  return TPMLIB_SetState(state_type(*type), plain.empty() ? nullptr : plain.data(),
-                         static_cast<uint32_t>(plain.size()));
+  TpmResult result = TPMLIB_SetState(state_type(*type), plain.empty() ? nullptr : plain.data(),
+                                     static_cast<uint32_t>(plain.size()));
+  if (result) {
+    // libtpms has forgotten all that were set.
+    permanent_given_ = false;
+    savestate_given_.reset();
+  } else if (*type == BlobType::kPermanent) {
+    permanent_given_ = true;
+  } else if (*type == BlobType::kSavestate && options_.version == TpmVersion::k12) {
+    savestate_given_ = std::move(plain);
+  }
+  return result;
 }
 
 TpmResult Tpm::peek_state(uint32_t number, uint32_t& size_bytes) {

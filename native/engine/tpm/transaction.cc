@@ -23,11 +23,13 @@ ByteView Tpm::run_as_transaction(std::span<uint8_t> command, CommandEffect effec
   if (effect == CommandEffect::kReads)
     state_.set_postponing(false);
   else if (state_.take_failure())
-    return roll_back(buffer, storage_code(options_.version));
+    return roll_back_not_stored(buffer);
   if (cut_short && message_code(response.data()) != kTpmRcCanceled) return roll_back(buffer, kTpmRcCanceled);
 
   shutdown_due_ = !(shuts_down && message_code(response.data()) == kTpmSuccess);
+  note_answer(message_code(response.data()));
   bool same_permanent_state = state_.permanent_number() == permanent_number_;
+  if (!same_permanent_state && effect != CommandEffect::kReads) refusals_.stored();
   if (same_permanent_state && effect == CommandEffect::kReads) return response;
   if (same_permanent_state && staged)
     checkpoint_.keep_staged(shutdown_due_);
@@ -40,9 +42,24 @@ ByteView Tpm::run_cancellable(std::span<uint8_t> command, ResponseBuffer& buffer
   // Cutting a search for primes short needs a checkpoint to roll back to.
   running_command_.begin(options_.version == TpmVersion::k20 && prime_search::in_command(command) &&
                          checkpoint_.has_running());
-  ByteView response = library::process(options_.version, command, buffer);
+  bool executed = library::process(command, buffer);
   cut_short = running_command_.end();
-  return response;
+  if (executed) return buffer.view();
+  return refusals_.answer(buffer, Refusals::Reason::kLibtpmsFailed, failure_code(options_.version));
+}
+
+void Tpm::note_answer(TpmResult code) {
+  bool failed = options_.version == TpmVersion::k20 ? code == kTpmRcFailure : code == kTpmFailedSelfTest;
+  if (failed)
+    refusals_.note(Refusals::Reason::kFailureMode, code);
+  else if (code == kTpmSuccess)
+    refusals_.executed();
+}
+
+ByteView Tpm::roll_back_not_stored(ResponseBuffer& buffer) {
+  TpmResult code = storage_code(options_.version);
+  refusals_.note(Refusals::Reason::kNotStored, code);
+  return roll_back(buffer, code);
 }
 
 // libtpms by itself would refuse every command after one that it could not store, and would keep the
@@ -57,6 +74,7 @@ ByteView Tpm::roll_back(ResponseBuffer& buffer, TpmResult code) {
         result);
     TPMLIB_Terminate();
     checkpoint_.set_off();
+    off_reason_ = Refusals::Reason::kNotRestored;
     running_.store(false, std::memory_order_release);
   }
   return buffer.set(options_.version, code);
