@@ -6,9 +6,8 @@
  */
 
 import { closeSync } from 'node:fs'
-import { ATTACH_FLAG, ROUTE } from '../../../contract/engine-channel.ts'
 import { eventType } from '../../../contract/engine-events.ts'
-import { engineCode, resumeResp, word } from '../../../contract/engine-requests.ts'
+import { engineCode, word } from '../../../contract/engine-requests.ts'
 import { BIG } from '../../../contract/struct.ts'
 import { TPM_BAD_ORDINAL, TPM_SUCCESS } from '../../../contract/tpm-result.ts'
 import { controlCode } from '../../../contract/verbs.ts'
@@ -16,8 +15,9 @@ import { SwtpmError } from '../../system/errors.ts'
 import { log } from '../../system/log.ts'
 import { reasonOf } from '../../system/reason.ts'
 import { within } from '../../system/time-limit.ts'
+import { continueTpm, startError } from './continue-tpm.ts'
 import type { Engine, Starter } from './engine-starter.ts'
-import { attachRequest, profileRequest, type ServedTpm } from './served-tpm.ts'
+import type { ServedTpm } from './served-tpm.ts'
 import { type SuccessionState, SuccessionStateMachine } from './succession-state.ts'
 
 export interface SuccessionEvents {
@@ -40,6 +40,11 @@ const MAX_DEATHS_PER_MINUTE = 8
  * emulated or busy machine. Meanwhile clients of a TPM whose engine has died wait, and so does who asked to replace it.
  */
 const NEW_ENGINE_LIMIT_MS = 30_000
+/**
+ * How long an engine may take to hand its TPM over. It finishes the command that it is at, an RSA key for example, which
+ * takes minutes on a slow machine at most. One that takes longer is killed, and the new one takes over as after any death.
+ */
+const HAND_OVER_LIMIT_MS = 120_000
 
 /** An engine that has been started to take the place of another. */
 interface Candidate {
@@ -68,7 +73,11 @@ export class EngineSuccession {
     this.#starter = starter
     this.#served = served
     this.#events = events
-    this.#current = this.#start(false).engine
+    const { engine, ready } = this.#start(false)
+    this.#current = engine
+    inTime(ready, 'it was not ready').catch((error) => {
+      if (this.#state.is('starting')) this.#fail((error as Error).message)
+    })
   }
 
   get state(): SuccessionState {
@@ -197,8 +206,6 @@ export class EngineSuccession {
       },
     })
     this.#alive.add(engine)
-    // Nothing waits for the first engine.
-    ready.catch(() => {})
     return { engine, ready }
   }
 
@@ -265,7 +272,7 @@ export class EngineSuccession {
     let oldServes = false
     try {
       try {
-        const result = word.decode(await old.request(engineCode('HAND_OVER'), Buffer.alloc(0)), BIG).value
+        const result = word.decode(await this.#askToHandOver(old), BIG).value
         clientFd = old.takeFd()
         oldServes = result === TPM_BAD_ORDINAL
         if (oldServes) throw startError('the lock on the state is not held, as after a migration')
@@ -290,6 +297,18 @@ export class EngineSuccession {
     await old.close()
   }
 
+  /** @returns the reply @throws SwtpmError when it has ended, or was killed because it took too long */
+  async #askToHandOver(old: Engine): Promise<Buffer> {
+    const reply = old.request(engineCode('HAND_OVER'), Buffer.alloc(0))
+    if ((await within(HAND_OVER_LIMIT_MS, reply, 'late')) === 'late') {
+      log.error(
+        `${old.describe()} has not handed its TPM over within ${HAND_OVER_LIMIT_MS / 1000} s: it is killed`,
+      )
+      old.kill()
+    }
+    return reply
+  }
+
   /** The engine that was to be replaced continues. */
   async #takeBack(old: Engine, clientFd: number | undefined): Promise<void> {
     try {
@@ -302,30 +321,7 @@ export class EngineSuccession {
 
   /** Lets an engine continue with the TPM and its clients. @throws SwtpmError */
   #continueIn(engine: Engine, clientFd: number | undefined): Promise<void> {
-    return inTime(this.#tell(engine, clientFd), 'it did not take over')
-  }
-
-  async #tell(engine: Engine, clientFd: number | undefined): Promise<void> {
-    const served = this.#served
-    await engine.request(engineCode('SET_STORAGE'), word.encode({ value: served.storageLocked ? 1 : 0 }, BIG))
-    if (served.profile !== undefined)
-      await engine.request(engineCode('SET_PROFILE'), profileRequest(served.profile))
-    const { tpmResult, running } = decodeResume(await engine.request(engineCode('RESUME'), Buffer.alloc(0)))
-    if (tpmResult !== TPM_SUCCESS) throw startError('it cannot go on with the TPM')
-    this.#events.resumed(running !== 0)
-    if (served.attached === undefined) return
-    const { kind, fd, flags } = served.attached
-    if (kind === 'listener' && served.clientOpen && clientFd === undefined) {
-      served.clientOpen = false
-      this.#events.connectionLost()
-    }
-    const request = attachRequest({ kind, flags: flags | ATTACH_FLAG.continue })
-    const fds = clientFd === undefined ? [fd] : [fd, clientFd]
-    const result = word.decode(await engine.request(engineCode('ATTACH'), request, fds), BIG).value
-    if (result !== TPM_SUCCESS) throw startError(`it cannot serve the device: result ${result}`)
-    if (served.route !== 'native') {
-      await engine.request(engineCode('SET_ROUTE'), word.encode({ value: ROUTE[served.route] }, BIG))
-    }
+    return inTime(continueTpm(engine, this.#served, clientFd, this.#events), 'it did not take over')
   }
 
   /** @throws SwtpmError: the engine, or the whole succession, has ended by now */
@@ -361,12 +357,3 @@ async function inTime(work: Promise<void>, late: string): Promise<void> {
     throw startError(`${late} within ${NEW_ENGINE_LIMIT_MS / 1000} s`)
   }
 }
-
-const startError = (why: string): SwtpmError =>
-  new SwtpmError('SWTPM_ERR_ENGINE_START', `No other engine could take over: ${why}`)
-
-/** A failure is the result alone. */
-const decodeResume = (reply: Buffer): { tpmResult: number; running: number } =>
-  reply.length < resumeResp.size
-    ? { tpmResult: word.decode(reply, BIG).value, running: 0 }
-    : resumeResp.decode(reply, BIG)

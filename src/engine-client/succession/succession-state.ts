@@ -75,7 +75,7 @@ export class SuccessionStateMachine {
     this.#renew()
   }
 
-  /** Waits until `condition` holds; those who wait go on in the order in which they came. */
+  /** Waits until `condition` holds; those who wait continue in the order in which they came. */
   async until(condition: () => boolean): Promise<void> {
     while (!condition()) await this.#changed
   }

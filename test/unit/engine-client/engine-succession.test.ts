@@ -134,6 +134,21 @@ describe('starting', () => {
     await assert.rejects(trial.ask(controlCode('STOP')), { code: 'SWTPM_ERR_ENGINE_GONE' })
   })
 
+  it('ends with an engine that never gets ready', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] })
+    const trial = new Trial()
+    await pass(t, LATE_MS)
+    assert.equal(trial.state, 'ended')
+    assert.match(trial.heard.at(-1) ?? '', /was not ready within 30 s/)
+  })
+
+  it('waits no longer for one that is ready', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] })
+    const trial = await Trial.serving()
+    await pass(t, LATE_MS)
+    assert.equal(trial.state, 'serving')
+  })
+
   it('can be closed', async () => {
     const trial = new Trial()
     assert.equal(await trial.succession.close(), true)
@@ -249,7 +264,7 @@ describe('taking over', () => {
     await turn()
     assert.equal(trial.state, 'ended')
     assert.ok(trial.starter.last.closed)
-    assert.match(trial.heard.at(-1) ?? '', /cannot go on with the TPM/)
+    assert.match(trial.heard.at(-1) ?? '', /cannot continue the TPM/)
   })
 
   it('an engine that never gets ready is the end', async (t) => {
@@ -330,6 +345,17 @@ describe('handing over', () => {
     assert.equal(trial.succession.pid, trial.starter.last.pid)
   })
 
+  it('the old engine never hands over: it is killed, and the new one takes over', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] })
+    const { trial, replaced } = await Trial.handingOver()
+    await pass(t, 121_000)
+    assert.equal(await replaced, undefined)
+    assert.ok(trial.starter.engines[0]?.killed)
+    assert.equal(trial.state, 'serving')
+    assert.equal(trial.succession.pid, trial.starter.last.pid)
+    assert.ok(trial.heard.includes('died'))
+  })
+
   it('the old engine dies over it: the new one takes over', async () => {
     const { trial, replaced } = await Trial.handingOver()
     trial.starter.engines[0]?.die()
@@ -355,7 +381,7 @@ describe('handing over', () => {
     const [old, next] = trial.starter.engines
     next?.answers.set('RESUME', result(TPM_FAIL))
     old?.answer('HAND_OVER')
-    assert.match(String(await replaced), /cannot go on with the TPM/)
+    assert.match(String(await replaced), /cannot continue the TPM/)
     assert.deepEqual(old?.asked, ['INIT', 'HAND_OVER', 'SET_STORAGE', 'RESUME'])
     assert.equal(trial.state, 'serving')
     // It is served as before: its death is followed by another engine.
@@ -368,7 +394,7 @@ describe('handing over', () => {
     const { trial, replaced } = await Trial.handingOver()
     for (const engine of trial.starter.engines) engine.answers.set('RESUME', result(TPM_FAIL))
     trial.starter.engines[0]?.answer('HAND_OVER')
-    assert.match(String(await replaced), /cannot go on with the TPM/)
+    assert.match(String(await replaced), /cannot continue the TPM/)
     assert.equal(trial.state, 'ended')
   })
 

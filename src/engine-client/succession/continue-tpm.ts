@@ -1,0 +1,56 @@
+/** What an engine is told so that it continues with a TPM that another engine has had. */
+import { ATTACH_FLAG, ROUTE } from '../../../contract/engine-channel.ts'
+import { engineCode, resumeResp, word } from '../../../contract/engine-requests.ts'
+import { BIG } from '../../../contract/struct.ts'
+import { TPM_SUCCESS } from '../../../contract/tpm-result.ts'
+import { SwtpmError } from '../../system/errors.ts'
+import type { Engine } from './engine-starter.ts'
+import { attachRequest, profileRequest, type ServedTpm } from './served-tpm.ts'
+
+export interface Continuing {
+  /** @see SuccessionEvents.resumed */
+  resumed(running: boolean): void
+  /** @see SuccessionEvents.connectionLost */
+  connectionLost(): void
+}
+
+/**
+ * @param clientFd the client of a listener that the engine before has handed over
+ * @throws SwtpmError SWTPM_ERR_ENGINE_START: it cannot continue; SWTPM_ERR_ENGINE_GONE: it has ended over this
+ */
+export async function continueTpm(
+  engine: Engine,
+  served: ServedTpm,
+  clientFd: number | undefined,
+  events: Continuing,
+): Promise<void> {
+  await engine.request(engineCode('SET_STORAGE'), word.encode({ value: served.storageLocked ? 1 : 0 }, BIG))
+  if (served.profile !== undefined)
+    await engine.request(engineCode('SET_PROFILE'), profileRequest(served.profile))
+  const { tpmResult, running } = decodeResume(await engine.request(engineCode('RESUME'), Buffer.alloc(0)))
+  if (tpmResult !== TPM_SUCCESS) throw startError('it cannot continue the TPM')
+  events.resumed(running !== 0)
+  if (served.attached === undefined) return
+  const { kind, fd, flags } = served.attached
+  if (kind === 'listener' && served.clientOpen && clientFd === undefined) {
+    served.clientOpen = false
+    events.connectionLost()
+  }
+  const request = attachRequest({ kind, flags: flags | ATTACH_FLAG.continue })
+  const fds = clientFd === undefined ? [fd] : [fd, clientFd]
+  const result = word.decode(await engine.request(engineCode('ATTACH'), request, fds), BIG).value
+  if (result !== TPM_SUCCESS) throw startError(`it cannot serve the device: result ${result}`)
+  if (served.route !== 'native') {
+    await engine.request(engineCode('SET_ROUTE'), word.encode({ value: ROUTE[served.route] }, BIG))
+  }
+}
+
+/** Why an engine does not take another one's place. */
+export const startError = (why: string): SwtpmError =>
+  new SwtpmError('SWTPM_ERR_ENGINE_START', `No other engine could take over: ${why}`)
+
+/** A failure is the result alone. */
+const decodeResume = (reply: Buffer): { tpmResult: number; running: number } =>
+  reply.length < resumeResp.size
+    ? { tpmResult: word.decode(reply, BIG).value, running: 0 }
+    : resumeResp.decode(reply, BIG)
