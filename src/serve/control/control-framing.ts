@@ -13,7 +13,7 @@ const CODE_SIZE = 4
 
 export type ControlCommand =
   /** More bytes are needed. `bulk`: a long body is on its way. */
-  | { readonly kind: 'incomplete'; readonly bulk: boolean }
+  | { readonly kind: 'incomplete'; readonly bulk: boolean; readonly name?: VerbName }
   | { readonly kind: 'unknown'; readonly code: number }
   /** The body does not fit the verb. */
   | { readonly kind: 'malformed'; readonly name: VerbName }
@@ -30,7 +30,7 @@ export function parseControlCommand(bytes: Buffer): ControlCommand {
 
   const { req, body: rule }: Verb = VERBS[name]
   const body = bytes.subarray(CODE_SIZE)
-  if (body.length < req.fixedSize) return { kind: 'incomplete', bulk: false }
+  if (body.length < req.fixedSize) return { kind: 'incomplete', bulk: false, name }
   if (rule === 'exact' && body.length > req.size) return { kind: 'malformed', name }
 
   const request = req.decode(body, BIG) as Record<string, unknown>
@@ -38,7 +38,7 @@ export function parseControlCommand(bytes: Buffer): ControlCommand {
   if (data instanceof Buffer) {
     const length = request.length as number
     if (length > MAX_STATE_BLOB_BYTES) return { kind: 'oversized', name, length }
-    if (data.length < length) return { kind: 'incomplete', bulk: true }
+    if (data.length < length) return { kind: 'incomplete', bulk: true, name }
     if (data.length > length) return { kind: 'malformed', name }
   }
   return { kind: 'command', name, request }

@@ -106,7 +106,7 @@ class ControlConnection {
   async #next(): Promise<void> {
     while (this.#open && this.#pending.length > 0) {
       const command = parseControlCommand(this.#pending)
-      if (command.kind === 'incomplete') return this.#awaitRest(command.bulk)
+      if (command.kind === 'incomplete') return this.#awaitRest(command)
       clearTimeout(this.#deadline)
       this.#deadline = undefined
       const bytes = this.#pending
@@ -129,10 +129,17 @@ class ControlConnection {
   }
 
   /** 500 ms for a command; a long body may take longer as long as bytes keep coming. */
-  #awaitRest(bulk: boolean): void {
+  #awaitRest({ bulk, name }: Extract<ControlCommand, { kind: 'incomplete' }>): void {
     if (bulk) clearTimeout(this.#deadline)
     else if (this.#deadline !== undefined) return
-    this.#deadline = setTimeout(() => this.close(), COMMAND_TIMEOUT_MS)
+    this.#deadline = setTimeout(() => {
+      // Whatever comes next could be the rest of it, or another command.
+      log.error(
+        `Cannot execute control command ${name ?? '(cut off in its code)'}: only ${this.#pending.length} bytes of ` +
+          `it came within ${COMMAND_TIMEOUT_MS} ms; the connection is closed`,
+      )
+      this.close()
+    }, COMMAND_TIMEOUT_MS)
   }
 
   /** @returns true after a SHUTDOWN */

@@ -28,9 +28,11 @@ export function openControl(session: Session, config: ControlEndpoint | undefine
         tpm: session.tpm,
         socket: connected ? { clientFd: fd } : { listenFd: fd },
         async setDataFd(dataFd) {
-          const result = await engine.attach('stream', dataFd)
-          closeSync(dataFd)
-          return result
+          try {
+            return await engine.attach('stream', dataFd)
+          } finally {
+            closeSync(dataFd)
+          }
         },
         onShutdown: () => void session.end(0),
         onDisconnect() {

@@ -2,7 +2,7 @@
  * Writes TPM commands and responses to a pcapng file.
  * @see swtpm(8) --pcap; https://www.ietf.org/archive/id/draft-ietf-opsawg-pcapng-02.html
  */
-import { closeSync, constants, fchmodSync, ftruncateSync, openSync, writeSync } from 'node:fs'
+import { closeSync, constants, fchmodSync, fstatSync, ftruncateSync, openSync, writeSync } from 'node:fs'
 import { HOST, packed, u16, u32, u64 } from '../../../contract/struct.ts'
 import { SwtpmError } from '../../system/errors.ts'
 import { log } from '../../system/log.ts'
@@ -30,35 +30,46 @@ const interfaceDescription = packed({ linkType: u16, reserved: u16, snapLength: 
 /** The time is in µs since 1970, as two words. */
 const enhancedPacket = packed({ interface: u32, timeHigh: u32, timeLow: u32, captured: u32, original: u32 })
 
+const SECTION = pcapBlock(
+  SECTION_HEADER,
+  sectionHeader.encode({ magic: BYTE_ORDER_MAGIC, major: 1, minor: 0, sectionLength: UNKNOWN_LENGTH }, HOST),
+)
+const INTERFACE = pcapBlock(
+  INTERFACE_DESCRIPTION,
+  interfaceDescription.encode({ linkType: LINK_TYPE_ETHERNET, reserved: 0, snapLength: 0 }, HOST),
+)
+
+/** Type, length, body padded to 4 bytes, length again. */
+function pcapBlock(type: number, body: Buffer): Buffer {
+  const padded = Math.ceil(body.length / 4) * 4
+  const block = Buffer.alloc(12 + padded)
+  const word = packed({ value: u32 })
+  block.set(word.encode({ value: type }, HOST), 0)
+  block.set(word.encode({ value: block.length }, HOST), 4)
+  block.set(body, 8)
+  block.set(word.encode({ value: block.length }, HOST), 8 + padded)
+  return block
+}
+
 export class PcapFile {
   readonly #fd: number
   readonly #conversation: TcpConversation
   #failed = false
 
-  /** @throws SwtpmError SWTPM_ERR_LOG */
+  /** @throws SwtpmError SWTPM_ERR_LOG: it cannot be opened, or not be written to */
   constructor({ destination, mode, truncate, checksums }: PcapConfig) {
     try {
       this.#fd = destination.kind === 'fd' ? destination.fd : openPcap(destination.path, mode)
+      writeSync(this.#fd, Buffer.alloc(0))
       if (truncate) ftruncateSync(this.#fd)
+      // This begins a new section, also in a file that has some already.
+      writeSync(this.#fd, Buffer.concat([SECTION, INTERFACE]))
     } catch (error) {
       const name = destination.kind === 'fd' ? `descriptor ${destination.fd}` : `"${destination.path}"`
-      throw new SwtpmError('SWTPM_ERR_LOG', `Cannot open pcap file ${name}: ${reasonOf(error)}`, {
-        cause: error,
-      })
+      const reason = isReadOnly(destination, error) ? 'it is open for reading only' : reasonOf(error)
+      throw new SwtpmError('SWTPM_ERR_LOG', `Cannot open pcap file ${name}: ${reason}`, { cause: error })
     }
     this.#conversation = new TcpConversation(checksums)
-    // A file that goes on begins a new section.
-    this.#block(
-      SECTION_HEADER,
-      sectionHeader.encode(
-        { magic: BYTE_ORDER_MAGIC, major: 1, minor: 0, sectionLength: UNKNOWN_LENGTH },
-        HOST,
-      ),
-    )
-    this.#block(
-      INTERFACE_DESCRIPTION,
-      interfaceDescription.encode({ linkType: LINK_TYPE_ETHERNET, reserved: 0, snapLength: 0 }, HOST),
-    )
     for (const frame of this.#conversation.open()) this.#packet(nowUs(), frame)
   }
 
@@ -83,23 +94,26 @@ export class PcapFile {
     this.#block(ENHANCED_PACKET, Buffer.concat([enhancedPacket.encode(header, HOST), frame]))
   }
 
-  /** Type, length, body padded to 4 bytes, length again. */
   #block(type: number, body: Buffer): void {
     if (this.#failed) return
-    const padded = Math.ceil(body.length / 4) * 4
-    const block = Buffer.alloc(12 + padded)
-    const word = packed({ value: u32 })
-    block.set(word.encode({ value: type }, HOST), 0)
-    block.set(word.encode({ value: block.length }, HOST), 4)
-    block.set(body, 8)
-    block.set(word.encode({ value: block.length }, HOST), 8 + padded)
     try {
-      writeSync(this.#fd, block)
+      writeSync(this.#fd, pcapBlock(type, body))
     } catch (error) {
       // A full disk ends the trace, not the TPM.
       this.#failed = true
       log.error(`Cannot write to the pcap file: ${reasonOf(error)}; nothing more is traced`)
     }
+  }
+}
+
+/** Both a closed descriptor and one that cannot be written to give EBADF. */
+function isReadOnly(destination: PcapConfig['destination'], error: unknown): boolean {
+  if (destination.kind !== 'fd' || (error as NodeJS.ErrnoException).code !== 'EBADF') return false
+  try {
+    fstatSync(destination.fd)
+    return true
+  } catch {
+    return false
   }
 }
 

@@ -1,5 +1,5 @@
 /** Opens the place where a TPM keeps its state, for the engine, and knows how it is locked. */
-import { closeSync, constants, fsyncSync, mkdirSync, openSync } from 'node:fs'
+import { closeSync, constants, fsyncSync, mkdirSync, openSync, readlinkSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Backend } from '../../../contract/engine-options.ts'
 import { SwtpmError } from '../../system/errors.ts'
@@ -76,9 +76,23 @@ function openLinear(path: string, sync: boolean): number {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
   }
-  const fd = openSync(path, O_RDWR | O_CREAT | O_EXCL | O_NONBLOCK, LINEAR_FILE_MODE)
-  if (sync) syncParent(path)
-  return fd
+  try {
+    const fd = openSync(path, O_RDWR | O_CREAT | O_EXCL | O_NONBLOCK, LINEAR_FILE_MODE)
+    if (sync) syncParent(path)
+    return fd
+  } catch (error) {
+    const target = linkTarget(path)
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || target === undefined) throw error
+    throw new Error(`it is a link to "${target}", which does not exist; make that file, or remove the link`)
+  }
+}
+
+function linkTarget(path: string): string | undefined {
+  try {
+    return readlinkSync(path)
+  } catch {
+    return undefined
+  }
 }
 
 /** What was acknowledged is lost with the name of the file it is in. */

@@ -40,6 +40,8 @@ export function stateOf(
   if (chosen === undefined) {
     return env.TPM_PATH === undefined || env.TPM_PATH === '' ? undefined : directory(env.TPM_PATH)
   }
+  if (chosen.journal === true && values.backup)
+    throw subOptionError('tpmstate', 'give either journal or backup, not both', reason)
   const uri = values['backend-uri']
   if (values.dir !== undefined) {
     if (uri !== undefined)
@@ -53,6 +55,14 @@ export function stateOf(
     throw subOptionError('tpmstate', `backend-uri "${uri}" is neither dir://DIR nor file://PATH`, reason)
   }
   if (scheme === 'dir') return directory(path)
+  for (const name of ['backup', 'journal'] as const) {
+    if (chosen[name] !== true) continue
+    throw subOptionError(
+      'tpmstate',
+      `${name} is for a state directory: leave it out, or give dir=DIR instead of backend-uri=${uri}`,
+      reason,
+    )
+  }
   return {
     state: { kind: 'linear', path, lock: chosen.lock ?? false },
     engine: { ...engine, backup: false, journal: false },

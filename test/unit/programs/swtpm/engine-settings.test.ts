@@ -13,7 +13,7 @@ const cases: [options: string, given: string[], notGiven: string[]][] = [
   ['--tpmstate dir=/d', ['--journal'], ['--mode-given', '--no-sync', '--backup', '--no-auto-shutdown']],
   ['--tpmstate dir=/d,fsync=false,mode=0600', ['--no-sync', '--mode-given', '600'], []],
   ['--tpmstate dir=/d,backup', ['--backup'], ['--journal']],
-  ['--tpmstate backend-uri=file:///f,backup', ['linear'], ['--backup', '--journal']],
+  ['--tpmstate backend-uri=file:///f', ['linear'], ['--backup', '--journal']],
   [
     '--tpmstate dir=/d --flags disable-auto-shutdown --locality reject-locality-4',
     ['--no-auto-shutdown', '--reject-locality-4'],

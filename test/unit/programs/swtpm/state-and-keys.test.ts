@@ -21,8 +21,8 @@ const states: [option: string, meaning: object][] = [
   ['dir=/d,fsync', { engine: { sync: true } }],
   ['dir=/d', { engine: { journal: true } }],
   ['dir=/d,journal=false', { engine: { journal: false } }],
-  ['dir=/d,backup,journal', { engine: { backup: true, journal: false } }],
-  ['backend-uri=file:///f,journal', { engine: { journal: false } }],
+  ['dir=/d,backup', { engine: { backup: true, journal: false } }],
+  ['backend-uri=file:///f,journal=false,backup=false,fsync', { engine: { journal: false, sync: true } }],
   ['dir=/d,mode=0640', { engine: { mode: 0o640, modeGiven: true } }],
   ['backend-uri=dir:///d/e', { state: { kind: 'dir', path: '/d/e', lock: true } }],
   ['backend-uri=dir://rel', { state: { kind: 'dir', path: 'rel' } }],
@@ -84,6 +84,15 @@ const refused: [options: string, message: string][] = [
   ['--tpmstate mode=0600', '--tpmstate: one of dir=DIR and backend-uri=URI is required'],
   ['--tpmstate dir=', '--tpmstate: dir needs a value: dir=DIR'],
   ['--tpmstate dir=/d,backend-uri=dir:///d', '--tpmstate: give either dir or backend-uri, not both'],
+  ['--tpmstate dir=/d,backup,journal', '--tpmstate: give either journal or backup, not both'],
+  [
+    '--tpmstate backend-uri=file:///f,backup',
+    '--tpmstate: backup is for a state directory: leave it out, or give dir=DIR instead of backend-uri=file:///f',
+  ],
+  [
+    '--tpmstate backend-uri=file:///f,journal',
+    '--tpmstate: journal is for a state directory: leave it out, or give dir=DIR instead of backend-uri=file:///f',
+  ],
   ['--tpmstate backend-uri=/d', '--tpmstate: backend-uri "/d" is neither dir://DIR nor file://PATH'],
   ['--tpmstate backend-uri=dir://', '--tpmstate: backend-uri "dir://" is neither dir://DIR nor file://PATH'],
   [

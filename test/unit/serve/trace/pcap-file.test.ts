@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { PcapFile } from '../../../../src/serve/trace/pcap-file.ts'
 import { temporaryDirectory } from '../../../support/swtpm.ts'
@@ -75,6 +75,21 @@ describe('PcapFile', () => {
     assert.equal(statSync(path).size, 2 * once)
     new PcapFile({ ...config, truncate: true }).close()
     assert.equal(statSync(path).size, once)
+  })
+
+  it('refuses a descriptor that it cannot write to', (t) => {
+    const path = `${temporaryDirectory(t)}/trace`
+    writeFileSync(path, 'kept')
+    const fd = openSync(path, 'r')
+    for (const truncate of [false, true]) {
+      const config = { destination: { kind: 'fd', fd }, mode: 0o640, truncate, checksums: false } as const
+      assert.throws(
+        () => new PcapFile(config),
+        /Cannot open pcap file descriptor \d+: it is open for reading only/,
+      )
+    }
+    closeSync(fd)
+    assert.equal(readFileSync(path, 'utf8'), 'kept')
   })
 
   it('follows no link and says what it could not open', (t) => {
