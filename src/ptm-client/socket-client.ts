@@ -35,8 +35,8 @@ export class SocketClient implements PtmClient {
     this.#timeoutMs = timeoutMs
   }
 
-  static async connect(endpoint: SocketAddress, timeoutMs: number): Promise<SocketClient> {
-    return new SocketClient(await SocketConnection.connect(endpoint, timeoutMs), timeoutMs)
+  static async connect(address: SocketAddress, timeoutMs: number): Promise<SocketClient> {
+    return new SocketClient(await SocketConnection.connect(address, timeoutMs), timeoutMs)
   }
 
   async call<V extends VerbName>(verb: V, request: Request<V>, extraTimeMs = 0): Promise<Outcome<V>> {

@@ -40,20 +40,20 @@ export class SocketConnection {
   }
 
   /** @throws SwtpmError SWTPM_ERR_SOCKET */
-  static async connect(endpoint: SocketAddress, timeoutMs: number): Promise<SocketConnection> {
-    const name = describeAddress(endpoint)
-    if (endpoint.kind === 'unix' && Buffer.byteLength(endpoint.path) > MAX_UNIX_PATH) {
-      throw failure(`Socket path is too long: "${endpoint.path}" has more than ${MAX_UNIX_PATH} bytes`)
+  static async connect(address: SocketAddress, timeoutMs: number): Promise<SocketConnection> {
+    const name = describeAddress(address)
+    if (address.kind === 'unix' && Buffer.byteLength(address.path) > MAX_UNIX_PATH) {
+      throw failure(`Socket path is too long: "${address.path}" has more than ${MAX_UNIX_PATH} bytes`)
     }
     const deadline = Date.now() + timeoutMs
     for (;;) {
       try {
-        return new SocketConnection(await openSocket(endpoint, deadline - Date.now()), name)
+        return new SocketConnection(await openSocket(address, deadline - Date.now()), name)
       } catch (error) {
         // A Unix socket whose queue is full refuses at once instead of letting the client wait.
         const queueFull = (error as NodeJS.ErrnoException).code === 'EAGAIN'
         if (!queueFull || Date.now() + RETRY_MS >= deadline) {
-          throw failure(`Could not connect to ${name}: ${connectReason(error, endpoint)}`, error)
+          throw failure(`Could not connect to ${name}: ${connectReason(error, address)}`, error)
         }
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
       }
@@ -113,12 +113,12 @@ export class SocketConnection {
   }
 }
 
-function openSocket(endpoint: SocketAddress, timeoutMs: number): Promise<Socket> {
+function openSocket(address: SocketAddress, timeoutMs: number): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket =
-      endpoint.kind === 'unix'
-        ? connect({ path: endpoint.path })
-        : connect({ host: endpoint.host, port: endpoint.port, noDelay: true })
+      address.kind === 'unix'
+        ? connect({ path: address.path })
+        : connect({ host: address.host, port: address.port, noDelay: true })
     const timer = setTimeout(
       () => socket.destroy(Object.assign(new Error('no answer'), { code: 'ETIMEDOUT' })),
       timeoutMs,
@@ -143,7 +143,7 @@ function lossReason(error: Error): string {
   return code === 'ECONNRESET' || code === 'EPIPE' ? 'it closed the connection' : reasonOf(error)
 }
 
-function connectReason(error: unknown, endpoint: SocketAddress): string {
+function connectReason(error: unknown, address: SocketAddress): string {
   // One error for each address of a host that has several.
   const first = (error instanceof AggregateError ? error.errors[0] : error) as NodeJS.ErrnoException
   const kind = endpoint.kind === 'unix' ? fileKind(endpoint.path) : undefined
@@ -158,7 +158,7 @@ function connectReason(error: unknown, endpoint: SocketAddress): string {
       return 'it is a socket of another kind than those of swtpm'
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
-      return `the host "${endpoint.kind === 'tcp' ? endpoint.host : ''}" is unknown`
+      return `the host "${address.kind === 'tcp' ? address.host : ''}" is unknown`
     case 'EAGAIN':
       return 'too many clients wait already'
     case 'ETIMEDOUT':

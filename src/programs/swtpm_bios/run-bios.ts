@@ -27,8 +27,8 @@ export async function runBios(
 
 /** The command line, then TCSD_USE_TCP_DEVICE, which TrouSerS has, then TPM_DEVICE. */
 function chooseEndpoint(options: GivenOptions<typeof biosOptions>, env: NodeJS.ProcessEnv): TpmAddress {
-  const endpoint = givenEndpoint(options, DEFAULT_DATA_PORT)
-  if (endpoint !== undefined) return endpoint
+  const address = givenEndpoint(options, DEFAULT_DATA_PORT)
+  if (address !== undefined) return address
   if (env.TCSD_USE_TCP_DEVICE !== undefined) {
     const port = env.TCSD_TCP_DEVICE_PORT
     return {

@@ -16,26 +16,26 @@ const TAG_BYTES = 2
 export type Transmit = (command: Buffer, timeoutMs: number, what: string) => Promise<Buffer>
 
 /** @returns a function that throws SwtpmError or ToolFailure when there is no response, or none of a TPM */
-export function tpmLink(endpoint: TpmAddress): Transmit {
-  return endpoint.kind === 'device'
-    ? (command, timeoutMs) => overDevice(endpoint.path, command, timeoutMs)
-    : (command, timeoutMs, what) => overSocket(endpoint, command, timeoutMs, what)
+export function tpmLink(address: TpmAddress): Transmit {
+  return address.kind === 'device'
+    ? (command, timeoutMs) => overDevice(address.path, command, timeoutMs)
+    : (command, timeoutMs, what) => overSocket(address, command, timeoutMs, what)
 }
 
 async function overSocket(
-  endpoint: SocketAddress,
+  address: SocketAddress,
   command: Buffer,
   timeoutMs: number,
   what: string,
 ): Promise<Buffer> {
   const { SocketConnection } = await import('../../ptm-client/socket-connection.ts')
-  const connection = await SocketConnection.connect(endpoint, CONNECT_TIMEOUT_MS)
+  const connection = await SocketConnection.connect(address, CONNECT_TIMEOUT_MS)
   try {
     connection.send(command)
     const tag = await connection.receive(TAG_BYTES, timeoutMs, what)
     // A control channel answers an unknown command by a result, a small number of four bytes.
     if (tag.readUInt16BE() === 0) {
-      const place = describeAddress(endpoint)
+      const place = describeAddress(address)
       throw unreachable(
         `Could not execute ${what}: ${place} answers as a control channel; name the data channel, swtpm's --server`,
       )
@@ -44,7 +44,7 @@ async function overSocket(
     const header = Buffer.concat([tag, rest])
     const { size } = tpmHeader.decode(header, BIG)
     if (size < tpmHeader.size || size > MAX_RESPONSE_BYTES)
-      throw malformed(endpoint, `it claims ${size} bytes`)
+      throw malformed(address, `it claims ${size} bytes`)
     return Buffer.concat([header, await connection.receive(size - tpmHeader.size, timeoutMs, what)])
   } finally {
     connection.close()
@@ -67,9 +67,9 @@ async function overDevice(path: string, command: Buffer, timeoutMs: number): Pro
   }
 }
 
-const malformed = (endpoint: TpmAddress, reason: string): ToolFailure =>
+const malformed = (address: TpmAddress, reason: string): ToolFailure =>
   unreachable(
-    `Malformed response from ${describeAddress(endpoint)}: ${reason}; is it the TPM's data channel?`,
+    `Malformed response from ${describeAddress(address)}: ${reason}; is it the TPM's data channel?`,
   )
 
 const unreachable = (text: string): ToolFailure => new ToolFailure(text, { exitCode: 255 })

@@ -18,9 +18,9 @@ export async function runIoctl(options: Options, env: NodeJS.ProcessEnv): Promis
   if (more.length > 0) throw new UsageError('Only one command may be given.')
   const action = ioctlCommands[command.name]!(command, parseBufferSize(env.SWTPM_IOCTL_BUFFERSIZE))
 
-  const endpoint = chooseEndpoint(options, env)
-  const transport = endpoint.kind === 'device' ? 'device' : 'socket'
-  const client = await connectPtm(endpoint, answerTimeoutMs(transport, env.SWTPM_IOCTL_TIMEOUT))
+  const address = chooseEndpoint(options, env)
+  const transport = address.kind === 'device' ? 'device' : 'socket'
+  const client = await connectPtm(address, answerTimeoutMs(transport, env.SWTPM_IOCTL_TIMEOUT))
   try {
     await action(client)
   } finally {
@@ -30,10 +30,10 @@ export async function runIoctl(options: Options, env: NodeJS.ProcessEnv): Promis
 }
 
 function chooseEndpoint(options: Options, env: NodeJS.ProcessEnv): TpmAddress {
-  const endpoint = givenEndpoint(options, DEFAULT_CONTROL_PORT)
-  const [device, ...surplus] = endpoint === undefined ? options.strays : [undefined, ...options.strays]
+  const address = givenEndpoint(options, DEFAULT_CONTROL_PORT)
+  const [device, ...surplus] = address === undefined ? options.strays : [undefined, ...options.strays]
   if (surplus.length > 0) throw new UsageError(`Unknown parameter '${surplus[0]}'`)
-  if (endpoint !== undefined) return endpoint
+  if (address !== undefined) return address
   const path = device ?? env.TPM_DEVICE
   if (path === undefined || path === '') {
     throw new UsageError('Missing device name; name the TPM with --tpm-device, --tcp or --unix.')
