@@ -5,13 +5,9 @@ import { SwtpmError } from '../system/errors.ts'
 import { log } from '../system/log.ts'
 import { check, native } from '../system/native.ts'
 
-/**
- * What root keeps: it removes its files from directories of other users, and may have to end an engine that has become
- * the owner of the state. @see linux/capability.h
- */
+/** What root keeps, to remove its files from directories of other users. @see linux/capability.h */
 const CAP_DAC_OVERRIDE = 1
 const CAP_FOWNER = 3
-const CAP_KILL = 5
 /** What a vTPM proxy device takes to be made. */
 const CAP_SYS_ADMIN = 21
 
@@ -30,7 +26,7 @@ export function confine(seccomp: SeccompAction, makesDevices = false): void {
     throw new SwtpmError('SWTPM_ERR_PRIVILEGE', (error as Error).message, { cause: error })
   }
   const dropped = native.dropCapabilities([
-    ...[CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_KILL],
+    ...[CAP_DAC_OVERRIDE, CAP_FOWNER],
     ...(makesDevices ? [CAP_SYS_ADMIN] : []),
   ])
   // Another user has lost them with the change of user.
