@@ -146,7 +146,7 @@ function lossReason(error: Error): string {
 function connectReason(error: unknown, address: SocketAddress): string {
   // One error for each address of a host that has several.
   const first = (error instanceof AggregateError ? error.errors[0] : error) as NodeJS.ErrnoException
-  const kind = endpoint.kind === 'unix' ? fileKind(endpoint.path) : undefined
+  const kind = address.kind === 'unix' ? fileKind(address.path) : undefined
   if (kind === 'a character device') return 'it is a device; name it by --tpm-device'
   if (kind !== undefined && kind !== 'a Unix socket') return `it is ${kind}, not a socket`
   switch (first.code) {
@@ -165,7 +165,7 @@ function connectReason(error: unknown, address: SocketAddress): string {
       return 'no answer'
     default:
       // Node names the address, not the path.
-      return reasonOf(endpoint.kind === 'unix' ? Object.assign(first, { path: endpoint.path }) : first)
+      return reasonOf(address.kind === 'unix' ? Object.assign(first, { path: address.path }) : first)
   }
 }
 

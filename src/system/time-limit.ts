@@ -1,6 +1,6 @@
 /** A bound for something that another process has to do. */
 
-/** @returns what `work` gives, or `late` when it takes longer. `work` goes on; what it throws afterwards is not heard. */
+/** @returns what `work` gives, or `late` when it takes longer. `work` continues; what it throws afterwards is ignored. */
 export function within<T, L>(limitMs: number, work: Promise<T>, late: L): Promise<T | L> {
   let timer: NodeJS.Timeout
   const limit = new Promise<L>((resolve) => {

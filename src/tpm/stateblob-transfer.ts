@@ -1,9 +1,8 @@
 /**
  * State blobs in pieces, as the ioctls and the device's read() and write() move them.
  *
- * A transfer out begins with GET_STATEBLOB and goes on by more ioctls or by read() until the last byte has gone; a
- * transfer in begins with SET_STATEBLOB, goes on by ioctls or write(), and ends with an ioctl whose data are fewer than
- * PTM_STATE_BLOB_SIZE. Between them the device takes no TPM commands.
+ * A transfer out begins with GET_STATEBLOB; more ioctls or read() take the rest. A transfer in begins with SET_STATEBLOB;
+ * more ioctls or write() bring the rest, and an ioctl with fewer than PTM_STATE_BLOB_SIZE bytes of data ends it. Between them the device takes no TPM commands.
  * @see swtpm_ioctls(3) PTM_GET_STATEBLOB, PTM_SET_STATEBLOB
  */
 import { MAX_STATE_BLOB_BYTES } from '../../contract/limits.ts'

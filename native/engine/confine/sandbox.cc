@@ -33,8 +33,8 @@ struct LandlockRuleset {
   uint64_t files, network, scopes;
 };
 
-// A system call that stays possible, perhaps only with certain arguments. Rules with and without conditions
-// must not be mixed for one system call: the unconditional one wins silently.
+// A system call that is allowed, perhaps with certain arguments only. One system call must not have rules with and
+// without conditions: libseccomp then ignores the conditions.
 struct Rule {
   explicit Rule(int system_call) : call(system_call) {}
   Rule(int system_call, scmp_arg_cmp first) : call(system_call), conditions{first}, count(1) {}
@@ -71,7 +71,7 @@ std::vector<Rule> rules(const Options& options) {
       Rule(SCMP_SYS(close)),
       Rule(SCMP_SYS(fcntl), equals(1, F_GETFL)),
       Rule(SCMP_SYS(fcntl), equals(1, F_SETFL)),
-      // Threads: locks, and the signal that gets a pump out of a blocking call.
+      // Threads: mutexes, and the signal that interrupts a pump thread's blocking call.
       Rule(SCMP_SYS(futex)),
       Rule(SCMP_SYS(tgkill), equals(0, static_cast<uint64_t>(getpid()))),
       Rule(SCMP_SYS(getpid)),
@@ -83,12 +83,12 @@ std::vector<Rule> rules(const Options& options) {
       Rule(SCMP_SYS(mmap), lacks(2, PROT_EXEC)),
       Rule(SCMP_SYS(munmap)),
       Rule(SCMP_SYS(mremap)),
-      // The TPM's entropy and clock (the latter where the vDSO has none).
+      // The TPM's entropy and clock. Without a vDSO, reading the clock is a system call.
       Rule(SCMP_SYS(getrandom)),
       Rule(SCMP_SYS(clock_gettime)),
       Rule(SCMP_SYS(gettimeofday)),
-      // libtpms logs with stdio, which looks at what it writes to. Which of the two fstat() uses depends on
-      // glibc.
+      // libtpms logs with stdio, which calls fstat() on the descriptor that it writes to. Depending on its version,
+      // glibc makes either of these system calls of it.
       Rule(SCMP_SYS(fstat)),
       Rule(SCMP_SYS(newfstatat), contains(3, AT_EMPTY_PATH)),
       Rule(SCMP_SYS(lseek), equals(0, STDERR_FILENO)),
@@ -98,14 +98,14 @@ std::vector<Rule> rules(const Options& options) {
   };
   const auto allow = [&](const auto&... more) { (allowed.push_back(more), ...); };
 #ifdef __NR_ppoll
-  if (SCMP_SYS(poll) < 0) allow(Rule(SCMP_SYS(ppoll)));  // newer architectures have only this one
+  if (SCMP_SYS(poll) < 0) allow(Rule(SCMP_SYS(ppoll)));  // newer architectures do not have poll
 #endif
   if (options.backend == Backend::kLinear) {
     allow(Rule(SCMP_SYS(pread64), is_state(0)), Rule(SCMP_SYS(pwrite64), is_state(0)),
           Rule(SCMP_SYS(ftruncate), is_state(0)));
     return allowed;
   }
-  // seccomp sees the directory descriptor, but not the path behind it: "../" is Landlock's part.
+  // seccomp can check the directory descriptor, but not the path: Landlock forbids "../".
   allow(Rule(SCMP_SYS(openat), is_state(0)), Rule(SCMP_SYS(newfstatat), is_state(0)),
         Rule(SCMP_SYS(renameat), is_state(0), is_state(2)), Rule(SCMP_SYS(unlinkat), is_state(0)));
   if (options.mode_given) allow(Rule(SCMP_SYS(fchmod)));
@@ -131,7 +131,7 @@ void confine_files(Backend backend) {
   size_t size = version >= 6 ? 24 : version >= 4 ? 16 : 8;
   UniqueFd fd(static_cast<int>(syscall(SYS_landlock_create_ruleset, &ruleset, size, 0)));
   bool confined = static_cast<bool>(fd);
-  // The linear backend needs no path at all.
+  // The linear backend opens no path at all.
   if (confined && backend == Backend::kDir) {
     landlock_path_beneath_attr rule{};
     rule.parent_fd = wire::kStateFd;
@@ -152,11 +152,11 @@ bool confine_system_calls(const Options& options) {
   int error = filter ? 0 : -ENOMEM;
   for (const Rule& rule : rules(options)) {
     if (error < 0) break;
-    if (rule.call < 0) continue;  // this architecture does not have it
+    if (rule.call < 0) continue;  // not a system call of this architecture
     error = seccomp_rule_add_array(filter.get(), SCMP_ACT_ALLOW, rule.call, rule.count, rule.conditions);
   }
   if (error == 0) {
-    // The threads run already, so that starting threads need not be allowed.
+    // For all threads: they were started before, so that starting threads need not be allowed.
     seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_TSYNC, 1);
     seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2);
     error = seccomp_load(filter.get());

@@ -93,7 +93,7 @@ export class Fleet {
     return this.#ending
   }
 
-  /** Has TPMs that are ending go on without waiting for their engines. */
+  /** Has TPMs that are ending not wait for their engines. */
   hurry(): void {
     for (const { session } of this.#members.values()) session?.hurry()
   }
