@@ -102,14 +102,21 @@ bool DirStore::restore_missing_from_backup() const {
 }
 
 TpmResult DirStore::swap_backup() {
-  if (!options_.backup) return kTpmRetry;
   FileName current = file_name(BlobType::kPermanent);
   FileName backup = file_name(BlobType::kPermanent, ".bak");
   FileName temp = temp_name(BlobType::kPermanent, ".bak");
+  if (!options_.backup) {
+    if (directory_.contains(backup))
+      log(LogLevel::kWarning, "There is a backup, \"%s\"; start swtpm with --tpmstate dir=DIR,backup to try it",
+          backup.text);
+    return kTpmRetry;
+  }
   directory_.remove(temp);
-  // A crash in between leaves one content under its final name and the other under the temporary one.
-  if (!directory_.link(current, temp)) return kTpmRetry;
+  // A crash in between leaves one content under its final name and the other under the temporary one. Without
+  // hard links (FAT) it may leave the backup alone, which the next start then uses.
+  if (!directory_.link(current, temp) && !directory_.rename(current, temp)) return kTpmRetry;
   if (!directory_.rename(backup, current) || !directory_.rename(temp, backup)) {
+    if (!directory_.contains(current)) directory_.rename(temp, current);
     directory_.remove(temp);
     return kTpmRetry;
   }
