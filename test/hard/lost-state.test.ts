@@ -19,9 +19,13 @@ import {
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import type { EngineClient } from '../../src/engine-client/engine-client.ts'
+import { CMD } from '../support/control-commands.ts'
+import { enginePid } from '../support/processes.ts'
+import { RawConnection } from '../support/raw-connection.ts'
 import { TAG } from '../support/state-blob.ts'
-import { type Cleanup, temporaryDirectory } from '../support/swtpm.ts'
+import { type Cleanup, Swtpm, startSocketTpm, temporaryDirectory } from '../support/swtpm.ts'
 import { TPM2, TPM12 } from '../support/tpm-commands.ts'
+import { waitFor } from '../support/wait.ts'
 import { NV, startEngineTpm, succeed } from './support/engine-tpm.ts'
 
 const PCR = 16
@@ -188,6 +192,22 @@ describe('a volatile state that cannot be used', () => {
     }
   }
 
+  it('is deleted by PTM_INIT_FLAG_DELETE_VOLATILE only where the TPM starts', async (t) => {
+    const tpm = await start(t, '2')
+    await startUp(tpm)
+    assert.equal((await tpm.engine.verb('STORE_VOLATILE', {})).tpmResult, 0)
+    await tpm.stop()
+    const path = tpm.file('volatilestate')
+    const init = async (): Promise<number> => (await tpm.engine.verb('INIT', { initFlags: 1 })).tpmResult
+    const original = readFileSync(path)
+    writeFileSync(path, 'damaged')
+    assert.equal(await init(), 0x101)
+    assert.equal(readFileSync(path, 'utf8'), 'damaged')
+    writeFileSync(path, original)
+    assert.equal(await init(), 0)
+    assert.equal(existsSync(path), false)
+  })
+
   it('with another key, or with none', async (t) => {
     const tpm = await start(t, '2', KEY)
     await startUp(tpm)
@@ -274,6 +294,67 @@ describe('state files that change under a running TPM', () => {
   }
 })
 
+describe('a damaged permanent state with a backup beside it', () => {
+  /** A TPM 2.0 with a backup, powered off. */
+  async function withBackup(t: Cleanup): Promise<{ path: string; permanent: Buffer; backup: Buffer }> {
+    const path = temporaryDirectory(t)
+    const engine = await startEngineTpm({ path, backup: true })
+    assert.equal((await engine.verb('INIT', { initFlags: 0 })).tpmResult, 0)
+    const { startup, define, write } = NV['2']
+    for (const command of [startup, define, write(1)]) await succeed(engine, command, 'setting up')
+    await engine.close()
+    const permanent = readFileSync(join(path, 'tpm2-00.permall'))
+    return { path, permanent, backup: readFileSync(join(path, 'tpm2-00.permall.bak')) }
+  }
+
+  it('starts with the backup, and keeps the damaged state under its name', async (t) => {
+    const { path, backup } = await withBackup(t)
+    const engine = await startEngineTpm({ path, backup: true })
+    t.after(() => engine.close())
+    let log = ''
+    engine.on('log', (level, text) => {
+      if (level <= 2) log += `${text}\n`
+    })
+    for (const damaged of [
+      Buffer.from('damaged'),
+      flipped(backup, 1),
+      backup.subarray(0, -1),
+      Buffer.alloc(0),
+    ]) {
+      writeFileSync(join(path, 'tpm2-00.permall'), damaged)
+      writeFileSync(join(path, 'tpm2-00.permall.bak'), backup)
+      log = ''
+      assert.equal((await engine.verb('INIT', { initFlags: 0 })).tpmResult, 0)
+      assert.match(log, /trying the backup/)
+      assert.deepEqual(readFileSync(join(path, 'tpm2-00.permall.bak')), damaged)
+      assert.deepEqual(readFileSync(join(path, 'tpm2-00.permall')), backup)
+      await succeed(engine, NV['2'].startup, 'Startup')
+      assert.equal((await engine.verb('STOP', {})).tpmResult, 0)
+    }
+  })
+
+  it('leaves both as they are where neither can be used, and where the backup was not asked for', async (t) => {
+    const { path, permanent } = await withBackup(t)
+    for (const backup of [true, false]) {
+      const engine = await startEngineTpm({ path, backup })
+      let log = ''
+      engine.on('log', (level, text) => {
+        if (level <= 2) log += `${text}\n`
+      })
+      writeFileSync(join(path, 'tpm2-00.permall'), 'damaged')
+      writeFileSync(join(path, 'tpm2-00.permall.bak'), backup ? 'damaged, too' : permanent)
+      assert.equal((await engine.verb('INIT', { initFlags: 0 })).tpmResult, 0x101)
+      assert.equal(readFileSync(join(path, 'tpm2-00.permall'), 'utf8'), 'damaged')
+      assert.match(
+        log,
+        backup ? /trying the backup/ : /There is a backup, .*; start swtpm with --tpmstate dir=DIR,backup/,
+      )
+      await engine.close()
+      assert.equal(readFileSync(join(path, 'tpm2-00.permall'), 'utf8'), 'damaged')
+    }
+  })
+})
+
 describe('a permanent state that is gone', () => {
   it('is missed by a TPM that has run, in this engine', async (t) => {
     const tpm = await start(t, '2')
@@ -341,4 +422,52 @@ it('a savestate that came as a blob goes on with the next migration', async (t) 
   }
   assert.equal(await target.init(), 0)
   assert.deepEqual(await target.blob('savestate'), blobs[2])
+})
+
+describe('swtpm', () => {
+  const control = async (connection: RawConnection, hex: string): Promise<number> => {
+    connection.write(hex)
+    return (await connection.read(4)).readUInt32BE()
+  }
+
+  it('ends with status 1 where --flags power on a TPM whose volatile state is damaged', async (t) => {
+    const { swtpm, directory, controlPath } = await startSocketTpm(t)
+    assert.equal(await control(await RawConnection.open(controlPath), CMD.STORE_VOLATILE), 0)
+    assert.equal(await swtpm.stop(), 0)
+    const path = join(directory, 'tpm2-00.volatilestate')
+    writeFileSync(path, 'damaged')
+    for (const flags of ['startup-clear', 'not-need-init']) {
+      const again = new Swtpm([
+        ...[
+          'socket',
+          '--tpm2',
+          '--tpmstate',
+          `dir=${directory}`,
+          '--ctrl',
+          `type=unixio,path=${controlPath}`,
+        ],
+        ...['--flags', flags],
+      ])
+      assert.equal(await again.exited, 1)
+      assert.match(again.stderr, /Cannot use state "tpm2-00.volatilestate": .*; mend it, or move it away/)
+      assert.equal(readFileSync(path, 'utf8'), 'damaged')
+    }
+  })
+
+  it('misses a permanent state that an earlier engine had', async (t) => {
+    const { swtpm, directory, controlPath } = await startSocketTpm(t)
+    const client = await RawConnection.open(controlPath)
+    assert.equal(await control(client, CMD.STOP), 0)
+    const engine = await enginePid(swtpm.pid)
+    process.kill(swtpm.pid, 'SIGUSR2')
+    await waitFor(() => swtpm.stderr.includes('has been replaced'), { what: 'the next engine' })
+    assert.notEqual(await enginePid(swtpm.pid), engine)
+    const path = join(directory, 'tpm2-00.permall')
+    renameSync(path, `${path}.away`)
+    assert.equal(await control(client, `${CMD.INIT} 00000000`), 0x101)
+    assert.match(swtpm.stderr, /permall" is gone; put it back, or start swtpm anew for a new TPM/)
+    assert.equal(existsSync(path), false)
+    renameSync(`${path}.away`, path)
+    assert.equal(await control(client, `${CMD.INIT} 00000000`), 0)
+  })
 })

@@ -39,10 +39,6 @@ TpmResult Tpm::init(uint32_t flags) {
   }
 
   TpmResult result = main_init();
-  // The volatile state goes only after libtpms has read it.
-  if (result == TPM_SUCCESS && (flags & wire::kPtmInitFlagDeleteVolatile))
-    result = state_.erase(BlobType::kVolatile, false);
-
   if (result == TPM_SUCCESS) result = store_given_savestate();
 
   if (result == TPM_SUCCESS && !profile_.empty() && !TPMLIB_WasManufactured()) {
@@ -50,9 +46,16 @@ TpmResult Tpm::init(uint32_t flags) {
     result = TPM_FAIL;
   }
 
+  if (result == TPM_SUCCESS) {
+    permanent_number_ = 0;
+    save_checkpoint();
+    // Only now: the TPM starts, and another engine could continue it.
+    if (flags & wire::kPtmInitFlagDeleteVolatile) result = state_.erase(BlobType::kVolatile, false);
+  }
   if (result != TPM_SUCCESS) {
     TPMLIB_Terminate();  // the supervisor reports the result
     state_.power_off();
+    checkpoint_.set_off();
     return result;
   }
   profile_.clear();  // the next INIT starts the TPM that exists now
@@ -60,8 +63,6 @@ TpmResult Tpm::init(uint32_t flags) {
   state_.powered_on();
   refusals_.powered_on();
   running_.store(true, std::memory_order_release);
-  permanent_number_ = 0;
-  save_checkpoint();
   return kTpmSuccess;
 }
 
