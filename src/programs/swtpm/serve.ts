@@ -2,39 +2,28 @@
 
 import type { SwtpmConfig } from '../../serve/config.ts'
 import { confine } from '../../serve/confinement.ts'
-import { startSpawner } from '../../serve/engine-options.ts'
-import { runAsUser, Session } from '../../serve/session.ts'
+import { Session } from '../../serve/session.ts'
 import { sentenceOf } from '../../system/fault.ts'
 import { DeviceDirectory } from '../../system/io/device-directory.ts'
 import { loadIoctl } from '../../system/io/ioctl.ts'
 import { log } from '../../system/log.ts'
-import { enterBackground, reportReady } from '../../system/process/daemon.ts'
-import { ReadyDescriptor } from '../../system/process/ready-descriptor.ts'
-import { connectServiceManager } from '../../system/process/service-manager.ts'
 import { onSignals } from '../../system/process/signals.ts'
 import { becomeUser, changeRoot } from '../../system/process/users.ts'
 import { CommandLineError } from './exit/command-line-error.ts'
 import { exitCodeOf } from './exit/exit-code.ts'
-import { onEscapedError, openLog } from './exit/report-failure.ts'
+import { onEscapedError } from './exit/report-failure.ts'
 import { makesDevice, serveFrontEnd } from './front-end.ts'
+import { Serving } from './serving.ts'
 
 /** @returns the exit code */
 export async function serveSwtpm(config: SwtpmConfig): Promise<number> {
   if (config.interface === 'cuse' && process.geteuid?.() !== 0) {
     throw new CommandLineError('setuid', 'Cannot make a device: a CUSE TPM must be started as root')
   }
-  const readyDescriptor = new ReadyDescriptor(config.readyFd)
-  if (config.daemonize) {
-    const code = await enterBackground(config, () => readyDescriptor.close())
-    if (code !== undefined) return code
-  }
-  const user = runAsUser(config)
-  openLog(config)
-  // Both are outside the new root: the service manager's socket, and the engine's program, which starts as the user it
-  // will be.
-  const serviceManager = connectServiceManager(process.env)
-  const spawner = startSpawner(config, user)
-  const session = Session.open(config, spawner, config.chroot ?? '')
+  const serving = await Serving.begin(config)
+  if (typeof serving === 'number') return serving
+  const { user } = serving
+  const session = Session.open(config, serving.spawner, config.chroot ?? '')
   onEscapedError(() => session.end(1))
   onSignals({
     end: () => void session.end(0),
@@ -58,18 +47,15 @@ export async function serveSwtpm(config: SwtpmConfig): Promise<number> {
     await serveFrontEnd(session, config, devices)
     if (late && user !== undefined) becomeUser(user)
     confine(config.seccomp)
-    session.onEnd(() => serviceManager.stopping())
-    reportReady()
-    log.startSucceeded()
-    serviceManager.ready()
-    readyDescriptor.ready()
+    session.onEnd(() => serving.stopping())
+    serving.ready()
   } catch (error) {
     // A step that failed because the TPM was told to end while it started is no fault.
     if (!session.ending) log.error(sentenceOf(error))
-    readyDescriptor.close()
+    serving.failed()
     await session.end(exitCodeOf(error, config.interface))
   }
   const code = await session.ended
-  spawner.close()
+  serving.end()
   return code
 }

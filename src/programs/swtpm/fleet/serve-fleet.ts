@@ -4,23 +4,21 @@ import { closeSync, readFileSync } from 'node:fs'
 import type { SeccompAction } from '../../../../contract/engine-options.ts'
 import type { PidFileTarget, SwtpmConfig, UnixEndpoint } from '../../../serve/config.ts'
 import { confine } from '../../../serve/confinement.ts'
-import { startSpawner } from '../../../serve/engine-options.ts'
-import { runAsUser, type Session } from '../../../serve/session.ts'
+import type { Session } from '../../../serve/session.ts'
 import { openEndpoint } from '../../../serve/socket/open-endpoint.ts'
 import { SwtpmError } from '../../../system/errors.ts'
 import { isFault, sentenceOf } from '../../../system/fault.ts'
 import { loadIoctl } from '../../../system/io/ioctl.ts'
 import { type LogConfig, log } from '../../../system/log.ts'
-import { enterBackground, reportReady } from '../../../system/process/daemon.ts'
 import { PidFile } from '../../../system/process/pid-file.ts'
-import { type InheritedDescriptor, ReadyDescriptor } from '../../../system/process/ready-descriptor.ts'
-import { connectServiceManager } from '../../../system/process/service-manager.ts'
+import type { InheritedDescriptor } from '../../../system/process/ready-descriptor.ts'
 import { onSignals } from '../../../system/process/signals.ts'
 import { becomeUser } from '../../../system/process/users.ts'
 import { reasonOf } from '../../../system/reason.ts'
 import { workingDirectory } from '../../../system/surroundings.ts'
-import { onEscapedError, openLog } from '../exit/report-failure.ts'
+import { onEscapedError } from '../exit/report-failure.ts'
 import { makesDevice, serveFrontEnd } from '../front-end.ts'
+import { Serving } from '../serving.ts'
 import { Fleet } from './fleet.ts'
 import type { FleetAnswer, FleetRequest } from './fleet-protocol.ts'
 import { FleetServer } from './fleet-server.ts'
@@ -45,17 +43,11 @@ const AT_ONCE = 8
 
 /** @returns the exit code @throws SwtpmError when no TPM of the fleet can be served */
 export async function serveFleet(config: FleetConfig): Promise<number> {
-  const readyDescriptor = new ReadyDescriptor(config.readyFd)
-  if (config.daemonize) {
-    const code = await enterBackground(config, () => readyDescriptor.close())
-    if (code !== undefined) return code
-  }
-  const user = runAsUser(config)
-  openLog(config)
+  const serving = await Serving.begin(config)
+  if (typeof serving === 'number') return serving
+  const { user, spawner } = serving
   // Read before switching user: the --runas user may not be allowed to.
   const lines = config.tpmsFile === undefined ? [] : readLines(config.tpmsFile)
-  const serviceManager = connectServiceManager(process.env)
-  const spawner = startSpawner(config, user)
   if (user !== undefined) becomeUser(user)
   const mayMakeDevices = process.geteuid?.() === 0
   if (mayMakeDevices) loadIoctl()
@@ -95,13 +87,10 @@ export async function serveFleet(config: FleetConfig): Promise<number> {
     )
     server = new FleetServer(socket.fd, (request) => answer(fleet, add, request))
     if (config.pid !== undefined) pidFile = new PidFile(config.pid)
-    reportReady()
-    log.startSucceeded()
-    serviceManager.ready()
-    readyDescriptor.ready()
+    serving.ready()
     log.info(`Fleet of ${fleet.list().length} TPMs, asked at "${config.control.path}"`)
     await ended
-    serviceManager.stopping()
+    serving.stopping()
     server.stop()
     return 0
   } finally {
@@ -110,7 +99,7 @@ export async function serveFleet(config: FleetConfig): Promise<number> {
     else server.close()
     socket.remove()
     pidFile?.remove()
-    spawner.close()
+    serving.end()
   }
 }
 
