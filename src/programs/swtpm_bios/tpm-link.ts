@@ -68,8 +68,6 @@ async function overDevice(path: string, command: Buffer, timeoutMs: number): Pro
 }
 
 const malformed = (address: TpmAddress, reason: string): ToolFailure =>
-  unreachable(
-    `Malformed response from ${describeAddress(address)}: ${reason}; is it the TPM's data channel?`,
-  )
+  unreachable(`Malformed response from ${describeAddress(address)}: ${reason}; is it the TPM's data channel?`)
 
 const unreachable = (text: string): ToolFailure => new ToolFailure(text, { exitCode: 255 })
