@@ -1,5 +1,5 @@
-// The reason of a system call that failed, for log lines. Its words are the supervisor's, so that all programs have
-// the same ones for an errno: it replaces `{errno 28}` in a LOG event by them.
+// The reason of a system call that failed, for log lines. Its words are the supervisor's, so that all
+// programs have the same ones for an errno: it replaces `{errno 28}` in a LOG event by them.
 #pragma once
 
 #include <cstdio>

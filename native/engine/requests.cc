@@ -165,9 +165,9 @@ Bytes Requests::handle<Code::kProcess>(ByteReader& body, Frame&) {
   }
   ByteView request = body.bytes(length);
   Bytes command(request.begin(), request.end());
-  ByteView response =
-      tpm_.process(command, process_buffer_,
-                   {.short_code = command_size_code(tpm_.version()), .own = true, .locality = override_locality});
+  ByteView response = tpm_.process(
+      command, process_buffer_,
+      {.short_code = command_size_code(tpm_.version()), .own = true, .locality = override_locality});
   ByteWriter reply;
   reply.u32(kTpmSuccess).u32(static_cast<uint32_t>(response.size())).bytes(response);
   return reply.take();

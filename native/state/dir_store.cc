@@ -79,7 +79,8 @@ bool DirStore::keep_backup() const {
     if (directory_.read(current, content) != kTpmSuccess || !directory_.write(temp, content)) return false;
   }
   if (!directory_.rename(temp, backup)) {
-    log(LogLevel::kError, "Cannot rename \"%s\" to \"%s\": %s", temp.text, backup.text, reason_of(errno).text);
+    log(LogLevel::kError, "Cannot rename \"%s\" to \"%s\": %s", temp.text, backup.text,
+        reason_of(errno).text);
     directory_.remove(temp);
     return false;
   }
@@ -107,8 +108,8 @@ TpmResult DirStore::swap_backup() {
   FileName temp = temp_name(BlobType::kPermanent, ".bak");
   if (!options_.backup) {
     if (directory_.contains(backup))
-      log(LogLevel::kWarning, "There is a backup, \"%s\"; start swtpm with --tpmstate dir=DIR,backup to try it",
-          backup.text);
+      log(LogLevel::kWarning,
+          "There is a backup, \"%s\"; start swtpm with --tpmstate dir=DIR,backup to try it", backup.text);
     return kTpmRetry;
   }
   directory_.remove(temp);

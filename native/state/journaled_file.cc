@@ -76,8 +76,8 @@ std::optional<Journal> JournaledFile::create_journal(size_t blob_size_bytes,
   UniqueFd fd = directory_.create(journal_name_, directory_.syncs() ? O_DSYNC : 0);
   if (fd && write_all(fd.get(), zeros) && directory_.sync())
     return Journal(std::move(fd), zeros.size(), base);
-  log(LogLevel::kDebug, "Cannot make the journal \"%s\": %s; states are stored without one", journal_name_.text,
-      reason_of(errno).text);
+  log(LogLevel::kDebug, "Cannot make the journal \"%s\": %s; states are stored without one",
+      journal_name_.text, reason_of(errno).text);
   if (fd) directory_.remove(journal_name_);
   return std::nullopt;
 }

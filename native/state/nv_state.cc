@@ -145,7 +145,8 @@ bool NvState::permanent_is_lost() {
     if (store_->peek(type, size_bytes) == kTpmRetry) continue;
     std::string left = store_->describe(type);
     log(LogLevel::kError,
-        "Cannot start the TPM: its state \"%s\" is gone, while \"%s\" is there; put it back, or move the other "
+        "Cannot start the TPM: its state \"%s\" is gone, while \"%s\" is there; put it back, or move the "
+        "other "
         "away for a new TPM",
         missing.c_str(), left.c_str());
     return true;

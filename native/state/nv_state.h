@@ -64,8 +64,8 @@ class NvState {
   // run before, or although there is another state of it.
   void begin_power_on(bool state_given);
 
-  // What load() has found of a volatile state since begin_power_on(). kUnusable (logged): libtpms takes that for
-  // no volatile state, and starts as after a reset.
+  // What load() has found of a volatile state since begin_power_on(). kUnusable (logged): libtpms takes that
+  // for no volatile state, and starts as after a reset.
   enum class Volatile { kNotAsked, kNone, kLoaded, kUnusable };
   Volatile found_volatile() const { return found_volatile_; }
 
@@ -77,8 +77,9 @@ class NvState {
   // This TPM has run, in another engine.
   void set_has_run();
 
-  // Stores the permanent state again if the store has another one, or none: what was stored has been changed or
-  // removed (logged). Does nothing if the storage was not locked meanwhile: then another TPM may have stored.
+  // Stores the permanent state again if the store has another one, or none: what was stored has been changed
+  // or removed (logged). Does nothing if the storage was not locked meanwhile: then another TPM may have
+  // stored.
   void secure_permanent();
 
   // The TPM has been powered off, or did not start: what was held back is discarded.
@@ -141,7 +142,7 @@ class NvState {
   std::atomic<bool> store_may_differ_{false};  // from permanent_
   std::atomic<bool> failed_{false};
   std::atomic<bool> postponing_{false};
-  std::set<std::string> failures_;             // logged since something could be stored
+  std::set<std::string> failures_;  // logged since something could be stored
   std::optional<Bytes> restoring_;  // the volatile state to restore from
 
   // A blob of the TPM that runs, or that there is none.
@@ -150,7 +151,7 @@ class NvState {
     Bytes plain;
   };
   std::optional<Known> savestate_;  // from power-on to power-off
-  bool store_is_ours_ = false;  // nothing else was allowed to store since permanent_ was loaded or stored
+  bool store_is_ours_ = false;      // nothing else was allowed to store since permanent_ was loaded or stored
   bool state_given_ = false;
   bool has_run_ = false;
   std::atomic<Volatile> found_volatile_{Volatile::kNotAsked};

@@ -71,7 +71,8 @@ TpmResult StateDirectory::read(const FileName& name, Bytes& out, uint32_t max_si
   // A file system may have no modes (FAT), or the file another owner. The state has been read, so this is no
   // error.
   if (options_.mode_given && (st.st_mode & 07777) != options_.mode && ::fchmod(fd.get(), options_.mode) < 0)
-    log(LogLevel::kDebug, "Cannot change the mode of state file \"%s\": %s", name.text, reason_of(errno).text);
+    log(LogLevel::kDebug, "Cannot change the mode of state file \"%s\": %s", name.text,
+        reason_of(errno).text);
   return kTpmSuccess;
 }
 

@@ -33,8 +33,8 @@ struct LandlockRuleset {
   uint64_t files, network, scopes;
 };
 
-// A system call that is allowed, perhaps with certain arguments only. One system call must not have rules with and
-// without conditions: libseccomp then ignores the conditions.
+// A system call that is allowed, perhaps with certain arguments only. One system call must not have rules
+// with and without conditions: libseccomp then ignores the conditions.
 struct Rule {
   explicit Rule(int system_call) : call(system_call) {}
   Rule(int system_call, scmp_arg_cmp first) : call(system_call), conditions{first}, count(1) {}
@@ -87,7 +87,8 @@ std::vector<Rule> rules(const Options& options) {
       Rule(SCMP_SYS(getrandom)),
       Rule(SCMP_SYS(clock_gettime)),
       Rule(SCMP_SYS(gettimeofday)),
-      // libtpms logs with stdio, which calls fstat() on the descriptor that it writes to. Depending on its version,
+      // libtpms logs with stdio, which calls fstat() on the descriptor that it writes to. Depending on its
+      // version,
       // glibc makes either of these system calls of it.
       Rule(SCMP_SYS(fstat)),
       Rule(SCMP_SYS(newfstatat), contains(3, AT_EMPTY_PATH)),

@@ -1,13 +1,14 @@
-// Confines the engine before it serves: it cannot open files outside the state directory, nor use a system call that
-// is not on a short list. So a guest that takes over the engine by way of the TPM has nothing but the TPM.
+// Confines the engine before it serves: it cannot open files outside the state directory, nor use a system
+// call that is not on a short list. So a guest that takes over the engine by way of the TPM has nothing but
+// the TPM.
 #pragma once
 
 #include "engine/channel/options.h"
 
 namespace swtpm {
 
-// Landlock: no path outside the state directory can be opened any more. This holds for the calling thread and for
-// threads that it starts later. A kernel without Landlock is no error.
+// Landlock: no path outside the state directory can be opened any more. This holds for the calling thread and
+// for threads that it starts later. A kernel without Landlock is no error.
 void confine_files(Backend backend);
 
 // seccomp, for all threads. False, after a log line, if the filter could not be installed.

@@ -190,8 +190,7 @@ std::optional<CuseLoop::Command> CuseLoop::on_write(Request& request) {
   }
   // Longer than any command: the rest is not taken, which the client sees in what write() returns.
   uint32_t taken = std::min<uint32_t>(in.size, kTpmBufferSizeBytes);
-  if (taken < in.size)
-    path_.refusals().note(Refusals::Reason::kTooLong, command_size_code(path_.version()));
+  if (taken < in.size) path_.refusals().note(Refusals::Reason::kTooLong, command_size_code(path_.version()));
   Command command{std::move(reply), request.body().subspan(sizeof(in), taken)};
   lost_ = false;
   set_unread({});

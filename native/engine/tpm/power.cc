@@ -90,8 +90,8 @@ TpmResult Tpm::main_init() {
   return result;
 }
 
-// After a failed start: whether it is the volatile state that libtpms refuses. Then the backup of the permanent
-// state would not help.
+// After a failed start: whether it is the volatile state that libtpms refuses. Then the backup of the
+// permanent state would not help.
 bool Tpm::refuses_volatile_state() {
   if (state_.found_volatile() != NvState::Volatile::kLoaded) return false;
   TPMLIB_Terminate();

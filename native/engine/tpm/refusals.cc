@@ -28,7 +28,8 @@ const char* text_of(Refusals::Reason reason) {
     case Reason::kStorageUnlocked:
       return "the lock on the TPM's state is not held; end the process that holds it";
     case Reason::kTurnedAway:
-      return "the TPM was powered on or off while the command waited for the lock on its state; send it again";
+      return "the TPM was powered on or off while the command waited for the lock on its state; send it "
+             "again";
     case Reason::kNotStored:
       return "what it changes cannot be stored, as the lines above say; the TPM is as before";
     case Reason::kLibtpmsFailed:

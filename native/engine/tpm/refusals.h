@@ -1,6 +1,6 @@
-// The answers to TPM commands that libtpms has not given, and why: the log has one line for each reason, which
-// says what to do. It comes when the reason applies first, and again when it does after a command was executed
-// in between; never for each command.
+// The answers to TPM commands that libtpms has not given, and why: the log has one line for each reason,
+// which says what to do. It comes when the reason applies first, and again when it does after a command was
+// executed in between; never for each command.
 //
 // Every method may be called from any thread, and takes no mutex.
 #pragma once
@@ -46,7 +46,8 @@ class Refusals {
 
   // A command was executed. It may not have stored anything.
   void executed() {
-    if (logged_.load(std::memory_order_relaxed) & ~bit(Reason::kNotStored)) forget_all_but(Reason::kNotStored);
+    if (logged_.load(std::memory_order_relaxed) & ~bit(Reason::kNotStored))
+      forget_all_but(Reason::kNotStored);
   }
   void stored() {
     if (logged_.load(std::memory_order_relaxed) & bit(Reason::kNotStored)) forget(Reason::kNotStored);

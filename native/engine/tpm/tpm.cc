@@ -74,7 +74,8 @@ ByteView Tpm::obey_set_locality(ByteView command, ResponseBuffer& buffer) {
     case SetLocalityVerdict::kTooShort:
       return refusals_.answer(buffer, Refusals::Reason::kTooShort, insufficient_code(options_.version));
     case SetLocalityVerdict::kForbidden:
-      return refusals_.answer(buffer, Refusals::Reason::kSetLocalityForbidden, failure_code(options_.version));
+      return refusals_.answer(buffer, Refusals::Reason::kSetLocalityForbidden,
+                              failure_code(options_.version));
     case SetLocalityVerdict::kWrongLocality:
       return refusals_.answer(buffer, Refusals::Reason::kLocalityForbidden, locality_code(options_.version));
     case SetLocalityVerdict::kObeyed:
