@@ -2,7 +2,8 @@
  * What a process usually finds around it, and a container, a service or a new root directory may not have: an account, a home
  * directory, a working directory. Nothing here throws for the lack of it.
  */
-import { homedir, userInfo } from 'node:os'
+import { accessSync, constants } from 'node:fs'
+import { homedir, tmpdir, userInfo } from 'node:os'
 import { isAbsolute, resolve } from 'node:path'
 
 /** From HOME, else from the account; undefined for a user that has neither. */
@@ -23,6 +24,13 @@ export function accountName(): string | undefined {
 /** Who we are, for a message: the name of the account, or the number. */
 export function describeUser(): string {
   return accountName() ?? `with the id ${process.geteuid?.() ?? 'unknown'}`
+}
+
+/** A directory for what lasts no longer than this process: what TMPDIR names, or the next best where that cannot be used. */
+export function temporaryDirectory(): string {
+  const usable = (path: string): boolean =>
+    orUndefined(() => accessSync(path, constants.W_OK | constants.X_OK) ?? true) ?? false
+  return [tmpdir(), '/tmp', '/var/tmp', '/dev/shm'].find(usable) ?? tmpdir()
 }
 
 /** Undefined when it has been removed, or when a folder above it may not be entered. */

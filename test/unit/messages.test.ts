@@ -19,3 +19,22 @@ test('no message begins with "Error: "', () => {
   )
   assert.deepEqual(offending, [])
 })
+
+/** What has one place in the sources, so that no failure is told in another way. */
+const ONE_PLACE: readonly (readonly [what: string, pattern: RegExp, ...files: string[]])[] = [
+  ['prints a stack', /\.stack\b/, 'src/system/fault.ts'],
+  ['takes the working directory for granted', /process\.cwd\(/, 'src/system/surroundings.ts'],
+  // It is loaded before anything else is.
+  [
+    'writes past printOut() and printError()',
+    /process\.std(out|err)\.write/,
+    'src/programs/common/launcher.ts',
+  ],
+]
+
+for (const [what, pattern, ...files] of ONE_PLACE) {
+  test(`no file but ${files.join(', ')} ${what}`, () => {
+    const found = sources().filter((path) => pattern.test(readFileSync(join(projectRoot, path), 'utf8')))
+    assert.deepEqual(found, files)
+  })
+}

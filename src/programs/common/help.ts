@@ -1,5 +1,7 @@
 /** The help screen of a tool, laid out by yargs from the tool's option table. */
-import yargs, { type Options } from 'yargs'
+
+import type { Options } from 'yargs'
+import { loadYargs } from './load-yargs.ts'
 import { type OptionSpec, type OptionTable, takesValue } from './options/option-table.ts'
 import { waysOf } from './options/synopsis.ts'
 
@@ -12,6 +14,7 @@ export interface HelpText {
 }
 
 export async function helpScreen(help: HelpText): Promise<string> {
+  const yargs = await loadYargs()
   const parser = yargs([])
     .scriptName(help.tool)
     .detectLocale(false)

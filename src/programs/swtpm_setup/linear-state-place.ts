@@ -1,10 +1,10 @@
 /** A linear state file, or a block device, as the place of the TPM to set up. */
 import { createHash } from 'node:crypto'
 import { closeSync, constants, fstatSync, openSync, realpathSync, type Stats, statSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import type { TpmVersion } from '../../../contract/engine-options.ts'
 import { reasonOf } from '../../system/reason.ts'
+import { temporaryDirectory } from '../../system/surroundings.ts'
 import { openState } from '../../tpm/state/state-location.ts'
 import { can, currentUserName, refusal } from '../common/access.ts'
 import { ToolFailure } from '../common/tool-failure.ts'
@@ -113,7 +113,7 @@ function workshopOf(path: string, fd: number | undefined): Workshop {
     return { parent, prefix: `${PREFIX}${basename(real)}.`, besideIt: true }
   }
   const digest = createHash('sha256').update(real).digest('hex').slice(0, 16)
-  return { parent: tmpdir(), prefix: `${PREFIX}${digest}.`, besideIt: false }
+  return { parent: temporaryDirectory(), prefix: `${PREFIX}${digest}.`, besideIt: false }
 }
 
 function workplaceIn({ parent, prefix }: Workshop, path: string): Workplace {

@@ -5,6 +5,7 @@
  */
 import { spawn } from 'node:child_process'
 import { closeSync, openSync, readSync, writeSync } from 'node:fs'
+import { SwtpmError } from '../errors.ts'
 import { check, native } from '../native.ts'
 import { reasonOf } from '../reason.ts'
 import { passOnDescriptors } from './inherited-descriptors.ts'
@@ -23,6 +24,7 @@ const readyFd = (): number | undefined => {
  * Starts the copy and waits for it.
  * @param config searched for `{ kind: 'fd' }` entries; the copy inherits those descriptors
  * @param onStarted called when it has, while this process waits
+ * @throws SwtpmError, SystemError
  * @returns the exit code for this process once the copy is ready or has failed; undefined in the copy itself
  */
 export async function enterBackground(config: object, onStarted: () => void): Promise<number | undefined> {
@@ -44,11 +46,14 @@ export async function enterBackground(config: object, onStarted: () => void): Pr
     detached: true,
     env: { ...process.env, [READY_FD]: String(theirs) },
   })
-  const exited = new Promise<number>((resolve) => {
-    child.on('error', (error) => {
-      process.stderr.write(`swtpm: Cannot start the background process: ${reasonOf(error)}\n`)
-      resolve(1)
-    })
+  const exited = new Promise<number>((resolve, reject) => {
+    child.on('error', (error) =>
+      reject(
+        new SwtpmError('SWTPM_ERR_INSTALLATION', `Cannot start the background process: ${reasonOf(error)}`, {
+          cause: error,
+        }),
+      ),
+    )
     child.on('exit', (code) => resolve(code ?? 1))
   })
   closeSync(theirs)

@@ -1,8 +1,9 @@
 /** `swtpm cdi`: writes and removes the specification by which container runtimes find a TPM. */
 import { existsSync, lstatSync, mkdirSync, rmSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { isAbsolute, join, resolve } from 'node:path'
 import { sentenceOf } from '../../../system/fault.ts'
 import { reasonOf } from '../../../system/reason.ts'
+import { workingDirectory } from '../../../system/surroundings.ts'
 import { writeFileAtomic } from '../../common/atomic-file.ts'
 import { helpScreen } from '../../common/help.ts'
 import type { GivenOptions } from '../../common/options/given-options.ts'
@@ -56,7 +57,7 @@ function write(given: Given): void {
   const resourceManager = number !== undefined && existsSync(beside) ? beside : undefined
   const version = (given.text('cdi-version') ?? DEFAULT_VERSION) as CdiVersion
   const pidFile = given.text('end-with-container')
-  const end = pidFile === undefined ? undefined : { pidFile: resolve(pidFile), files: [resolve(file)] }
+  const end = pidFile === undefined ? undefined : { pidFile: absolute(pidFile), files: [absolute(file)] }
   const specification = cdiSpecification({ name, device, resourceManager, end }, kind, version)
   try {
     mkdirSync(directory, { recursive: true, mode: 0o755 })
@@ -65,6 +66,14 @@ function write(given: Given): void {
   } catch (error) {
     throw new ToolFailure(`Cannot write "${file}": ${reasonOf(error)}`, { cause: error })
   }
+}
+
+/** The runtime's hook has another working directory. @throws ToolFailure where there is none that the path could begin in */
+function absolute(path: string): string {
+  const directory = workingDirectory()
+  if (directory === undefined && !isAbsolute(path))
+    throw new ToolFailure(`"${path}" begins in the working directory, which is gone: name an absolute path`)
+  return resolve(directory ?? '/', path)
 }
 
 /** @throws ToolFailure */
@@ -77,8 +86,7 @@ function requireDevice(path: string): void {
       cause: error,
     })
   }
-  if (!isDevice)
-    throw new ToolFailure(`"${path}" is not a device: it is another kind of file; start the TPM first`)
+  if (!isDevice) throw new ToolFailure(`"${path}" is not a device: start the TPM first`)
 }
 
 /** Done is done: what ends a TPM may say so twice. */

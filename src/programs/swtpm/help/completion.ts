@@ -5,6 +5,7 @@
  * `swtpm completion` prints the script of yargs, for bash or zsh; that script asks `swtpm --get-yargs-completions WORDS`,
  * which {@link complete} answers without yargs, because the user waits for it at a key press.
  */
+import { loadYargs } from '../../common/load-yargs.ts'
 import { OptionNames } from '../../common/options/find-option.ts'
 import { type OptionTable, takesValue } from '../../common/options/option-table.ts'
 import type { SubOption, SubOptionSchema } from '../../common/options/sub-option.ts'
@@ -16,7 +17,7 @@ export const COMPLETION_REQUEST = '--get-yargs-completions'
 
 /** Prints the completion script for the shell that SHELL names; goes into ~/.bashrc or ~/.zshrc. */
 export async function printCompletionScript(program = 'swtpm'): Promise<void> {
-  const { default: yargs } = await import('yargs')
+  const yargs = await loadYargs()
   yargs([]).scriptName(program).completion('completion').showCompletionScript()
 }
 

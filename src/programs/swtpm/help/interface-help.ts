@@ -2,7 +2,9 @@
  * `swtpm INTERFACE --help`: rendered by yargs from the option table, with examples, environment, exit codes and where to
  * read on. yargs is loaded here and nowhere on the way to a running TPM.
  */
+
 import type { Interface } from '../../../serve/config.ts'
+import { loadYargs } from '../../common/load-yargs.ts'
 import { takesValue } from '../../common/options/option-table.ts'
 import type { OptionRow } from '../options/option.ts'
 import { type OptionName, optionsOf } from '../options/table.ts'
@@ -20,7 +22,7 @@ export async function interfaceHelp(
   iface: Interface,
   columns: number | undefined = process.stdout.columns,
 ): Promise<string> {
-  const { default: yargs } = await import('yargs')
+  const yargs = await loadYargs()
   const width = Math.max(WIDTH_MIN, Math.min(columns ?? WIDTH_DEFAULT, WIDTH_MAX))
   const { summary } = topics[iface]
   const parser = yargs([])
