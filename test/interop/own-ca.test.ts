@@ -131,6 +131,9 @@ test('the CA of the system is for those who may use it', { skip: NO_SYSTEM }, (t
 
   const before = readdirSync(systemCa).map((name) => readFileSync(join(systemCa, name), 'utf8'))
   const files = ['--write-ek-cert-files', system.home]
+  // Nor does it matter that the configuration names the reference's, which knows no CA without a configuration.
+  const config = join(system.folder, 'etc/swtpm_setup.conf')
+  writeFileSync(config, ETC['swtpm_setup.conf'].replace('/gone/', '/usr/bin/'))
   const { stdout } = succeeded(setUp(system, somebody(system), '--create-ek-cert', ...files))
   assertIssued(join(system.home, 'ek-secp384r1.crt'), join(system.home, OWN_CA))
   assert.match(
@@ -143,11 +146,8 @@ test('the CA of the system is for those who may use it', { skip: NO_SYSTEM }, (t
   )
 
   // A file of the user's own wins over both.
-  const [third, config] = [join(system.home, 'third'), join(system.home, '.config/swtpm-localca.conf')]
-  writeFileSync(
-    config,
-    `statedir = ${third}\nsigningkey = ${third}/k\nissuercert = ${third}/issuercert.pem\n`,
-  )
+  const [third, own] = [join(system.home, 'third'), join(system.home, '.config/swtpm-localca.conf')]
+  writeFileSync(own, `statedir = ${third}\nsigningkey = ${third}/k\nissuercert = ${third}/issuercert.pem\n`)
   const out = system.folderOf(SOMEBODY.id, 'out')
   succeeded(setUp(system, somebody(system), '--create-ek-cert', '--write-ek-cert-files', out))
   assertIssued(join(out, 'ek-secp384r1.crt'), third)
