@@ -13,12 +13,15 @@ const STDOUT = 1
 
 export class ToolLog {
   readonly file: string | undefined
+  /** Nothing but errors and what was asked for is printed; a log file has everything. */
+  readonly quiet: boolean
   /** Of the log file; undefined where there is none. */
   readonly #fd: number | undefined
 
   /** @throws ToolFailure when the log file is a symbolic link or cannot be opened for appending */
-  constructor(file?: string) {
+  constructor(file?: string, quiet = false) {
     this.file = file
+    this.quiet = quiet
     if (file === undefined) return
     const { O_WRONLY, O_APPEND, O_CREAT, O_NOFOLLOW } = constants
     try {
@@ -32,6 +35,11 @@ export class ToolLog {
 
   /** A line that cannot be written does not keep the tool from finishing what it has begun. */
   info(line: string): void {
+    if (this.#fd !== undefined || !this.quiet) this.print(line)
+  }
+
+  /** What the user has asked for. */
+  print(line: string): void {
     write(this.#fd ?? STDOUT, `${line}\n`)
   }
 

@@ -25,6 +25,8 @@ export interface Tool<T extends OptionTable> extends Omit<HelpText, 'table'> {
   readonly failureCode?: number
   /** The option that names a file for messages. Faults are reported there too. */
   readonly logOption?: keyof T & string
+  /** The option with which a tool prints errors only. */
+  readonly quietOption?: keyof T & string
   /** What comes before the log is opened: a change of user, so that the log belongs to that user. */
   prepare?(options: GivenOptions<T>): Promise<void>
   /** @returns the exit code @throws what is then reported, in the log and on standard error */
@@ -53,6 +55,7 @@ export async function runTool<T extends OptionTable>(tool: Tool<T>): Promise<voi
 class ToolRun<T extends OptionTable> {
   readonly #tool: Tool<T>
   #log = new ToolLog()
+  #argv: readonly string[] = []
 
   constructor(tool: Tool<T>) {
     this.#tool = tool
@@ -72,15 +75,32 @@ class ToolRun<T extends OptionTable> {
   report(error: unknown): number {
     const { tool, table, failureCode = 1 } = this.#tool
     if (error instanceof UsageError) {
-      printError(usageText(tool, tool, error, table))
+      const text = usageText(tool, tool, error, table)
+      printError(text)
+      this.#appendToLog(text)
       return 1
     }
     this.#log.error(sentenceOf(error))
     return error instanceof ToolFailure ? error.exitCode : failureCode
   }
 
+  /** To the log that a wrong command line names: what starts the tool may show its user nothing else. */
+  #appendToLog(text: string): void {
+    const file =
+      this.#tool.logOption === undefined ? undefined : writtenValue(this.#argv, this.#tool.logOption)
+    if (file === undefined) return
+    try {
+      const log = new ToolLog(file)
+      log.info(text.trimEnd())
+      log.close()
+    } catch {
+      // It has been printed.
+    }
+  }
+
   async #run(argv: readonly string[]): Promise<number> {
     const tool = this.#tool
+    this.#argv = argv
     const options = readOptions(tool.table, argv, tool.style)
     if (options.has(tool.helpOption)) {
       // yargs is most of a tool's code: only help pays for loading it.
@@ -93,13 +113,14 @@ class ToolRun<T extends OptionTable> {
       return 0
     }
     const logFile = tool.logOption === undefined ? undefined : options.text(tool.logOption)
+    const quiet = tool.quietOption !== undefined && options.has(tool.quietOption)
     try {
       await tool.prepare?.(options)
     } catch (error) {
-      this.#openLog(logFile, error)
+      this.#openLog(logFile, quiet, error)
       throw error
     }
-    this.#openLog(logFile)
+    this.#openLog(logFile, quiet)
     if (tool.ignoresStrays) {
       for (const stray of options.strays)
         printError(`Ignoring the argument "${stray}": it belongs to no option\n`)
@@ -108,11 +129,20 @@ class ToolRun<T extends OptionTable> {
   }
 
   /** @param fault what the log is opened for: it is more important than a log that cannot be opened */
-  #openLog(file: string | undefined, fault?: unknown): void {
+  #openLog(file: string | undefined, quiet: boolean, fault?: unknown): void {
     try {
-      this.#log = new ToolLog(file)
+      this.#log = new ToolLog(file, quiet)
     } catch (error) {
       if (fault === undefined || !isFault(error)) throw error
     }
   }
+}
+
+/** The value of `--option VALUE` or `--option=VALUE` in a command line that cannot be read as a whole. */
+function writtenValue(argv: readonly string[], option: string): string | undefined {
+  for (const [index, word] of argv.entries()) {
+    if (word === `--${option}`) return argv[index + 1]
+    if (word.startsWith(`--${option}=`)) return word.slice(option.length + 3)
+  }
+  return undefined
 }

@@ -222,11 +222,11 @@ async function display({ tpm, log }: Workshop): Promise<void> {
     tpm.transmit('TPM2_GetCapability', command, decode)
   const banks = (await ask(getPcrs(), pcrBanks)).filter(({ active }) => active)
   const list = (items: readonly number[]): string => items.map(hex).join(' ') || 'none'
-  log.info(
+  log.print(
     `PCR banks in use until the restart: ${banks.map(({ algorithm }) => bankName(algorithm)).join(',')}`,
   )
-  log.info(`Persistent keys: ${list(await ask(getHandles('persistent'), handles))}`)
-  log.info(`NVRAM areas: ${list(await ask(getHandles('nv'), handles))}`)
+  log.print(`Persistent keys: ${list(await ask(getHandles('persistent'), handles))}`)
+  log.print(`NVRAM areas: ${list(await ask(getHandles('nv'), handles))}`)
 }
 
 const hex = (value: number): string => `0x${value.toString(16)}`

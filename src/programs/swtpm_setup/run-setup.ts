@@ -37,11 +37,11 @@ export async function becomeSetupUser(options: SetupOptions): Promise<void> {
 
 export async function runSetup(options: SetupOptions, log: ToolLog): Promise<number> {
   if (options.has('create-config-files')) {
-    createConfigFiles(options.text('create-config-files')!)
+    createConfigFiles(options.text('create-config-files')!, log)
     return 0
   }
   for (const name of ['swtpm_ioctl', 'tcsd-system-ps-file'] as const) {
-    if (options.has(name)) printOut(`Warning: --${name} is deprecated and has no effect.\n`)
+    if (options.has(name) && !log.quiet) printOut(`Warning: --${name} is deprecated and has no effect.\n`)
   }
   await setup(options, log)
   return 0

@@ -23,7 +23,10 @@ export const SETUP_OPTIONS = {
   },
   tpm2: { group: STATE, describe: 'Set up a TPM 2; the default is TPM 1.2' },
   tpm: { group: STATE, value: 'COMMAND', describe: 'How to call the TPM, like "/usr/bin/swtpm socket"' },
-  overwrite: { group: STATE, describe: 'Erase state that exists; without it existing state is an error' },
+  overwrite: {
+    group: STATE,
+    describe: 'Replace a TPM that exists, of either version; without it that is an error',
+  },
   'not-overwrite': { group: STATE, describe: 'Leave state that exists alone and end without an error' },
   reconfigure: { group: STATE, describe: 'Change the PCR banks of an existing TPM 2 and nothing else' },
   config: {
@@ -46,7 +49,8 @@ export const SETUP_OPTIONS = {
   'write-ek-cert-files': {
     group: KEYS,
     value: 'DIR',
-    describe: 'Also write the EK certificates to DIR/ek-*.crt',
+    describe:
+      'Also write the EK certificates to DIR/ek-*.crt. For a TPM that exists, also one that runs, write what it has: ek-*, iak-*, idevid-* and platform.crt, public keys as *.pub',
   },
 
   'allow-signing': { group: TPM2, describe: 'Create EKs that can sign; careful: these are no standard EKs' },
@@ -129,6 +133,7 @@ export const SETUP_OPTIONS = {
     value: 'FILE',
     describe: 'Append messages to this file instead of printing them',
   },
+  quiet: { group: OUTPUT, describe: 'Print errors only; a log file has everything as ever' },
   display: { group: OUTPUT, describe: 'Tell at the end what the TPM holds' },
 
   'print-capabilities': { group: OTHER, describe: 'Print what this tool and the TPM can do, as JSON' },

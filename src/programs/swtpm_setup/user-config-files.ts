@@ -9,11 +9,12 @@ import { CA_CONFIG_NAME, CERT_OPTIONS_NAME, caSettingsIn, platformOptionsText } 
 import { SYSTEM_CONFIG_DIR, userConfigDir } from '../common/config-choice.ts'
 import { printOut } from '../common/output.ts'
 import { ToolFailure } from '../common/tool-failure.ts'
+import type { ToolLog } from '../common/tool-log.ts'
 import { DEFAULT_PCR_BANKS } from './pcr-banks.ts'
 
 const CHOICES = ['overwrite', 'root', 'skip-if-exist']
 
-export function createConfigFiles(choices: string): void {
+export function createConfigFiles(choices: string, log: ToolLog): void {
   const given = choices.split(/[, ]/).filter((choice) => choice !== '')
   const unknown = given.find((choice) => !CHOICES.includes(choice))
   if (unknown !== undefined) {
@@ -48,7 +49,7 @@ export function createConfigFiles(choices: string): void {
     throw new ToolFailure(`File ${existing} already exists. Refusing to overwrite.`)
   }
   const write = overwrite ? writeFileAtomic : given.includes('skip-if-exist') ? writeIfMissing : writeNewFile
-  writeAll(files, caSettingsIn(folder).statedir, write)
+  writeAll(files, caSettingsIn(folder).statedir, write, log)
 }
 
 /** Another process may be writing the same: libvirt asks for it with each machine that it starts. */
@@ -62,7 +63,12 @@ const writeIfMissing: typeof writeNewFile = (...file) => {
 
 type NamedText = readonly [path: string, text: string]
 
-function writeAll(files: readonly NamedText[], caFolder: string, write: typeof writeNewFile): void {
+function writeAll(
+  files: readonly NamedText[],
+  caFolder: string,
+  write: typeof writeNewFile,
+  log: ToolLog,
+): void {
   try {
     mkdirSync(caFolder, { recursive: true, mode: 0o775 })
   } catch (error) {
@@ -70,7 +76,7 @@ function writeAll(files: readonly NamedText[], caFolder: string, write: typeof w
   }
   const added: string[] = []
   for (const [path, text] of files) {
-    printOut(`Writing ${path}.\n`)
+    if (!log.quiet) printOut(`Writing ${path}.\n`)
     try {
       const isNew = !existsSync(path)
       write(path, text, 0o644)
