@@ -227,7 +227,7 @@ for (const program of TPMS) {
         stateUri: `dir://${where.state}`,
         args: [],
         passedFds: [],
-        logFile: join(where.folder, 'log'),
+        log: { file: join(where.folder, 'log'), quiet: false },
       })
       try {
         await tpm.ready()

@@ -50,7 +50,7 @@ export async function author({ command, task, choices, config, log, place }: Aut
       command,
       tpm2: task.tpm2,
       stateUri: made.uri,
-      logFile: log.file,
+      log,
       args: [...(task.encryption?.args ?? []), ...profileArguments(choices, log)],
       passedFds: [...(task.encryption?.passedFds ?? []), ...profileDescriptor(choices)],
     })

@@ -2,8 +2,10 @@
 import { BIG } from '../../../contract/struct.ts'
 import type { SocketConnection } from '../../ptm-client/socket-connection.ts'
 import { reasonOf } from '../../system/reason.ts'
+import { TPM_CC, TPM_ORD } from '../../tpm-commands/codes.ts'
 import { tpmHeader } from '../../tpm-commands/command.ts'
 import { ToolFailure } from '../common/tool-failure.ts'
+import type { Waits } from './waits.ts'
 
 /** More than any TPM's response, in bytes: a size beyond it is not a TPM's. */
 const MAX_RESPONSE_BYTES = 64 * 1024
@@ -20,12 +22,11 @@ export class TpmRefusal extends ToolFailure {
 
 export class DataChannel {
   readonly #connection: SocketConnection
-  readonly #timeoutMs: number
+  readonly #waits: Pick<Waits, 'answer' | 'key'>
 
-  /** @param timeoutMs for each part of a response */
-  constructor(connection: SocketConnection, timeoutMs: number) {
+  constructor(connection: SocketConnection, waits: Pick<Waits, 'answer' | 'key'>) {
     this.#connection = connection
-    this.#timeoutMs = timeoutMs
+    this.#waits = waits
   }
 
   /**
@@ -35,12 +36,17 @@ export class DataChannel {
    * @throws ToolFailure when the TPM answers with an error, with something that is no response, or not at all
    */
   async transmit<T = Buffer>(name: string, command: Buffer, decode?: (response: Buffer) => T): Promise<T> {
-    const header = await this.#receive(name, command)
+    const timeoutMs = MAKES_KEY.has(commandCode(command)) ? this.#waits.key : this.#waits.answer
+    this.#connection.send(command)
+    const header = await this.#receive(name, tpmHeader.size, timeoutMs)
     const { size, code } = tpmHeader.decode(header, BIG)
     if (size < tpmHeader.size || size > MAX_RESPONSE_BYTES) {
       throw new ToolFailure(`${name} failed: the TPM's response claims to have ${size} bytes`)
     }
-    const response = Buffer.concat([header, await this.#rest(name, size - tpmHeader.size)])
+    const response = Buffer.concat([
+      header,
+      await this.#receive(name, size - tpmHeader.size, this.#waits.answer),
+    ])
     if (code !== 0) throw new TpmRefusal(name, code)
     try {
       return decode === undefined ? (response as T) : decode(response)
@@ -54,16 +60,20 @@ export class DataChannel {
     this.#connection.close()
   }
 
-  #receive(name: string, command: Buffer): Promise<Buffer> {
-    this.#connection.send(command)
-    return this.#rest(name, tpmHeader.size)
-  }
-
-  async #rest(name: string, count: number): Promise<Buffer> {
+  async #receive(name: string, count: number, timeoutMs: number): Promise<Buffer> {
     try {
-      return await this.#connection.receive(count, this.#timeoutMs, name)
+      return await this.#connection.receive(count, timeoutMs, name)
     } catch (error) {
       throw new ToolFailure(reasonOf(error), { cause: error })
     }
   }
 }
+
+/** Commands that may take long. */
+const MAKES_KEY: ReadonlySet<number> = new Set([
+  TPM_CC.CreatePrimary,
+  TPM_ORD.CreateEndorsementKeyPair,
+  TPM_ORD.TakeOwnership,
+])
+
+const commandCode = (command: Buffer): number => tpmHeader.decode(command, BIG).code

@@ -41,7 +41,7 @@ export async function exportKeys({ command, task, folder, place, log }: KeyExpor
       command,
       tpm2: task.tpm2,
       stateUri: copy.uri,
-      logFile: log.file,
+      log,
       args: task.encryption?.args ?? [],
       passedFds: task.encryption?.passedFds ?? [],
     })

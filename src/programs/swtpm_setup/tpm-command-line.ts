@@ -5,6 +5,7 @@ import { installedFile } from '../../system/paths.ts'
 import { reasonOf } from '../../system/reason.ts'
 import { findProgram } from '../common/access.ts'
 import { ToolFailure } from '../common/tool-failure.ts'
+import { waits } from './waits.ts'
 
 export class TpmCommandLine {
   readonly words: readonly [program: string, ...args: string[]]
@@ -39,10 +40,15 @@ export class TpmCommandLine {
    */
   output(args: readonly string[]): string {
     const [program, ...first] = this.words
+    const timeout = waits().start
     const { status, signal, stdout, stderr, error } = spawnSync(program, [...first, ...args], {
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'pipe'],
+      ...{ encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], timeout, killSignal: 'SIGKILL' },
     })
+    if ((error as NodeJS.ErrnoException | undefined)?.code === 'ETIMEDOUT') {
+      throw new ToolFailure(
+        `Could not execute ${this.words.join(' ')} ${args.join(' ')}: no answer within ${timeout / 1000} s; is it swtpm?`,
+      )
+    }
     if (error !== undefined) throw new ToolFailure(`Could not start swtpm '${program}': ${reasonOf(error)}`)
     if (status !== 0) {
       const end = status === null ? `signal ${signal}` : `status ${status}`

@@ -4,22 +4,23 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import type { Duplex } from 'node:stream'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Outcome, Request, VerbName } from '../../../contract/verbs.ts'
 import { SocketClient } from '../../ptm-client/socket-client.ts'
 import { SocketConnection } from '../../ptm-client/socket-connection.ts'
 import { reasonOf } from '../../system/reason.ts'
 import { ToolFailure } from '../common/tool-failure.ts'
+import type { ToolLog } from '../common/tool-log.ts'
 import { DataChannel } from './data-channel.ts'
 import type { TpmCommandLine } from './tpm-command-line.ts'
+import { waits } from './waits.ts'
 
 const SERVER_FD = 3
 const CONTROL_FD = 4
 const FIRST_PASSED_FD = 5
 
-// Enough for an RSA-4096 key on a machine that is busy elsewhere: a limit for what hangs, not for what is slow.
-const COMMAND_TIMEOUT_MS = 120_000
-const CONTROL_TIMEOUT_MS = 30_000
-const EXIT_TIMEOUT_MS = 30_000
+/** For a program that has closed its connections to end. */
+const ENDING_MS = 1000
 /** The C swtpm may ignore SIGTERM when its client has gone. */
 const TERMINATION_TIMEOUT_MS = 5000
 
@@ -40,7 +41,7 @@ export interface TpmProcessOptions {
   readonly stateUri: string
   readonly args: readonly string[]
   readonly passedFds: readonly PassedFd[]
-  readonly logFile: string | undefined
+  readonly log: Pick<ToolLog, 'file' | 'quiet'>
 }
 
 export class TpmProcess {
@@ -49,6 +50,7 @@ export class TpmProcess {
   /** Rejects when the program cannot be started. */
   readonly #failed: Promise<never>
   readonly #exited: Promise<void>
+  readonly #waits = waits()
   readonly #data: DataChannel
   readonly #control: SocketClient
 
@@ -61,16 +63,24 @@ export class TpmProcess {
       child.once('exit', () => resolve())
       child.once('error', () => resolve())
     })
-    this.#data = new DataChannel(connectionTo(child, SERVER_FD), COMMAND_TIMEOUT_MS)
-    this.#control = new SocketClient(connectionTo(child, CONTROL_FD), CONTROL_TIMEOUT_MS)
+    this.#data = new DataChannel(connectionTo(child, SERVER_FD), this.#waits)
+    this.#control = new SocketClient(connectionTo(child, CONTROL_FD), this.#waits.answer)
   }
 
   /** Starts swtpm; {@link ready} says when its TPM can be used. */
   static start(options: TpmProcessOptions): TpmProcess {
-    const output = options.logFile === undefined ? 'inherit' : 'ignore'
+    const { file, quiet } = options.log
+    const errors = file === undefined ? 'inherit' : 'ignore'
     const [program, ...words] = options.command.words
     const child = spawn(program, [...words, ...swtpmArguments(options)], {
-      stdio: ['ignore', output, output, 'pipe', 'pipe', ...options.passedFds.map(({ fd }) => fd)],
+      stdio: [
+        'ignore',
+        quiet ? 'ignore' : errors,
+        errors,
+        'pipe',
+        'pipe',
+        ...options.passedFds.map(({ fd }) => fd),
+      ],
     })
     return new TpmProcess(child, options)
   }
@@ -80,15 +90,17 @@ export class TpmProcess {
    * @throws ToolFailure when swtpm does not come up
    */
   async ready(): Promise<void> {
-    const { command, logFile } = this.#options
+    const { command, log } = this.#options
     try {
-      await Promise.race([this.#control.call('GET_CAPABILITY', {}), this.#failed])
+      const extraTime = this.#waits.start - this.#waits.answer
+      await Promise.race([this.#control.call('GET_CAPABILITY', {}, extraTime), this.#failed])
     } catch (error) {
-      await this.stop()
+      await Promise.race([this.#exited, delay(ENDING_MS)])
+      await this.kill()
       const { exitCode } = this.#child
       const reason =
         exitCode === null || exitCode === 0 ? reasonOf(error) : `it ended with status ${exitCode}`
-      const more = logFile === undefined ? '' : `; ${logFile} may say more`
+      const more = log.file === undefined ? '' : `; ${log.file} may say more`
       throw new ToolFailure(`Could not start the TPM with ${command.program}: ${reason}${more}`, {
         cause: error,
       })
@@ -148,7 +160,7 @@ export class TpmProcess {
   /** Ends swtpm, by force if need be. */
   async stop(): Promise<void> {
     await this.#control.call('SHUTDOWN', {}).catch(() => {})
-    await this.#end(EXIT_TIMEOUT_MS)
+    await this.#end(this.#waits.end)
   }
 
   async #end(timeoutMs: number): Promise<void> {
@@ -179,6 +191,6 @@ function swtpmArguments(options: TpmProcessOptions): string[] {
   options.passedFds.forEach((passed, index) => {
     args.push(...passed.option(FIRST_PASSED_FD + index))
   })
-  if (options.logFile !== undefined) args.push('--log', `file=${options.logFile}`)
+  if (options.log.file !== undefined) args.push('--log', `file=${options.log.file}`)
   return [...args, '--server', `type=tcp,fd=${SERVER_FD}`, '--ctrl', `type=unixio,clientfd=${CONTROL_FD}`]
 }

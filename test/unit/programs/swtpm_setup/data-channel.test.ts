@@ -24,7 +24,7 @@ async function withTpm(
   await once(server, 'listening')
   const connection = await SocketConnection.connect({ kind: 'unix', path }, timeoutMs)
   try {
-    await use(new DataChannel(connection, timeoutMs))
+    await use(new DataChannel(connection, { answer: timeoutMs, key: timeoutMs }))
   } finally {
     connection.close()
     server.close()
