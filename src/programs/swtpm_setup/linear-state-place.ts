@@ -3,11 +3,13 @@ import { createHash } from 'node:crypto'
 import { closeSync, constants, fstatSync, openSync, realpathSync, type Stats, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import type { TpmVersion } from '../../../contract/engine-options.ts'
+import { SwtpmError } from '../../system/errors.ts'
 import { reasonOf } from '../../system/reason.ts'
 import { temporaryDirectory } from '../../system/surroundings.ts'
 import { openState } from '../../tpm/state/state-location.ts'
 import { can, currentUserName, refusal } from '../common/access.ts'
 import { ToolFailure } from '../common/tool-failure.ts'
+import { writerOf } from './file-in-use.ts'
 import { blobsOf, writeLinearFile } from './linear-blobs.ts'
 import { replaceFile, writeInPlace } from './linear-replacement.ts'
 import { LINEAR_BLOBS, LINEAR_HEADER_BYTES, readLinearHeader, versionOfBlob } from './linear-state.ts'
@@ -42,6 +44,7 @@ export class LinearStatePlace implements StatePlace {
     try {
       await lock.lock()
       requireSameFile(path, fd)
+      requireUnused(path, fd)
     } catch (error) {
       closeSync(fd)
       throw error
@@ -169,6 +172,13 @@ function requireSameFile(path: string, fd: number): void {
   if (opened.ino !== now?.ino || opened.dev !== now.dev) {
     throw new ToolFailure(`Cannot use state file "${path}": another process has just replaced it`)
   }
+}
+
+/** @throws SwtpmError SWTPM_ERR_STATE_LOCKED */
+function requireUnused(path: string, fd: number): void {
+  const pid = writerOf(realpathSync(path), fd)
+  if (pid === undefined) return
+  throw new SwtpmError('SWTPM_ERR_STATE_LOCKED', `Cannot lock state file "${path}": in use by process ${pid}`)
 }
 
 /** @throws ToolFailure when it cannot be told what there is */
