@@ -56,14 +56,20 @@ export interface Result {
   readonly stderr: string
 }
 
-export function setup(where: Site, program: string, args: readonly string[], stdio: number[] = []): Result {
+export function setup(
+  where: Site,
+  program: string,
+  args: readonly string[],
+  stdio: number[] = [],
+  environment: Readonly<Record<string, string>> = {},
+): Result {
   const { status, stdout, stderr } = spawnSync(
     bin('swtpm_setup'),
     ['--tpm', `${program} socket`, '--tpm-state', where.state, '--config', where.config, ...args],
     {
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'pipe', ...stdio],
-      env: { ...process.env, TMPDIR: where.temporary },
+      env: { ...process.env, TMPDIR: where.temporary, ...environment },
     },
   )
   return { status, stdout, stderr }

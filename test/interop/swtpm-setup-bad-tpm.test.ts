@@ -1,6 +1,6 @@
 /** swtpm_setup with a swtpm or a certificate tool that answers badly: one sentence, no stack, no state left behind. */
 import assert from 'node:assert/strict'
-import { readdirSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { controlCode } from '../../contract/verbs.ts'
@@ -10,7 +10,7 @@ import { type Result, setup, site } from './setup-site.ts'
 
 /** What a fake swtpm answers. Commands without an entry get {@link SUCCESS}. */
 interface Answers {
-  /** By command code: a response in hex digits, or `close` to hang up. */
+  /** By command code: a response in hex digits, `close` to hang up, or `silence`. */
   readonly commands?: Readonly<Record<number, string>>
   /** What PTM_GET_INFO returns. */
   readonly info?: string
@@ -18,6 +18,8 @@ interface Answers {
   readonly infoResult?: number
   /** What --print-profiles prints. */
   readonly profiles?: string
+  /** What gets no answer: the question for its capabilities, all verbs, or the one to end. */
+  readonly silent?: 'capabilities' | 'control' | 'shutdown'
 }
 
 const SUCCESS = '80010000000a00000000'
@@ -31,11 +33,10 @@ const program = (answers: Answers): string => `#!${process.execPath}
 const answers = ${JSON.stringify(answers)}
 const { Socket } = require('node:net')
 const args = process.argv.join(' ')
-if (args.includes('--print-capabilities')) {
+if (answers.silent === 'capabilities') setInterval(() => {}, 1000)
+else if (args.includes('--print-capabilities')) {
   const features = ['tpm-1.2', 'tpm-2.0', 'cmdarg-profile', 'cmdarg-print-profiles']
   console.log(JSON.stringify({ features, profiles: { names: ['default-v1'] } }))
-} else if (args.includes('--print-states')) {
-  console.log('{"states":[]}')
 } else if (args.includes('--print-profiles')) {
   console.log(answers.profiles)
 } else serve()
@@ -45,12 +46,14 @@ function serve() {
   data.on('data', (command) => {
     const answer = answers.commands?.[command.readUInt32BE(6)] ?? '${SUCCESS}'
     if (answer === 'close') data.destroy()
-    else data.write(Buffer.from(answer, 'hex'))
+    else if (answer !== 'silence') data.write(Buffer.from(answer, 'hex'))
   })
   const control = new Socket({ fd: 4 })
   control.on('data', (request) => {
     const verb = request.readUInt32BE()
+    if (answers.silent === 'control') return
     if (verb === ${controlCode('SHUTDOWN')}) {
+      if (answers.silent === 'shutdown') return
       control.end(words(0), () => process.exit(0))
     } else if (verb === ${controlCode('GET_CAPABILITY')}) control.write(words(0, 0xffff))
     else if (answers.infoResult !== undefined) control.write(words(answers.infoResult))
@@ -118,6 +121,42 @@ const TPM2_CASES: readonly (readonly [what: string, args: string[], answers: Ans
     /TPM2_Shutdown: no answer from swtpm: it closed the connection$/m,
   ],
   [
+    'text',
+    ['--pcr-banks=-'],
+    { commands: { [TPM_CC.Shutdown]: Buffer.from('HTTP/1.1 400 Bad Request').toString('hex') } },
+    /^TPM2_Shutdown failed: the TPM's response claims to have 1414541105 bytes$/m,
+  ],
+  [
+    'nothing at all',
+    ['--createek'],
+    { commands: { [TPM_CC.CreatePrimary]: 'silence' } },
+    /TPM2_CreatePrimary\(RSA 2048\): no answer from swtpm within 1 s/m,
+  ],
+  [
+    'half a header',
+    ['--pcr-banks=-'],
+    { commands: { [TPM_CC.Shutdown]: '80010000' } },
+    /TPM2_Shutdown: no answer from swtpm within 1 s/m,
+  ],
+  [
+    'nothing on the control channel',
+    [],
+    { silent: 'control' },
+    /^Could not start the TPM with .*: no answer from swtpm within 1 s/m,
+  ],
+  [
+    'nothing when it is told to end',
+    ['--pcr-banks=-'],
+    { silent: 'shutdown' },
+    /fake did not end in order when told to: signal SIGKILL$/m,
+  ],
+  [
+    'nothing when it is asked what it can do',
+    [],
+    { silent: 'capabilities' },
+    /^Could not execute .*fake socket --print-capabilities --tpm2: no answer within 1 s; is it swtpm\?$/m,
+  ],
+  [
     'an active profile that is no JSON',
     ['--profile', '{"Name":"default-v1"}'],
     { info: 'nonsense' },
@@ -142,13 +181,21 @@ const TPM2_CASES: readonly (readonly [what: string, args: string[], answers: Ans
     /--print-profiles printed no profiles: "nonsense"; is it swtpm\?$/m,
   ],
 ]
+/** For those that do not answer. */
+const ONE_SECOND = { SWTPM_SETUP_TIMEOUT: '1' }
+
 for (const [what, args, answers, expected] of TPM2_CASES) {
   test(`a TPM 2 answers with ${what}`, (t) => {
     const where = site(t)
-    assertSentence(setup(where, fakeSwtpm(t, answers), ['--tpm2', ...args]), expected)
+    const old = join(where.state, 'tpm2-00.permall')
+    writeFileSync(old, 'OLD')
+    const all = ['--tpm2', '--overwrite', ...args]
+    const quick = expected.source.includes('1 s') || answers.silent !== undefined
+    assertSentence(setup(where, fakeSwtpm(t, answers), all, [], quick ? ONE_SECOND : {}), expected)
+    assert.equal(readFileSync(old, 'utf8'), 'OLD')
     assert.deepEqual(
       readdirSync(where.state).filter((name) => name !== '.lock'),
-      [],
+      ['tpm2-00.permall'],
     )
   })
 }

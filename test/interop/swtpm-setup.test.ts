@@ -339,6 +339,29 @@ test('capabilities are announced as libvirt reads them', () => {
   }
 })
 
+test('--quiet prints errors and what was asked for', (t) => {
+  const where = site(t)
+  const keys = ['--createek', '--ek1keyalgo', 'secp256r1', '--ek2keyalgo', 'secp256r1']
+  const { stdout, stderr } = setUp(where, bin('swtpm'), '--tpm2', '--quiet', '--display', ...keys)
+  assert.match(stdout, /^PCR banks in use .*\nPersistent keys: 0x8101000a\nNVRAM areas: none\n$/)
+  assert.equal(stderr, '')
+  const refused = setup(where, bin('swtpm'), ['--tpm2', '--quiet'])
+  assert.equal(refused.stdout, '')
+  assert.match(refused.stderr, /^Found existing TPM state/)
+})
+
+test('a wrong command line is in the log file, too', (t) => {
+  const log = join(temporaryDirectory(t), 'log')
+  for (const args of [
+    ['--nonsense', '--logfile', log],
+    [`--logfile=${log}`, '--runas'],
+  ]) {
+    const { status, stderr } = spawnSync(bin('swtpm_setup'), args, { encoding: 'utf8' })
+    assert.equal(status, 1)
+    assert.ok(readFileSync(log, 'utf8').endsWith(stderr), stderr)
+  }
+})
+
 test('a user gets a configuration with a CA of their own, and a TPM from it', (t) => {
   const folder = temporaryDirectory(t)
   const run = (choices: string): Result => {
