@@ -5,10 +5,11 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
-import { type Site, setUp, setup, site } from '../interop/setup-site.ts'
-import { bin } from '../support/swtpm.ts'
+import { type Site, setUp, site } from '../interop/setup-site.ts'
+import { bin, startSocketTpm } from '../support/swtpm.ts'
+import { waitFor } from '../support/wait.ts'
 import { killLibrary, noCompiler } from './support/preload.ts'
 import { figure, long } from './support/scale.ts'
 
@@ -169,40 +170,57 @@ class Place {
     }
   }
 
-  /** A run that wants a TPM to be there. */
+  /** A run that wants a TPM to be there, and its keys. */
   checkAfterwards(replaced: boolean): void {
     const { args, before } = this.#scenario
     const isThere = replaced || before !== undefined
-    const wanted = replaced || before === undefined ? args : before
-    const rest = wanted.filter((arg) => !['--overwrite', '--reconfigure', '--pcr-banks=sha1'].includes(arg))
-    const { stdout } = setUp(this.#site, bin('swtpm'), ...rest, '--not-overwrite')
+    const isOld = isThere && !replaced
+    const wanted = isOld ? before! : this.#scenario.args.includes('--reconfigure') ? before! : args
+    const rest = wanted.filter((arg) => arg !== '--overwrite')
+    const folder = join(this.#site.folder, 'exported')
+    mkdirSync(folder)
+    const { stdout } = setUp(
+      this.#site,
+      bin('swtpm'),
+      ...rest,
+      '--not-overwrite',
+      '--write-ek-cert-files',
+      folder,
+    )
     assert.match(stdout, isThere ? /Not overwriting/ : /Successfully authored/)
     assert.deepEqual(readdirSync(this.#folder).filter(isWorkplace), [], 'what a killed run left is removed')
     assert.deepEqual(readdirSync(this.#site.temporary), [])
-    if (isThere && !replaced) assert.deepEqual(this.#files(), this.#before)
-    else assert.deepEqual([...this.#files().keys()], [this.#nameOfNew()], 'nothing of the old TPM is left')
-    this.#checkKeys(wanted.includes('--create-ek-cert'))
+    if (isOld) assert.deepEqual(this.#files(), this.#before)
+    else assert.deepEqual([...this.#files().keys()], [this.#nameOf(wanted)], 'nothing of the old TPM is left')
+    this.#checkKeys(readdirSync(folder), wanted, isThere)
+    rmSync(folder, { recursive: true })
   }
 
-  #nameOfNew(): string {
+  #nameOf(args: readonly string[]): string {
     if (this.#scenario.backend === 'linear') return 'state'
-    return this.#scenario.args.includes('--tpm2') ? 'tpm2-00.permall' : 'tpm-00.permall'
+    return args.includes('--tpm2') ? 'tpm2-00.permall' : 'tpm-00.permall'
   }
 
   /** The TPM that is there starts and has its key and its certificate. */
-  #checkKeys(certificate: boolean): void {
-    if (!this.#scenario.args.includes('--tpm2')) return
-    const folder = join(this.#site.folder, 'exported')
-    mkdirSync(folder)
-    const result = setup(this.#site, bin('swtpm'), ['--tpm2', '--write-ek-cert-files', folder])
-    if (this.#files().has('tpm-00.permall')) assert.equal(result.status, 1)
-    else
-      assert.deepEqual(
-        readdirSync(folder),
-        certificate ? ['ek-secp256r1.crt', 'ek-secp256r1.pub'] : ['ek-secp256r1.pub'],
-        result.stderr,
-      )
-    rmSync(folder, { recursive: true })
+  #checkKeys(exported: string[], args: readonly string[], isThere: boolean): void {
+    const name = args.includes('--tpm2') ? 'ek-secp256r1' : 'ek-rsa2048'
+    const keys = isThere && args.some((arg) => arg === '--createek' || arg === '--create-ek-cert')
+    const certificates = args.includes('--create-ek-cert')
+    assert.deepEqual(exported, [...(certificates ? [`${name}.crt`] : []), ...(keys ? [`${name}.pub`] : [])])
+  }
+
+  /** The next that locks the state is no setup, but swtpm. */
+  async checkStart(t: TestContext): Promise<void> {
+    const flags = ['--tpm2', '--flags', 'not-need-init,startup-clear']
+    const { swtpm, dataPath, controlPath } = await startSocketTpm(t, flags, { directory: this.#folder })
+    const own = [basename(controlPath), basename(dataPath), '.lock']
+    await waitFor(
+      () => readdirSync(this.#folder).every((name) => [...own, 'tpm2-00.permall'].includes(name)),
+      {
+        what: 'the end of what is left of the old TPM',
+      },
+    )
+    await swtpm.stop()
   }
 }
 
@@ -211,15 +229,20 @@ const isWorkplace = (name: string): boolean => name.startsWith('.swtpm_setup.')
 /** Which calls to be killed before: all, or some of those around the step that puts the new TPM in place. */
 function pointsIn(calls: readonly string[]): number[] {
   const all = calls.map((_, at) => at)
-  if (long) return all
+  const step = stepIn(calls)
+  return long ? all : [Math.floor(step / 2), step, step + 1]
+}
+
+/** The call that puts the new TPM in place. */
+function stepIn(calls: readonly string[]): number {
   const step = calls.findLastIndex((call) => /^(rename|link) .*(permall|state)$/.test(call))
   assert.ok(step > 0, calls.join('\n'))
-  return [Math.floor(step / 2), step, step + 1, calls.length - 2].filter((at) => at < calls.length)
+  return step
 }
 
 describe('swtpm_setup killed before a call', { skip: noCompiler() }, () => {
   for (const scenario of SCENARIOS) {
-    it(`${scenario.name}, ${scenario.backend}`, (t) => {
+    it(`${scenario.name}, ${scenario.backend}`, async (t) => {
       const place = new Place(t, scenario)
       place.reset()
       const calls = place.killed(undefined)
@@ -231,7 +254,12 @@ describe('swtpm_setup killed before a call', { skip: noCompiler() }, () => {
         const isNew = place.isReplaced()
         if (isNew) replaced++
         // The run after it takes as long as this.
-        if (long || at === points[0] || at === points[2]) place.checkAfterwards(isNew)
+        if (long || at === points[0] || at === points.at(-1)) place.checkAfterwards(isNew)
+      }
+      if (scenario.backend === 'dir' && scenario.before !== undefined) {
+        place.reset()
+        place.killed(stepIn(calls) + 1)
+        if (scenario.args.includes('--tpm2')) await place.checkStart(t)
       }
       assert.ok(replaced > 0 && replaced < points.length, 'some before the step, some after it')
       figure(`Kill swtpm_setup: ${scenario.name}, ${scenario.backend}`, `${points.length} points`)
