@@ -7,7 +7,8 @@ import { closeSync, openSync, readFileSync, readSync } from 'node:fs'
 import { HOST } from '../../contract/struct.ts'
 import { SwtpmError } from '../system/errors.ts'
 import { type DeviceDirectory, type DeviceNumbers, isDevice } from '../system/io/device-directory.ts'
-import { check, native } from '../system/native.ts'
+import { check } from '../system/native/check.ts'
+import { native } from '../system/native/load.ts'
 import { reasonOf } from '../system/reason.ts'
 import {
   CUSE_INIT,

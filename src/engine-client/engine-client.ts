@@ -35,7 +35,8 @@ import {
   type Verb,
   type VerbName,
 } from '../../contract/verbs.ts'
-import { check, native } from '../system/native.ts'
+import { check } from '../system/native/check.ts'
+import { native } from '../system/native/load.ts'
 import { describeErrno } from '../system/reason.ts'
 import type { EngineOptions } from './channel/engine-program.ts'
 import type { Spawner } from './channel/spawner.ts'

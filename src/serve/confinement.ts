@@ -3,7 +3,8 @@
 import type { SeccompAction } from '../../contract/engine-options.ts'
 import { SwtpmError } from '../system/errors.ts'
 import { log } from '../system/log.ts'
-import { check, native } from '../system/native.ts'
+import { check } from '../system/native/check.ts'
+import { native } from '../system/native/load.ts'
 
 /** What root keeps, to remove its files from directories of other users. @see linux/capability.h */
 const CAP_DAC_OVERRIDE = 1

@@ -1,7 +1,8 @@
 /** Connects to a Unix socket and keeps the bare descriptor, to send descriptors over it. */
 import { execFileSync } from 'node:child_process'
 import { closeSync } from 'node:fs'
-import { check, native } from '../../src/system/native.ts'
+import { check } from '../../src/system/native/check.ts'
+import { native } from '../../src/system/native/load.ts'
 
 /**
  * Node has no way to connect and keep the descriptor, and neither has the addon, whose programs only accept. So a helper

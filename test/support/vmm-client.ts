@@ -5,7 +5,8 @@
 
 import { closeSync } from 'node:fs'
 import { DescriptorSocket } from '../../src/system/io/descriptor-socket.ts'
-import { check, native } from '../../src/system/native.ts'
+import { check } from '../../src/system/native/check.ts'
+import { native } from '../../src/system/native/load.ts'
 import { connectUnix } from './connect-unix.ts'
 import { CMD } from './control-commands.ts'
 import type { Cleanup } from './swtpm.ts'

@@ -13,7 +13,8 @@ import { killReq, SPAWNER_REQUESTS, spawnReq, spawnResp, word } from '../../../c
 import { BIG } from '../../../contract/struct.ts'
 import { SwtpmError } from '../../system/errors.ts'
 import { DescriptorSocket } from '../../system/io/descriptor-socket.ts'
-import { check, native } from '../../system/native.ts'
+import { check } from '../../system/native/check.ts'
+import { native } from '../../system/native/load.ts'
 import { describeErrno, reasonOf } from '../../system/reason.ts'
 import { engineEnvironment, enginePath } from './engine-program.ts'
 

@@ -4,7 +4,7 @@
  */
 import { closeSync, constants, lstatSync, mkdtempSync, openSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { native } from '../../system/native.ts'
+import { native } from '../../system/native/load.ts'
 import { removeNewTpm } from '../../tpm/state/replacement.ts'
 import { ToolFailure } from '../common/tool-failure.ts'
 

@@ -6,7 +6,8 @@
 import { AsyncResource } from 'node:async_hooks'
 import { EventEmitter } from 'node:events'
 import { closeSync } from 'node:fs'
-import { native, READABLE, WRITABLE } from '../native.ts'
+import { native } from '../native/load.ts'
+import { READABLE, WRITABLE } from '../native/types.ts'
 
 const EAGAIN = -11
 const EINTR = -4

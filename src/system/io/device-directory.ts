@@ -2,7 +2,8 @@
 import { closeSync, constants, openSync, readFileSync } from 'node:fs'
 import { constants as os } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
-import { check, native } from '../native.ts'
+import { check } from '../native/check.ts'
+import { native } from '../native/load.ts'
 
 const DEV = '/dev'
 const POLL_INTERVAL_MS = 5

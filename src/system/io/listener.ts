@@ -1,7 +1,8 @@
 /** A listening socket that accepts connections one by one. While it is paused, they wait in the kernel's backlog. */
 import { AsyncResource } from 'node:async_hooks'
 import { closeSync } from 'node:fs'
-import { native, READABLE } from '../native.ts'
+import { native } from '../native/load.ts'
+import { READABLE } from '../native/types.ts'
 
 export class Listener {
   readonly fd: number

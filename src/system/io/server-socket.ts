@@ -1,7 +1,8 @@
 /** Opens the listening sockets that the command line asks for. */
 import { lstatSync, unlinkSync } from 'node:fs'
 import { SwtpmError } from '../errors.ts'
-import { check, native, SystemError } from '../native.ts'
+import { check, SystemError } from '../native/check.ts'
+import { native } from '../native/load.ts'
 import { reasonOf } from '../reason.ts'
 import { removeAtEnd } from '../remove-at-end.ts'
 import { absolutePath } from '../surroundings.ts'

@@ -6,7 +6,8 @@
 import { spawn } from 'node:child_process'
 import { closeSync, openSync, readSync, writeSync } from 'node:fs'
 import { SwtpmError } from '../errors.ts'
-import { check, native } from '../native.ts'
+import { check } from '../native/check.ts'
+import { native } from '../native/load.ts'
 import { reasonOf } from '../reason.ts'
 import { passOnDescriptors } from './inherited-descriptors.ts'
 

@@ -1,6 +1,6 @@
 /** Descriptors that this program was started with. Node makes the first fifteen or so close-on-exec when it starts. */
 import { constants, fstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
-import { native } from '../native.ts'
+import { native } from '../native/load.ts'
 
 /**
  * Lets a child inherit them: those that `config` names, and others that are not Node's own. One of those may hold a lock

@@ -5,7 +5,8 @@
 import { closeSync, constants, writeSync } from 'node:fs'
 import { SwtpmError } from '../errors.ts'
 import { log } from '../log.ts'
-import { check, native } from '../native.ts'
+import { check } from '../native/check.ts'
+import { native } from '../native/load.ts'
 import { reasonOf } from '../reason.ts'
 import { fileFlags, isHandedIn } from './inherited-descriptors.ts'
 

@@ -4,7 +4,8 @@
  */
 import { closeSync } from 'node:fs'
 import { log } from '../log.ts'
-import { check, native } from '../native.ts'
+import { check } from '../native/check.ts'
+import { native } from '../native/load.ts'
 import { reasonOf } from '../reason.ts'
 
 export interface ServiceManager {

@@ -1,6 +1,7 @@
 /** Users, groups and the root directory: looking them up and changing to them. */
 import { SwtpmError } from '../errors.ts'
-import { check, native } from '../native.ts'
+import { check } from '../native/check.ts'
+import { native } from '../native/load.ts'
 
 /** A user or group: its number, or a name that is still to be looked up. */
 export type Owner = { readonly id: number } | { readonly name: string }

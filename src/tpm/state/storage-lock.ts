@@ -12,7 +12,7 @@ import { closeSync, constants, fchmodSync, openSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { SwtpmError } from '../../system/errors.ts'
-import { native } from '../../system/native.ts'
+import { native } from '../../system/native/load.ts'
 import { describeErrno, reasonOf } from '../../system/reason.ts'
 import { completeReplacements } from './replacement.ts'
 

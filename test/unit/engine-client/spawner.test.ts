@@ -8,7 +8,8 @@ import { killReq, SPAWNER_REQUESTS, word } from '../../../contract/engine-reques
 import { BIG } from '../../../contract/struct.ts'
 import { enginePath } from '../../../src/engine-client/channel/engine-program.ts'
 import { DescriptorSocket } from '../../../src/system/io/descriptor-socket.ts'
-import { check, native } from '../../../src/system/native.ts'
+import { check } from '../../../src/system/native/check.ts'
+import { native } from '../../../src/system/native/load.ts'
 
 it('the spawner kills no process that is not its child', async (t) => {
   const [ours, theirs] = check(native.socketPair(), 'make a socket pair')

@@ -4,7 +4,7 @@ import { openSync } from 'node:fs'
 import { connect } from 'node:net'
 import { test } from 'node:test'
 import { SwtpmError } from '../../../src/system/errors.ts'
-import { check } from '../../../src/system/native.ts'
+import { check } from '../../../src/system/native/check.ts'
 import { reasonOf } from '../../../src/system/reason.ts'
 
 const TEXT = 'no such file or directory'

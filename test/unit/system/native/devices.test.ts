@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { closeSync, openSync, symlinkSync } from 'node:fs'
 import { test } from 'node:test'
-import { native } from '../../../../src/system/native.ts'
+import { native } from '../../../../src/system/native/load.ts'
 import { temporaryFolder } from './fixtures.ts'
 
 const ENOENT = -2

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { closeSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { native } from '../../../../src/system/native.ts'
+import { native } from '../../../../src/system/native/load.ts'
 import { inOtherProcess, owned, temporaryFolder } from './fixtures.ts'
 
 const EAGAIN = -11

@@ -4,7 +4,8 @@ import { closeSync, constants, mkdtempSync, readFileSync, readlinkSync, rmSync }
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { check, native, nativeAddonPath } from '../../../../src/system/native.ts'
+import { check } from '../../../../src/system/native/check.ts'
+import { native, nativeAddonPath } from '../../../../src/system/native/load.ts'
 
 /** Closes `fd` after the test, unless the test has done so. Passes it on. */
 export function owned(t: TestContext, fd: number): number {

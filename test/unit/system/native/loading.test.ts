@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { test } from 'node:test'
 import { Worker } from 'node:worker_threads'
-import { nativeAddonPath } from '../../../../src/system/native.ts'
+import { nativeAddonPath } from '../../../../src/system/native/load.ts'
 import { inOtherProcess, owned, receive, socketPair } from './fixtures.ts'
 
 /** Loads the addon twice and waits for a byte with the second copy's poller. */

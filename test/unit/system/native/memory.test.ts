@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { fstatSync, ftruncateSync, readSync, writeSync } from 'node:fs'
 import { test } from 'node:test'
-import { check, native } from '../../../../src/system/native.ts'
+import { check } from '../../../../src/system/native/check.ts'
+import { native } from '../../../../src/system/native/load.ts'
 import { isCloseOnExec, owned } from './fixtures.ts'
 
 test('sharedMemory() has the size asked for, holds what is written, and is close-on-exec', (t) => {

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { closeSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { native, type PollCallback, type Poller, READABLE, WRITABLE } from '../../../../src/system/native.ts'
+import { native } from '../../../../src/system/native/load.ts'
+import { type PollCallback, type Poller, READABLE, WRITABLE } from '../../../../src/system/native/types.ts'
 import {
   inOtherProcess,
   isNonBlocking,

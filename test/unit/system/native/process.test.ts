@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { native } from '../../../../src/system/native.ts'
+import { native } from '../../../../src/system/native/load.ts'
 import { inOtherProcess, temporaryFolder, withoutRoot } from './fixtures.ts'
 
 const EPERM = -1

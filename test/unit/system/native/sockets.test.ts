@@ -4,7 +4,8 @@ import { connect, type Socket } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { check, native } from '../../../../src/system/native.ts'
+import { check } from '../../../../src/system/native/check.ts'
+import { native } from '../../../../src/system/native/load.ts'
 import {
   inOtherProcess,
   isCloseOnExec,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { test } from 'node:test'
-import { nativeAddonPath } from '../../../../src/system/native.ts'
+import { nativeAddonPath } from '../../../../src/system/native/load.ts'
 import { inOtherProcess } from './fixtures.ts'
 
 /** Runs a script with the filter in place; the script prints `done` at its end. */

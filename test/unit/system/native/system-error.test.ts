@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { check, native, SystemError } from '../../../../src/system/native.ts'
+import { check, SystemError } from '../../../../src/system/native/check.ts'
+import { native } from '../../../../src/system/native/load.ts'
 import { owned, temporaryFolder } from './fixtures.ts'
 
 test('check() passes results on', () => {

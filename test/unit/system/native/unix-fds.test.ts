@@ -12,7 +12,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { native } from '../../../../src/system/native.ts'
+import { native } from '../../../../src/system/native/load.ts'
 import {
   descriptorFlags,
   inOtherProcess,
