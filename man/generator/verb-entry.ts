@@ -1,4 +1,5 @@
 /** A verb of the PTM interface as a section of swtpm_ioctls(3): its numbers and its C structure, from the verb table. */
+import { STATE_BLOBS } from '../../contract/state-blobs.ts'
 import type { Struct } from '../../contract/struct.ts'
 import * as structs from '../../contract/verb-structures.ts'
 import { controlCode, ioctlNumber, VERBS, type Verb, type VerbName } from '../../contract/verbs.ts'
@@ -99,11 +100,15 @@ function part(name: string, { fields }: AnyStruct): string[] {
 
 const code = (lines: readonly string[]): string[] => ['.PP', '.nf', ...lines.map(literal), '.fi']
 
+const blobTypes = Object.fromEntries(
+  Object.entries(STATE_BLOBS).map(([name, { type }]) => [`PTM_BLOB_TYPE_${name.toUpperCase()}`, type]),
+)
+
 /** The constants whose names begin with `prefix`, with their values. */
 export function constants(prefix: string): string[] {
-  const rows = Object.entries(structs).flatMap(([name, value]) =>
+  const rows = Object.entries({ ...structs, ...blobTypes }).flatMap(([name, value]) =>
     name.startsWith(prefix) && typeof value === 'number' ? [[name, value] as const] : [],
   )
-  if (rows.length === 0) throw new Error(`no constant of contract/verb-structures.ts begins with "${prefix}"`)
+  if (rows.length === 0) throw new Error(`no constant of the contract begins with "${prefix}"`)
   return rows.flatMap(([name, value]) => ['.TP', `${bold(name)} (${value})`])
 }
