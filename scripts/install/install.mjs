@@ -7,7 +7,7 @@ import { note, say, step } from '../lib/terminal.mjs'
 import { entriesFor } from './entries.mjs'
 import { layout, manifestPath } from './layout.mjs'
 import { noteOnLeftOver } from './left-over.mjs'
-import { libvirtObstacle } from './libvirt.mjs'
+import { libvirtObstacle, rivalProfile } from './libvirt.mjs'
 import { digest, readManifest } from './manifest.mjs'
 import { laterCommands, tellInstalled } from './system.mjs'
 import { isThere, removeEmpty, Transaction } from './transaction.mjs'
@@ -184,8 +184,7 @@ function afterwards(places, { destdir }) {
     return
   }
   tellInstalled(places)
-  const fault = libvirtObstacle(places)
-  if (fault !== undefined) note(fault)
+  for (const fault of [libvirtObstacle(places), rivalProfile(places)]) if (fault !== undefined) note(fault)
   say(
     'A TPM at every start: systemctl enable --now swtpm-vtpm-proxy@NAME.service, or swtpm-cuse@vtpm0.service',
   )

@@ -43,3 +43,12 @@ test('nothing for /usr, or without AppArmor', async () => {
   assert.equal(await obstacle('/usr'), undefined)
   assert.equal(await obstacle('/usr/local', false), undefined)
 })
+
+test('another profile for the same program, which a purged package has left in the kernel', async () => {
+  const { layout } = await script('layout.mjs')
+  const { rivalProfile } = await script('libvirt.mjs')
+  const loaded = 'libvirt-swtpm (enforce)\nswtpm (enforce)\n'
+  assert.match(rivalProfile(layout('/usr'), loaded), /\/usr\/bin\/swtpm, "swtpm", .*\.remove`$/)
+  assert.equal(rivalProfile(layout('/usr/local'), loaded), undefined)
+  assert.equal(rivalProfile(layout('/usr'), 'libvirt-swtpm (enforce)\n'), undefined)
+})
