@@ -1,5 +1,5 @@
 /** What is to blame for a system error: the part of the path that it is about, the right that is missing. The kernel names none. */
-import { accessSync, constants, lstatSync, type Stats, statSync } from 'node:fs'
+import { accessSync, constants, lstatSync, readFileSync, type Stats, statSync } from 'node:fs'
 import { dirname, isAbsolute, join, parse, sep } from 'node:path'
 import { describeUser, workingDirectory } from './surroundings.ts'
 
@@ -36,7 +36,16 @@ function missingRight(path: string): string {
   const folder = dirname(path)
   if (lookAtLink(path) === undefined && !may(folder, constants.W_OK))
     return `${user} may not write in "${folder}"`
-  return user
+  const profile = appArmorProfile()
+  return profile === undefined
+    ? user
+    : `${user}; AppArmor's profile "${profile}" may forbid it, which \`dmesg\` tells`
+}
+
+/** The one that is enforced on this process. @see https://docs.kernel.org/admin-guide/LSM/apparmor.html */
+function appArmorProfile(): string | undefined {
+  const current = orUndefined(() => readFileSync('/proc/self/attr/current', 'utf8'))
+  return /^(.+) \(enforce\)$/m.exec(current ?? '')?.[1]
 }
 
 /** From the root down, without `path` itself. */
