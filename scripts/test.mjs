@@ -5,14 +5,16 @@ import os from 'node:os'
 import { parseArgs } from 'node:util'
 import { buildTests } from './build.mjs'
 import { UserError } from './lib/command.mjs'
+import { cacheHome } from './lib/paths.mjs'
 import { runMain, say, step } from './lib/terminal.mjs'
 import { setUp } from './setup.mjs'
 import { runChecks } from './test/checks.mjs'
+import { installForTests } from './test/installed.mjs'
 import { Report } from './test/report.mjs'
 import { runFile } from './test/run-file.mjs'
 import { runJobs } from './test/run-jobs.mjs'
 import { matcherOf } from './test/selection.mjs'
-import { filesOf, HOST_SUITES, isSystem, needsOf, SMOKE_TEST, VM_SUITE } from './test/suites.mjs'
+import { filesOf, HOST_SUITES, isSlowClock, isSystem, needsOf, SMOKE_TEST, VM_SUITE } from './test/suites.mjs'
 import { runVmSuite } from './test/vm-suite.mjs'
 import { availableSeries, ensureKernel, KERNEL_SERIES } from './vm/kernel.mjs'
 
@@ -57,6 +59,7 @@ runMain(async () => {
     kernels,
   })
   await step('Bundle the tests', buildTests)
+  if (vmFiles.some(isSlowClock)) await step('Install the programs into build/installed', installForTests)
 
   const report = new Report({ verbose })
   if (parts.includes(CHECKS)) await runChecks((record) => report.take(record))
@@ -65,11 +68,23 @@ runMain(async () => {
   const jobs = []
   // The longest first, so that no machine still runs when everything else is done.
   for (const series of kernels) {
-    const files = series === kernels[0] ? vmFiles : vmFiles.filter((file) => !isSystem(file))
-    if (files.length === 0) continue
     const kernel = await ensureKernel(series)
     const options = { concurrency: 1, silenceMs: SILENCE_MS.guest, ...grep }
-    jobs.push({ where: `Linux ${series}`, run: (emit) => runVmSuite(kernel, files, options, emit) })
+    const add = (
+      /** @type {string[]} */ files,
+      /** @type {Partial<import('./vm/machine.mjs').Job>} */ guest,
+    ) => {
+      if (files.length === 0) return
+      const run = (/** @type {Parameters<typeof runVmSuite>[3]} */ emit) =>
+        runVmSuite(kernel, files, { ...options, guest }, emit)
+      jobs.push({ where: `Linux ${series}`, run })
+    }
+    const first = series === kernels[0]
+    add(
+      vmFiles.filter((file) => !isSlowClock(file) && (first || !isSystem(file))),
+      {},
+    )
+    if (first) add(vmFiles.filter(isSlowClock), { clock: 'slow', env: { XDG_CACHE_HOME: cacheHome } })
   }
   for (const file of suites.flatMap((suite) => filesOf(suite, matches))) {
     jobs.push({ run: (emit) => runFile(file, { silenceMs: SILENCE_MS.host, ...grep }, emit) })

@@ -16,6 +16,10 @@ export const VM_SUITE = 'vm'
 /** Other people's systems on our devices take minutes, and each is at home on one kernel: they run on the first. */
 export const isSystem = (/** @type {string} */ file) => file.startsWith(`${path.join(VM_SUITE, 'systems')}/`)
 
+/** Those that meet a time limit of another program have a machine with a slow clock, on the first kernel. */
+export const isSlowClock = (/** @type {string} */ file) =>
+  file.startsWith(`${path.join(VM_SUITE, 'slow-clock')}/`)
+
 /** The two devices, once each: a bundled file, relative to build/test. */
 export const SMOKE_TEST = path.join(VM_SUITE, 'smoke.test.js')
 

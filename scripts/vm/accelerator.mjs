@@ -17,20 +17,25 @@ const ARGUMENTS = {
   // A translation cache large enough for Node's compiler; one thread for each emulated processor.
   tcg: ['-accel', 'tcg,thread=multi,tb-size=512', '-cpu', 'max'],
   // Each instruction takes 2 ns, and the clock leaps ahead when the processor has nothing to do.
-  icount: [
+  instructions: [
     ...['-accel', 'tcg,thread=single,tb-size=512', '-cpu', 'max'],
     ...['-icount', 'shift=1,sleep=off,align=off'],
+  ],
+  // Each instruction takes 1 ns, and what the processor waits for takes as long as it takes.
+  slow: [
+    ...['-accel', 'tcg,thread=single,tb-size=512', '-cpu', 'max'],
+    ...['-icount', 'shift=0,sleep=on,align=off'],
   ],
 }
 const PROBE_TIMEOUT_MS = 6_000
 
 /**
  * @param {import('./kernel.mjs').Kernel} kernel
- * @param {boolean} countInstructions only emulation can
+ * @param {'instructions' | 'slow'} [clock] only emulation can; see machine.mjs
  * @returns {Promise<string[]>} QEMU's arguments; the variable SWTPM_VM_ACCEL (kvm, tcg) overrules the choice
  */
-export async function acceleratorArguments(kernel, countInstructions) {
-  if (countInstructions) return ARGUMENTS.icount
+export async function acceleratorArguments(kernel, clock) {
+  if (clock !== undefined) return ARGUMENTS[clock]
   const wanted = process.env.SWTPM_VM_ACCEL
   if (wanted === 'kvm' || wanted === 'tcg') return ARGUMENTS[wanted]
   if (wanted) throw new UserError(`Unknown SWTPM_VM_ACCEL "${wanted}": choose kvm or tcg`)

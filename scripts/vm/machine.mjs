@@ -39,7 +39,8 @@ const DRAIN_TIMEOUT_MS = 10_000
  * @property {NodeJS.WritableStream} [stderr]
  * @property {(bootMs: number) => void} [onUp] called when the command starts
  * @property {number} [cpus] default 2
- * @property {boolean} [countInstructions] one CPU whose clock counts instructions, so that times repeat
+ * @property {'instructions' | 'slow'} [clock] one CPU whose clock counts its instructions: times repeat; or it is as slow as
+ *   the emulated processor, so that programs find it fast and keep the time limits of others
  */
 
 /**
@@ -221,7 +222,7 @@ function defaultEnvironment() {
 
 /** @param {Job} job @param {string} directory @returns {Promise<string[]>} */
 async function qemuArguments(job, directory) {
-  const { kernel, interactive, shares = [], cpus = 2, countInstructions = false } = job
+  const { kernel, interactive, shares = [], cpus = 2, clock } = job
   const initramfs = await ensureInitramfs(kernel)
   const share = (/** @type {string} */ tag, /** @type {string} */ dir, readonly = true) => [
     '-fsdev',
@@ -237,8 +238,8 @@ async function qemuArguments(job, directory) {
     `virtserialport,chardev=${name},name=${name}`,
   ]
   return [
-    ...['-M', 'q35', ...(await acceleratorArguments(kernel, countInstructions)), '-m', '2048'],
-    ...['-smp', String(countInstructions ? 1 : cpus)],
+    ...['-M', 'q35', ...(await acceleratorArguments(kernel, clock)), '-m', '2048'],
+    ...['-smp', String(clock === undefined ? cpus : 1)],
     ...['-nodefaults', '-no-user-config', '-display', 'none', '-nic', 'none', '-no-reboot'],
     ...['-kernel', kernel.image, '-initrd', initramfs],
     // quiet: every character on the emulated serial port costs time; warnings still come through.

@@ -19,6 +19,7 @@ own paths and may write anywhere: the writes stay in the guest's memory.
   --env NAME=VALUE   set a variable for the command; may be given more than once
   --cpus N           default 2
   --icount           one emulated CPU whose clock counts its instructions: times repeat within 1 %
+  --slow-clock       one emulated CPU whose clock is as slow as the CPU: the time limits of programs hold
   --timeout SECONDS  give up when the command runs longer (default: none)
   --shell            connect a shell to this terminal; Ctrl-] x ends the machine if the shell cannot`
 
@@ -37,7 +38,7 @@ runMain(async () => {
     shares: values.share,
     env: Object.fromEntries(values.env.map(nameAndValue)),
     cpus: Number(values.cpus),
-    countInstructions: values.icount,
+    ...(values.icount ? { clock: 'instructions' } : values['slow-clock'] ? { clock: 'slow' } : {}),
     ...(values.timeout ? { timeoutMs: Number(values.timeout) * 1000 } : {}),
     onUp: (bootMs) => note(`Linux ${kernel.release} is up after ${(bootMs / 1000).toFixed(1)} s`),
   })
@@ -53,6 +54,7 @@ function parseArguments() {
         env: { type: 'string', multiple: true, default: [] },
         cpus: { type: 'string', default: '2' },
         icount: { type: 'boolean', default: false },
+        'slow-clock': { type: 'boolean', default: false },
         timeout: { type: 'string' },
         shell: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },

@@ -10,8 +10,9 @@ import { tool } from './tools.ts'
 import { waitFor } from './wait.ts'
 
 /**
- * Namespaces of its own, then an overlay on each directory that is in the way. The file system below them is its own, too, so
- * that nothing is unmounted by hand. Its process 1 reaps what daemons leave.
+ * Namespaces of its own, then an overlay on each directory that is written to. They end with process 1, which reaps what daemons
+ * leave. /root is last: layers may be below it, and in the virtual machine, whose root is an overlay, there can be no third on
+ * top of two.
  */
 const ENTER = `
 set -e
@@ -19,7 +20,7 @@ hostname "$1"; memory=$2; layers=$3
 echo "127.0.1.1 $1" >"$memory.hosts"
 ip link set lo up
 mount -t tmpfs -o mode=755 tmpfs "$memory"
-for directory in etc root run usr var; do
+for directory in etc run usr var root; do
   mkdir "$memory/$directory" "$memory/$directory.work"
   chmod --reference="/$directory" "$memory/$directory"
   lower=
