@@ -7,7 +7,7 @@ import { native } from '../../src/system/native/load.ts'
 import { CMD } from '../support/control-commands.ts'
 import { isListening } from '../support/listening.ts'
 import { RawConnection } from '../support/raw-connection.ts'
-import { type Cleanup, Swtpm, temporaryDirectory } from '../support/swtpm.ts'
+import { type Cleanup, Swtpm, startSocketTpm, temporaryDirectory } from '../support/swtpm.ts'
 import { responseCode, TPM2 } from '../support/tpm-commands.ts'
 
 const NV_UNAVAILABLE = 0x923
@@ -173,6 +173,30 @@ describe('why a command was not executed', () => {
     }
     await assertEnds(tpm.swtpm)
   })
+})
+
+it('a control command that is cut off closes the connection, which the log says', async (t) => {
+  const { swtpm, controlPath } = await startSocketTpm(t)
+  for (const [bytes, name] of [
+    [`${CMD.HASH_DATA} 00000010 0011`, 'HASH_DATA: only 10'],
+    [`${CMD.INIT} 00`, 'INIT: only 5'],
+    ['0000', '\\(cut off in its code\\): only 2'],
+  ] as const) {
+    const control = await RawConnection.open(controlPath)
+    control.write(bytes)
+    assert.equal((await control.readToEnd()).length, 0)
+    control.close()
+    assert.match(
+      swtpm.stderr,
+      new RegExp(`Cannot execute control command ${name} bytes of it came within 500 ms`),
+    )
+  }
+  // The next client is served.
+  const control = await RawConnection.open(controlPath)
+  control.write(CMD.GET_CONFIG)
+  assert.equal((await control.read(8)).readUInt32BE(), 0)
+  control.close()
+  await assertEnds(swtpm)
 })
 
 const assertEnds = async (swtpm: Swtpm): Promise<void> => assert.equal(await swtpm.stop(), 0, swtpm.stderr)
