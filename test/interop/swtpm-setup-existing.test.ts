@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawnSync } from 'node:child_process'
 import {
+  chownSync,
   closeSync,
   existsSync,
   lstatSync,
@@ -9,6 +10,7 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  statSync,
   symlinkSync,
   truncateSync,
   writeFileSync,
@@ -194,4 +196,18 @@ test('on a block device the old TPM stays until the new one is complete', { skip
   setUp(onDevice, OURS, '--tpm2', '--reconfigure', '--pcr-banks=sha1')
   assert.deepEqual(readdirSync(where.temporary), [])
   assert.equal(basename(device).startsWith('loop'), true)
+})
+
+const NO_ROOT = process.getuid?.() === 0 ? false : 'only root makes a TPM for another user'
+
+test('in the directory of another user root makes a TPM that is theirs', { skip: NO_ROOT }, (t) => {
+  const where = site(t)
+  const nobody = 65534
+  chownSync(where.state, nobody, nobody)
+  const keys = ['--tpm2', '--createek', ...KEYS]
+  for (const args of [keys, [...keys, '--overwrite'], ['--tpm2', '--reconfigure', '--pcr-banks=sha1']]) {
+    setUp(where, OURS, ...args)
+    const { uid, gid, mode } = statSync(join(where.state, 'tpm2-00.permall'))
+    assert.deepEqual([uid, gid, mode & 0o777], [nobody, nobody, 0o640], args.join(' '))
+  }
 })

@@ -4,6 +4,7 @@ import {
   constants,
   copyFileSync,
   existsSync,
+  lchownSync,
   mkdirSync,
   readdirSync,
   rmSync,
@@ -123,7 +124,7 @@ function putInPlace(
 function workplaceIn(directory: string): Workplace {
   const folder = attempt(directory, () => {
     const created = PrivateFolder.create(directory, NEW_TPM_FOLDER)
-    mkdirSync(newStateIn(created.path))
+    makeStateDirectory(directory, newStateIn(created.path))
     return created
   })
   return {
@@ -133,6 +134,17 @@ function workplaceIn(directory: string): Workplace {
   }
 }
 
+function makeStateDirectory(directory: string, target: string): void {
+  mkdirSync(target)
+  giveAway(target, directory)
+}
+
+/** The engine of a swtpm that root starts becomes the owner of its state directory: that has to be whose the TPM will be. */
+function giveAway(path: string, model: string): void {
+  const { uid, gid } = statSync(model)
+  if (process.geteuid?.() === 0 && uid !== 0) lchownSync(path, uid, gid)
+}
+
 /** Of a TPM that stores meanwhile, the journal belongs to one permanent file, and its last complete entry counts. */
 const COPY_ATTEMPTS = 20
 
@@ -140,12 +152,13 @@ function copyState(directory: string, target: string, version: TpmVersion, what:
   const permanent = join(directory, permanentFile(version))
   for (let tries = 1; ; tries++) {
     rmSync(target, { recursive: true, force: true })
-    mkdirSync(target)
+    makeStateDirectory(directory, target)
     const before = statSync(permanent, { throwIfNoEntry: false })
     for (const { name, blob } of stateFilesIn(directory)) {
       if (stateFile(name)?.version !== version || (blob !== 'permall' && what === 'permanent')) continue
       try {
         copyFileSync(join(directory, name), join(target, name))
+        giveAway(join(target, name), join(directory, name))
       } catch (error) {
         // A journal that has just ended.
         if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
