@@ -141,7 +141,7 @@ const LINES: readonly StartLine[] = [
   },
   {
     title: 'swtpm fleet',
-    sample: 25,
+    sample: 15,
     program: 'swtpm',
     args: (place) => [
       ...['fleet', '--ctrl', `type=unixio,path=${place}/fleet`, '--tpms', `${place}/tpms`],
@@ -212,7 +212,7 @@ const LINES: readonly StartLine[] = [
   },
   {
     title: 'swtpm_localca',
-    sample: 12,
+    sample: 8,
     program: 'swtpm_localca',
     args: (place) => [
       ...['--type', 'ek', '--ek', MODULUS, '--dir', place, '--tpm2', '--vmid', 'vm', ...ABOUT_THE_TPM],
