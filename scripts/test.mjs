@@ -4,22 +4,36 @@
 import os from 'node:os'
 import { parseArgs } from 'node:util'
 import { buildTests } from './build.mjs'
+import { DISTROS } from './distros/distros.mjs'
+import { BRIEF_TESTS } from './distros/steps.mjs'
 import { UserError } from './lib/command.mjs'
 import { cacheHome } from './lib/paths.mjs'
 import { runMain, say, step } from './lib/terminal.mjs'
 import { setUp } from './setup.mjs'
 import { runChecks } from './test/checks.mjs'
+import { runOnDistro } from './test/distros-suite.mjs'
 import { installForTests } from './test/installed.mjs'
 import { Report } from './test/report.mjs'
 import { runFile } from './test/run-file.mjs'
 import { runJobs } from './test/run-jobs.mjs'
 import { matcherOf } from './test/selection.mjs'
-import { filesOf, HOST_SUITES, isSlowClock, isSystem, needsOf, SMOKE_TEST, VM_SUITE } from './test/suites.mjs'
+import {
+  DISTROS_SUITE,
+  filesOf,
+  HOST_SUITES,
+  isSlowClock,
+  isSystem,
+  needsOf,
+  SMOKE_TEST,
+  VM_SUITE,
+} from './test/suites.mjs'
 import { runVmSuite } from './test/vm-suite.mjs'
 import { availableSeries, ensureKernel, KERNEL_SERIES } from './vm/kernel.mjs'
 
 const CHECKS = 'checks'
-const PARTS = [CHECKS, ...HOST_SUITES, VM_SUITE]
+/** These are no files, so that a path or a test's name leaves them out. */
+const WITHOUT_FILES = [CHECKS, DISTROS_SUITE]
+const PARTS = [CHECKS, ...HOST_SUITES, VM_SUITE, DISTROS_SUITE]
 /** What `--quick` runs: what a change is most likely to break, and the kernel once. */
 const QUICK_PARTS = [CHECKS, 'unit', 'protocol']
 const USAGE = `Usage: npm test [-- OPTION… PART… PATH…]
@@ -28,8 +42,8 @@ Without arguments: everything. PART is one of ${PARTS.join(', ')}. PATH is a tes
 test/unit/tpm or test/protocol/cancel.test.ts; a piece of a path selects all files that have it.
 
   --quick          checks, unit, protocol, and one short test on one kernel: some two minutes. It leaves out the other
-                   programs (interop), crashes and full disks (hard), the fuzzers, the counts of system calls (bench)
-                   and all but that one test on a kernel
+                   programs (interop), crashes and full disks (hard), the fuzzers, the counts of system calls (bench),
+                   other distributions (distros) and all but that one test on a kernel
   --grep PATTERN   only tests whose name matches
   --kernel SERIES  VM tests on ${KERNEL_SERIES.join(' or ')} only
   --verbose        a line for each test
@@ -53,7 +67,12 @@ runMain(async () => {
   const available = vmFiles.length === 0 ? [] : asked ? [asked] : await availableSeries()
   const kernels = quick ? available.slice(0, 1) : available
   const suites = HOST_SUITES.filter((name) => parts.includes(name) && filesOf(name, matches).length > 0)
-  const wanted = [...suites, ...(vmFiles.length > 0 ? [VM_SUITE] : [])]
+  const distros = parts.includes(DISTROS_SUITE) ? DISTROS : []
+  const wanted = [
+    ...suites,
+    ...(vmFiles.length > 0 ? [VM_SUITE] : []),
+    ...(distros.length > 0 ? [DISTROS_SUITE] : []),
+  ]
   await setUp({
     needs: quick ? ['quick', 'vm'] : needsOf(wanted),
     kernels,
@@ -86,6 +105,9 @@ runMain(async () => {
     )
     if (first) add(vmFiles.filter(isSlowClock), { clock: 'slow', env: { XDG_CACHE_HOME: cacheHome } })
   }
+  for (const distro of distros) {
+    jobs.push({ where: `Debian ${distro.suite}`, run: (emit) => runOnDistro(distro, BRIEF_TESTS, emit) })
+  }
   for (const file of suites.flatMap((suite) => filesOf(suite, matches))) {
     jobs.push({ run: (emit) => runFile(file, { silenceMs: SILENCE_MS.host, ...grep }, emit) })
   }
@@ -111,7 +133,7 @@ function parseArguments() {
     if (quick && positionals.length > 0) throw new Error('--quick says itself what is run')
     const named = positionals.filter((word) => PARTS.includes(word))
     const paths = positionals.filter((word) => !PARTS.includes(word))
-    const all = paths.length > 0 || grep ? PARTS.filter((part) => part !== CHECKS) : PARTS
+    const all = paths.length > 0 || grep ? PARTS.filter((part) => !WITHOUT_FILES.includes(part)) : PARTS
     return {
       parts: quick ? [...QUICK_PARTS, VM_SUITE] : named.length > 0 ? named : all,
       paths,

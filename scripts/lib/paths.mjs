@@ -13,6 +13,9 @@ export const cacheHome = process.env.XDG_CACHE_HOME || path.join(os.homedir(), '
 /** Kernels, initial file systems and what was found out about this machine. Safe to delete at any time. */
 export const vmCacheDir = path.join(cacheHome, 'swtpm-vm')
 
+/** Roots of other distributions. Safe to delete at any time. */
+export const distroCacheDir = path.join(cacheHome, 'swtpm-distros')
+
 /** @param {string} file absolute path @returns {string} relative to the project where that is shorter to read */
 export function displayPath(file) {
   const relative = path.relative(projectRoot, file)

@@ -13,6 +13,9 @@ const SMALL_SUITES = ['unit', 'protocol', 'fuzz']
 /** These need /dev/cuse, /dev/vtpmx and root, and run in the virtual machine, on each kernel. */
 export const VM_SUITE = 'vm'
 
+/** The build and the tests that depend on the system, on other distributions. */
+export const DISTROS_SUITE = 'distros'
+
 /** Other people's systems on our devices take minutes, and each is at home on one kernel: they run on the first. */
 export const isSystem = (/** @type {string} */ file) => file.startsWith(`${path.join(VM_SUITE, 'systems')}/`)
 

@@ -1,0 +1,41 @@
+// What is done on each distribution: what its users do first, and the quick tests.
+
+import { packagesFor } from '../setup/packages.mjs'
+
+/**
+ * @typedef {object} Step
+ * @property {string} title
+ * @property {string} line for a shell, in the project's folder
+ * @property {boolean} [online] it fetches what is not in npm's cache
+ */
+
+/** Where this Node's headers are: npm's own node-gyp would fetch them from elsewhere, for the one package that it compiles. */
+const HEADERS = '"$(node -p \'path.resolve(process.execPath, "../..")\')"'
+
+/** Every package of the set-up, also those that a root is made without. */
+const PACKAGES = packagesFor(['demo', 'vm', 'quick', 'test', 'bench']).join(' ')
+
+/**
+ * @param {string} tests arguments of `npm test`
+ * @returns {Step[]}
+ */
+export function stepsWith(tests) {
+  return [
+    { title: 'npm ci', line: `npm_config_nodedir=${HEADERS} npm ci --no-audit --no-fund`, online: true },
+    { title: 'every Debian package exists', line: `apt-get install --simulate ${PACKAGES}` },
+    ...['npm run setup', 'npm run build', `npm test -- ${tests}`].map((line) => ({ title: line, line })),
+  ]
+}
+
+/** What depends on the compiler, the libraries, Node and the tools of a distribution, and takes seconds. */
+export const BRIEF_TESTS = [
+  ...['native', 'system', 'man', 'packaging/services', 'serve/profile', 'programs/swtpm_cert'].map(
+    (path) => `test/unit/${path}`,
+  ),
+  ...['oracle', 'confinement', 'chardev', 'data-channel', 'cancel', 'print'].map(
+    (path) => `test/protocol/${path}`,
+  ),
+].join(' ')
+
+/** `npm test -- --quick` without a kernel, because a root has no virtual machine. */
+export const QUICK_TESTS = 'checks unit protocol'
