@@ -21,7 +21,11 @@ const PACKAGES = packagesFor(['demo', 'vm', 'quick', 'test', 'bench']).join(' ')
  */
 export function stepsWith(tests) {
   return [
-    { title: 'npm ci', line: `npm_config_nodedir=${HEADERS} npm ci --no-audit --no-fund`, online: true },
+    {
+      title: 'npm ci',
+      line: `npm_package_config_node_gyp_nodedir=${HEADERS} npm ci --no-audit --no-fund`,
+      online: true,
+    },
     { title: 'every Debian package exists', line: `apt-get install --simulate ${PACKAGES}` },
     ...['npm run setup', 'npm run build', `npm test -- ${tests}`].map((line) => ({ title: line, line })),
   ]
