@@ -133,7 +133,8 @@ test('a CA of any kind of key signs, and its certificates verify', (t) => {
 
   const tpm12 = new X509Certificate(issueCertificate(request(...args), authority))
   assert.ok(tpm12.verify(authority.issuer.certificate.publicKey))
-  assert.equal(tpm12.subject, undefined)
+  // Node 20 has none, Node 24 an empty one.
+  assert.equal(tpm12.subject ?? '', '')
 
   const root = new X509Certificate(readFileSync(join(folder, 'swtpm-localca-rootca-cert.pem')))
   assert.ok(authority.issuer.certificate.checkIssued(root))
