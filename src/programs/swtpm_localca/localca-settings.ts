@@ -1,6 +1,8 @@
 /** Where the CA keeps its things, from swtpm-localca.conf, with every folder made that is missing. */
-import { accessSync, constants, mkdirSync, statSync } from 'node:fs'
+
+import { accessSync, constants, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
+import { makeDirectories } from '../../system/make-directories.ts'
 import { reasonOf } from '../../system/reason.ts'
 import { type ConfigFile, writeOwnConfig } from '../common/config-file.ts'
 import { ToolFailure } from '../common/tool-failure.ts'
@@ -64,7 +66,7 @@ function makeFolder(path: string, setting: string, config: ConfigFile, log: Tool
   try {
     if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return
     log.info(`Creating swtpm-localca dir '${path}'.`)
-    mkdirSync(path, { recursive: true, mode: 0o750 })
+    makeDirectories(path, 0o750)
   } catch (error) {
     throw new ToolFailure(`${action}: ${reasonOf(error)}; ${wayOut(config)}`, { cause: error })
   }

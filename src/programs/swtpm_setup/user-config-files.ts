@@ -1,6 +1,8 @@
 /** --create-config-files: a configuration of one's own, with a CA under one's own home. */
-import { existsSync, mkdirSync, unlinkSync } from 'node:fs'
+
+import { existsSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
+import { makeDirectories } from '../../system/make-directories.ts'
 import { installedFile } from '../../system/paths.ts'
 import { reasonOf } from '../../system/reason.ts'
 import { currentUserName, findProgram } from '../common/access.ts'
@@ -70,7 +72,7 @@ function writeAll(
   log: ToolLog,
 ): void {
   try {
-    mkdirSync(caFolder, { recursive: true, mode: 0o775 })
+    makeDirectories(caFolder, 0o775)
   } catch (error) {
     throw new ToolFailure(`Cannot make directory "${caFolder}": ${reasonOf(error)}`, { cause: error })
   }

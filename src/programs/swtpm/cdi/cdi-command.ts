@@ -1,7 +1,9 @@
 /** `swtpm cdi`: writes and removes the specification by which container runtimes find a TPM. */
-import { existsSync, lstatSync, mkdirSync, rmSync } from 'node:fs'
+
+import { existsSync, lstatSync, rmSync } from 'node:fs'
 import { isAbsolute, join, resolve } from 'node:path'
 import { sentenceOf } from '../../../system/fault.ts'
+import { makeDirectories } from '../../../system/make-directories.ts'
 import { reasonOf } from '../../../system/reason.ts'
 import { workingDirectory } from '../../../system/surroundings.ts'
 import { writeFileAtomic } from '../../common/atomic-file.ts'
@@ -60,7 +62,7 @@ function write(given: Given): void {
   const end = pidFile === undefined ? undefined : { pidFile: absolute(pidFile), files: [absolute(file)] }
   const specification = cdiSpecification({ name, device, resourceManager, end }, kind, version)
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o755 })
+    makeDirectories(directory, 0o755)
     // Runtimes watch the directory: they must never find half a file, nor the name of one that is being written.
     writeFileAtomic(file, `${JSON.stringify(specification, undefined, 2)}\n`, 0o644)
   } catch (error) {
