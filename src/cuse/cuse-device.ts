@@ -59,7 +59,10 @@ export class CuseDevice {
       handshake(fd, options)
       // The kernel makes the device while it takes our answer, or else hangs up.
       if (check(native.isHungUp(fd), 'look at the device') === 1)
-        throw new SwtpmError('SWTPM_ERR_DEVICE', `Cannot create device "${path}"${refusal(options)}`)
+        throw new SwtpmError(
+          'SWTPM_ERR_DEVICE',
+          `Cannot create device "${path}"${refusal(options.name, options)}`,
+        )
       await expectNode(options, devices)
     } catch (error) {
       closeSync(fd)

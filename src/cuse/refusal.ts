@@ -1,10 +1,10 @@
 /** Why the kernel has made no CUSE device. It says so in its log only, so this looks at what could have been in the way. */
 import { readFileSync, readlinkSync } from 'node:fs'
 import { basename } from 'node:path'
-import type { CuseDeviceOptions } from './cuse-device.ts'
+import type { DeviceNumbers } from '../system/io/device-directory.ts'
 
 /** The rest of a message that begins with `Cannot create device "/dev/NAME"`. */
-export function refusal({ name, major, minor }: CuseDeviceOptions): string {
+export function refusal(name: string, { major, minor }: DeviceNumbers): string {
   const sameName = read(`/sys/class/cuse/${name}/dev`)
   if (sameName !== undefined)
     return `: the kernel has a CUSE device of this name, ${sameName}; choose another name`
