@@ -77,6 +77,10 @@ test('a TPM without keys has nothing to be written', (t) => {
       '--write-ek-cert-files',
       exportFolder(where, `e${version}`),
     ])
+    assert.equal(
+      setup(where, OURS, [...version, '--not-overwrite', '--write-ek-cert-files', where.folder]).status,
+      0,
+    )
     assertRefused(result, /^Found neither endorsement keys nor certificates in the TPM at /m)
   }
 })

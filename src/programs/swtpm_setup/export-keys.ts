@@ -21,10 +21,12 @@ export interface KeyExport {
   readonly folder: string
   readonly place: ReadablePlace
   readonly log: ToolLog
+  /** Whether it is an error when the TPM has nothing to be written. */
+  readonly required: boolean
 }
 
 /** @throws ToolFailure when the TPM does not start with this state, or has nothing to be written */
-export async function exportKeys({ command, task, folder, place, log }: KeyExport): Promise<void> {
+export async function exportKeys({ command, task, folder, place, log, required }: KeyExport): Promise<void> {
   const copy = place.copy(task.version, 'permanent')
   // A TPM that wants to start on the state need not wait for the rest.
   place.close()
@@ -48,9 +50,10 @@ export async function exportKeys({ command, task, folder, place, log }: KeyExpor
     await tpm.ready()
     const exported = task.tpm2 ? await exportTpm2(tpm) : await exportTpm12(tpm, ownerAuthOf(task))
     if (exported.length === 0) {
-      throw new ToolFailure(
-        `Found neither endorsement keys nor certificates in the TPM at ${task.state.path}`,
-      )
+      const nothing = `Found neither endorsement keys nor certificates in the TPM at ${task.state.path}`
+      if (required) throw new ToolFailure(nothing)
+      log.info(nothing)
+      return
     }
     for (const { name, content } of exported) files.add(name, content)
     files.publish()

@@ -76,7 +76,8 @@ async function setup(options: SetupOptions, log: ToolLog): Promise<void> {
       const choices = setupChoices(options, task, config, features)
       await author({ command, task, choices, config, log, place: place as LockedPlace })
     } else if (task.ekCertDir !== undefined) {
-      await exportKeys({ command, task, folder: task.ekCertDir, place, log })
+      const required = decision === 'export'
+      await exportKeys({ command, task, folder: task.ekCertDir, place, log, required })
     }
   } finally {
     place.close()
