@@ -22,6 +22,7 @@
 #include "common/log.h"
 #include "engine/channel/channel.h"
 #include "engine/channel/options.h"
+#include "engine/channel/tracer.h"
 #include "engine/confine/privileges.h"
 #include "engine/confine/sandbox.h"
 #include "engine/requests.h"
@@ -111,14 +112,16 @@ int run(const Options& options) {
   Checkpoint checkpoint(shared.checkpoint(), shared.usable());
   confine_files(options.backend);
   if (options.journal) end_journal_when_idle(state);
+  Tracer tracer(channel);
   Tpm tpm(state, checkpoint,
           {options.tpm_version,
            {options.allow_set_locality, options.reject_locality_4},
            options.auto_shutdown,
            options.log_level >= 5 ? options.log_level - 4 : 0,
-           options.log_prefix + "    "});
+           options.log_prefix + "    ",
+           options.trace ? &tracer : nullptr});
   StorageGate gate([&channel] { channel.event(wire::Event::kStorageNeeded); });
-  DataPath path(tpm, gate, options.trace ? &channel : nullptr);
+  DataPath path(tpm, gate, options.trace ? &tracer : nullptr);
   Attachment attachment(channel, path, gate, shared.device());
   Requests requests(channel, tpm, gate, attachment);
 

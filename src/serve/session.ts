@@ -87,8 +87,9 @@ export class Session {
     this.tpm.engine.on('trace', (kind, timeUs, bytes) => {
       file.record(kind === 'command' ? 'toTpm' : 'fromTpm', timeUs, bytes)
     })
-    // Added early, so it is closed when nothing passes any more.
-    this.onEnd(() => file.close())
+    // Last of all: powering the TPM off sends TPM2_Shutdown.
+    if (this.#ending) file.close()
+    else this.#cleanups.unshift(() => file.close())
   }
 
   /** Adds something to be undone at the end; the last added goes first. At once, where the end has begun. */

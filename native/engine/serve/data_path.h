@@ -2,11 +2,9 @@
 // user wants a trace a copy of it and of its response to the supervisor.
 #pragma once
 
-#include <time.h>
-
 #include <optional>
 
-#include "engine/channel/channel.h"
+#include "engine/channel/tracer.h"
 #include "engine/serve/storage_gate.h"
 #include "engine/tpm/command_processor.h"
 
@@ -15,7 +13,7 @@ namespace swtpm {
 class DataPath {
  public:
   // tracer: gets every command and response; null for no trace.
-  DataPath(CommandProcessor& tpm, StorageGate& gate, Channel* tracer)
+  DataPath(CommandProcessor& tpm, StorageGate& gate, Tracer* tracer)
       : tpm_(tpm), gate_(gate), tracer_(tracer) {}
 
   TpmVersion version() const { return tpm_.version(); }
@@ -23,9 +21,9 @@ class DataPath {
   // Always yields a well-formed response; it lies in `buffer`.
   ByteView run(std::span<uint8_t> command, ResponseBuffer& buffer,
                const CommandProcessor::CommandOptions& options) {
-    if (tracer_) trace(kCommand, command);
+    if (tracer_) tracer_->command(command);
     ByteView response = execute(command, buffer, options);
-    if (tracer_) trace(kResponse, response);
+    if (tracer_) tracer_->response(response);
     return response;
   }
 
@@ -42,8 +40,6 @@ class DataPath {
   Refusals& refusals() { return tpm_.refusals(); }
 
  private:
-  enum Direction : uint32_t { kCommand = 0, kResponse = 1 };
-
   ByteView execute(std::span<uint8_t> command, ResponseBuffer& buffer,
                    const CommandProcessor::CommandOptions& options) {
     // A TPM that is off answers so at once, storage or not.
@@ -56,21 +52,9 @@ class DataPath {
     return tpm_.refusals().answer(buffer, reason, failure_code(version()));
   }
 
-  // For the tracer: u32 direction, u64 time in µs since 1970, the bytes.
-  void trace(Direction direction, ByteView bytes) {
-    timespec now{};
-    clock_gettime(CLOCK_REALTIME, &now);
-    Bytes payload(12);
-    store_be32(payload.data(), direction);
-    auto time_us = static_cast<uint64_t>(now.tv_sec) * 1000000 + static_cast<uint64_t>(now.tv_nsec) / 1000;
-    store_be64(payload.data() + 4, time_us);
-    payload.insert(payload.end(), bytes.begin(), bytes.end());
-    tracer_->event(wire::Event::kTrace, payload);
-  }
-
   CommandProcessor& tpm_;
   StorageGate& gate_;
-  Channel* tracer_;
+  Tracer* tracer_;
 };
 
 }  // namespace swtpm

@@ -37,7 +37,11 @@ ByteView Tpm::process(std::span<uint8_t> command, ResponseBuffer& buffer,
                       const CommandOptions& command_options) {
   CommandEffect effect = nature_of(options_.version, command).effect;
   Lock lock(mutex_);
-  return run_in_turn(command, effect, buffer, command_options);
+  bool traced = command_options.own && options_.tracer;
+  if (traced) options_.tracer->command(command);
+  ByteView response = run_in_turn(command, effect, buffer, command_options);
+  if (traced) options_.tracer->response(response);
+  return response;
 }
 
 std::optional<ByteView> Tpm::process_if_short(std::span<uint8_t> command, ResponseBuffer& buffer,

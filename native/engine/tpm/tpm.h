@@ -19,6 +19,7 @@
 #include <mutex>
 #include <string>
 
+#include "engine/channel/tracer.h"
 #include "engine/tpm/checkpoint.h"
 #include "engine/tpm/command_effect.h"
 #include "engine/tpm/command_processor.h"
@@ -37,6 +38,7 @@ class Tpm final : public CommandProcessor {
     bool auto_shutdown = true;  // TPM2_Shutdown before power-off, if the client sent none
     unsigned debug_level = 0;   // libtpms debug output to fd 2
     std::string debug_prefix;
+    Tracer* tracer = nullptr;  // gets the commands that come from no client
   };
 
   Tpm(NvState& state, Checkpoint& checkpoint, const Options& options);
