@@ -39,8 +39,9 @@ describe('parseControlCommand()', () => {
     })
   })
 
-  it('says that a long body is on its way', () => {
-    assert.deepEqual(parse('0000000d 00000000 00000001 00001000 00'), { kind: 'incomplete', bulk: true })
+  it('says that a long body is on its way, and whose it is', () => {
+    const command = parse('0000000d 00000000 00000001 00001000 00')
+    assert.deepEqual(command, { kind: 'incomplete', bulk: true, name: 'SET_STATEBLOB' })
   })
 
   it('never throws and never reads past the end, whatever comes', () => {
