@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "engine/tpm/callbacks.h"
 #include "engine/tpm/library.h"
+#include "engine/tpm/version_probe.h"
 
 namespace swtpm {
 namespace {
@@ -58,7 +59,8 @@ ByteView Tpm::run_in_turn(std::span<uint8_t> command, CommandEffect effect, Resp
   if (command_options.on_turn) command_options.on_turn();
   TpmVersion version = options_.version;
   if (!usable()) {
-    if (command_options.own) return buffer.set(version, failure_code(version));
+    // Nothing is wrong with either, so the log has no line for them.
+    if (command_options.own || is_version_probe(command)) return buffer.set(version, failure_code(version));
     Refusals::Reason reason = succession_.owns_tpm() ? off_reason_ : Refusals::Reason::kHandedOver;
     return refusals_.answer(buffer, reason, failure_code(version));
   }
