@@ -268,10 +268,11 @@ describe('a state blob that cannot be used', () => {
   }
 })
 
-/** Every bit of the header and of the first and last 80 bytes, where tags, lengths, HMACs and IVs are; some between. */
+/** Every bit of the header; two of each byte near both ends, where tags, lengths, HMACs and IVs are; some between. */
 function* bitsToFlip(bytes: Buffer): Generator<[at: number, bit: number]> {
   for (let at = 0; at < bytes.length; at++) {
-    if (at < 80 || at >= bytes.length - 80) for (let bit = 0; bit < 8; bit++) yield [at, bit]
+    if (at < 16) for (let bit = 0; bit < 8; bit++) yield [at, bit]
+    else if (at < 80 || at >= bytes.length - 80) for (const bit of [at % 8, (at + 4) % 8]) yield [at, bit]
     else if (at % 997 === 0) yield [at, at % 8]
   }
 }
