@@ -28,6 +28,8 @@ it('leave no descriptors behind, whether they are closed first or refused', asyn
     }
     return open()
   }
+  // Its answer shows that the control connection has been accepted, and is counted.
+  await vmm.control(CMD.GET_CONFIG, 8)
   const idleCounts = open()
   const idle = (): boolean => open().every((count, i) => count <= (idleCounts[i] as number))
   const [supervisor = 0, engine = 0] = await rounds(3)
