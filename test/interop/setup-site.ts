@@ -1,7 +1,7 @@
 /** A place to make TPMs in, with a CA of its own, and our swtpm_setup run in it. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { bin, REFERENCE_SWTPM, temporaryDirectory } from '../support/swtpm.ts'
@@ -83,3 +83,21 @@ export function setUp(where: Site, program: string, ...args: string[]): Result {
 
 /** A file that was made there. */
 export const der = (where: Site, name: string): Buffer => readFileSync(join(where.folder, name))
+
+/** What is in a folder, but for the lock. */
+export function contentOf(folder: string): Map<string, string> {
+  const names = readdirSync(folder).filter((name) => name !== '.lock')
+  return new Map(names.sort().map((name) => [name, readFileSync(join(folder, name), 'hex')]))
+}
+
+export function assertRefused({ status, stderr }: Result, expected: RegExp): void {
+  assert.equal(status, 1, stderr)
+  assert.match(stderr, expected)
+}
+
+/** A folder for --write-ek-cert-files. */
+export function exportFolder(where: Site, name = 'exported'): string {
+  const folder = join(where.folder, name)
+  mkdirSync(folder)
+  return folder
+}

@@ -6,7 +6,6 @@ import {
   closeSync,
   existsSync,
   lstatSync,
-  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -19,33 +18,25 @@ import { basename, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { isListening } from '../support/listening.ts'
 import { bin, REFERENCE_SWTPM, Swtpm } from '../support/swtpm.ts'
-import { der, type Result, type Site, setUp, setup, site, TPMS } from './setup-site.ts'
+import {
+  assertRefused,
+  contentOf,
+  der,
+  exportFolder,
+  type Site,
+  setUp,
+  setup,
+  site,
+  TPMS,
+} from './setup-site.ts'
 
 const OURS = bin('swtpm')
 /** Quick ones. */
 const KEYS = ['--ek1keyalgo', 'secp256r1', '--ek2keyalgo', 'secp256r1']
 const CERTIFICATES = ['--tpm2', '--create-ek-cert', '--create-platform-cert', ...KEYS]
 
-/** What is in a folder, but for the lock. */
-function contentOf(folder: string): Map<string, string> {
-  const names = readdirSync(folder).filter((name) => name !== '.lock')
-  return new Map(names.sort().map((name) => [name, readFileSync(join(folder, name), 'hex')]))
-}
-
 /** The same place with its state in one file. */
 const linear = (where: Site): Site => ({ ...where, state: `file://${join(where.state, 'tpm')}` })
-
-function assertRefused({ status, stderr }: Result, expected: RegExp): void {
-  assert.equal(status, 1, stderr)
-  assert.match(stderr, expected)
-}
-
-/** A folder for --write-ek-cert-files. */
-function exportFolder(where: Site, name = 'exported'): string {
-  const folder = join(where.folder, name)
-  mkdirSync(folder)
-  return folder
-}
 
 async function run(t: TestContext, program: string, where: Site): Promise<Swtpm> {
   const socket = join(where.folder, 'socket')

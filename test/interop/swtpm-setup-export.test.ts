@@ -1,33 +1,15 @@
 /** swtpm_setup --write-ek-cert-files with a TPM that exists: its keys and certificates, and nothing of it changes. */
 import assert from 'node:assert/strict'
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { bin } from '../support/swtpm.ts'
-import { der, type Result, type Site, setUp, setup, site } from './setup-site.ts'
+import { assertRefused, contentOf, der, exportFolder, setUp, setup, site } from './setup-site.ts'
 
 const OURS = bin('swtpm')
 /** Quick ones. */
 const KEYS = ['--ek1keyalgo', 'secp256r1', '--ek2keyalgo', 'secp256r1']
 const CERTIFICATES = ['--tpm2', '--create-ek-cert', '--create-platform-cert', ...KEYS]
-
-/** What is in a folder, but for the lock. */
-function contentOf(folder: string): Map<string, string> {
-  const names = readdirSync(folder).filter((name) => name !== '.lock')
-  return new Map(names.sort().map((name) => [name, readFileSync(join(folder, name), 'hex')]))
-}
-
-function assertRefused({ status, stderr }: Result, expected: RegExp): void {
-  assert.equal(status, 1, stderr)
-  assert.match(stderr, expected)
-}
-
-/** A folder for --write-ek-cert-files. */
-function exportFolder(where: Site, name = 'exported'): string {
-  const folder = join(where.folder, name)
-  mkdirSync(folder)
-  return folder
-}
 
 test('keys and certificates of an encrypted TPM are read with its key, and nothing changes', (t) => {
   const where = site(t)
