@@ -7,7 +7,7 @@
 //   |    2    |      1      |     10      |       |  with header | version 1: the bare payload |
 //   +---------+-------------+-------------+-------+--------------+----------------------------+
 //
-// Layout only. blob_crypto and nv_state decide what is encrypted with which key.
+// Layout only. stored_state and state_blob decide what is encrypted with which key.
 #pragma once
 
 #include <optional>

@@ -2,6 +2,7 @@
 
 #include "common/log.h"
 #include "state/blob.h"
+#include "state/state_blob.h"
 
 namespace swtpm {
 namespace {
@@ -343,63 +344,12 @@ TpmResult NvState::swap_backup() {
 
 TpmResult NvState::wrap_state_blob(ByteView plain, bool decrypted, Bytes& out, bool& is_encrypted) {
   std::lock_guard lock(mutex_);
-  Bytes inner;
-  uint16_t flags = kBlobMigrationData;
-  is_encrypted = !decrypted && keys_.file().present();
-  if (is_encrypted) {
-    if (TpmResult result = encrypt(keys_.file(), plain, Envelope::file(), inner, flags)) return result;
-  } else {
-    append_field(inner, BlobTag::kData, plain);
-  }
-  Bytes outer;
-  if (keys_.migration().present()) {
-    if (TpmResult result = encrypt(keys_.migration(), inner, Envelope::migration(), outer, flags))
-      return result;
-  } else {
-    append_field(outer, BlobTag::kMigrationData, inner);
-  }
-  out = make_blob(flags, outer);
-  return kTpmSuccess;
+  return swtpm::wrap_state_blob(keys_, plain, decrypted, out, is_encrypted);
 }
 
 TpmResult NvState::unwrap_state_blob(ByteView blob, const char* what, bool marked_encrypted, Bytes& plain) {
   std::lock_guard lock(mutex_);
-  plain.clear();
-  if (blob.empty()) return kTpmSuccess;
-  BlobHeader header;
-  if (TpmResult result = parse_blob_header(blob, what, header)) return result;
-  ByteView payload = blob.subspan(kBlobHeaderSizeBytes);
-  if (payload.empty()) return kTpmSuccess;
-  // Nothing below depends on these flags, so damage to them would go unnoticed.
-  bool is_marked =
-      (header.flags & kBlobMigrationData) && (!marked_encrypted || (header.flags & kBlobEncrypted));
-  if (header.version > 1 && !is_marked) {
-    log(LogLevel::kError, "Cannot use state \"%s\": its flags 0x%x are not those of its contents", what,
-        header.flags);
-    return kTpmFail;
-  }
-
-  // With a migration key, an unencrypted blob is accepted as well: this is how a TPM without keys gets them.
-  Bytes inner;
-  TpmResult result;
-  if (header.flags & kBlobMigrationEncrypted) {
-    if (!keys_.migration().present()) {
-      log(LogLevel::kError, "Cannot decrypt state \"%s\": no migration key was given", what);
-      return kTpmKeyNotFound;
-    }
-    result = decrypt(keys_.migration(), payload, header, Envelope::migration(), what, inner);
-  } else {
-    result = read_plain(payload, header.version, BlobTag::kMigrationData, what, inner);
-  }
-  if (result) return result;
-
-  if (!marked_encrypted && !(header.flags & kBlobEncrypted))
-    return read_plain(inner, header.version, BlobTag::kData, what, plain);
-  if (!keys_.file().present()) {
-    log(LogLevel::kError, "Cannot decrypt state \"%s\": no state key was given", what);
-    return kTpmKeyNotFound;
-  }
-  return decrypt(keys_.file(), inner, header, Envelope::file(), what, plain);
+  return swtpm::unwrap_state_blob(keys_, blob, what, marked_encrypted, plain);
 }
 
 }  // namespace swtpm

@@ -44,12 +44,8 @@ class NvState {
   // become of the store since. As load().
   TpmResult state_of_running(BlobType type, Bytes& plain);
 
-  // Wraps plain state for GET_STATEBLOB: encrypted with the file key unless `decrypted` is asked for, then
-  // with the migration key if there is one.
+  // State blobs, with the keys that are set; see state_blob.h.
   TpmResult wrap_state_blob(ByteView plain, bool decrypted, Bytes& out, bool& is_encrypted);
-
-  // The reverse, for SET_STATEBLOB. An empty result means: clear this state. kTpmKeyNotFound: a needed key is
-  // missing.
   TpmResult unwrap_state_blob(ByteView blob, const char* what, bool marked_encrypted, Bytes& plain);
 
   // While the storage is not locked, nothing reaches the store, because another process may use it. What the
