@@ -1,8 +1,8 @@
 #include "state/nv_state.h"
 
 #include "common/log.h"
-#include "state/blob.h"
 #include "state/state_blob.h"
+#include "state/stored_state.h"
 
 namespace swtpm {
 namespace {
@@ -32,44 +32,16 @@ bool NvState::has_key(KeySlot slot) const {
 TpmResult NvState::load_from_store(BlobType type, Bytes& plain) {
   Bytes blob;
   if (TpmResult result = store_->load(type, blob)) return result;
-  std::string name = store_->describe(type);
-  const char* what = name.c_str();
-  BlobHeader header;
-  if (TpmResult result = parse_blob_header(blob, what, header)) return result;
-  ByteView payload = ByteView(blob).subspan(kBlobHeaderSizeBytes);
-
-  if (header.flags & ~(kBlobEncrypted | kBlobFileKey256)) {
-    log(LogLevel::kError, "Cannot use state \"%s\": its flags 0x%x are not those of a stored state", what,
-        header.flags);
-    return kTpmFail;
-  }
-  const Key& key = keys_.file();
-  // Version 1 had no such flag in stored state: there the key alone decides.
-  bool encrypted = header.version == 1 ? key.present() : (header.flags & kBlobEncrypted) != 0;
-  if (encrypted && !key.present()) {
-    log(LogLevel::kError, "Cannot use state \"%s\": it is encrypted, and no key was given", what);
-    return kTpmFail;
-  }
-  if (!encrypted && key.present()) {
-    log(LogLevel::kError, "Cannot use state \"%s\": a key was given, but the state is not encrypted", what);
-    return kTpmFail;
-  }
-  if (!encrypted) return read_plain(payload, header.version, BlobTag::kData, what, plain);
-  return decrypt(key, payload, header, Envelope::file(), what, plain);
+  return read_stored_state(keys_.file(), blob, store_->describe(type).c_str(), plain);
 }
 
 TpmResult NvState::store_in_store(BlobType type, ByteView plain) {
-  Bytes payload;
-  uint16_t flags = 0;
-  if (keys_.file().present()) {
-    if (TpmResult result = encrypt(keys_.file(), plain, Envelope::file(), payload, flags)) return result;
-  } else {
-    append_field(payload, BlobTag::kData, plain);
-  }
+  Bytes blob;
+  if (TpmResult result = make_stored_state(keys_.file(), plain, blob)) return result;
   bool had_journal = store_->journal_end_due().has_value();
   // A disk that is full fails one command after the other.
   LogOnce once(&failures_);
-  TpmResult result = store_->store(type, make_blob(flags, payload));
+  TpmResult result = store_->store(type, blob);
   if (result == kTpmSuccess) {
     failures_.clear();
     if (type == BlobType::kPermanent) store_is_ours_ = true;
