@@ -5,12 +5,6 @@
 #include "state/stored_state.h"
 
 namespace swtpm {
-namespace {
-
-// libtpms ends a volatile state with a SHA-1 digest. It starts without what is shorter, and does not say so.
-constexpr size_t kMinVolatileBytes = 20;
-
-}  // namespace
 
 TpmResult NvState::set_key(KeySlot slot, ByteView key) {
   std::lock_guard lock(mutex_);
@@ -56,28 +50,14 @@ TpmResult NvState::load(BlobType type, Bytes& plain) {
 }
 
 TpmResult NvState::load_volatile(Bytes& plain) {
-  LogAdvice advice(volatile_advice());
-  TpmResult result = load_locked(BlobType::kVolatile, plain);
-  if (result == kTpmSuccess && plain.size() < kMinVolatileBytes) {
-    log(LogLevel::kError, "Cannot use state \"%s\": its %zu bytes are too few",
-        store_->describe(BlobType::kVolatile).c_str(), plain.size());
-    result = kTpmFail;
-  }
-  found_volatile_ = result == kTpmSuccess ? Volatile::kLoaded
-                    : result == kTpmRetry ? Volatile::kNone
-                                          : Volatile::kUnusable;
-  return result;
-}
-
-std::string NvState::volatile_advice() const {
-  return "; mend it, or " + store_->how_to_discard_volatile() + " to start the TPM as after a reset";
+  LogAdvice advice(loss_.volatile_advice());
+  TpmResult loaded = load_locked(BlobType::kVolatile, plain);
+  return loss_.judge_volatile(loaded, plain);
 }
 
 void NvState::report_refused_volatile() const {
   std::lock_guard lock(mutex_);
-  LogAdvice advice(volatile_advice());
-  log(LogLevel::kError, "Cannot use state \"%s\": libtpms refuses it",
-      store_->describe(BlobType::kVolatile).c_str());
+  loss_.report_refused_volatile();
 }
 
 TpmResult NvState::load_locked(BlobType type, Bytes& plain) {
@@ -99,32 +79,8 @@ TpmResult NvState::load_locked(BlobType type, Bytes& plain) {
     set_permanent(plain);
     store_is_ours_ = true;
   }
-  if (result == kTpmRetry && type == BlobType::kPermanent && permanent_is_lost()) return kTpmFail;
+  if (result == kTpmRetry && type == BlobType::kPermanent && loss_.permanent_is_lost()) return kTpmFail;
   return result;
-}
-
-// Called when the store has no permanent state. True (logged): it should have one.
-bool NvState::permanent_is_lost() {
-  if (state_given_) return false;
-  std::string missing = store_->describe(BlobType::kPermanent);
-  if (has_run_) {
-    log(LogLevel::kError,
-        "Cannot start the TPM: its state \"%s\" is gone; put it back, or start swtpm anew for a new TPM",
-        missing.c_str());
-    return true;
-  }
-  for (BlobType type : {BlobType::kVolatile, BlobType::kSavestate}) {
-    uint32_t size_bytes;
-    if (store_->peek(type, size_bytes) == kTpmRetry) continue;
-    std::string left = store_->describe(type);
-    log(LogLevel::kError,
-        "Cannot start the TPM: its state \"%s\" is gone, while \"%s\" is there; put it back, or move the "
-        "other "
-        "away for a new TPM",
-        missing.c_str(), left.c_str());
-    return true;
-  }
-  return false;
 }
 
 TpmResult NvState::state_of_running(BlobType type, Bytes& plain) {
@@ -142,13 +98,12 @@ TpmResult NvState::state_of_running(BlobType type, Bytes& plain) {
 
 void NvState::begin_power_on(bool state_given) {
   std::lock_guard lock(mutex_);
-  state_given_ = state_given;
-  found_volatile_ = Volatile::kNotAsked;
+  loss_.begin_power_on(state_given);
 }
 
 void NvState::powered_on() {
   std::lock_guard lock(mutex_);
-  has_run_ = true;
+  loss_.set_has_run();
   Bytes plain;
   TpmResult result = load_locked(BlobType::kSavestate, plain);
   savestate_ = {result, std::move(plain)};
@@ -156,7 +111,7 @@ void NvState::powered_on() {
 
 void NvState::set_has_run() {
   std::lock_guard lock(mutex_);
-  has_run_ = true;
+  loss_.set_has_run();
 }
 
 void NvState::secure_permanent() {
@@ -259,7 +214,7 @@ void NvState::power_off() {
   held_back_.clear();
   permanent_.reset();
   savestate_.reset();
-  state_given_ = false;
+  loss_.power_off();
   store_may_differ_ = false;
   if (locked_) store_->release();
 }

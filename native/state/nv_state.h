@@ -18,13 +18,14 @@
 #include "common/tpm_result.h"
 #include "generated/contract.h"
 #include "state/blob_crypto.h"
+#include "state/state_loss.h"
 #include "state/store.h"
 
 namespace swtpm {
 
 class NvState {
  public:
-  explicit NvState(std::unique_ptr<Store> store) : store_(std::move(store)) {}
+  explicit NvState(std::unique_ptr<Store> store) : store_(std::move(store)), loss_(*store_) {}
 
   // kTpmBadKeyProperty: not 16 or 32 bytes.
   TpmResult set_key(KeySlot slot, ByteView key);
@@ -53,19 +54,11 @@ class NvState {
   // failed; it is still held back.
   TpmResult set_locked(bool locked);
 
-  // ---- A TPM that has lost its state must not start as another one.
+  // ---- A TPM that has lost its state must not start as another one; see state_loss.h. While it should have
+  // a permanent state and has none, and for a volatile state that cannot be used, load() fails (logged).
 
-  // libtpms is about to start. state_given: the client has set the permanent state, so that the store may
-  // have none. Otherwise load() fails (logged) for a permanent state that is missing although this TPM has
-  // run before, or although there is another state of it.
   void begin_power_on(bool state_given);
-
-  // What load() has found of a volatile state since begin_power_on(). kUnusable (logged): libtpms takes that
-  // for no volatile state, and starts as after a reset.
-  enum class Volatile { kNotAsked, kNone, kLoaded, kUnusable };
-  Volatile found_volatile() const { return found_volatile_; }
-
-  // Logs that libtpms refuses the volatile state that load() returned.
+  FoundVolatile found_volatile() const { return loss_.found_volatile(); }
   void report_refused_volatile() const;
 
   // libtpms has started.
@@ -122,12 +115,11 @@ class NvState {
   void set_permanent(ByteView plain);
   TpmResult load_locked(BlobType type, Bytes& plain);
   TpmResult load_volatile(Bytes& plain);
-  std::string volatile_advice() const;
-  bool permanent_is_lost();
 
   mutable std::mutex mutex_;
   std::condition_variable journal_begun_;
   std::unique_ptr<Store> store_;
+  StateLoss loss_;
   Keys keys_;
   std::array<std::atomic<bool>, 2> has_key_{};  // by KeySlot
   bool locked_ = true;
@@ -148,9 +140,6 @@ class NvState {
   };
   std::optional<Known> savestate_;  // from power-on to power-off
   bool store_is_ours_ = false;      // nothing else was allowed to store since permanent_ was loaded or stored
-  bool state_given_ = false;
-  bool has_run_ = false;
-  std::atomic<Volatile> found_volatile_{Volatile::kNotAsked};
 };
 
 }  // namespace swtpm

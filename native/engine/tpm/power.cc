@@ -73,7 +73,7 @@ TpmResult Tpm::main_init() {
   LogOnce once;
   TpmResult result = TPMLIB_MainInit();
   // libtpms does not mind that; but a TPM must not forget its PCRs.
-  if (state_.found_volatile() == NvState::Volatile::kUnusable) return failure_code(options_.version);
+  if (state_.found_volatile() == FoundVolatile::kUnusable) return failure_code(options_.version);
   if (result != TPM_SUCCESS && refuses_volatile_state()) {
     state_.report_refused_volatile();
     return result;
@@ -93,7 +93,7 @@ TpmResult Tpm::main_init() {
 // After a failed start: whether it is the volatile state that libtpms refuses. Then the backup of the
 // permanent state would not help.
 bool Tpm::refuses_volatile_state() {
-  if (state_.found_volatile() != NvState::Volatile::kLoaded) return false;
+  if (state_.found_volatile() != FoundVolatile::kLoaded) return false;
   TPMLIB_Terminate();
   TPMLIB_ChooseTPMVersion(library::choice(options_.version));
   return TPMLIB_ValidateState(TPMLIB_STATE_PERMANENT, 0) == TPM_SUCCESS;
