@@ -4,6 +4,7 @@ import { SwtpmError } from '../system/errors.ts'
 import { fileKind } from '../system/file-kind.ts'
 import { ioctl } from '../system/io/ioctl.ts'
 import { reasonOf } from '../system/reason.ts'
+import { accessHint } from './access-hint.ts'
 import { Watchdog } from './watchdog.ts'
 
 export class GuardedDevice {
@@ -90,6 +91,7 @@ function reason(error: unknown, call: Call, path: string): string {
   const { code } = error as NodeJS.ErrnoException
   if (code === 'ENOENT' && /^[^/]*:\d+$/.test(path))
     return `${reasonOf(error)}; a TCP port is named by --tcp ${path}`
-  const hint = HINTS[`${call} ${code}`]
+  const hint =
+    call === 'open' && (code === 'EACCES' || code === 'EPERM') ? accessHint(path) : HINTS[`${call} ${code}`]
   return hint === undefined ? reasonOf(error) : `${reasonOf(error)}; ${hint}`
 }

@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream'
 import { SwtpmError } from '../system/errors.ts'
 import { fileKind } from '../system/file-kind.ts'
 import { reasonOf } from '../system/reason.ts'
+import { accessHint } from './access-hint.ts'
 import { describeAddress, type SocketAddress } from './tpm-address.ts'
 
 /** Longest path of a Unix socket in bytes. @see unix(7) */
@@ -163,9 +164,13 @@ function connectReason(error: unknown, address: SocketAddress): string {
       return 'too many clients wait already'
     case 'ETIMEDOUT':
       return 'no answer'
-    default:
+    default: {
+      if (address.kind === 'tcp') return reasonOf(first)
       // Node names the address, not the path.
-      return reasonOf(address.kind === 'unix' ? Object.assign(first, { path: address.path }) : first)
+      const reason = reasonOf(Object.assign(first, { path: address.path }))
+      const isClosed = first.code === 'EACCES' || first.code === 'EPERM'
+      return isClosed ? `${reason}; ${accessHint(address.path)}` : reason
+    }
   }
 }
 

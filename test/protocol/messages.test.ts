@@ -1,8 +1,16 @@
 /** What swtpm says when it cannot start: each cause once, and one line for what failed because of it. */
 import assert from 'node:assert/strict'
-import { spawn, spawnSync } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { bin, type Cleanup, Swtpm, startSocketTpm, temporaryDirectory } from '../support/swtpm.ts'
@@ -148,6 +156,43 @@ describe('every program', () => {
   })
 })
 
+describe('a wrong command line', () => {
+  it('is told on standard error and in the log that it names, whichever program it is of', async (t) => {
+    const directory = temporaryDirectory(t)
+    const state = ['--tpmstate', `dir=${directory}`]
+    const lines: readonly (readonly [said: RegExp, program: string, ...args: string[]])[] = [
+      [/unrecognized option '--bogus'/, 'swtpm', 'socket', '--bogus', '--log', 'file=@'],
+      [/--ctrl: .*typ/, 'swtpm', 'socket', '--log', 'level=2,file=@', '--ctrl', 'typ=tcp'],
+      [/Nothing to serve/, 'swtpm', 'socket', '--tpm2', '--log=file=@', ...state],
+      [/Unknown parameter 'stray'/, 'swtpm', 'cuse', 'stray', '--log', 'file=@', ...state],
+      [/Unsupported TPM interface type 'scoket'/, 'swtpm', 'scoket', '--log', 'file=@', ...state],
+      [/--log is for swtpm fleet itself/, 'swtpm', 'fleet', 'add', '--log', 'file=@'],
+      [/unrecognized option '--bogus'/, 'swtpm_setup', '--bogus', '--logf', '@'],
+      [/requires an argument/, 'swtpm_localca', '--logfile=@', '--type'],
+    ]
+    await Promise.all(
+      lines.map(async ([said, program, ...args], index) => {
+        const log = join(directory, String(index))
+        const stderr = await refused(program, ...args.map((word) => word.replace('@', log)))
+        assert.match(stderr, said)
+        assert.equal(readFileSync(log, 'utf8'), stderr)
+      }),
+    )
+  })
+
+  it('is told on standard error where there is no such log', async (t) => {
+    const directory = temporaryDirectory(t)
+    const precious = join(directory, 'precious')
+    writeFileSync(precious, 'precious')
+    symlinkSync(precious, join(directory, 'link'))
+    for (const file of ['-', join(directory, 'link'), join(directory, 'none/log')])
+      assert.match(await refused('swtpm', 'socket', '--bogus', '--log', `file=${file}`), /unrecognized/)
+    const twice = await refused('swtpm', 'socket', '--bogus', '--log', 'fd=2')
+    assert.equal(twice.match(/unrecognized/g)?.length, 1, twice)
+    assert.equal(readFileSync(precious, 'utf8'), 'precious')
+  })
+})
+
 describe('a system error', () => {
   it('is a sentence on standard error and in the log file, whichever program meets it', async (t) => {
     const directory = temporaryDirectory(t)
@@ -220,6 +265,39 @@ describe('a system error', () => {
         new RegExp(`permission denied \\(user with the id ${uid} may not enter "${closed}"\\)`),
       )
     }
+  })
+
+  it('says how a user gets at a TPM that is closed to them', {
+    skip: process.getuid?.() !== 0 && 'it takes root',
+  }, async (t) => {
+    const { dataPath, controlPath, directory } = await startSocketTpm(t)
+    chmodSync(directory, 0o755)
+    chmodSync(dataPath, 0o600)
+    chmodSync(controlPath, 0o660)
+    const [ofGroup, ofRoot] = [join(directory, 'tpm0'), join(directory, 'tpm1')]
+    for (const path of [ofGroup, ofRoot]) execFileSync('mknod', ['-m', '660', path, 'c', '1', '3'])
+    chownSync(ofGroup, 0, 1)
+    const group = execFileSync('getent', ['group', '1'], { encoding: 'utf8' }).split(':')[0]
+    const denied = 'permission denied \\(user with the id 54321\\)'
+    const socket = `${denied}; run it with \`sudo\`, or start swtpm with mode=0660,gid=GROUP for this socket, where`
+    for (const [program, option, path, said] of [
+      ['swtpm_ioctl', '--unix', controlPath, socket],
+      ['swtpm_bios', '--unix', dataPath, socket],
+      [
+        ...(['swtpm_ioctl', '--tpm-device', ofGroup] as const),
+        `${denied}; run it with \`sudo\`, or join the group: \`sudo usermod -aG ${group} USER\`, and log in again$`,
+      ],
+      ['swtpm_bios', '--tpm-device', ofRoot, `${denied}; run it with \`sudo\`$`],
+    ] as const) {
+      const ends = program === 'swtpm_bios' ? 255 : 1
+      const args = [option, path, program === 'swtpm_bios' ? '--tpm2' : '-c']
+      const { status, stderr } = await run(program, args, { uid: 54_321, env: { PATH: process.env.PATH } })
+      assert.equal(status, ends)
+      assert.match(stderr, new RegExp(`^(Could not connect to|Unable to open) .*"${path}": ${said}`, 'm'))
+    }
+    chmodSync(directory, 0o700)
+    const { stderr } = await run('swtpm_ioctl', ['--unix', controlPath, '-c'], { uid: 54_321 })
+    assert.match(stderr, /may not enter "[^"]*"\); run it with `sudo`$/m)
   })
 
   it('before the log is opened is in the log', async (t) => {

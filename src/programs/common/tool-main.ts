@@ -5,7 +5,7 @@ import { versionLine } from '../../system/version.ts'
 import type { HelpText } from './help.ts'
 import type { GivenOptions } from './options/given-options.ts'
 import type { OptionTable } from './options/option-table.ts'
-import { type ReaderStyle, readOptions } from './options/read-options.ts'
+import { type ReaderStyle, readInSpiteOfFaults, readOptions } from './options/read-options.ts'
 import { UsageError, usageText } from './options/usage-error.ts'
 import { printError, printOut } from './output.ts'
 import { ToolFailure } from './tool-failure.ts'
@@ -86,8 +86,9 @@ class ToolRun<T extends OptionTable> {
 
   /** To the log that a wrong command line names: what starts the tool may show its user nothing else. */
   #appendToLog(text: string): void {
-    const file =
-      this.#tool.logOption === undefined ? undefined : writtenValue(this.#argv, this.#tool.logOption)
+    const { table, style, logOption } = this.#tool
+    if (logOption === undefined) return
+    const file = readInSpiteOfFaults(table, this.#argv, style).text(logOption)
     if (file === undefined) return
     try {
       const log = new ToolLog(file)
@@ -123,7 +124,7 @@ class ToolRun<T extends OptionTable> {
     this.#openLog(logFile, quiet)
     if (tool.ignoresStrays) {
       for (const stray of options.strays)
-        printError(`Ignoring the argument "${stray}": it belongs to no option\n`)
+        this.#log.error(`Ignoring the argument "${stray}": it belongs to no option`)
     }
     return await tool.run(options, this.#log)
   }
@@ -136,13 +137,4 @@ class ToolRun<T extends OptionTable> {
       if (fault === undefined || !isFault(error)) throw error
     }
   }
-}
-
-/** The value of `--option VALUE` or `--option=VALUE` in a command line that cannot be read as a whole. */
-function writtenValue(argv: readonly string[], option: string): string | undefined {
-  for (const [index, word] of argv.entries()) {
-    if (word === `--${option}`) return argv[index + 1]
-    if (word.startsWith(`--${option}=`)) return word.slice(option.length + 3)
-  }
-  return undefined
 }

@@ -1,11 +1,11 @@
 /** `swtpm`: reads the command line and does what it asks for. */
 import { DEFAULT_LOG_PREFIX } from '../../system/log.ts'
 import { usageText } from '../common/options/usage-error.ts'
-import { printError } from '../common/output.ts'
 import { CommandLineError } from './exit/command-line-error.ts'
 import { exitCodeOf } from './exit/exit-code.ts'
-import { type Logging, onEscapedError, reportFailure } from './exit/report-failure.ts'
+import { type Logging, onEscapedError, reportFailure, reportUsage } from './exit/report-failure.ts'
 import { optionTable } from './options/table.ts'
+import { namedLog } from './parse/named-log.ts'
 import { isInterface, parseCommandLine } from './parse/parse-command-line.ts'
 import { serveSwtpm } from './serve.ts'
 
@@ -30,7 +30,7 @@ async function main(argv: readonly string[]): Promise<number> {
   } catch (error) {
     const iface = isInterface(word) ? word : 'socket'
     if (error instanceof CommandLineError) {
-      printError(usageText('swtpm', `swtpm ${word}`, error, optionTable))
+      reportUsage(usageText('swtpm', `swtpm ${word}`, error, optionTable), namedLog(optionTable, rest))
       return error.exitCode(iface)
     }
     reportFailure(error, logging)

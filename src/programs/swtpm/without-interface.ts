@@ -1,7 +1,10 @@
 /** `swtpm` without the name of an interface: fleets, CDI, help, version, shell completion, or an error. */
-import { printError, printOut } from '../common/output.ts'
+import { printOut } from '../common/output.ts'
+import { reportUsage } from './exit/report-failure.ts'
 import { COMPLETION_REQUEST, complete, printCompletionScript } from './help/completion.ts'
 import { interfaceError, programHelp, programVersion } from './help/program-help.ts'
+import { optionTable } from './options/table.ts'
+import { namedLog } from './parse/named-log.ts'
 
 /** @returns the exit code */
 export async function withoutInterface(argv: readonly string[]): Promise<number> {
@@ -34,7 +37,7 @@ export async function withoutInterface(argv: readonly string[]): Promise<number>
       )
       return 0
     default:
-      printError(interfaceError(word))
+      reportUsage(interfaceError(word), namedLog(optionTable, argv))
       return 1
   }
 }

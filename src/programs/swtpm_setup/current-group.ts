@@ -1,12 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { groupName } from '../../system/group-name.ts'
 
 /** The name of this process's group, for messages. */
-export function currentGroupName(): string {
-  const gid = String(process.getgid?.())
-  try {
-    const groups = readFileSync('/etc/group', 'utf8').split('\n')
-    return groups.map((line) => line.split(':')).find(([, , id]) => id === gid)?.[0] ?? '<unknown>'
-  } catch {
-    return '<unknown>'
-  }
-}
+export const currentGroupName = (): string => groupName(process.getgid?.()) ?? '<unknown>'

@@ -27,7 +27,20 @@ export function readOptions<T extends OptionTable>(
   style: ReaderStyle = {},
 ): GivenOptions<T> {
   const reading = new Reading(table, argv, style)
-  reading.run()
+  reading.run((fault) => {
+    throw fault
+  })
+  return new GivenOptions<T>(reading.given, reading.strays)
+}
+
+/** What can be read of a command line that has a fault, to find the log that it names: each fault is passed over. */
+export function readInSpiteOfFaults<T extends OptionTable>(
+  table: T,
+  argv: readonly string[],
+  style: ReaderStyle = {},
+): GivenOptions<T> {
+  const reading = new Reading(table, argv, style)
+  reading.run(() => {})
   return new GivenOptions<T>(reading.given, reading.strays)
 }
 
@@ -48,17 +61,25 @@ class Reading {
     this.#style = style
   }
 
-  run(): void {
+  run(onFault: (fault: UsageError) => void): void {
     while (this.#index < this.#words.length && !this.#ended) {
-      const word = this.#words[this.#index++]!
-      if (word === '--') {
-        for (const stray of this.#words.slice(this.#index)) this.#stray(stray)
-        return
+      try {
+        this.#next()
+      } catch (error) {
+        if (!(error instanceof UsageError)) throw error
+        onFault(error)
       }
-      if (word === '-' || !word.startsWith('-')) this.#stray(word)
-      else if (word.startsWith('--') || this.#style.singleDash) this.#long(word)
-      else this.#letters(word)
     }
+  }
+
+  #next(): void {
+    const word = this.#words[this.#index++]!
+    if (word === '--') {
+      this.#ended = true
+      for (const stray of this.#words.slice(this.#index)) this.#stray(stray)
+    } else if (word === '-' || !word.startsWith('-')) this.#stray(word)
+    else if (word.startsWith('--') || this.#style.singleDash) this.#long(word)
+    else this.#letters(word)
   }
 
   #stray(word: string): void {

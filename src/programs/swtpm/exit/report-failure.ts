@@ -2,6 +2,8 @@
 import { join } from 'node:path'
 import { sentenceOf } from '../../../system/fault.ts'
 import { type LogConfig, log } from '../../../system/log.ts'
+import { isStderr } from '../../../system/log-destination.ts'
+import { printError } from '../../common/output.ts'
 
 /** The part of a configuration that says where the log is. */
 export interface Logging {
@@ -24,14 +26,31 @@ export function openLog({ log: config, chroot = '' }: Logging): void {
 
 /** Reports a failure, also one from before the log was opened. */
 export function reportFailure(error: unknown, logging: Logging): void {
-  if (!log.configured) {
-    try {
-      openLog(logging)
-    } catch {
-      // Standard error has to do. That the log cannot be opened is said when that was what failed.
-    }
-  }
+  openLogIfPossible(logging)
   log.error(sentenceOf(error))
+}
+
+/**
+ * Reports a wrong command line: on standard error, whatever the log is, and in the log that it names, which may be all that the
+ * user of a program sees that starts swtpm.
+ * @param logging undefined where the command line names none that can be read
+ */
+export function reportUsage(text: string, logging: Logging | undefined): void {
+  printError(text)
+  if (logging !== undefined) openLogIfPossible(logging)
+  if (isStderr(log.fd)) return
+  // Standard error has it.
+  log.startSucceeded()
+  log.error(text)
+}
+
+function openLogIfPossible(logging: Logging): void {
+  if (log.configured) return
+  try {
+    openLog(logging)
+  } catch {
+    // Standard error has to do. That the log cannot be opened is said when that was what failed.
+  }
 }
 
 /**

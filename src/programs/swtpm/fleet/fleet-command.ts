@@ -7,11 +7,12 @@ import type { GivenOptions } from '../../common/options/given-options.ts'
 import { readOptions } from '../../common/options/read-options.ts'
 import { UsageError, usageText } from '../../common/options/usage-error.ts'
 import { printError, printOut } from '../../common/output.ts'
-import { reportFailure } from '../exit/report-failure.ts'
+import { reportFailure, reportUsage } from '../exit/report-failure.ts'
 import { fleetCtrlSchema } from '../options/sub-options.ts'
 import { seccompOf } from '../parse/behaviour.ts'
 import { unixEndpoint } from '../parse/endpoint.ts'
 import { settingsOf } from '../parse/given.ts'
+import { namedLog } from '../parse/named-log.ts'
 import { logOf, pidOf, readyFdOf } from '../parse/output.ts'
 import { refuseSharedReadyFd } from '../parse/parse-command-line.ts'
 import { ask } from './fleet-client.ts'
@@ -50,7 +51,11 @@ export async function fleet(argv: readonly string[]): Promise<number> {
     }
     return await client(verb, name, described, given)
   } catch (error) {
-    if (error instanceof UsageError) printError(usageText('swtpm fleet', 'swtpm fleet', error, FLEET_OPTIONS))
+    if (error instanceof UsageError)
+      reportUsage(
+        usageText('swtpm fleet', 'swtpm fleet', error, FLEET_OPTIONS),
+        namedLog(FLEET_OPTIONS, divide(argv).own),
+      )
     else printError(`swtpm fleet: ${sentenceOf(error)}\n`)
     return 1
   }
