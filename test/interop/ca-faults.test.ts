@@ -320,6 +320,10 @@ test('a CA that was left half made is completed', { skip: NO_SYSTEM }, async (t)
     await t.test(`from ${name} on`, (t) => {
       const ca = new Ca(t)
       for (const missing of order.slice(index)) unlinkSync(ca.path(missing))
+      // What one that was killed had begun to write.
+      for (const begun of [...order, 'certserial', 'swtpm-localca-rootca-privkey.pem'])
+        writeFileSync(ca.path(`.${begun}.0123456789ab`), 'begun')
+      writeFileSync(ca.path('.signkey.pem.of-the-user'), 'precious')
       const contents = ca.contents()
       const { status, stderr } = ca.issue()
       assert.equal(status, 0, stderr)
@@ -328,6 +332,7 @@ test('a CA that was left half made is completed', { skip: NO_SYSTEM }, async (t)
           .filter((file) => !/certserial|\.lock/.test(file))
           .sort(),
         [
+          '.signkey.pem.of-the-user',
           'issuercert.pem',
           ...['signkey.pem', 'swtpm-localca-rootca-cert.pem', 'swtpm-localca-rootca-privkey.pem'],
         ],

@@ -14,6 +14,7 @@ import {
   linkSync,
   lstatSync,
   openSync,
+  readdirSync,
   renameSync,
   statSync,
   unlinkSync,
@@ -84,7 +85,9 @@ function writeBeside(
 ): void {
   const { O_WRONLY, O_CREAT, O_EXCL } = constants
   const folder = dirname(path)
-  const temporary = join(folder, `.${basename(path).slice(0, 200)}.${randomBytes(6).toString('hex')}`)
+  // Another process may be writing the same file.
+  removeLeftovers([path], SURELY_LEFT_MS)
+  const temporary = join(folder, `${temporaryPrefix(path)}${randomBytes(RANDOM_BYTES).toString('hex')}`)
   const fd = openSync(temporary, O_WRONLY | O_CREAT | O_EXCL, mode)
   try {
     try {
@@ -101,6 +104,45 @@ function writeBeside(
     throw error
   }
   syncFolder(folder)
+}
+
+const RANDOM_BYTES = 6
+const RANDOM_END = new RegExp(`^[0-9a-f]{${2 * RANDOM_BYTES}}$`)
+/** No process writes a file for so long. */
+const SURELY_LEFT_MS = 3_600_000
+
+const temporaryPrefix = (path: string): string => `.${basename(path).slice(0, 200)}.`
+
+/**
+ * Removes the temporary files with which processes that were killed wanted to write `paths`. What cannot be removed stays.
+ * @param minimumAgeMs 0 where a lock keeps other processes from writing these files
+ */
+export function removeLeftovers(paths: readonly string[], minimumAgeMs = 0): void {
+  for (const path of paths) {
+    const prefix = temporaryPrefix(path)
+    for (const name of namesIn(dirname(path))) {
+      if (!name.startsWith(prefix) || !RANDOM_END.test(name.slice(prefix.length))) continue
+      const temporary = join(dirname(path), name)
+      if (isOlder(temporary, minimumAgeMs)) removeIfThere(temporary)
+    }
+  }
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder)
+  } catch {
+    return []
+  }
+}
+
+function isOlder(path: string, ageMs: number): boolean {
+  try {
+    const status = lstatSync(path)
+    return status.isFile() && Date.now() - status.mtimeMs >= ageMs
+  } catch {
+    return false
+  }
 }
 
 export const isRoot = (): boolean => process.geteuid?.() === 0

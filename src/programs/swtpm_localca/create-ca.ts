@@ -36,6 +36,20 @@ export interface CaFiles {
   readonly rootKeyPassword: string | undefined
 }
 
+/** All that {@link completeCa} can make. */
+export function filesOfCa({
+  signingKey,
+  issuerCert,
+}: Pick<CaFiles, 'signingKey' | 'issuerCert'>): readonly string[] {
+  return [signingKey, issuerCert, ...rootFiles(signingKey)]
+}
+
+/** Of the root CA, its key and its certificate: beside the signing key. */
+const rootFiles = (signingKey: string): readonly [key: string, cert: string] => {
+  const path = (part: string): string => join(dirname(signingKey), `${ROOT_NAME}-${part}.pem`)
+  return [path('privkey'), path('cert')]
+}
+
 /** Whether the CA has all that it needs to sign. @throws ToolFailure when its key is lost, or its files cannot be looked at */
 export function isComplete({ signingKey, issuerCert }: CaFiles): boolean {
   const [hasKey, hasCert] = [isThere(signingKey), isThere(issuerCert)]
@@ -61,13 +75,8 @@ interface RootCa {
   readonly key: KeyObject
 }
 
-/** The root CA beside the signing key. */
 function rootCa({ signingKey, issuerCert, rootKeyPassword }: CaFiles): RootCa {
-  const folder = dirname(signingKey)
-  const [keyPath, certPath] = ['privkey', 'cert'].map((part) => join(folder, `${ROOT_NAME}-${part}.pem`)) as [
-    string,
-    string,
-  ]
+  const [keyPath, certPath] = rootFiles(signingKey)
   const [hasKey, hasCert] = [isThere(keyPath), isThere(certPath)]
   if (hasCert && !hasKey) {
     throw new ToolFailure(

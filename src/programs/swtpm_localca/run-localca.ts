@@ -1,5 +1,6 @@
 /** swtpm_localca: keeps a small CA on this machine, makes it when it is missing, and issues one certificate. */
 import { join } from 'node:path'
+import { removeLeftovers } from '../common/atomic-file.ts'
 import { chooseCa, chooseCertOptions } from '../common/ca-choice.ts'
 import type { GivenOptions } from '../common/options/given-options.ts'
 import { readOptions } from '../common/options/read-options.ts'
@@ -18,7 +19,7 @@ import { isPkcs11Uri } from '../swtpm_cert/pkcs11.ts'
 import { type CertOptions, certificateRequest } from '../swtpm_cert/request.ts'
 import { withFileLock } from './ca-lock.ts'
 import { splitOptions } from './cert-options-file.ts'
-import { completeCa, isComplete } from './create-ca.ts'
+import { completeCa, filesOfCa, isComplete } from './create-ca.ts'
 import type { LOCALCA_OPTIONS } from './localca-options.ts'
 import { CA_SETTINGS, type CaSettings, caSettings } from './localca-settings.ts'
 import { takeSerial } from './serial-number.ts'
@@ -40,6 +41,8 @@ function issue(options: LocalcaOptions, log: ToolLog): void {
   const settings = caSettings(config, log)
 
   const der = withFileLock(settings.lockFile, () => {
+    // A key among them would be a copy of one that is used.
+    removeLeftovers([...filesOfCa(settings), settings.certSerial])
     const passwordHint = `signingkey_password in "${config.path}" is its password`
     completeMissingCa(settings, passwordHint, log)
     const authority = loadAuthority({ ...settings, password: settings.signingKeyPassword, passwordHint })

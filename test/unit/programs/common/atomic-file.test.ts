@@ -1,8 +1,20 @@
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { writeFileAtomic, writeNewFile } from '../../../../src/programs/common/atomic-file.ts'
+import {
+  removeLeftovers,
+  writeFileAtomic,
+  writeNewFile,
+} from '../../../../src/programs/common/atomic-file.ts'
 import { temporaryFolder } from '../swtpm_setup/fixtures.ts'
 
 test('a file has its content and its mode, whatever was there and whatever the umask', (t) => {
@@ -39,4 +51,26 @@ test('a new file never takes the place of another', (t) => {
   }
   assert.equal(readFileSync(join(folder, 'key.pem'), 'utf8'), 'first')
   assert.deepEqual(readdirSync(folder).sort(), ['key.pem', 'link'])
+})
+
+test('what a killed process has left of a file is removed, and nothing else', (t) => {
+  const folder = temporaryFolder(t)
+  const path = join(folder, 'key.pem')
+  const [recent, old] = ['.key.pem.0123456789ab', '.key.pem.ba9876543210']
+  const others = [
+    '.key.pem.0123456789abc',
+    '.key.pem.backup',
+    '.other.pem.0123456789ab',
+    'key.pem.0123456789ab',
+  ]
+  for (const name of [recent, old, ...others]) writeFileSync(join(folder, name), '')
+  const hourAgo = Date.now() / 1000 - 3601
+  for (const name of [old, ...others]) utimesSync(join(folder, name), hourAgo, hourAgo)
+  mkdirSync(join(folder, '.key.pem.000000000000'))
+  symlinkSync(path, join(folder, '.key.pem.000000000001'))
+  const stay = ['.key.pem.000000000000', '.key.pem.000000000001', ...others, 'key.pem'].sort()
+  writeFileAtomic(path, 'new', 0o600)
+  assert.deepEqual(readdirSync(folder).sort(), [...stay, recent].sort(), 'another process may be writing')
+  removeLeftovers([path, '/no/such/folder/file'])
+  assert.deepEqual(readdirSync(folder).sort(), stay)
 })
