@@ -350,16 +350,48 @@ test('--quiet prints errors and what was asked for', (t) => {
   assert.match(refused.stderr, /^Found existing TPM state/)
 })
 
-test('a wrong command line is in the log file, too', (t) => {
-  const log = join(temporaryDirectory(t), 'log')
-  for (const args of [
-    ['--nonsense', '--logfile', log],
-    [`--logfile=${log}`, '--runas'],
-  ]) {
-    const { status, stderr } = spawnSync(bin('swtpm_setup'), args, { encoding: 'utf8' })
-    assert.equal(status, 1)
-    assert.ok(readFileSync(log, 'utf8').endsWith(stderr), stderr)
-  }
+const ONE_CERTIFICATE = [
+  '--tpm2',
+  '--create-ek-cert',
+  '--ek1keyalgo',
+  'secp256r1',
+  '--ek2keyalgo',
+  'secp256r1',
+]
+
+test('why there is no certificate is in the log once, and once on standard error', (t) => {
+  const where = site(t)
+  mkdirSync(where.ca)
+  writeFileSync(join(where.ca, 'issuercert.pem'), 'a certificate without its key')
+  const log = join(where.folder, 'log')
+  const once = (text: string): void =>
+    assert.equal(text.match(/Cannot use issuer certificate .*; put the key back/g)?.length, 1, text)
+  const failed = setup(where, bin('swtpm'), [...ONE_CERTIFICATE, '--logfile', log])
+  assert.equal(failed.status, 1)
+  once(failed.stderr)
+  once(readFileSync(log, 'utf8'))
+  assert.match(readFileSync(log, 'utf8'), /^swtpm_localca exit with status 1$/m)
+  once(setup(where, bin('swtpm'), ONE_CERTIFICATE).stderr)
+  // Where both lead to one file.
+  const both = join(where.folder, 'both')
+  const words = [bin('swtpm_setup'), '--tpm-state', where.state, '--config', where.config, ...ONE_CERTIFICATE]
+  const args = ['-c', '"$@" 2>>"$0"', both, ...words, '--logfile', both]
+  assert.equal(spawnSync('sh', args, { stdio: 'ignore' }).status, 1)
+  once(readFileSync(both, 'utf8'))
+})
+
+test('what a certificate tool leaves running is not waited for', (t) => {
+  const where = site(t)
+  const [tool, pid] = [join(where.folder, 'tool'), join(where.folder, 'pid')]
+  const folder = 'while [ "$1" != --dir ]; do shift; done'
+  writeFileSync(tool, `#!/bin/sh\n${folder}\nsleep 3600 &\necho $! >${pid}\necho x > "$2/ek.cert"\n`, {
+    mode: 0o755,
+  })
+  writeFileSync(where.config, `create_certs_tool = ${tool}\n`)
+  setUp(where, bin('swtpm'), ...ONE_CERTIFICATE, '--logfile', join(where.folder, 'log'))
+  const left = Number(readFileSync(pid, 'utf8'))
+  assert.ok(alive(left))
+  process.kill(left)
 })
 
 test('a user gets a configuration with a CA of their own, and a TPM from it', (t) => {

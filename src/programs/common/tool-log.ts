@@ -44,9 +44,13 @@ export class ToolLog {
   }
 
   error(line: string): void {
-    const text = `${line}\n`
-    if (this.#fd !== undefined) write(this.#fd, text)
-    if (this.#fd === undefined || !isStderr(this.#fd)) printError(text)
+    if (this.#fd !== undefined) write(this.#fd, `${line}\n`)
+    this.errorElsewhere(line)
+  }
+
+  /** An error that is in the log already: on standard error, where that is another place. */
+  errorElsewhere(line: string): void {
+    if (this.#fd === undefined || !isStderr(this.#fd)) printError(`${line}\n`)
   }
 
   close(): void {

@@ -4,8 +4,9 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { reasonOf } from '../../system/reason.ts'
 import type { ConfigFile } from '../common/config-file.ts'
 import { ToolFailure } from '../common/tool-failure.ts'
@@ -80,6 +81,7 @@ export class CertificateMaker {
 
   async #runTool(args: readonly string[]): Promise<void> {
     const name = basename(this.#tool)
+    const logged = sizeOf(this.#log.file)
     this.#running = spawn(this.#tool, args, { stdio: ['ignore', 'pipe', 'pipe'] })
     const { stdout, stderr } = this.#running
     let errors = ''
@@ -91,10 +93,13 @@ export class CertificateMaker {
       errors += text
     })
     try {
-      const [status, signal] = await once(this.#running, 'close')
+      const [status, signal] = await ended(this.#running)
       for (const line of lines.split('\n')) if (line !== '') this.#log.info(`${name}: ${line}`)
-      if (status !== 0)
-        throw new ToolFailure(`${name} exit with ${signal ?? `status ${status}`}: ${errors.trim()}`)
+      if (status === 0) return
+      const failure = `${name} exit with ${signal ?? `status ${status}`}`
+      if (!isLogged(errors, this.#log.file, logged)) throw new ToolFailure(`${failure}: ${errors.trim()}`)
+      this.#log.errorElsewhere(errors.trim())
+      throw new ToolFailure(failure)
     } catch (error) {
       if (error instanceof ToolFailure) throw error
       throw new ToolFailure(`An error occurred running ${this.#tool}: ${reasonOf(error)}`, { cause: error })
@@ -106,5 +111,39 @@ export class CertificateMaker {
   close(): void {
     process.removeListener('exit', this.#cleanUp)
     this.#cleanUp()
+  }
+}
+
+/** For the rest of what a tool that has ended has printed. */
+const OUTPUT_MS = 1000
+
+/**
+ * Waits for the end of a program and of its output. What it leaves running, such as the daemon of a token, may keep the pipes open
+ * for ever: then its own end is enough.
+ */
+async function ended(program: ChildProcess): Promise<[status: number | null, signal: NodeJS.Signals | null]> {
+  const closed = once(program, 'close').catch(() => {})
+  const end = (await once(program, 'exit')) as [number | null, NodeJS.Signals | null]
+  const limit = new AbortController()
+  await Promise.race([closed, delay(OUTPUT_MS, undefined, { signal: limit.signal }).catch(() => {})])
+  limit.abort()
+  program.stdout?.destroy()
+  program.stderr?.destroy()
+  return end
+}
+
+/** Of a log, in bytes; 0 where there is none, or where it is no file: a pipe has no end to be read. */
+const sizeOf = (file: string | undefined): number => {
+  const status = file === undefined ? undefined : statSync(file, { throwIfNoEntry: false })
+  return status?.isFile() ? status.size : 0
+}
+
+/** Whether a tool has written to the log itself, behind `from`, what it has printed on standard error. */
+function isLogged(errors: string, file: string | undefined, from: number): boolean {
+  if (file === undefined || errors.trim() === '' || sizeOf(file) <= from) return false
+  try {
+    return readFileSync(file).subarray(from).includes(errors.trim())
+  } catch {
+    return false
   }
 }
