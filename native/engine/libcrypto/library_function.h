@@ -6,7 +6,7 @@
 namespace swtpm {
 
 // The function `name` of the libraries loaded after the program, which is libcrypto's own. It exists, since
-// libtpms would not have been linked without it.
+// the engine was compiled with the headers of that libcrypto.
 template <typename Function>
 Function* library_function(const char* name) {
   return reinterpret_cast<Function*>(dlsym(RTLD_NEXT, name));
