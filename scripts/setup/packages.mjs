@@ -41,6 +41,7 @@ export const PACKAGES = [
   { why: 'keys in a TPM', names: ['tpm2-openssl'], only: ['test'] },
   { why: 'look at processes and sockets', names: ['procps', 'iproute2'], only: ['quick', 'test'] },
   { why: 'pairs of terminals and sockets', names: ['socat'], only: ['quick', 'test'] },
+  { why: 'a terminal for shells', names: ['bsdutils'], only: ['quick', 'test'] },
   {
     why: 'what reads manual pages and completions',
     names: ['man-db', 'mandoc', 'zsh', 'bash-completion'],
