@@ -6,8 +6,8 @@
 # Usage: prepare.sh ROOT SPACE CLONE
 #
 # ROOT is left as it is. SPACE is an empty directory: its folder "root" becomes the copy. CLONE is where the project is to be
-# in it. From the environment: TREE and FILES are the project and a list of its files, NPM_CACHE is npm's cache, and CA_FILE
-# may name the certificates that npm trusts. Prints "ready" when all is there.
+# in it. From the environment: TREE and FILES are the project and a list of its files, NPM_CACHE and COMPILED are the
+# caches of npm and ccache, and CA_FILE may name the certificates that npm trusts. Prints "ready" when all is there.
 set -eu
 
 root=$1 space=$2
@@ -36,8 +36,9 @@ for file in etc/resolv.conf etc/hosts; do
   [ ! -f "/$file" ] || cat "/$file" >"$file"
 done
 [ -z "${CA_FILE-}" ] || cat "$CA_FILE" >etc/ssl/of-the-machine.crt
-mkdir -p root/.npm "$clone" "$NPM_CACHE"
+mkdir -p root/.npm root/.cache/ccache "$clone" "$NPM_CACHE" "$COMPILED"
 mount --bind "$NPM_CACHE" root/.npm
+mount --bind "$COMPILED" root/.cache/ccache
 tar -C "$TREE" --null --files-from="$FILES" -cf - | tar -C "$clone" -xf -
 
 echo ready

@@ -66,8 +66,8 @@ const contentsOf = (distro) =>
 
 /** @param {import('./distros.mjs').Distro} distro */
 function packagesOf({ node }) {
-  // libnode-dev has the headers; Debian's package of npm brings it along.
-  return [...(node ? [] : ['nodejs', 'libnode-dev']), ...packagesFor(['quick'])]
+  // libnode-dev has the headers; Debian's package of npm brings it along. ccache is what visits compile with.
+  return [...(node ? [] : ['nodejs', 'libnode-dev']), 'ccache', ...packagesFor(['quick'])]
 }
 
 /**

@@ -8,15 +8,17 @@ import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { capture, UserError } from '../lib/command.mjs'
-import { projectRoot } from '../lib/paths.mjs'
+import { distroCacheDir, projectRoot } from '../lib/paths.mjs'
 import { lineSplitter } from '../test/records.mjs'
 import { inNamespaces } from './namespaces.mjs'
 import { makeScratch } from './scratch.mjs'
 
 const PREPARE = fileURLToPath(new URL('prepare.sh', import.meta.url))
-/** Where the clone is inside. */
-const CLONE = '/root/swtpm'
+/** Where the clone is inside: every user can start its programs. */
+const CLONE = '/srv/swtpm'
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+/** Compilers by their usual names, which keep what they have compiled; the same sources are not compiled twice. */
+const KEEPING_COMPILERS = '/usr/lib/ccache'
 /** How long what a command printed may take to arrive after its end. */
 const DRAIN_MS = 5_000
 /** Variables that say how to reach the network. */
@@ -56,7 +58,10 @@ export class Visit {
     const npm = npmSettings()
     const [program, ...args] = inNamespaces(['sh', PREPARE, root, space, CLONE])
     const keeper = spawn(program, args, {
-      env: { PATH, TREE: projectRoot, FILES: files, NPM_CACHE: npm.cache, CA_FILE: npm.cafile },
+      env: {
+        ...{ PATH, TREE: projectRoot, FILES: files },
+        ...{ NPM_CACHE: npm.cache, COMPILED: path.join(distroCacheDir, 'compiled'), CA_FILE: npm.cafile },
+      },
     })
     let complaint = ''
     keeper.stderr.on('data', (chunk) => {
@@ -143,7 +148,7 @@ function environment({ registry, cafile }) {
   const proxies = PROXIES.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : []))
   return {
     ...Object.fromEntries(proxies),
-    ...{ HOME: '/root', LANG: 'C.UTF-8', PATH, TERM },
+    ...{ HOME: '/root', LANG: 'C.UTF-8', PATH: `${KEEPING_COMPILERS}:${PATH}`, TERM },
     ...{
       npm_config_registry: registry,
       npm_config_prefer_offline: 'true',
