@@ -26,6 +26,7 @@ import { Spawner } from '../../src/engine-client/channel/spawner.ts'
 import { EngineClient } from '../../src/engine-client/engine-client.ts'
 import { ENGINE_DEFAULTS } from '../support/engine-defaults.ts'
 import { alive, descendants, enginePid } from '../support/processes.ts'
+import { PYTHON } from '../support/python.ts'
 import { RawConnection } from '../support/raw-connection.ts'
 import { type Cleanup, Swtpm, startSocketTpm, temporaryDirectory } from '../support/swtpm.ts'
 import { TpmClient } from '../support/tpm-client.ts'
@@ -96,7 +97,7 @@ for name in ['mem', 'environ', 'maps', 'fd/3']:
 said.append('attached' if libc.ptrace(16, ${pid}, None, None) == 0 else os.strerror(ctypes.get_errno()))
 print(','.join(sorted(set(said))))
 `
-  return execFileSync('python3', ['-c', script], { uid, gid: uid, encoding: 'utf8' }).trim()
+  return execFileSync(PYTHON, ['-c', script], { uid, gid: uid, encoding: 'utf8' }).trim()
 }
 
 async function readyEngine(t: Cleanup, options: Partial<EngineOptions>): Promise<EngineClient> {

@@ -7,6 +7,7 @@ import { describe, it } from 'node:test'
 import { native } from '../../src/system/native/load.ts'
 import { CMD } from '../support/control-commands.ts'
 import { isListening } from '../support/listening.ts'
+import { PYTHON } from '../support/python.ts'
 import { bin, type Cleanup, Swtpm, temporaryDirectory } from '../support/swtpm.ts'
 import { tool } from '../support/tools.ts'
 import { responseCode, TPM2 } from '../support/tpm-commands.ts'
@@ -61,7 +62,7 @@ async function startDomain(
       ...['--migration-key', `pwdfd=${KEY_FDS[1]},mode=aes-256-cbc`],
       ...(migration === '' ? [] : ['--migration', migration]),
     ],
-    { program: 'python3' },
+    { program: PYTHON },
   )
   t.after(() => swtpm.stop('SIGKILL'))
   const domain = { swtpm, state, socket: socket as string, log: log as string, pidFile: pidFile as string }

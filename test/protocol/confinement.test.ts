@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
+import { PYTHON } from '../support/python.ts'
 import { startSocketTpm, temporaryDirectory } from '../support/swtpm.ts'
 import { waitFor } from '../support/wait.ts'
 
@@ -68,7 +69,7 @@ print('bound', flush=True)
 while True:
     print(receiver.recv(4096).decode(), file=said, flush=True)
 `
-  const receiver = spawn('python3', ['-c', script, name, readyPath], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const receiver = spawn(PYTHON, ['-c', script, name, readyPath], { stdio: ['ignore', 'pipe', 'inherit'] })
   t.after(() => receiver.kill())
   await new Promise((resolve) => receiver.stdout.once('data', resolve))
   return { ...(await startSocketTpm(t, args, { env: { NOTIFY_SOCKET: name } })), readyPath }

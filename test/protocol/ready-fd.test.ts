@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
+import { PYTHON } from '../support/python.ts'
 import { bin, Swtpm, saidOnReadyFd, temporaryDirectory } from '../support/swtpm.ts'
 import { TpmClient } from '../support/tpm-client.ts'
 import { TPM2 } from '../support/tpm-commands.ts'
@@ -78,7 +79,7 @@ print(os.read(ours, 64))
 swtpm.terminate()
 sys.exit(swtpm.wait())
 `
-    const said = execFileSync('python3', ['-c', script, bin('swtpm'), ...socketTpm(directory)])
+    const said = execFileSync(PYTHON, ['-c', script, bin('swtpm'), ...socketTpm(directory)])
     assert.equal(String(said), "b'READY=1\\n'\n")
   })
 

@@ -1,5 +1,6 @@
 /** A client that stays connected to a TPM through a TCTI library, as programs of the TSS do; it can be killed. */
 import { createInterface } from 'node:readline'
+import { PYTHON } from './python.ts'
 import { Service } from './service.ts'
 import type { Cleanup } from './swtpm.ts'
 
@@ -33,7 +34,7 @@ export class TctiClient {
   readonly #lines: AsyncIterator<string>
 
   private constructor(t: Cleanup, tcti: string) {
-    this.service = new Service(t, 'python3', ['-c', SCRIPT, tcti], { input: true })
+    this.service = new Service(t, PYTHON, ['-c', SCRIPT, tcti], { input: true })
     const { stdout } = this.service.child
     if (stdout === null) throw new Error('no pipe')
     this.#lines = createInterface(stdout)[Symbol.asyncIterator]()

@@ -4,6 +4,7 @@
  */
 import { execFileSync } from 'node:child_process'
 import { arch } from 'node:process'
+import { PYTHON } from '../../support/python.ts'
 
 interface Instruction {
   readonly code: number
@@ -53,7 +54,7 @@ export function cannotFetchFilters(): string | false {
   if (process.getuid?.() !== 0) return 'fetching a filter needs root'
   if (NATIVE === 0) return `AUDIT_ARCH_* of ${arch} is not known`
   try {
-    execFileSync('python3', ['--version'], { stdio: 'ignore' })
+    execFileSync(PYTHON, ['--version'], { stdio: 'ignore' })
     return false
   } catch {
     return 'there is no python3'
@@ -66,7 +67,7 @@ export class SeccompFilter {
   /** The filter that was installed last. */
   constructor(pid: number) {
     const bytes = Buffer.from(
-      execFileSync('python3', ['-c', FETCH, String(pid)], { encoding: 'utf8' }).trim(),
+      execFileSync(PYTHON, ['-c', FETCH, String(pid)], { encoding: 'utf8' }).trim(),
       'hex',
     )
     this.#program = Array.from({ length: bytes.length / 8 }, (_, i) => ({

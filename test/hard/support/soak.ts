@@ -6,6 +6,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { enginePid } from '../../support/processes.ts'
+import { PYTHON } from '../../support/python.ts'
 import { projectRoot } from '../../support/swtpm.ts'
 
 const REPORTS = 40
@@ -59,7 +60,7 @@ export async function soak(
 ): Promise<Soaked> {
   const processes = [await enginePid(swtpmPid), swtpmPid]
   const script = join(projectRoot, 'test/hard/support/soak-client.py')
-  const client = spawn('python3', [script, kind, path, String(commands), String(REPORTS)], {
+  const client = spawn(PYTHON, [script, kind, path, String(commands), String(REPORTS)], {
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const exited = once(client, 'close')

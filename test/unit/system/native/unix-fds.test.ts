@@ -13,6 +13,7 @@ import {
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { native } from '../../../../src/system/native/load.ts'
+import { PYTHON } from '../../../support/python.ts'
 import {
   descriptorFlags,
   inOtherProcess,
@@ -186,11 +187,11 @@ test('a descriptor for which the process has no number left is missing, its byte
 })
 
 test('a peer that sends more than four descriptors leaves nothing open but four', (t) => {
-  const python = spawnSync('python3', ['--version']).status === 0
+  const python = spawnSync(PYTHON, ['--version']).status === 0
   if (!python) return t.skip('python3 sends them, as our own sender refuses: install it to include this test')
   const [ours, theirs] = socketPair(t)
   const script = "import socket; s = socket.socket(fileno=3); socket.send_fds(s, [b'x'], [0] * 9)"
-  spawnSync('python3', ['-c', script], { stdio: ['ignore', 'inherit', 'inherit', theirs] })
+  spawnSync(PYTHON, ['-c', script], { stdio: ['ignore', 'inherit', 'inherit', theirs] })
   const before = readdirSync('/proc/self/fd').length
   const { result, fds } = receive(ours)
   assert.equal(result, 1)

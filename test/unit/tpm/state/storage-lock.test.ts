@@ -4,6 +4,7 @@ import { closeSync, openSync, readdirSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { StorageLock } from '../../../../src/tpm/state/storage-lock.ts'
+import { PYTHON } from '../../../support/python.ts'
 import { temporaryDirectory } from '../../../support/swtpm.ts'
 
 function lockedDirectory(t: TestContext): { readonly lock: StorageLock; readonly path: string } {
@@ -35,7 +36,7 @@ file = open(sys.argv[1], 'w')
 fcntl.lockf(file, fcntl.LOCK_EX)
 print('locked', flush=True)
 sys.stdin.read()`
-  const child = spawn('python3', ['-c', script, join(path, '.lock')], { stdio: ['pipe', 'pipe', 'inherit'] })
+  const child = spawn(PYTHON, ['-c', script, join(path, '.lock')], { stdio: ['pipe', 'pipe', 'inherit'] })
   const exited = new Promise<void>((resolve) => child.on('exit', () => resolve()))
   t.after(() => child.kill('SIGKILL'))
   await new Promise((resolve) => child.stdout.once('data', resolve))
