@@ -7,17 +7,19 @@ export type FileKind =
   | 'a directory'
   | 'a pipe'
   | 'a regular file'
-  | 'a Unix socket'
+  | 'a socket'
 
 /** @returns undefined where there is nothing, or nothing that we may look at */
 export function fileKind(path: string): FileKind | undefined {
-  let status: Stats
   try {
-    status = statSync(path)
+    return kindOf(statSync(path))
   } catch {
     return undefined
   }
-  if (status.isSocket()) return 'a Unix socket'
+}
+
+export function kindOf(status: Stats): FileKind {
+  if (status.isSocket()) return 'a socket'
   if (status.isDirectory()) return 'a directory'
   if (status.isCharacterDevice()) return 'a character device'
   if (status.isBlockDevice()) return 'a block device'

@@ -1,6 +1,7 @@
 /** Where log lines go. The log is opened once, and each line is written immediately. */
-import { closeSync, constants, fstatSync, openSync, readFileSync, writeSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, writeSync } from 'node:fs'
 import { SwtpmError } from './errors.ts'
+import { whyUnusable } from './process/inherited-descriptors.ts'
 import { reasonOf } from './reason.ts'
 
 export const STDERR = 2
@@ -54,29 +55,11 @@ export function openDestination(config: LogTarget): LogDestination {
   }
 }
 
-/** Fails now, and not at the first line, if the descriptor is closed or read-only. */
+/** Fails now, and not at the first line. */
 function checkWritable(fd: number): void {
-  let reason: string | undefined
-  try {
-    fstatSync(fd)
-    if (isReadOnly(fd)) reason = 'it is open for reading only'
-  } catch (error) {
-    reason = reasonOf(error)
-  }
+  const reason = whyUnusable(fd, 'write')
   if (reason !== undefined)
-    throw new SwtpmError('SWTPM_ERR_LOG', `Cannot use descriptor ${fd} as log file: ${reason}`)
-}
-
-/** @see proc(5) /proc/pid/fdinfo: flags in octal, the access mode in the last two bits */
-function isReadOnly(fd: number): boolean {
-  let info: string
-  try {
-    info = readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1')
-  } catch {
-    return false // no /proc: the first line fails instead
-  }
-  const flags = /^flags:\s*([0-7]+)/m.exec(info)?.[1]
-  return flags !== undefined && (Number.parseInt(flags, 8) & 3) === constants.O_RDONLY
+    throw new SwtpmError('SWTPM_ERR_LOG', `Cannot use descriptor ${fd} for the log: ${reason}`)
 }
 
 /** Whether what is written to a descriptor arrives where standard error leads. */

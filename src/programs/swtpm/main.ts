@@ -1,4 +1,5 @@
 /** `swtpm`: reads the command line and does what it asks for. */
+import { checkDescriptors } from '../../serve/descriptors.ts'
 import { DEFAULT_LOG_PREFIX } from '../../system/log.ts'
 import { usageText } from '../common/options/usage-error.ts'
 import { CommandLineError } from './exit/command-line-error.ts'
@@ -24,6 +25,7 @@ async function main(argv: readonly string[]): Promise<number> {
     }
     const commandLine = parseCommandLine(rest, process.env, word)
     logging = commandLine
+    checkDescriptors(commandLine)
     if (commandLine.action === 'run') return await serveSwtpm(commandLine)
     const { print } = await import('./print.ts')
     return await print(commandLine)

@@ -1,5 +1,4 @@
 /** The sockets of the command line: made here, or inherited as descriptors. */
-import { fstatSync } from 'node:fs'
 import { SwtpmError } from '../../system/errors.ts'
 import { listenOn } from '../../system/io/server-socket.ts'
 import { check } from '../../system/native/check.ts'
@@ -40,11 +39,10 @@ export function openEndpoint(endpoint: ServerEndpoint): OpenEndpoint {
 /** A descriptor that was handed in; from now on it is ours alone. @throws SwtpmError SWTPM_ERR_SOCKET */
 export function inherited(fd: number): number {
   try {
-    fstatSync(fd)
     check(native.setCloseOnExec(fd, true), `use descriptor ${fd}`)
     return fd
   } catch (error) {
-    throw new SwtpmError('SWTPM_ERR_SOCKET', `Cannot use file descriptor ${fd}: ${reasonOf(error)}`, {
+    throw new SwtpmError('SWTPM_ERR_SOCKET', `Cannot use descriptor ${fd}: ${reasonOf(error)}`, {
       cause: error,
     })
   }

@@ -1,6 +1,10 @@
 /** Descriptors that this program was started with. Node makes the first fifteen or so close-on-exec when it starts. */
-import { constants, fstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { constants, fstatSync, readdirSync, readFileSync, readlinkSync, type Stats } from 'node:fs'
+import { kindOf } from '../file-kind.ts'
 import { native } from '../native/load.ts'
+
+/** @see fcntl(2) F_GETFL, O_ACCMODE */
+const ACCESS_MODE = 3
 
 /**
  * Lets a child inherit them: those that `config` names, and others that are not Node's own. One of those may hold a lock
@@ -23,15 +27,51 @@ export function namedDescriptors(config: unknown): number[] {
 /** Node's own descriptors are pipes, or have no file (epoll, eventfd). */
 const isForeign = (fd: number): boolean => !/^(anon_inode|pipe):|^$/.test(fileOf(fd))
 
-/** Whether this program was started with it: it is open, and not by Node for itself. Ask before the program opens something. */
-export function isHandedIn(fd: number): boolean {
-  try {
-    fstatSync(fd)
-  } catch {
-    return false
+/** What a descriptor is for. A device is served by `read()` and `write()`: a socket, or what a driver made. */
+export type DescriptorUse = 'read' | 'write' | 'socket' | 'device'
+
+/**
+ * Why this program cannot use a descriptor that the user names. Ask before the program opens something: a number that is free
+ * when it starts is another file's later.
+ * @returns the end of a message; undefined where nothing is wrong with it
+ */
+export function whyUnusable(fd: number, use: DescriptorUse): string | undefined {
+  const status = statusOf(fd)
+  if (status === undefined || isNodes(fd))
+    return 'it is not open; the program that starts this one has to hand it in'
+  const kind = kindOf(status)
+  switch (use) {
+    case 'socket':
+      return status.isSocket() ? undefined : `it is ${kind}, not a socket`
+    case 'device':
+      // A device of /dev/vtpmx has no kind at all, so what it cannot be is listed.
+      return status.isFile() || status.isDirectory() || status.isBlockDevice()
+        ? `it is ${kind}, not a socket or a character device`
+        : undefined
+    case 'read':
+      if (status.isDirectory()) return 'it is a directory'
+      return accessOf(fd) === constants.O_WRONLY ? 'it is open for writing only' : undefined
+    case 'write':
+      if (status.isDirectory()) return 'it is a directory'
+      return accessOf(fd) === constants.O_RDONLY ? 'it is open for reading only' : undefined
   }
+}
+
+function statusOf(fd: number): Stats | undefined {
+  try {
+    return fstatSync(fd)
+  } catch {
+    return undefined
+  }
+}
+
+/** Whether Node has opened it for itself. */
+function isNodes(fd: number): boolean {
   const file = fileOf(fd)
-  return !file.startsWith('anon_inode:') && !(file.startsWith('pipe:') && isNodesPipe(file))
+  return (
+    /^anon_inode:\[?(eventpoll|eventfd|io_uring)/.test(file) ||
+    (file.startsWith('pipe:') && isNodesPipe(file))
+  )
 }
 
 /**
@@ -49,8 +89,14 @@ function isNodesPipe(pipe: string): boolean {
   return bothEnds.some(([file]) => file === pipe) && !(isBlocking.length > 1 && isBlocking.includes(pipe))
 }
 
-/** The access mode and the flags that open(2) takes; undefined where /proc is not mounted. */
-export function fileFlags(fd: number): number | undefined {
+/** O_RDONLY, O_WRONLY or O_RDWR; undefined where /proc is not mounted: then reading or writing tells. */
+function accessOf(fd: number): number | undefined {
+  const flags = fileFlags(fd)
+  return flags === undefined ? undefined : flags & ACCESS_MODE
+}
+
+/** The access mode and the flags that open(2) takes; undefined where /proc is not mounted. @see proc(5) /proc/pid/fdinfo */
+function fileFlags(fd: number): number | undefined {
   try {
     const text = /^flags:\s*(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'))?.[1]
     return text === undefined ? undefined : Number.parseInt(text, 8)

@@ -4,6 +4,7 @@ import { closeSync, readFileSync } from 'node:fs'
 import type { SeccompAction } from '../../../../contract/engine-options.ts'
 import type { PidFileTarget, SwtpmConfig, UnixEndpoint } from '../../../serve/config.ts'
 import { confine } from '../../../serve/confinement.ts'
+import { checkDescriptors } from '../../../serve/descriptors.ts'
 import type { Session } from '../../../serve/session.ts'
 import { openEndpoint } from '../../../serve/socket/open-endpoint.ts'
 import { SwtpmError } from '../../../system/errors.ts'
@@ -43,6 +44,7 @@ const AT_ONCE = 8
 
 /** @returns the exit code @throws SwtpmError when no TPM of the fleet can be served */
 export async function serveFleet(config: FleetConfig): Promise<number> {
+  checkDescriptors(config)
   const serving = await Serving.begin(config)
   if (typeof serving === 'number') return serving
   const { user, spawner } = serving

@@ -81,8 +81,14 @@ test('a key reaches swtpm as a file name or a descriptor, never as itself', (t) 
   ])
   const [passed] = task(t, '--keyfile-fd', '0').encryption!.passedFds
   assert.deepEqual([passed?.fd, passed?.option(7)], [0, ['--key', 'fd=7,mode=aes-128-cbc']])
-  assert.throws(() => task(t, '--pwdfile-fd', '987'), /Invalid file descriptor '987' of --pwdfile-fd/)
-  assert.throws(() => task(t, '--pwdfile-fd', 'x'), /Invalid file descriptor 'x'/)
+  assert.throws(
+    () => task(t, '--pwdfile-fd', '987'),
+    /Cannot use descriptor 987 for --pwdfile-fd: it is not open/,
+  )
+  assert.throws(
+    () => task(t, '--pwdfile-fd', 'x'),
+    /Cannot use descriptor "x" for --pwdfile-fd: it is not a number/,
+  )
   assert.throws(() => task(t, '--keyfile', '/nowhere'), /cannot read keyfile \/nowhere/)
 })
 

@@ -149,7 +149,7 @@ test('a descriptor must be open for writing', () => {
   const path = join(folder, 'descriptor')
   writeFileSync(path, '')
   const readOnly = openSync(path, 'r')
-  const message = `Cannot use descriptor ${readOnly} as log file: it is open for reading only`
+  const message = `Cannot use descriptor ${readOnly} for the log: it is open for reading only`
   assert.throws(
     () => log.configure({ destination: { kind: 'fd', fd: readOnly }, level: 1, prefix: '', format: 'text' }),
     {
@@ -161,7 +161,8 @@ test('a descriptor must be open for writing', () => {
     () => log.configure({ destination: { kind: 'fd', fd: 4321 }, level: 1, prefix: '', format: 'text' }),
     {
       code: 'SWTPM_ERR_LOG',
-      message: 'Cannot use descriptor 4321 as log file: bad file descriptor',
+      message:
+        'Cannot use descriptor 4321 for the log: it is not open; the program that starts this one has to hand it in',
     },
   )
 })
