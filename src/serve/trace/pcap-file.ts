@@ -54,6 +54,8 @@ function pcapBlock(type: number, body: Buffer): Buffer {
 export class PcapFile {
   readonly #fd: number
   readonly #conversation: TcpConversation
+  /** Where the next block goes; null: that is no regular file. */
+  #position: number | null = null
   #failed = false
 
   /** @throws SwtpmError SWTPM_ERR_LOG: it cannot be opened, or not be written to */
@@ -62,12 +64,19 @@ export class PcapFile {
       this.#fd = destination.kind === 'fd' ? destination.fd : openPcap(destination.path, mode)
       writeSync(this.#fd, Buffer.alloc(0))
       if (truncate) ftruncateSync(this.#fd)
+      // A descriptor may be anywhere in its file, and may be a pipe or a device, whose mode is not ours to change.
+      const status = fstatSync(this.#fd)
+      if (status.isFile()) {
+        fchmodSync(this.#fd, mode)
+        this.#position = status.size
+      }
       // This begins a new section, also in a file that has some already.
-      writeSync(this.#fd, Buffer.concat([SECTION, INTERFACE]))
+      this.#write(Buffer.concat([SECTION, INTERFACE]))
     } catch (error) {
       const name = destination.kind === 'fd' ? `descriptor ${destination.fd}` : `"${destination.path}"`
-      const reason = isReadOnly(destination, error) ? 'it is open for reading only' : reasonOf(error)
-      throw new SwtpmError('SWTPM_ERR_LOG', `Cannot open pcap file ${name}: ${reason}`, { cause: error })
+      throw new SwtpmError('SWTPM_ERR_LOG', `Cannot open pcap file ${name}: ${reasonOf(error)}`, {
+        cause: error,
+      })
     }
     this.#conversation = new TcpConversation(checksums)
     for (const frame of this.#conversation.open()) this.#packet(nowUs(), frame)
@@ -81,6 +90,11 @@ export class PcapFile {
   close(): void {
     for (const frame of this.#conversation.close()) this.#packet(nowUs(), frame)
     closeSync(this.#fd)
+  }
+
+  #write(bytes: Buffer): void {
+    const written = writeSync(this.#fd, bytes, 0, bytes.length, this.#position)
+    if (this.#position !== null) this.#position += written
   }
 
   #packet(timeUs: bigint, frame: Buffer): void {
@@ -97,7 +111,7 @@ export class PcapFile {
   #block(type: number, body: Buffer): void {
     if (this.#failed) return
     try {
-      writeSync(this.#fd, pcapBlock(type, body))
+      this.#write(pcapBlock(type, body))
     } catch (error) {
       // A full disk ends the trace, not the TPM.
       this.#failed = true
@@ -106,22 +120,9 @@ export class PcapFile {
   }
 }
 
-/** Both a closed descriptor and one that cannot be written to give EBADF. */
-function isReadOnly(destination: PcapConfig['destination'], error: unknown): boolean {
-  if (destination.kind !== 'fd' || (error as NodeJS.ErrnoException).code !== 'EBADF') return false
-  try {
-    fstatSync(destination.fd)
-    return true
-  } catch {
-    return false
-  }
-}
-
 function openPcap(path: string, mode: number): number {
   const { O_WRONLY, O_CREAT, O_APPEND, O_NOFOLLOW } = constants
-  const fd = openSync(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, mode)
-  fchmodSync(fd, mode)
-  return fd
+  return openSync(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, mode)
 }
 
 const nowUs = (): bigint => BigInt(Date.now()) * 1000n

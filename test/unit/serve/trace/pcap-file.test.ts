@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { closeSync, openSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { openSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { PcapFile } from '../../../../src/serve/trace/pcap-file.ts'
 import { temporaryDirectory } from '../../../support/swtpm.ts'
@@ -77,19 +77,16 @@ describe('PcapFile', () => {
     assert.equal(statSync(path).size, once)
   })
 
-  it('refuses a descriptor that it cannot write to', (t) => {
+  it('writes at the end of the file of a descriptor, or begins it anew, and gives it the mode', (t) => {
     const path = `${temporaryDirectory(t)}/trace`
-    writeFileSync(path, 'kept')
-    const fd = openSync(path, 'r')
+    writeFileSync(path, 'kept', { mode: 0o600 })
     for (const truncate of [false, true]) {
-      const config = { destination: { kind: 'fd', fd }, mode: 0o640, truncate, checksums: false } as const
-      assert.throws(
-        () => new PcapFile(config),
-        /Cannot open pcap file descriptor \d+: it is open for reading only/,
-      )
+      const fd = openSync(path, 'r+')
+      new PcapFile({ destination: { kind: 'fd', fd }, mode: 0o765, truncate, checksums: false }).close()
+      assert.equal(statSync(path).mode & 0o777, 0o765)
+      const bytes = readFileSync(path)
+      assert.equal(bytes.indexOf(Buffer.from('0a0d0d0a', 'hex')), truncate ? 0 : 4)
     }
-    closeSync(fd)
-    assert.equal(readFileSync(path, 'utf8'), 'kept')
   })
 
   it('follows no link and says what it could not open', (t) => {
