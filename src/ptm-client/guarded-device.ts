@@ -20,7 +20,9 @@ export class GuardedDevice {
     const kind = fileKind(path)
     if (kind === undefined || kind === 'a character device') return new GuardedDevice(path, timeoutMs)
     const hint =
-      kind === 'a socket' ? `; use --unix ${path}` : '; a device is named, such as /dev/vtpm0 of swtpm cuse'
+      kind === 'a Unix socket'
+        ? `; use --unix ${path}`
+        : '; a device is named, such as /dev/vtpm0 of swtpm cuse'
     throw new SwtpmError('SWTPM_ERR_DEVICE', `Unable to open device "${path}": it is ${kind}${hint}`)
   }
 

@@ -149,7 +149,7 @@ function connectReason(error: unknown, address: SocketAddress): string {
   const first = (error instanceof AggregateError ? error.errors[0] : error) as NodeJS.ErrnoException
   const kind = address.kind === 'unix' ? fileKind(address.path) : undefined
   if (kind === 'a character device') return 'it is a device; name it by --tpm-device'
-  if (kind !== undefined && kind !== 'a socket') return `it is ${kind}, not a socket`
+  if (kind !== undefined && kind !== 'a Unix socket') return `it is ${kind}, not a socket`
   switch (first.code) {
     case 'ENOENT':
       return 'there is no such file; has swtpm been started with this path?'

@@ -7,7 +7,7 @@ export type FileKind =
   | 'a directory'
   | 'a pipe'
   | 'a regular file'
-  | 'a socket'
+  | 'a Unix socket'
 
 /** @returns undefined where there is nothing, or nothing that we may look at */
 export function fileKind(path: string): FileKind | undefined {
@@ -19,7 +19,7 @@ export function fileKind(path: string): FileKind | undefined {
 }
 
 export function kindOf(status: Stats): FileKind {
-  if (status.isSocket()) return 'a socket'
+  if (status.isSocket()) return 'a Unix socket'
   if (status.isDirectory()) return 'a directory'
   if (status.isCharacterDevice()) return 'a character device'
   if (status.isBlockDevice()) return 'a block device'

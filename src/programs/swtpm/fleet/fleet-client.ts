@@ -32,7 +32,7 @@ export function ask(path: string, request: FleetRequest): Promise<FleetAnswer> {
 
 function explain(error: NodeJS.ErrnoException, path: string): string {
   const kind = fileKind(path)
-  if (kind !== undefined && kind !== 'a socket') return `it is ${kind}, not a socket`
+  if (kind !== undefined && kind !== 'a Unix socket') return `it is ${kind}, not a socket`
   switch (error.code) {
     case 'ENOENT':
     case 'ECONNREFUSED':
