@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { describe, it } from 'node:test'
-import { Swtpm, temporaryDirectory } from '../support/swtpm.ts'
+import { Swtpm, startSocketTpm, temporaryDirectory } from '../support/swtpm.ts'
 
 async function output(...args: string[]): Promise<string> {
   const swtpm = new Swtpm(['socket', ...args])
@@ -21,6 +21,16 @@ describe('print requests', () => {
       await output(...ask),
       /^\{ "type": "swtpm", "states": \[ \{"name": "permall", "size": \d+\} \] \}$/,
     )
+  })
+
+  it('--print-states looks at a TPM that runs, and at a directory that is not there', async (t) => {
+    const { directory } = await startSocketTpm(t, ['--tpm2', '--flags', 'startup-clear'])
+    const ask = (dir: string) => output('--tpm2', '--print-states', '--tpmstate', `dir=${dir}`)
+    assert.match(
+      await ask(directory),
+      /^\{ "type": "swtpm", "states": \[ \{"name": "permall", "size": \d+\} \] \}$/,
+    )
+    assert.equal(await ask(`${directory}/none`), '{ "type": "swtpm", "states": [] }')
   })
 
   it('--print-info gives what libtpms says, without a state and of one', async (t) => {

@@ -1,5 +1,6 @@
 /** The requests that print something and end: help, version, capabilities, states, profiles, info. */
 
+import { statSync } from 'node:fs'
 import { STATE_BLOBS } from '../../../contract/state-blobs.ts'
 import { TPM_RETRY, TPM_SUCCESS } from '../../../contract/tpm-result.ts'
 import { engineInfo } from '../../engine-client/channel/engine-program.ts'
@@ -7,6 +8,7 @@ import type { PrintRequest, StoredTpm } from '../../serve/config.ts'
 import { startSpawner } from '../../serve/engine-options.ts'
 import { type OpenTpm, openTpm } from '../../serve/open-tpm.ts'
 import { log } from '../../system/log.ts'
+import type { StateLocation } from '../../tpm/state/state-location.ts'
 import { printOut } from '../common/output.ts'
 
 /** @returns the exit code */
@@ -83,19 +85,35 @@ async function printInfoOfTpm(
 /** libtpms 0.10 and later; older ones answer nothing. */
 const TPMLIB_INFO_AVAILABLE_PROFILES = 64
 
-/** One line of JSON without a newline, as the reference prints it. */
+/**
+ * One line of JSON without a newline, as the reference prints it. It only looks, so it needs no lock and may look at a TPM that
+ * runs; a directory that is not there has no state.
+ */
 async function printStates(request: Extract<PrintRequest, { action: 'print-states' }>): Promise<number> {
   const states: string[] = []
-  const failed = await withTpm(request, async ({ engine }) => {
-    let failed = false
-    for (const { name, type } of Object.values(STATE_BLOBS)) {
-      const { tpmResult, size } = await engine.peekState(type)
-      if (tpmResult === TPM_SUCCESS) states.push(` {"name": "${name}", "size": ${size}}`)
-      else if (tpmResult !== TPM_RETRY) failed = true
-    }
-    return failed
-  })
+  const { state } = request
+  const failed =
+    !isMissing(state) &&
+    (await withTpm({ ...request, state: { ...state, lock: false } }, async ({ engine }) => {
+      let failed = false
+      for (const { name, type } of Object.values(STATE_BLOBS)) {
+        const { tpmResult, size } = await engine.peekState(type)
+        if (tpmResult === TPM_SUCCESS) states.push(` {"name": "${name}", "size": ${size}}`)
+        else if (tpmResult !== TPM_RETRY) failed = true
+      }
+      return failed
+    }))
   if (failed) return 1
   printOut(`{ "type": "swtpm", "states": [${states.join(',')}${states.length > 0 ? ' ' : ''}] }`)
   return 0
+}
+
+function isMissing({ kind, path }: StateLocation): boolean {
+  try {
+    statSync(path)
+    return false
+  } catch (error) {
+    // What else is wrong with it is said when it is opened.
+    return kind === 'dir' && (error as NodeJS.ErrnoException).code === 'ENOENT'
+  }
 }
