@@ -60,6 +60,11 @@ void NvState::report_refused_volatile() const {
   loss_.report_refused_volatile();
 }
 
+void NvState::report_refused_permanent(const std::string& release) const {
+  std::lock_guard lock(mutex_);
+  if (permanent_ || held_back_.contains(BlobType::kPermanent)) loss_.report_refused_permanent(release);
+}
+
 TpmResult NvState::load_locked(BlobType type, Bytes& plain) {
   if (restoring_ && type == BlobType::kVolatile) {
     plain = *restoring_;

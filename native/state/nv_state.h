@@ -60,6 +60,8 @@ class NvState {
   void begin_power_on(bool state_given);
   FoundVolatile found_volatile() const { return loss_.found_volatile(); }
   void report_refused_volatile() const;
+  // If libtpms was given a permanent state: logs that libtpms refuses it. release: which, "0.9.2".
+  void report_refused_permanent(const std::string& release) const;
 
   // libtpms has started.
   void powered_on();

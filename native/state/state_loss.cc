@@ -38,6 +38,13 @@ void StateLoss::report_refused_volatile() const {
       store_.describe(BlobType::kVolatile).c_str());
 }
 
+void StateLoss::report_refused_permanent(const std::string& release) const {
+  log(LogLevel::kError,
+      "Cannot use state \"%s\": libtpms %s refuses it; it is damaged, or needs the newer libtpms that stored "
+      "it",
+      store_.describe(BlobType::kPermanent).c_str(), release.c_str());
+}
+
 bool StateLoss::permanent_is_lost() const {
   if (state_given_) return false;
   std::string missing = store_.describe(BlobType::kPermanent);

@@ -38,6 +38,8 @@ class StateLoss {
 
   // Logs that libtpms refuses the volatile state.
   void report_refused_volatile() const;
+  // Logs that libtpms, of that release, refuses the permanent state.
+  void report_refused_permanent(const std::string& release) const;
   // What to do about a volatile state that cannot be used, as the end of a message.
   std::string volatile_advice() const;
 

@@ -36,6 +36,11 @@ uint32_t version() {
   return TPMLIB_GetVersion();
 }
 
+std::string release() {
+  uint32_t v = version();
+  return std::to_string(v >> 16) + "." + std::to_string(v >> 8 & 0xff) + "." + std::to_string(v & 0xff);
+}
+
 std::string describe(uint64_t flags, TpmVersion chosen) {
   auto supports = [](TPMLIB_TPMVersion v) { return TPMLIB_ChooseTPMVersion(v) == TPM_SUCCESS; };
   bool tpm12 = supports(TPMLIB_TPM_VERSION_1_2);
@@ -44,9 +49,7 @@ std::string describe(uint64_t flags, TpmVersion chosen) {
   std::string profiles = TPMLIB_SetProfile && tpm2 ? info(kInfoAvailableProfiles) : "";
   TPMLIB_ChooseTPMVersion(choice(chosen));
   std::string text = info(flags);
-  uint32_t v = version();
-  return "{\"libtpms\":\"" + std::to_string(v >> 16) + "." + std::to_string(v >> 8 & 0xff) + "." +
-         std::to_string(v & 0xff) + "\",\"tpm12\":" + (tpm12 ? "true" : "false") +
+  return "{\"libtpms\":\"" + release() + "\",\"tpm12\":" + (tpm12 ? "true" : "false") +
          ",\"tpm2\":" + (tpm2 ? "true" : "false") + ",\"info\":" + (text.empty() ? "null" : text) +
          ",\"profiles\":" + (profiles.empty() ? "null" : profiles) + "}";
 }

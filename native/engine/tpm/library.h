@@ -44,6 +44,8 @@ class VolatileState {
 std::string info(uint64_t flags);
 
 uint32_t version();
+// "0.9.2".
+std::string release();
 
 // What --print-info prints; needs no TPM, and leaves the choice of `version`.
 std::string describe(uint64_t flags, TpmVersion version);

@@ -85,6 +85,7 @@ TpmResult Tpm::main_init() {
     result = TPMLIB_MainInit();
     if (result != TPM_SUCCESS) state_.swap_backup();  // the backup is no better: put it back
   }
+  if (result != TPM_SUCCESS) state_.report_refused_permanent(library::release());
   // libtpms does not mind whether the new TPM that it has made could be stored.
   if (result == TPM_SUCCESS && state_.take_failure()) return kTpmIoerror;
   return result;

@@ -103,6 +103,10 @@ TpmResult Tpm::set_state_blob(uint32_t number, bool marked_encrypted, ByteView b
   TpmResult result = TPMLIB_SetState(state_type(*type), plain.empty() ? nullptr : plain.data(),
                                      static_cast<uint32_t>(plain.size()));
   if (result) {
+    log(LogLevel::kError,
+        "Cannot use state \"%s\": libtpms %s refuses it; it is damaged, or needs the newer libtpms that "
+        "stored it",
+        blob_name(*type), library::release().c_str());
     // libtpms has forgotten all that were set.
     permanent_given_ = false;
     savestate_given_.reset();
