@@ -13,7 +13,8 @@ const FIPS_ATTRIBUTE = 'fips-host'
 
 /** @returns JSON text as libtpms takes it. @throws SwtpmError SWTPM_ERR_PROFILE naming the source and what is wrong */
 export function readProfile({ source, removeDisabled }: ProfileConfig): string {
-  const text = source.kind === 'json' ? source.json : readSource(source)
+  // libtpms refuses a line end after the brace.
+  const text = (source.kind === 'json' ? source.json : readSource(source)).trim()
   const where =
     source.kind === 'json'
       ? 'profile'

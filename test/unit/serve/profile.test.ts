@@ -7,11 +7,11 @@ import { temporaryDirectory } from '../../support/swtpm.ts'
 const json = (value: string) => ({ kind: 'json', json: value }) as const
 
 describe('readProfile()', () => {
-  it('gives the text as it is', (t) => {
+  it('gives the text as it is, without what is around it', (t) => {
     const text = '{"Name": "default-v1"}'
     assert.equal(readProfile({ source: json(text), removeDisabled: undefined }), text)
     const path = `${temporaryDirectory(t)}/profile`
-    writeFileSync(path, text)
+    writeFileSync(path, `\n ${text}\n`)
     assert.equal(readProfile({ source: { kind: 'file', path }, removeDisabled: undefined }), text)
   })
 
