@@ -221,7 +221,7 @@ for (const program of TPMS) {
       const certificate = der(where, 'ek-rsa2048.crt')
       verify(where, certificate)
 
-      const tpm = TpmProcess.start({
+      const tpm = await TpmProcess.start({
         command: TpmCommandLine.parse(`${program} socket`),
         tpm2: false,
         stateUri: `dir://${where.state}`,

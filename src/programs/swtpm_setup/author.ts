@@ -46,7 +46,7 @@ export async function author({ command, task, choices, config, log, place }: Aut
     discard()
   })
   try {
-    tpm = TpmProcess.start({
+    tpm = await TpmProcess.start({
       command,
       tpm2: task.tpm2,
       stateUri: made.uri,

@@ -39,7 +39,7 @@ export async function exportKeys({ command, task, folder, place, log, required }
   }
   const guard = onTerminatingSignal(discard)
   try {
-    tpm = TpmProcess.start({
+    tpm = await TpmProcess.start({
       command,
       tpm2: task.tpm2,
       stateUri: copy.uri,

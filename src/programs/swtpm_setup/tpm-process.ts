@@ -3,6 +3,7 @@
  * Node makes of a `pipe` in stdio, told to shut down at the end, killed when it does not.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import type { Duplex } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Outcome, Request, VerbName } from '../../../contract/verbs.ts'
@@ -47,8 +48,6 @@ export interface TpmProcessOptions {
 export class TpmProcess {
   readonly #options: TpmProcessOptions
   readonly #child: ChildProcess
-  /** Rejects when the program cannot be started. */
-  readonly #failed: Promise<never>
   readonly #exited: Promise<void>
   readonly #waits = waits()
   readonly #data: DataChannel
@@ -57,18 +56,15 @@ export class TpmProcess {
   private constructor(child: ChildProcess, options: TpmProcessOptions) {
     this.#options = options
     this.#child = child
-    this.#failed = new Promise((_, reject) => child.once('error', reject))
-    this.#failed.catch(() => {})
-    this.#exited = new Promise((resolve) => {
-      child.once('exit', () => resolve())
-      child.once('error', () => resolve())
-    })
+    this.#exited = new Promise((resolve) => child.once('exit', () => resolve()))
+    // That it cannot be killed.
+    child.on('error', () => {})
     this.#data = new DataChannel(connectionTo(child, SERVER_FD), this.#waits)
     this.#control = new SocketClient(connectionTo(child, CONTROL_FD), this.#waits.answer)
   }
 
-  /** Starts swtpm; {@link ready} says when its TPM can be used. */
-  static start(options: TpmProcessOptions): TpmProcess {
+  /** Starts swtpm; {@link ready} says when its TPM can be used. @throws ToolFailure */
+  static async start(options: TpmProcessOptions): Promise<TpmProcess> {
     const { file, quiet } = options.log
     const errors = file === undefined ? 'inherit' : 'ignore'
     const [program, ...words] = options.command.words
@@ -82,6 +78,11 @@ export class TpmProcess {
         ...options.passedFds.map(({ fd }) => fd),
       ],
     })
+    try {
+      await once(child, 'spawn')
+    } catch (error) {
+      throw new ToolFailure(`Could not start the TPM with ${program}: ${reasonOf(error)}`, { cause: error })
+    }
     return new TpmProcess(child, options)
   }
 
@@ -93,7 +94,7 @@ export class TpmProcess {
     const { command, log } = this.#options
     try {
       const extraTime = this.#waits.start - this.#waits.answer
-      await Promise.race([this.#control.call('GET_CAPABILITY', {}, extraTime), this.#failed])
+      await this.#control.call('GET_CAPABILITY', {}, extraTime)
     } catch (error) {
       await Promise.race([this.#exited, delay(ENDING_MS)])
       await this.kill()

@@ -12,6 +12,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  unlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
@@ -100,7 +101,7 @@ function moveToFreeName(from: string, to: string): void {
     renameSync(from, to)
     return
   }
-  rmSync(from)
+  unlinkSync(from)
 }
 
 /** @throws ToolFailure */

@@ -10,12 +10,15 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -121,6 +124,7 @@ long syscall(long number, ...) {
   for (int i = 0; i < 6; i++) a[i] = va_arg(list, long);
   va_end(list);
   if (number == SYS_statx && ((const char *)a[1])[0] != 0 && fails("stat", (const char *)a[1])) return -1;
+  if (number == SYS_seccomp && fails("seccomp", NULL)) return -1;
   return ((long (*)(long, ...))real_of("syscall"))(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 
@@ -134,10 +138,36 @@ int fcntl64(int fd, int command, ...) {
   return ((int (*)(int, int, ...))real_of("fcntl64"))(fd, command, argument);
 }
 
+// Of ioctls, what asks the kernel for a device (linux/vtpm_proxy.h).
+int ioctl(int fd, unsigned long request, ...) {
+  va_list list;
+  va_start(list, request);
+  void *argument = va_arg(list, void *);
+  va_end(list);
+  if (_IOC_TYPE(request) == 0xa1 && fails("ioctl", of_fd(fd))) return -1;
+  return REAL(ioctl)(fd, request, argument);
+}
+
+int prctl(int option, ...) {
+  unsigned long a[4];
+  va_list list;
+  va_start(list, option);
+  for (int i = 0; i < 4; i++) a[i] = va_arg(list, unsigned long);
+  va_end(list);
+  if (option != PR_CAPBSET_READ && fails("prctl", NULL)) return -1;
+  return REAL(prctl)(option, a[0], a[1], a[2], a[3]);
+}
+
+static int is_device(int fd) {
+  struct stat status;
+  return fd > 2 && fstat(fd, &status) == 0 && S_ISCHR(status.st_mode);
+}
+
 ssize_t write(int fd, const void *bytes, size_t size) {
   struct stat status;
   // Not a message on standard error, nor what Node writes to wake itself up.
   if (armed && fd != 2 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && fails("write", of_fd(fd))) return -1;
+  if (armed && is_device(fd) && fails("write-to-device", of_fd(fd))) return -1;
   return REAL(write)(fd, bytes, size);
 }
 
@@ -185,3 +215,6 @@ CALL("bind", of_address(address), bind, (int fd, const struct sockaddr *address,
 CALL("listen", NULL, listen, (int fd, int backlog), fd, backlog)
 CALL("connect", of_address(address), connect, (int fd, const struct sockaddr *address, socklen_t size), fd, address, size)
 CALL("chroot", path, chroot, (const char *path), path)
+CALL("setgroups", NULL, setgroups, (size_t count, const gid_t *groups), count, groups)
+CALL("setresgid", NULL, setresgid, (gid_t real, gid_t effective, gid_t saved), real, effective, saved)
+CALL("setresuid", NULL, setresuid, (uid_t real, uid_t effective, uid_t saved), real, effective, saved)

@@ -60,6 +60,7 @@ const ERRNOS: Readonly<Record<string, readonly ErrnoName[]>> = {
   fsync: ['ENOSPC', 'EIO'],
   ftruncate: ['EACCES', 'EROFS', 'ENOSPC'],
   getcwd: ['ENOENT', 'EACCES'],
+  ioctl: ['EPERM', 'ENODEV', 'ENOMEM'],
   listen: ['EADDRINUSE'],
   lock: ['ENOLCK', 'EACCES'],
   memfd: ['EMFILE'],
@@ -67,16 +68,22 @@ const ERRNOS: Readonly<Record<string, readonly ErrnoName[]>> = {
   mkdtemp: ['EACCES', 'ENOENT', 'ENOTDIR', 'EROFS', 'ENOSPC'],
   open: ['EACCES', 'ENOENT', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG', 'EROFS', 'ENOSPC', 'EMFILE'],
   pipe: ['EMFILE'],
+  prctl: ['EINVAL'],
   readlink: ['EACCES', 'ENOENT'],
   rename: ['EACCES', 'EROFS', 'ENOSPC'],
   rmdir: ['EACCES', 'EROFS'],
   scandir: ['EACCES', 'ENOENT', 'EMFILE'],
+  seccomp: ['EINVAL', 'ENOMEM'],
+  setgroups: ['EPERM'],
+  setresgid: ['EPERM'],
+  setresuid: ['EPERM', 'EAGAIN'],
   socket: ['EMFILE', 'EACCES'],
   socketpair: ['EMFILE'],
   stat: ['EACCES', 'ENOENT', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG'],
   statfs: ['EACCES'],
   unlink: ['EACCES', 'EROFS'],
   write: ['ENOSPC', 'EIO'],
+  'write-to-device': ['ENODEV', 'EINVAL'],
 }
 
 export const errnosOf = (call: Call): readonly ErrnoName[] => ERRNOS[call.name] ?? []
@@ -163,18 +170,23 @@ export async function callsOf(line: StartLine, directory: string): Promise<Call[
   return calls
 }
 
-/** Lets one call fail, and checks everything. @throws AssertionError */
+/**
+ * What Node says of a package whose main file it may not look at, before it looks for `index.js` by itself: the program goes on.
+ */
+const NODE_WARNING = /^\(node:\d+\) \[DEP0128\] .*\n\(Use `node --trace-deprecation .*\n/m
+
+/** Lets one call fail, and checks everything. @returns standard error @throws AssertionError */
 export async function checkFailure(
   line: StartLine,
   call: Call,
   errno: ErrnoName,
   directory: string,
-): Promise<void> {
+): Promise<string> {
   const what = `${line.title}: call ${call.count} of ${call.name}(${call.path}) fails with ${errno}`
   const number = constants.errno[errno]
-  const { status, stderr, served } = await start(line, directory, {
-    FAILING_CALL: `${call.name} ${call.count} ${number}`,
-  })
+  const outcome = await start(line, directory, { FAILING_CALL: `${call.name} ${call.count} ${number}` })
+  const { status, served } = outcome
+  const stderr = outcome.stderr.replace(NODE_WARNING, '')
   const said = `${what}\nexit ${status}, standard error:\n${stderr}`
   assert.doesNotMatch(stderr, /^\s+at |internal error/im, said)
   assert.doesNotMatch(stderr, /\bE[A-Z]{3,}: /, said)
@@ -191,6 +203,7 @@ export async function checkFailure(
   )
   assert.deepEqual(left, [], `${said}\nleft behind`)
   rmSync(directory, { recursive: true })
+  return stderr
 }
 
 /** What stands for an errno where a text of its own says more. */
@@ -202,7 +215,9 @@ const OTHER_WORDS: readonly RegExp[] = [
   /file system has no locks/,
   // One call among several that look whether something is there.
   /is missing;|is not complete|directory not empty/,
-  /must not be a symbolic link/,
+  /must not be a symbolic link|it is a symbolic link/,
+  // A file that was there, but for the call that looked, is not replaced.
+  /file already exists/,
 ]
 
 function checkReason({ name, path }: Call, errno: ErrnoName, stderr: string, said: string): void {
@@ -231,6 +246,8 @@ function checkLog(log: string, call: Call, stderr: string, said: string): void {
   for (const line of stderr.split('\n').filter(Boolean)) {
     assert(lines.includes(line.replace(/^swtpm: /, '')), `${said}\nthe log lacks it: ${lines.join('\n')}`)
   }
+  for (const cause of lines.filter((line) => /^(Cannot|Could not) /.test(line)))
+    assert.equal(lines.filter((line) => line.includes(cause)).length, 1, `${said}\nmore than once: ${cause}`)
 }
 
 /** Processes that have something open in `directory`, or were started there. */
