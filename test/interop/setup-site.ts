@@ -1,9 +1,20 @@
 /** A place to make TPMs in, with a CA of its own, and our swtpm_setup run in it. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
+import { completeCa } from '../../src/programs/swtpm_localca/create-ca.ts'
 import { bin, REFERENCE_SWTPM, temporaryDirectory } from '../support/swtpm.ts'
 
 /** The programs that serve the TPMs that are made: ours, and the reference's where it is installed. */
@@ -50,6 +61,24 @@ export function site(t: TestContext, tool = bin('swtpm_localca')): Site {
   return { folder, state, ca, config, temporary }
 }
 
+/** Of a setup. One that hangs is killed before the runner of the tests loses patience, so that the test can say what it printed. */
+const LIMIT_MS = 100_000
+
+let modelCa: string | undefined
+
+/** Making a CA takes longer than all else that a setup does, so each place gets a copy of one. */
+function giveCa({ ca }: Site): void {
+  if (existsSync(ca)) return
+  if (modelCa === undefined) {
+    const folder = mkdtempSync(join(tmpdir(), 'swtpm-model-ca.'))
+    process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+    const [signingKey, issuerCert] = [join(folder, 'signkey.pem'), join(folder, 'issuercert.pem')]
+    completeCa({ signingKey, issuerCert, signingKeyPassword: undefined, rootKeyPassword: undefined })
+    modelCa = folder
+  }
+  cpSync(modelCa, ca, { recursive: true })
+}
+
 export interface Result {
   readonly status: number | null
   readonly stdout: string
@@ -63,11 +92,12 @@ export function setup(
   stdio: number[] = [],
   environment: Readonly<Record<string, string>> = {},
 ): Result {
+  if (args.some((arg) => /^--create-(ek|platform)-cert$/.test(arg))) giveCa(where)
   const { status, stdout, stderr } = spawnSync(
     bin('swtpm_setup'),
     ['--tpm', `${program} socket`, '--tpm-state', where.state, '--config', where.config, ...args],
     {
-      encoding: 'utf8',
+      ...{ encoding: 'utf8', timeout: LIMIT_MS, killSignal: 'SIGKILL' },
       stdio: ['ignore', 'pipe', 'pipe', ...stdio],
       env: { ...process.env, TMPDIR: where.temporary, ...environment },
     },
