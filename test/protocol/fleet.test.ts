@@ -1,7 +1,15 @@
 /** `swtpm fleet`: many TPMs under one supervisor, of which none is another's concern. */
 
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { CMD } from '../support/control-commands.ts'
@@ -169,12 +177,41 @@ describe('one TPM’s failure is its own', () => {
     )
     assert.match(failed[0]?.failure ?? '', /Cannot start the TPM/)
     assert.ok(!existsSync(bad.data) && !existsSync(bad.control))
+    assert.equal(readFileSync(join(bad.directory, 'tpm2-00.permall'), 'utf8'), 'not a state')
     await answers(fleet.describe('good'))
     // What was wrong has been put right.
     writeFileSync(join(bad.directory, 'tpm2-00.permall'), '')
     assert.equal((await fleet.run('remove', 'bad')).code, 0)
     assert.equal((await fleet.run('remove', 'none')).code, 0)
     assert.equal(await fleet.swtpm.stop(), 0)
+  })
+
+  it('INIT fails with a state that is damaged or gone, which stays as it is', async (t) => {
+    const fleet = await startFleet(t, { tpms: ['good'] })
+    const { directory, control } = fleet.describe('good')
+    const client = await RawConnection.open(control)
+    const verb = async (hex: string): Promise<number> => {
+      client.write(hex)
+      return (await client.read(4)).readUInt32BE()
+    }
+    assert.equal(await verb(CMD.STORE_VOLATILE), 0)
+    for (const [name, damaged, said] of [
+      ['tpm2-00.volatilestate', 'damaged', /good: .*"tpm2-00.volatilestate": .*; mend it, or move it away/],
+      ['tpm2-00.permall', 'damaged', /good: .*Cannot use state "tpm2-00.permall": 7 bytes are too few/],
+      ['tpm2-00.permall', undefined, /good: .*permall" is gone; put it back/],
+    ] as const) {
+      assert.equal(await verb(CMD.STOP), 0)
+      const path = join(directory, name)
+      renameSync(path, `${path}.away`)
+      if (damaged !== undefined) writeFileSync(path, damaged)
+      const others = readdirSync(directory)
+      assert.equal(await verb(`${CMD.INIT} 00000000`), 0x101, name)
+      await waitFor(() => said.test(fleet.swtpm.stderr), { what: `${name}: ${said}` })
+      assert.deepEqual(readdirSync(directory), others)
+      if (damaged !== undefined) assert.equal(readFileSync(path, 'utf8'), damaged)
+      renameSync(`${path}.away`, path)
+    }
+    assert.equal(await verb(`${CMD.INIT} 00000000`), 0)
   })
 
   it('kill -9 of an engine: its TPM goes on, the others’ connections too', async (t) => {
