@@ -3,10 +3,11 @@
  * descriptor as long as the device is to exist. The engine serves a duplicate of it.
  * @see linux/fuse.h, fs/fuse/cuse.c
  */
-import { closeSync, openSync, readFileSync, readSync } from 'node:fs'
+import { closeSync, readFileSync, readSync } from 'node:fs'
 import { HOST } from '../../contract/struct.ts'
 import { SwtpmError } from '../system/errors.ts'
 import { type DeviceDirectory, type DeviceNumbers, isDevice } from '../system/io/device-directory.ts'
+import { openDeviceMaker } from '../system/io/device-maker.ts'
 import { check } from '../system/native/check.ts'
 import { native } from '../system/native/load.ts'
 import { reasonOf } from '../system/reason.ts'
@@ -22,6 +23,7 @@ import {
 import { FuseReply } from './fuse-reply.ts'
 import { refusal } from './refusal.ts'
 
+const CUSE = { name: 'cuse', module: 'cuse' }
 /** Largest read and write passed in one request, in bytes. TPM commands are at most 4096; blobs come in pieces. */
 const MAX_TRANSFER_BYTES = 64 * 1024
 const INIT_BUFFER_BYTES = 8192
@@ -36,6 +38,8 @@ export interface CuseDeviceOptions {
   /** 0: the kernel chooses. */
   readonly major: number
   readonly minor: number
+  /** The new root directory, where there is one. */
+  readonly chroot?: string | undefined
 }
 
 export class CuseDevice {
@@ -54,7 +58,7 @@ export class CuseDevice {
   static async create(options: CuseDeviceOptions, devices: DeviceDirectory): Promise<CuseDevice> {
     const path = `/dev/${options.name}`
     refuseTaken(options, devices)
-    const fd = openCuse()
+    const fd = openDeviceMaker(CUSE, devices, options.chroot ?? '')
     try {
       handshake(fd, options)
       // The kernel makes the device while it takes our answer, or else hangs up.
@@ -117,23 +121,6 @@ function numbersOf(name: string): DeviceNumbers | undefined {
     return { major: major as number, minor: minor as number }
   } catch {
     return undefined
-  }
-}
-
-function openCuse(): number {
-  try {
-    return openSync('/dev/cuse', 'r+')
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    const hint =
-      code === 'ENOENT' || code === 'ENODEV' || code === 'ENXIO'
-        ? '; load the kernel module with `modprobe cuse`'
-        : code === 'EACCES' || code === 'EPERM'
-          ? '; a container has to be started with `--device /dev/cuse`'
-          : ''
-    throw new SwtpmError('SWTPM_ERR_DEVICE', `Cannot open "/dev/cuse": ${reasonOf(error)}${hint}`, {
-      cause: error,
-    })
   }
 }
 

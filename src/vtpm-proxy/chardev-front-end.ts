@@ -27,7 +27,7 @@ export async function serveVtpmProxy(
   // The kernel gives the self-test two seconds, and on a busy machine makes no device of a TPM that takes longer.
   await tpm.selfTest()
   session.goOn()
-  const device = newProxyDevice(tpm.version)
+  const device = newProxyDevice(tpm.version, devices, config.chroot ?? '')
   session.onEnd(() => closeSync(device.serverFd))
   await expectRegistration(session, device, devices)
   endWithPeer(session)

@@ -3,17 +3,18 @@
  * @see linux/vtpm_proxy.h, Documentation/security/tpm/tpm_vtpm_proxy.rst
  */
 
-import { closeSync, existsSync, openSync } from 'node:fs'
+import { closeSync, existsSync } from 'node:fs'
 import type { TpmVersion } from '../../contract/engine-options.ts'
 import { HOST, struct, u32 } from '../../contract/struct.ts'
 import { SwtpmError } from '../system/errors.ts'
 import { comesTrue, type DeviceDirectory, type DeviceNumbers } from '../system/io/device-directory.ts'
+import { openDeviceMaker } from '../system/io/device-maker.ts'
 import { ioctl } from '../system/io/ioctl.ts'
 import { check } from '../system/native/check.ts'
 import { native } from '../system/native/load.ts'
 import { reasonOf } from '../system/reason.ts'
 
-const VTPMX = '/dev/vtpmx'
+const VTPMX = { name: 'vtpmx', module: 'tpm_vtpm_proxy' }
 /** _IOWR(0xa1, 0x00, struct vtpm_proxy_new_dev) */
 const VTPM_PROXY_IOC_NEW_DEV = 0xc014a100
 const VTPM_PROXY_FLAG_TPM2 = 1
@@ -30,10 +31,12 @@ export interface NewDevice extends DeviceNumbers {
 
 /**
  * The kernel starts talking to the TPM before this returns to anyone who opens the device: the TPM must be ready.
+ * @param devices /dev as it was before a change of the root directory
+ * @param root the new root directory; '' without a change
  * @throws SwtpmError SWTPM_ERR_DEVICE
  */
-export function newProxyDevice(version: TpmVersion): NewDevice {
-  const control = openControl()
+export function newProxyDevice(version: TpmVersion, devices: DeviceDirectory, root: string): NewDevice {
+  const control = openDeviceMaker(VTPMX, devices, root)
   try {
     const flags = version === '2' ? VTPM_PROXY_FLAG_TPM2 : 0
     const argument = vtpmProxyNewDev.encode({ flags, tpmNum: 0, fd: 0, major: 0, minor: 0 }, HOST)
@@ -50,23 +53,6 @@ export function newProxyDevice(version: TpmVersion): NewDevice {
     })
   } finally {
     closeSync(control)
-  }
-}
-
-function openControl(): number {
-  try {
-    return openSync(VTPMX, 'r+')
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    const hint =
-      code === 'ENOENT' || code === 'ENODEV' || code === 'ENXIO'
-        ? '; load the kernel module with `modprobe tpm_vtpm_proxy`'
-        : code === 'EACCES' || code === 'EPERM'
-          ? '; this needs root rights, and in a container `--device /dev/vtpmx`'
-          : ''
-    throw new SwtpmError('SWTPM_ERR_DEVICE', `Cannot open "${VTPMX}": ${reasonOf(error)}${hint}`, {
-      cause: error,
-    })
   }
 }
 

@@ -20,8 +20,10 @@ export async function startDeviceFleet(t: Cleanup, wrapper: readonly string[] = 
   /** The address of the TPM. @throws with what the fleet says */
   const add = async (t: Cleanup, words: readonly string[]): Promise<string> => {
     const name = `tpm${count++}`
-    const state = ['--tpmstate', `dir=${fleet.describe(name).directory}`]
-    const answer = await fleet.ask({ verb: 'add', name, words: [...words, ...state], directory: '/' })
+    const [iface = '', ...options] = words
+    // Options may name another state.
+    const all = [iface, '--tpmstate', `dir=${fleet.describe(name).directory}`, ...options]
+    const answer = await fleet.ask({ verb: 'add', name, words: all, directory: '/' })
     if (!answer.ok) throw new Error(answer.error)
     // It may be gone, or its fleet.
     t.after(() => fleet.ask({ verb: 'remove', name }).catch(() => {}))

@@ -3,7 +3,17 @@ import assert from 'node:assert/strict'
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { existsSync, readFileSync, statSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { before, describe, it, type TestContext } from 'node:test'
 import { ioctlNumber } from '../../contract/verbs.ts'
 import { type DeviceHandle, deviceName, openDevice, STARTED, startCuseTpm } from '../support/cuse-tpm.ts'
@@ -194,7 +204,10 @@ describe('swtpm cuse', () => {
     assert.match(closed ?? 'served', /Cannot open "\/dev\/cuse": permission denied.*--device \/dev\/cuse/)
     run('rm /dev/cuse')
     const missing = await fleet.refusal(t, ['cuse', '-n', deviceName(), '--tpm2'])
-    assert.match(missing ?? 'served', /Cannot open "\/dev\/cuse".*modprobe cuse/)
+    assert.match(
+      missing ?? 'served',
+      /Cannot open "\/dev\/cuse": no such file.*`mknod \/dev\/cuse c 10 203` makes the node/,
+    )
   })
 
   for (const [version, args, startup, random] of [
@@ -238,6 +251,47 @@ describe('swtpm cuse', () => {
       await waitFor(() => !existsSync(`/dev/${name}`), { what: 'the device to go away' })
     })
   }
+
+  it('INIT fails with a state that is damaged or gone, which stays as it is', async (t) => {
+    const directory = temporaryDirectory(t)
+    const path = await fleet.cuse(t, '--tpmstate', `dir=${directory}`)
+    const device = openDevice(t, path)
+    device.command(TPM2.pcrExtend(16, Buffer.alloc(32, 1)))
+    const pcr = device.command(TPM2.pcrRead(16))
+    assert.equal(device.verb('STORE_VOLATILE').tpmResult, 0)
+    const init = (): number => device.verb('INIT', { initFlags: 0 }).tpmResult
+    const copy = temporaryDirectory(t)
+    for (const [name, damaged, said] of [
+      ['permall', 'damaged', /Cannot use state "tpm2-00.permall": 7 bytes are too few/],
+      ['permall', undefined, /permall" is gone; put it back/],
+      ['volatilestate', 'damaged', /"tpm2-00.volatilestate": .*; mend it, or move it away/],
+    ] as const) {
+      assert.equal(device.verb('STOP').tpmResult, 0)
+      const file = `${directory}/tpm2-00.${name}`
+      renameSync(file, `${file}.away`)
+      if (damaged !== undefined) writeFileSync(file, damaged)
+      const files = readdirSync(directory)
+      assert.equal(init(), 0x101, name)
+      await waitFor(() => said.test(fleet.swtpm.stderr), { what: `${name}: ${said}` })
+      assert.deepEqual(readdirSync(directory), files)
+      if (damaged !== undefined) assert.equal(readFileSync(file, 'utf8'), damaged)
+      for (const of of ['permall', 'volatilestate'])
+        if (damaged !== undefined) copyFileSync(`${directory}/tpm2-00.${of}`, `${copy}/tpm2-00.${of}`)
+      renameSync(`${file}.away`, file)
+    }
+    assert.equal(init(), 0)
+    assert.deepEqual(device.command(TPM2.pcrRead(16)), pcr)
+
+    // In the copy the volatile state is damaged: what powers on at the start ends, and makes no device.
+    for (const words of [
+      ['chardev', '--vtpm-proxy', '--tpm2'],
+      ['cuse', '-n', deviceName(), ...STARTED],
+    ]) {
+      const said = await fleet.refusal(t, [...words, '--tpmstate', `dir=${copy}`])
+      assert.match(said ?? 'served', /Cannot start the TPM/)
+      assert.equal(readFileSync(`${copy}/tpm2-00.volatilestate`, 'utf8'), 'damaged')
+    }
+  })
 
   it('hashes into PCR 17 as a dynamic launch does', async (t) => {
     const path = await fleet.cuse(t)

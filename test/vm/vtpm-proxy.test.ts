@@ -127,7 +127,7 @@ describe('swtpm chardev --vtpm-proxy', () => {
 describe('swtpm chardev -f', () => {
   it('serves a proxy that a broker has made and handed in', async (t) => {
     const directory = temporaryDirectory(t)
-    const device = newProxyDevice('2')
+    const device = newProxyDevice('2', DeviceDirectory.open(), '')
     const swtpm = new Swtpm(
       [
         ...[

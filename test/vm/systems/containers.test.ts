@@ -106,7 +106,7 @@ describe('a broker for a user who is not root', () => {
     const nobody = { uid: 65534, gid: 65534 }
     const directory = temporaryDirectory(t)
     chownSync(directory, nobody.uid, nobody.gid)
-    const device = newProxyDevice('2')
+    const device = newProxyDevice('2', DeviceDirectory.open(), '')
     const swtpm = new Service(
       t,
       bin('swtpm'),
