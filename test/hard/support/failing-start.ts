@@ -83,7 +83,8 @@ const ERRNOS: Readonly<Record<string, readonly ErrnoName[]>> = {
   statfs: ['EACCES'],
   unlink: ['EACCES', 'EROFS'],
   write: ['ENOSPC', 'EIO'],
-  'write-to-device': ['ENODEV', 'EINVAL'],
+  // ENODEV is how the kernel hangs up.
+  'write-to-device': ['EINVAL', 'ENOMEM'],
 }
 
 export const errnosOf = (call: Call): readonly ErrnoName[] => ERRNOS[call.name] ?? []
@@ -190,7 +191,8 @@ export async function checkFailure(
   const said = `${what}\nexit ${status}, standard error:\n${stderr}`
   assert.doesNotMatch(stderr, /^\s+at |internal error/im, said)
   assert.doesNotMatch(stderr, /\bE[A-Z]{3,}: /, said)
-  const did = served || (line.ends === undefined && status === 0)
+  // A pid file is there before the last steps of the start: a change of user, the sandbox.
+  const did = line.ends === 'SHUTDOWN' ? served : status === 0 && (served || line.ends === undefined)
   assert(did ? status === 0 : typeof status === 'number' && status !== 0, said)
   // One that did what it was asked for may have something to say all the same.
   if (!did || stderr !== '') {
