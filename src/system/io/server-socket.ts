@@ -66,7 +66,7 @@ function removeStaleSocket(path: string): void {
 function listenOnPort({ bindAddress, port, interfaceName }: TcpAddress): ServerSocket {
   const fd = check(
     native.listenTcp(bindAddress, port, interfaceName, BACKLOG),
-    `listen on ${bindAddress} port ${port}`,
+    `listen on ${bindAddress}${interfaceName === '' ? '' : `%${interfaceName}`} port ${port}`,
   )
   return { fd, remove() {} }
 }

@@ -33,13 +33,15 @@ function tcpEndpoint(option: Option, port: number, values: TcpValues): TcpEndpoi
   if (isIP(bindAddress) === 0 || bindAddress.includes('%')) {
     throw subOptionError(option, `bindaddr "${bindAddress}" is not an IPv4 or IPv6 address`)
   }
-  if (/^fe[89ab][0-9a-f]:/i.test(bindAddress) && values.ifname === undefined) {
+  const linkLocal = /^fe[89ab][0-9a-f]:/i.test(bindAddress)
+  if (linkLocal && values.ifname === undefined) {
     throw subOptionError(
       option,
       `bindaddr "${bindAddress}" is link-local and needs the interface's name: ifname=NAME`,
     )
   }
-  return { kind: 'tcp', port, bindAddress, interfaceName: values.ifname }
+  // As in the reference, other addresses do without the interface, whatever it is called.
+  return { kind: 'tcp', port, bindAddress, interfaceName: linkLocal ? values.ifname : undefined }
 }
 
 /** The port in TPM_PORT. */

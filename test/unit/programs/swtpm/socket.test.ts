@@ -24,6 +24,11 @@ const accepted: [line: string, env: Record<string, string>, meaning: object][] =
   ['--server port=5,bindaddr=0.0.0.0', {}, { server: { bindAddress: '0.0.0.0' } }],
   ['--server port=5,bindaddr=::1', {}, { server: { bindAddress: '::1' } }],
   [
+    '--server port=5,bindaddr=::1,ifname=eth0',
+    {},
+    { server: { bindAddress: '::1', interfaceName: undefined } },
+  ],
+  [
     '--server port=5,bindaddr=fe80::1,ifname=eth0',
     {},
     { server: { bindAddress: 'fe80::1', interfaceName: 'eth0' } },
