@@ -4,7 +4,7 @@
 import os from 'node:os'
 import { parseArgs } from 'node:util'
 import { buildTests } from './build.mjs'
-import { DISTROS } from './distros/distros.mjs'
+import { DISTROS, OTHER_SUITES, SUITES } from './distros/distros.mjs'
 import { BRIEF_TESTS } from './distros/steps.mjs'
 import { UserError } from './lib/command.mjs'
 import { cacheHome } from './lib/paths.mjs'
@@ -31,15 +31,19 @@ import { runVmSuite } from './test/vm-suite.mjs'
 import { availableSeries, ensureKernel, KERNEL_SERIES } from './vm/kernel.mjs'
 
 const CHECKS = 'checks'
+/** What has test files. */
+const FILE_PARTS = [...HOST_SUITES, VM_SUITE]
 /** What runs when nothing is asked for. */
-const DEFAULT_PARTS = [CHECKS, ...HOST_SUITES, VM_SUITE]
-const PARTS = [...DEFAULT_PARTS, DISTROS_SUITE]
+const DEFAULT_PARTS = [CHECKS, ...FILE_PARTS, ...OTHER_SUITES]
+const PARTS = [CHECKS, ...FILE_PARTS, DISTROS_SUITE, ...SUITES]
 /** What `--quick` runs: what a change is most likely to break, and the kernel once. */
 const QUICK_PARTS = [CHECKS, 'unit', 'protocol']
 const USAGE = `Usage: npm test [-- OPTION… PART… PATH…]
 
-Without arguments: everything but distros. PART is one of ${PARTS.join(', ')}. PATH is a test file or a folder of them, such as
-test/unit/tpm or test/protocol/cancel.test.ts; a piece of a path selects all files that have it.
+Without arguments: everything, distros but for that of this machine. PART is one of
+${PARTS.join(', ')}.
+PATH is a test file or a folder of them, such as test/unit/tpm or test/protocol/cancel.test.ts; a piece of a path selects all
+files that have it.
 
   --quick          checks, unit, protocol, and one short test on one kernel: some two minutes. It leaves out the other
                    programs (interop), crashes and full disks (hard), the fuzzers, the counts of system calls (bench),
@@ -67,7 +71,7 @@ runMain(async () => {
   const available = vmFiles.length === 0 ? [] : asked ? [asked] : await availableSeries()
   const kernels = quick ? available.slice(0, 1) : available
   const suites = HOST_SUITES.filter((name) => parts.includes(name) && filesOf(name, matches).length > 0)
-  const distros = parts.includes(DISTROS_SUITE) ? DISTROS : []
+  const distros = DISTROS.filter(({ suite }) => parts.includes(DISTROS_SUITE) || parts.includes(suite))
   const wanted = [
     ...suites,
     ...(vmFiles.length > 0 ? [VM_SUITE] : []),
@@ -133,8 +137,7 @@ function parseArguments() {
     if (quick && positionals.length > 0) throw new Error('--quick says itself what is run')
     const named = positionals.filter((word) => PARTS.includes(word))
     const paths = positionals.filter((word) => !PARTS.includes(word))
-    // A file or a test name is no check, so asking for one leaves the checks out.
-    const all = paths.length > 0 || grep ? DEFAULT_PARTS.filter((part) => part !== CHECKS) : DEFAULT_PARTS
+    const all = paths.length > 0 || grep ? FILE_PARTS : DEFAULT_PARTS
     return {
       parts: quick ? [...QUICK_PARTS, VM_SUITE] : named.length > 0 ? named : all,
       paths,

@@ -1,5 +1,7 @@
 // The distributions that the project is built and tested on.
 
+import { existsSync, readFileSync } from 'node:fs'
+
 /**
  * @typedef {object} Distro
  * @property {string} suite of Debian's archive
@@ -17,3 +19,13 @@ export const DISTROS = [
 ]
 
 export const SUITES = DISTROS.map(({ suite }) => suite)
+
+/** All but the one that this machine runs: that one is built and tested here anyway. */
+export const OTHER_SUITES = SUITES.filter((suite) => suite !== codename())
+
+/** @see os-release(5) */
+function codename() {
+  const file = '/etc/os-release'
+  if (!existsSync(file)) return undefined
+  return /^VERSION_CODENAME=(.*)$/m.exec(readFileSync(file, 'utf8'))?.[1]
+}

@@ -7,7 +7,8 @@ import { UserError } from '../lib/command.mjs'
 import { lastLines } from '../lib/terminal.mjs'
 
 const FILE = 'scripts/distros'
-const STEP_TIMEOUT_MS = 10 * 60_000
+/** A machine that has other work, too, may take long to compile. */
+const STEP_TIMEOUT_MS = 30 * 60_000
 const OUTPUT_LINES = 100
 
 /**

@@ -108,12 +108,15 @@ for (const kind of kinds) {
   describe(`swtpm_ioctl by TCP on ${kind.name}`, { skip: withoutDebiansTools }, () => {
     it("prints what Debian's prints, in all ways to write the address", async (t) => {
       const { control } = await startTcpTpm(t, kind)
-      const addresses = [`:${control}`, `127.0.0.1:${control}`, `localhost:${control}`]
-      for (const command of [['-c'], ['-i'], ['-g'], ['--info', '1']]) {
-        for (const address of addresses) {
-          const args = ['--tcp', address, ...command]
-          assert.deepEqual(await runTool(OURS, args), await runTool(DEBIANS, args), args.join(' '))
-        }
+      const runs = [
+        [`:${control}`, '-c'],
+        [`127.0.0.1:${control}`, '-i'],
+        [`localhost:${control}`, '-g'],
+        [`:${control}`, '--info', '1'],
+      ]
+      for (const run of runs) {
+        const args = ['--tcp', ...run]
+        assert.deepEqual(await runTool(OURS, args), await runTool(DEBIANS, args), args.join(' '))
       }
     })
   })
