@@ -1,8 +1,10 @@
 /** Everything that is made from the contract. */
 import { cppHeader } from './cpp-header.ts'
+import { keeperHeader } from './keeper-header.ts'
 import { wireTables } from './wire-tables.ts'
 
 export const CPP_HEADER = 'native/generated/contract.h'
+export const KEEPER_HEADER = 'native/generated/keeper.h'
 export const WIRE_DOCUMENT = 'docs/design/0001-engine-wire.md'
 
 /**
@@ -29,5 +31,6 @@ function withTables(document: string): string {
 export const outputs = (read: (path: string) => string): Map<string, string> =>
   new Map([
     [CPP_HEADER, cppHeader()],
+    [KEEPER_HEADER, keeperHeader()],
     [WIRE_DOCUMENT, withTables(read(WIRE_DOCUMENT))],
   ])

@@ -14,8 +14,9 @@
 namespace swtpm::addon {
 namespace {
 
-// SPAWN on the engine channel passes three, ATTACH two, every other message at most one.
-constexpr size_t kMaxFdsPerMessage = 4;
+// REST and WAKE pass as many; on the engine channel SPAWN passes three, ATTACH two, every other message at
+// most one.
+constexpr size_t kMaxFdsPerMessage = 12;
 
 Napi::Value SocketPair(const Napi::CallbackInfo& info) {
   std::array<int, 2> ends;

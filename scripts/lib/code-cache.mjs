@@ -3,7 +3,17 @@
 // Each program is run once as it is mostly run, because a cache holds what has been compiled by its end: the functions that
 // are needed, and not those of which a start makes no use.
 
-import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -13,6 +23,8 @@ import { projectRoot } from './paths.mjs'
 import { note } from './terminal.mjs'
 
 const RECORDER = path.join(projectRoot, 'scripts/lib/record-code-cache.cjs')
+/** The program `swtpm`, which starts dist/swtpm.js. */
+const KEEPER = path.join(projectRoot, 'native/build/Release/swtpm')
 const PATIENCE_MS = 10_000
 
 /**
@@ -26,18 +38,32 @@ export async function recordCodeCaches(node, caches) {
   if (missing.size === 0) return
   const abort = new AbortController()
   const work = mkdtempSync(path.join(tmpdir(), 'swtpm-code-cache-'))
+  // swtpm's keeper takes the first Node in PATH.
+  const bin = path.join(work, 'bin')
+  mkdirSync(bin)
+  symlinkSync(node, path.join(bin, 'node'))
+  /** @param {string} program @returns {[string, ...string[]]} */
+  const commandOf = (program) =>
+    program === 'swtpm' ? [KEEPER] : [node, path.join(projectRoot, 'dist', `${program}.js`)]
   /** @param {string} program @param {string[]} args */
   const record = async (program, ...args) => {
     const file = missing.get(program)
-    const launcher = path.join(projectRoot, 'dist', `${program}.js`)
-    if (file === undefined) return run(node, [launcher, ...args], { timeout: PATIENCE_MS })
+    const [command, ...first] = commandOf(program)
+    const options = {
+      env: { ...process.env, PATH: `${bin}:${process.env.PATH}` },
+      timeout: PATIENCE_MS,
+      signal: abort.signal,
+    }
+    if (file === undefined) return run(command, [...first, ...args], options)
     // The launcher goes through V8's cache if there is a file, whatever is in it.
     writeFileSync(file, '')
-    const scratch = path.join(work, program)
-    const env = { ...process.env, CODE_CACHE_TO: scratch }
-    const options = { env, timeout: PATIENCE_MS, signal: abort.signal }
+    const scratch = path.join(work, `${program}.cache`)
+    Object.assign(options.env, {
+      CODE_CACHE_TO: scratch,
+      NODE_OPTIONS: `--require ${JSON.stringify(RECORDER)}`,
+    })
     try {
-      await run(node, ['--require', RECORDER, launcher, ...args], options)
+      await run(command, [...first, ...args], options)
       copyFileSync(scratch, file)
     } catch (error) {
       rmSync(file, { force: true })

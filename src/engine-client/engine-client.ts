@@ -39,7 +39,7 @@ import { check } from '../system/native/check.ts'
 import { native } from '../system/native/load.ts'
 import { describeErrno } from '../system/reason.ts'
 import type { EngineOptions } from './channel/engine-program.ts'
-import type { Spawner } from './channel/spawner.ts'
+import type { EngineSpawner } from './channel/spawned-engine.ts'
 import { EngineStarter } from './succession/engine-starter.ts'
 import { EngineSuccession } from './succession/engine-succession.ts'
 import { attachRequest, profileRequest, ServedTpm } from './succession/served-tpm.ts'
@@ -72,7 +72,7 @@ export class EngineClient extends EventEmitter<EngineEvents> {
   readonly #served = new ServedTpm()
   readonly #engines: EngineSuccession
 
-  constructor(spawner: Spawner, options: EngineOptions) {
+  constructor(spawner: EngineSpawner, options: EngineOptions) {
     super()
     this.#engines = new EngineSuccession(new EngineStarter(spawner, options), this.#served, {
       event: (type, payload) => this.#dispatch(type, payload),

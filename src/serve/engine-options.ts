@@ -1,8 +1,10 @@
 /** What an engine must know of the command line, and what starts it. */
 
 import type { EngineOptions } from '../engine-client/channel/engine-program.ts'
+import { KeeperSpawner } from '../engine-client/channel/keeper-spawner.ts'
 import { Spawner } from '../engine-client/channel/spawner.ts'
 import { log } from '../system/log.ts'
+import type { Keeper } from '../system/process/keeper.ts'
 import type { User } from '../system/process/users.ts'
 import type { CommonConfig, StoredTpm } from './config.ts'
 
@@ -34,12 +36,17 @@ interface SpawnerConfig {
   readonly freshEngines?: boolean
 }
 
+/** In the background we close the terminal; an engine must not keep it open. */
+const engineLog = ({ daemonize }: SpawnerConfig): number | undefined =>
+  daemonize && log.fd <= STDERR ? undefined : log.fd
+
 /**
- * What starts engines, also when we cannot any more.
+ * A process that starts engines of many TPMs, also when we cannot any more.
  * @param user the user that they run as, if another than ours
  */
-export function startSpawner(config: SpawnerConfig, user?: User): Spawner {
-  // In the background we close the terminal; an engine must not keep it open.
-  const logFd = config.daemonize && log.fd <= STDERR ? undefined : log.fd
-  return new Spawner({ logFd, user, freshEngines: config.freshEngines ?? false })
-}
+export const startSpawner = (config: SpawnerConfig, user?: User): Spawner =>
+  new Spawner({ logFd: engineLog(config), user, freshEngines: config.freshEngines ?? false })
+
+/** The engines of one TPM, as children of the keeper. */
+export const keeperSpawner = (keeper: Keeper, config: SpawnerConfig, user: User | undefined): KeeperSpawner =>
+  new KeeperSpawner(keeper, { logFd: engineLog(config), user })

@@ -1,8 +1,9 @@
 /** A TPM with its state and its engine, before anything is served or powered on. */
 import { closeSync } from 'node:fs'
-import type { Spawner } from '../engine-client/channel/spawner.ts'
+import type { EngineSpawner } from '../engine-client/channel/spawned-engine.ts'
 import { EngineClient } from '../engine-client/engine-client.ts'
 import { log } from '../system/log.ts'
+import type { Keeper } from '../system/process/keeper.ts'
 import { openState } from '../tpm/state/state-location.ts'
 import { Tpm } from '../tpm/tpm.ts'
 import type { CommonConfig, StoredTpm } from './config.ts'
@@ -16,6 +17,8 @@ export interface OpenTpmOptions {
   readonly root?: string
   /** Make a missing state directory. */
   readonly createDirectory?: boolean
+  /** Holds the lock on the state; this process without one. */
+  readonly keeper?: Keeper | undefined
 }
 
 export interface OpenTpm {
@@ -34,11 +37,11 @@ export interface OpenTpm {
  */
 export function openTpm(
   config: CommonConfig & StoredTpm,
-  spawner: Spawner,
-  { allowSetLocality = false, root = '', createDirectory = false }: OpenTpmOptions = {},
+  spawner: EngineSpawner,
+  { allowSetLocality = false, root = '', createDirectory = false, keeper }: OpenTpmOptions = {},
 ): OpenTpm {
   const { state, tpmVersion } = config
-  const { fd, lock } = openState(state, { sync: config.engine.sync, root, createDirectory })
+  const { fd, lock } = openState(state, { sync: config.engine.sync, root, createDirectory, keeper })
   const engine = new EngineClient(spawner, engineOptions(config, fd, allowSetLocality))
   engine.on('log', logEngineLine)
   const tpm = new Tpm(engine, lock, { version: tpmVersion, incomingMigration: config.migration.incoming })

@@ -4,10 +4,11 @@
  */
 
 import { enginePath } from '../engine-client/channel/engine-program.ts'
-import type { Spawner } from '../engine-client/channel/spawner.ts'
+import type { EngineSpawner } from '../engine-client/channel/spawned-engine.ts'
 import { SwtpmError } from '../system/errors.ts'
 import { isFault, sentenceOf } from '../system/fault.ts'
 import { log } from '../system/log.ts'
+import type { Keeper } from '../system/process/keeper.ts'
 import { PidFile } from '../system/process/pid-file.ts'
 import { lookUpUser, type User } from '../system/process/users.ts'
 import type { Tpm } from '../tpm/tpm.ts'
@@ -15,6 +16,16 @@ import type { CommonConfig, SwtpmConfig } from './config.ts'
 import { COMMAND_BYTES } from './engine-options.ts'
 import { type OpenTpm, openTpm } from './open-tpm.ts'
 import { PcapFile } from './trace/pcap-file.ts'
+
+/** What serves the TPM, besides this process. */
+export interface SessionHost {
+  /** What starts its engines; the caller's to close. It may serve other TPMs too. */
+  readonly spawner: EngineSpawner
+  /** The process that lasts as long as the TPM. */
+  readonly pid: number
+  /** Holds the lock on the state; this process without one. */
+  readonly keeper?: Keeper
+}
 
 /** How a TPM ended, as an exit code. */
 export type ExitCode = number
@@ -26,6 +37,7 @@ export class Session {
   /** Path of the device that it is served on, if it is one and known. */
   device: string | undefined
   readonly #config: SwtpmConfig
+  readonly #host: SessionHost
   readonly #opened: OpenTpm
   readonly #cleanups: Cleanup[] = []
   #resolveEnded!: (code: ExitCode) => void
@@ -36,26 +48,27 @@ export class Session {
   #ending = false
   #failure: string | undefined
 
-  private constructor(config: SwtpmConfig, opened: OpenTpm) {
+  private constructor(config: SwtpmConfig, host: SessionHost, opened: OpenTpm) {
     this.#config = config
+    this.#host = host
     this.#opened = opened
     this.tpm = opened.tpm
   }
 
   /**
    * Starts the engine on the configured state. Nothing is served yet, and the TPM is powered on by {@link powerOn}.
-   * @param spawner what starts its engines; it serves other TPMs too, and is the caller's to close
    * @param root what will be our root directory later: the state's path is below it
    * @throws SwtpmError
    */
-  static open(config: SwtpmConfig, spawner: Spawner, root: string): Session {
-    const opened = openTpm(config, spawner, {
+  static open(config: SwtpmConfig, host: SessionHost, root: string): Session {
+    const opened = openTpm(config, host.spawner, {
       root,
+      keeper: host.keeper,
       allowSetLocality: allowsSetLocality(config),
       createDirectory: config.interface === 'cuse',
     })
     const { engine } = opened
-    const session = new Session(config, opened)
+    const session = new Session(config, host, opened)
     if (log.isEnabled(COMMAND_BYTES)) {
       engine.on('trace', (direction, _timeUs, bytes) =>
         log.dump(COMMAND_BYTES, direction === 'command' ? 'SWTPM_IO_Read:' : 'SWTPM_IO_Write:', bytes),
@@ -101,7 +114,7 @@ export class Session {
   /** Writes the pid file, as soon as it may be believed. */
   writePidFile(): void {
     if (this.#config.pid === undefined) return
-    const file = new PidFile(this.#config.pid)
+    const file = new PidFile(this.#config.pid, this.#host.pid)
     this.onEnd(() => file.remove())
   }
 

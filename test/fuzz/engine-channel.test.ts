@@ -126,7 +126,11 @@ describe('frames of every kind on the engine channel', () => {
       t.after(() => spawner.close())
       const [channelFd, theirs] = check(native.socketPair(), 'make a socket pair')
       const sharedStateFd = check(native.sharedMemory(SHARED_STATE_SIZE_BYTES), 'make memory')
-      const { pid, ended } = spawner.spawn(args, [theirs, stateFd, sharedStateFd], false)
+      const { pid, ended } = spawner.spawn(
+        args,
+        { channel: theirs, state: stateFd, sharedState: sharedStateFd },
+        false,
+      )
       for (const fd of [theirs, stateFd, sharedStateFd]) closeSync(fd)
       let exit: string | undefined
       void ended.then((how) => {

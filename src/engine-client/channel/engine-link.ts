@@ -15,7 +15,7 @@ import { check } from '../../system/native/check.ts'
 import { native } from '../../system/native/load.ts'
 import { within } from '../../system/time-limit.ts'
 import type { EngineOptions } from './engine-program.ts'
-import type { Spawner } from './spawner.ts'
+import type { EngineSpawner } from './spawned-engine.ts'
 
 /** After the channel of an engine has closed: how long the spawner may take to report the way in which it ended. */
 const STATUS_PATIENCE_MS = 500
@@ -37,7 +37,7 @@ export interface EngineLinkEvents {
 
 /** What an engine is started on. */
 export interface EngineLinkOptions {
-  readonly spawner: Pick<Spawner, 'spawn' | 'gone'>
+  readonly spawner: Pick<EngineSpawner, 'spawn' | 'gone'>
   readonly engine: EngineOptions
   readonly sharedStateFd: number
   /** Execute the program that is there now, instead of a copy of the spawner. */
@@ -51,7 +51,7 @@ export class EngineLink {
   readonly #decoder = new FrameDecoder()
   readonly #pending = new Map<number, Pending>()
   readonly #fds: number[] = []
-  readonly #spawner: Pick<Spawner, 'gone'>
+  readonly #spawner: Pick<EngineSpawner, 'gone'>
   readonly #events: EngineLinkEvents
   readonly #kill: () => void
   readonly #hasEnded: Promise<void>
@@ -69,7 +69,7 @@ export class EngineLink {
     const [ours, theirs] = check(native.socketPair(), 'make a socket pair for the engine')
     const { pid, ended, kill } = spawner.spawn(
       engineArguments(engine),
-      [theirs, engine.stateFd, sharedStateFd],
+      { channel: theirs, state: engine.stateFd, sharedState: sharedStateFd },
       fresh,
     )
     this.#kill = kill

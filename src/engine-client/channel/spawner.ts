@@ -6,7 +6,6 @@
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync } from 'node:fs'
-import { constants } from 'node:os'
 import { encodeFrame, FRAME_KIND, FrameDecoder, SPAWN_FLAG } from '../../../contract/engine-channel.ts'
 import { engineEndedEvent } from '../../../contract/engine-events.ts'
 import { killReq, SPAWNER_REQUESTS, spawnReq, spawnResp, word } from '../../../contract/engine-requests.ts'
@@ -17,6 +16,8 @@ import { check } from '../../system/native/check.ts'
 import { native } from '../../system/native/load.ts'
 import { describeErrno, reasonOf } from '../../system/reason.ts'
 import { engineEnvironment, enginePath } from './engine-program.ts'
+import { howItEnded } from './how-it-ended.ts'
+import type { EngineDescriptors, EngineSpawner, SpawnedEngine } from './spawned-engine.ts'
 
 export interface SpawnerOptions {
   /** The engines' fd 2, for libtpms's debug output and crash messages; /dev/null when undefined. */
@@ -27,23 +28,13 @@ export interface SpawnerOptions {
   readonly freshEngines?: boolean
 }
 
-/** How one engine begins and ends. */
-export interface SpawnedEngine {
-  /** @throws SwtpmError SWTPM_ERR_ENGINE_START */
-  readonly pid: Promise<number>
-  /** Settles with the way it ended, in words. */
-  readonly ended: Promise<string>
-  /** SIGKILL, as soon as it runs; nothing where it has ended. */
-  kill(): void
-}
-
 interface Expected {
   started(pid: number): void
   failed(reason: string): void
   ended(reason: string): void
 }
 
-export class Spawner {
+export class Spawner implements EngineSpawner {
   readonly #program = enginePath()
   readonly #freshEngines: boolean
   readonly #socket: DescriptorSocket
@@ -53,7 +44,6 @@ export class Spawner {
   #nextId = 1
   #gone: string | undefined
   #resolveGone!: () => void
-  /** Settles when nothing more can be started, and the end of those that run is not reported any more. */
   readonly gone = new Promise<void>((resolve) => {
     this.#resolveGone = resolve
   })
@@ -92,13 +82,7 @@ export class Spawner {
     this.#socket.on('data', (chunk) => this.#receive(chunk))
   }
 
-  /**
-   * Starts an engine.
-   * @param fds what it inherits from number 3 on; they stay the caller's, to be kept open until `pid` is resolved or rejected. No
-   * copies are made of them: to close one would drop the lock on a linear state file.
-   * @param fresh execute the program that is there now, instead of a copy of the one that runs
-   */
-  spawn(args: readonly string[], fds: readonly number[], fresh: boolean): SpawnedEngine {
+  spawn(args: readonly string[], fds: EngineDescriptors, fresh: boolean): SpawnedEngine {
     const id = this.#nextId++
     const words = Buffer.from([this.#program, ...args].map((word) => `${word}\0`).join(''))
     const body = spawnReq.encode({ flags: fresh || this.#freshEngines ? SPAWN_FLAG.fresh : 0, words }, BIG)
@@ -118,7 +102,11 @@ export class Spawner {
       expected.failed(this.#gone)
     } else {
       this.#starting.set(id, expected)
-      this.#socket.write(encodeFrame(FRAME_KIND.request, id, SPAWNER_REQUESTS.SPAWN.code, body), fds)
+      this.#socket.write(encodeFrame(FRAME_KIND.request, id, SPAWNER_REQUESTS.SPAWN.code, body), [
+        fds.channel,
+        fds.state,
+        fds.sharedState,
+      ])
     }
     return {
       pid: pid.promise,
@@ -127,7 +115,7 @@ export class Spawner {
     }
   }
 
-  /** Ends the spawner. Engines that run continue. */
+  /** Ends the spawner. */
   close(): void {
     this.#end('the spawner was let go')
   }
@@ -165,9 +153,7 @@ export class Spawner {
   }
 
   #ended(pid: number, code: number, signal: number): void {
-    this.#running
-      .get(pid)
-      ?.ended(signal === 0 ? `it exited with status ${code}` : `it was killed by ${signalName(signal)}`)
+    this.#running.get(pid)?.ended(howItEnded(code, signal))
     this.#running.delete(pid)
   }
 
@@ -191,6 +177,3 @@ function promiseWithFunctions<T>() {
   })
   return { promise, resolve, reject }
 }
-
-const signalName = (number: number): string =>
-  Object.entries(constants.signals).find(([, value]) => value === number)?.[0] ?? `signal ${number}`

@@ -2,12 +2,13 @@
 
 import { closeSync, readSync } from 'node:fs'
 import { endianness } from 'node:os'
+import { engineArguments } from '../../../contract/engine-options.ts'
 import { SHARED_STATE_LAST_UNIQUE_OFFSET, SHARED_STATE_SIZE_BYTES } from '../../../contract/limits.ts'
 import { check } from '../../system/native/check.ts'
 import { native } from '../../system/native/load.ts'
 import { EngineLink, type EngineLinkEvents } from '../channel/engine-link.ts'
 import type { EngineOptions } from '../channel/engine-program.ts'
-import type { Spawner } from '../channel/spawner.ts'
+import type { EngineSpawner } from '../channel/spawned-engine.ts'
 
 /** One engine, as the succession uses it. */
 export type Engine = Pick<EngineLink, 'pid' | 'ended' | 'request' | 'takeFd' | 'close' | 'kill' | 'describe'>
@@ -22,17 +23,21 @@ export interface Starter {
 }
 
 export class EngineStarter implements Starter {
-  readonly #spawner: Pick<Spawner, 'spawn' | 'gone'>
+  readonly #spawner: Omit<EngineSpawner, 'close'>
   readonly #options: EngineOptions
   readonly #sharedStateFd: number
   /** Engines that are still to be given the descriptors. */
   #starting = 0
   #open = true
 
-  constructor(spawner: Pick<Spawner, 'spawn' | 'gone'>, options: EngineOptions) {
+  constructor(spawner: Omit<EngineSpawner, 'close'>, options: EngineOptions) {
     this.#spawner = spawner
     this.#options = { ...options, stateFd: check(native.duplicate(options.stateFd), 'keep the state open') }
     this.#sharedStateFd = check(native.sharedMemory(SHARED_STATE_SIZE_BYTES), 'make memory for the engine')
+    spawner.prepare?.(engineArguments(options), {
+      state: this.#options.stateFd,
+      sharedState: this.#sharedStateFd,
+    })
   }
 
   start(fresh: boolean, events: EngineLinkEvents): EngineLink {

@@ -2,6 +2,7 @@
 
 import type { SwtpmConfig } from '../../serve/config.ts'
 import { confine } from '../../serve/confinement.ts'
+import { keeperSpawner } from '../../serve/engine-options.ts'
 import { Session } from '../../serve/session.ts'
 import { sentenceOf } from '../../system/fault.ts'
 import { DeviceDirectory } from '../../system/io/device-directory.ts'
@@ -20,12 +21,12 @@ export async function serveSwtpm(config: SwtpmConfig): Promise<number> {
   if (config.interface === 'cuse' && process.geteuid?.() !== 0) {
     throw new CommandLineError('setuid', 'Cannot make a device: a CUSE TPM must be started as root')
   }
-  const serving = await Serving.begin(config)
-  if (typeof serving === 'number') return serving
-  const { user } = serving
-  const session = Session.open(config, serving.spawner, config.chroot ?? '')
+  const serving = Serving.begin(config)
+  const { user, keeper } = serving
+  const spawner = keeperSpawner(keeper, config, user)
+  const session = Session.open(config, { spawner, pid: keeper.pid, keeper }, config.chroot ?? '')
   onEscapedError(() => session.end(1))
-  onSignals({
+  onSignals(keeper, {
     end: () => void session.end(0),
     hurry: () => session.hurry(),
     replaceEngines: () => void session.replaceEngine(),
@@ -41,12 +42,19 @@ export async function serveSwtpm(config: SwtpmConfig): Promise<number> {
       }
       changeRoot(config.chroot)
     }
-    if (!late && user !== undefined) becomeUser(user)
+    if (!late && user !== undefined) {
+      becomeUser(user)
+      serving.keeperBecomesUser()
+    }
     session.openTrace()
     await session.equipEngine()
     await serveFrontEnd(session, config, devices)
-    if (late && user !== undefined) becomeUser(user)
+    if (late && user !== undefined) {
+      becomeUser(user)
+      serving.keeperBecomesUser()
+    }
     confine(config.seccomp)
+    serving.confineKeeper()
     session.onEnd(() => serving.stopping())
     serving.ready()
   } catch (error) {
@@ -55,7 +63,5 @@ export async function serveSwtpm(config: SwtpmConfig): Promise<number> {
     serving.failed()
     await session.end(exitCodeOf(error, config.interface))
   }
-  const code = await session.ended
-  serving.end()
-  return code
+  return session.ended
 }

@@ -1,52 +1,79 @@
 /** What comes before and after everything that swtpm serves, one TPM or many: the terminal, the log, and what waits for it. */
-import type { Spawner } from '../../engine-client/channel/spawner.ts'
-import { startSpawner } from '../../serve/engine-options.ts'
+import type { SeccompAction } from '../../../contract/engine-options.ts'
+import { KEEPER_CONFINE } from '../../../contract/keeper.ts'
 import { runAsUser } from '../../serve/session.ts'
+import { SwtpmError } from '../../system/errors.ts'
 import { log } from '../../system/log.ts'
-import { enterBackground, reportReady } from '../../system/process/daemon.ts'
+import { prepareToLeaveTerminal } from '../../system/process/daemon.ts'
+import { namedDescriptors } from '../../system/process/inherited-descriptors.ts'
+import { Keeper } from '../../system/process/keeper.ts'
 import { type InheritedDescriptor, ReadyDescriptor } from '../../system/process/ready-descriptor.ts'
 import { connectServiceManager, type ServiceManager } from '../../system/process/service-manager.ts'
 import type { User } from '../../system/process/users.ts'
+import { describeErrno } from '../../system/reason.ts'
 import { type Logging, openLog } from './exit/report-failure.ts'
 
 interface ServingConfig extends Logging {
   readonly daemonize: boolean
   readonly readyFd: InheritedDescriptor | undefined
   readonly runAs: string | undefined
-  readonly freshEngines?: boolean
+  readonly seccomp: SeccompAction
 }
 
 export class Serving {
   /** Whom --runas names. */
   readonly user: User | undefined
-  /** What starts engines; {@link end} closes it. */
-  readonly spawner: Spawner
+  readonly keeper: Keeper
+  readonly #seccomp: SeccompAction
   readonly #serviceManager: ServiceManager
   readonly #readyDescriptor: ReadyDescriptor
+  readonly #leaveTerminal: (() => void) | undefined
 
-  private constructor(config: ServingConfig, readyDescriptor: ReadyDescriptor) {
+  private constructor(config: ServingConfig, keeper: Keeper, readyDescriptor: ReadyDescriptor) {
+    this.keeper = keeper
+    this.#seccomp = config.seccomp
     this.#readyDescriptor = readyDescriptor
+    this.#leaveTerminal = config.daemonize ? prepareToLeaveTerminal() : undefined
     this.user = runAsUser(config)
     openLog(config)
-    // Both are outside the new root: the service manager's socket, and the engine's program, which starts as the user it
-    // will be.
-    this.#serviceManager = connectServiceManager(process.env)
-    this.spawner = startSpawner(config, this.user)
+    // The service manager's socket is outside a new root.
+    this.#serviceManager = connectServiceManager(keeper, process.env)
   }
 
-  /** @returns the exit code in the process that the user started, when another serves in the background @throws SwtpmError */
-  static async begin(config: ServingConfig): Promise<Serving | number> {
+  /** @throws SwtpmError */
+  static begin(config: ServingConfig): Serving {
     const readyDescriptor = new ReadyDescriptor(config.readyFd)
-    if (config.daemonize) {
-      const code = await enterBackground(config, () => readyDescriptor.close())
-      if (code !== undefined) return code
-    }
-    return new Serving(config, readyDescriptor)
+    const keeper = Keeper.connect()
+    if (keeper === undefined)
+      throw new SwtpmError(
+        'SWTPM_ERR_INSTALLATION',
+        'Cannot serve a TPM: this program must be started by the program `swtpm`',
+      )
+    keeper.serve(config.daemonize, namedDescriptors(config))
+    return new Serving(config, keeper, readyDescriptor)
+  }
+
+  /** The keeper becomes the user of --runas, as this process has. */
+  keeperBecomesUser(): void {
+    this.#confineKeeper(KEEPER_CONFINE.becomeUser)
+  }
+
+  /** The keeper gives up what this process has given up. */
+  confineKeeper(): void {
+    const { seccompKill, seccompLog } = KEEPER_CONFINE
+    this.#confineKeeper({ none: 0, log: seccompLog, kill: seccompKill }[this.#seccomp])
+  }
+
+  #confineKeeper(flags: number): void {
+    const { value } = this.keeper.ask('CONFINE', flags)
+    if (value < 0)
+      throw new SwtpmError('SWTPM_ERR_PRIVILEGE', `Cannot confine the keeper: ${describeErrno(value).text}`)
   }
 
   /** Clients are served from now on: tells all that wait for it. */
   ready(): void {
-    reportReady()
+    this.#leaveTerminal?.()
+    this.keeper.ask('READY')
     log.startSucceeded()
     this.#serviceManager.ready()
     this.#readyDescriptor.ready()
@@ -60,10 +87,5 @@ export class Serving {
   /** Clients are no longer served. */
   stopping(): void {
     this.#serviceManager.stopping()
-  }
-
-  /** No engine is started any more. */
-  end(): void {
-    this.spawner.close()
   }
 }

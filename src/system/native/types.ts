@@ -15,7 +15,7 @@ export interface Native {
    */
   socketPair(): [ours: number, theirs: number] | number
   /**
-   * Sends `length` bytes from `offset`, with `fds` (at most 4) on the first byte. If the result is positive, the
+   * Sends `length` bytes from `offset`, with `fds` (at most 12) on the first byte. If the result is positive, the
    * descriptors have been sent. The caller still owns its own and closes them.
    * @returns bytes sent, possibly fewer than `length`; -EAGAIN when the socket is full; -EPIPE, never SIGPIPE,
    * when the peer has closed; -EINVAL for no bytes; -E2BIG for too many descriptors
@@ -28,7 +28,7 @@ export interface Native {
    *
    * One call returns the descriptors of one message at most. Bytes that were sent before that message may be in the
    * same call, bytes sent after it are not: so give descriptors to the frames that need one in the order of arrival.
-   * Descriptors beyond four, and those for which this process has no free number, are closed and missing.
+   * Descriptors beyond twelve, and those for which this process has no free number, are closed and missing.
    * @returns bytes received, 0 at end of file; -EAGAIN when there is nothing to read; -ENOTSOCK
    * @see recvmsg(2)
    */

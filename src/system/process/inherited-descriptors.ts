@@ -1,20 +1,10 @@
-/** Descriptors that this program was started with. Node makes the first fifteen or so close-on-exec when it starts. */
+/** Descriptors that this program was started with. */
 import { constants, fstatSync, readdirSync, readFileSync, readlinkSync, type Stats } from 'node:fs'
 import { kindOf } from '../file-kind.ts'
-import { native } from '../native/load.ts'
+import { keeperFd } from './keeper.ts'
 
 /** @see fcntl(2) F_GETFL, O_ACCMODE */
 const ACCESS_MODE = 3
-
-/**
- * Lets a child inherit them: those that `config` names, and others that are not Node's own. One of those may hold a lock
- * for the program that started this one.
- */
-export function passOnDescriptors(config: unknown): void {
-  const foreign = openDescriptors().filter(isForeign)
-  // Errors are ignored: a descriptor that is not open is reported where it is used.
-  for (const fd of [...namedDescriptors(config), ...foreign]) if (fd > 2) native.setCloseOnExec(fd, false)
-}
 
 /** The descriptors of all `{ kind: 'fd', fd }` entries: the form in which options take a descriptor. */
 export function namedDescriptors(config: unknown): number[] {
@@ -23,9 +13,6 @@ export function namedDescriptors(config: unknown): number[] {
   const own = kind === 'fd' && typeof fd === 'number' ? [fd] : []
   return [...own, ...Object.values(config).flatMap(namedDescriptors)]
 }
-
-/** Node's own descriptors are pipes, or have no file (epoll, eventfd). */
-const isForeign = (fd: number): boolean => !/^(anon_inode|pipe):|^$/.test(fileOf(fd))
 
 /** What a descriptor is for. A device is served by `read()` and `write()`: a socket, or what a driver made. */
 export type DescriptorUse = 'read' | 'write' | 'socket' | 'device'
@@ -65,10 +52,11 @@ function statusOf(fd: number): Stats | undefined {
   }
 }
 
-/** Whether Node has opened it for itself. */
+/** Whether Node has opened it for itself, or the keeper for Node. */
 function isNodes(fd: number): boolean {
   const file = fileOf(fd)
   return (
+    fd === keeperFd() ||
     /^anon_inode:\[?(eventpoll|eventfd|io_uring)/.test(file) ||
     (file.startsWith('pipe:') && isNodesPipe(file))
   )

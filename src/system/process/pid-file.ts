@@ -15,15 +15,18 @@ export class PidFile {
   /** What is removed at the end; undefined for a descriptor whose file is unknown, as under a root directory without /proc. */
   readonly #path: string | undefined
 
-  /** @throws SwtpmError SWTPM_ERR_PID_FILE when the file cannot be written */
-  constructor(target: PidFileTarget) {
+  /**
+   * @param pid of the process that lasts as long as the TPM
+   * @throws SwtpmError SWTPM_ERR_PID_FILE when the file cannot be written
+   */
+  constructor(target: PidFileTarget, pid: number) {
     const name = target.kind === 'file' ? `"${target.path}"` : `on descriptor ${target.fd}`
     try {
       const fd = target.kind === 'file' ? openPidFile(target.path) : target.fd
       // An absolute path, because the working directory may be another one when the file is removed.
       this.#path = target.kind === 'file' ? absolutePath(target.path) : pathOf(fd)
       try {
-        writeSync(fd, String(process.pid))
+        writeSync(fd, String(pid))
       } catch (error) {
         this.remove()
         throw error

@@ -1,5 +1,6 @@
 /**
- * Tells the service manager, such as systemd, when the TPM can be used and when it ends.
+ * Tells the service manager, such as systemd, when the TPM can be used and when it ends. It believes the process that it has
+ * started, which is the keeper.
  * @see sd_notify(3)
  */
 import { closeSync } from 'node:fs'
@@ -7,6 +8,7 @@ import { log } from '../log.ts'
 import { check } from '../native/check.ts'
 import { native } from '../native/load.ts'
 import { reasonOf } from '../reason.ts'
+import type { Keeper } from './keeper.ts'
 
 export interface ServiceManager {
   ready(): void
@@ -17,10 +19,11 @@ export interface ServiceManager {
  * Connects to the socket that NOTIFY_SOCKET names. Call it before a change of root directory or user, which may put the
  * socket out of reach. Without NOTIFY_SOCKET, and after a failure (a warning), the calls do nothing.
  */
-export function connectServiceManager(environment: NodeJS.ProcessEnv): ServiceManager {
+export function connectServiceManager(keeper: Keeper, environment: NodeJS.ProcessEnv): ServiceManager {
   const name = environment.NOTIFY_SOCKET
   if (name === undefined || name === '') return { ready() {}, stopping() {} }
   let fd: number | undefined
+  let first = true
   const attempt = (step: () => void): void => {
     try {
       step()
@@ -33,8 +36,8 @@ export function connectServiceManager(environment: NodeJS.ProcessEnv): ServiceMa
   const tell = (text: string): void =>
     attempt(() => {
       if (fd === undefined) return
-      const message = Buffer.from(text)
-      check(native.sendMessage(fd, message, 0, message.length, []), `send ${text}`)
+      check(keeper.ask('NOTIFY', 0, Buffer.from(text), first ? [fd] : []).value, `send ${text}`)
+      first = false
     })
   attempt(() => {
     fd = check(native.connectDatagram(name), 'connect')

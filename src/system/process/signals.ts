@@ -1,4 +1,6 @@
-/** What signals make a program do that serves TPMs. */
+/** What signals make a program do that serves TPMs. They are sent to the keeper, which hands them on. */
+import { constants } from 'node:os'
+import type { Keeper } from './keeper.ts'
 
 export interface SignalHandlers {
   end(): void
@@ -7,18 +9,29 @@ export interface SignalHandlers {
   replaceEngines(): void
 }
 
-export function onSignals({ end, hurry, replaceEngines }: SignalHandlers): void {
+export function onSignals(keeper: Keeper, { end, hurry, replaceEngines }: SignalHandlers): void {
   let asked = false
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.on(signal, () => {
-      if (asked) hurry()
-      else end()
-      asked = true
-    })
-  }
-  // A terminal that closes may send it twice.
-  process.on('SIGHUP', end)
-  process.on('SIGUSR2', replaceEngines)
-  // Without a handler, Node opens its debugger on SIGUSR1, for every user of the machine.
-  process.on('SIGUSR1', () => {})
+  keeper.listen({
+    signal(number) {
+      switch (number) {
+        case constants.signals.SIGTERM:
+        case constants.signals.SIGINT:
+          if (asked) hurry()
+          else end()
+          asked = true
+          break
+        // A terminal that closes may send it twice.
+        case constants.signals.SIGHUP:
+          end()
+          break
+        case constants.signals.SIGUSR2:
+          replaceEngines()
+          break
+      }
+    },
+  })
+  // A service manager sends them to all processes of the service. Without a handler, Node opens its debugger on SIGUSR1, for
+  // every user of the machine.
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const)
+    process.on(signal, () => {})
 }

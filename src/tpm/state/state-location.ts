@@ -3,7 +3,9 @@ import { closeSync, constants, fsyncSync, mkdirSync, openSync, readlinkSync } fr
 import { dirname, join } from 'node:path'
 import type { Backend } from '../../../contract/engine-options.ts'
 import { SwtpmError } from '../../system/errors.ts'
+import type { Keeper } from '../../system/process/keeper.ts'
 import { reasonOf } from '../../system/reason.ts'
+import { keeperOwns } from './lock-owner.ts'
 import { StorageLock } from './storage-lock.ts'
 
 /** Where the TPM keeps its state. */
@@ -30,12 +32,14 @@ export interface OpenStateOptions {
   readonly root?: string
   /** Make a missing directory (its parent must exist), as the CUSE TPM always did. */
   readonly createDirectory?: boolean
+  /** Holds the lock; this process without one. */
+  readonly keeper?: Keeper | undefined
 }
 
 /** @throws SwtpmError SWTPM_ERR_STATE_DIR */
 export function openState(
   location: StateLocation,
-  { sync, root = '', createDirectory = false }: OpenStateOptions,
+  { sync, root = '', createDirectory = false, keeper }: OpenStateOptions,
 ): OpenState {
   const path = root === '' ? location.path : join(root, location.path)
   const fail = (error: unknown): never => {
@@ -47,7 +51,7 @@ export function openState(
   if (location.kind === 'linear') {
     try {
       const fd = openLinear(path, sync)
-      return { fd, lock: location.lock ? StorageLock.ofFile(path, fd) : StorageLock.none() }
+      return { fd, lock: lockOf(location, path, fd, keeper) }
     } catch (error) {
       return fail(error)
     }
@@ -62,10 +66,23 @@ export function openState(
   }
   try {
     const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY)
-    return { fd, lock: location.lock ? StorageLock.ofDirectory(location.path, fd) : StorageLock.none() }
+    return { fd, lock: lockOf(location, location.path, fd, keeper) }
   } catch (error) {
     return fail(error)
   }
+}
+
+/** @param path where it is when it is locked */
+export function lockOf(
+  { kind, lock }: StateLocation,
+  path: string,
+  fd: number,
+  keeper: Keeper | undefined,
+): StorageLock {
+  if (!lock) return StorageLock.none()
+  return kind === 'dir'
+    ? StorageLock.ofDirectory(path, fd, keeper && keeperOwns(keeper, 'lockFile'))
+    : StorageLock.ofFile(path, fd, keeper && keeperOwns(keeper, 'stateFile'))
 }
 
 /** The path may be a link to a volume; but a link that leads nowhere does not make a file where it points. */

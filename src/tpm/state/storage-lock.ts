@@ -2,18 +2,19 @@
  * The lock that keeps two TPMs off one state: an fcntl(2) write lock on `.lock` in the state directory, or on the linear
  * state file itself, as every swtpm takes it.
  *
- * The supervisor holds it, not the engine, so that it outlives an engine that is replaced. It is a POSIX lock: closing
- * any other descriptor of the same file in this process would drop it, so nothing else here ever opens `.lock`.
+ * The keeper holds it ({@link LockOwner}), not the engine, so that it outlives an engine that is replaced. It is a POSIX
+ * lock: closing any other descriptor of the same file in that process would drop it, so it never has a second one.
  *
  * If the supervisor is killed, its engine still stores what it has to and only then ends. So the engine's descriptor of
  * the state carries a lock of its own, which lasts as long as that engine: the next TPM waits for it.
  */
-import { closeSync, constants, fchmodSync, openSync, statfsSync } from 'node:fs'
+import { constants, fchmodSync, openSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { SwtpmError } from '../../system/errors.ts'
 import { native } from '../../system/native/load.ts'
 import { describeErrno, reasonOf } from '../../system/reason.ts'
+import { type LockOwner, ownsLockFile, ownsStateFile } from './lock-owner.ts'
 import { completeReplacements } from './replacement.ts'
 
 const LOCK_FILE = '.lock'
@@ -27,6 +28,8 @@ const EACCES = -13
 const EAGAIN = -11
 const ENOLCK = -37
 
+const NO_FILE = -1
+
 /** To take the lock. */
 interface Attempt {
   retries: number
@@ -37,7 +40,7 @@ export class StorageLock {
   /** What is locked, for messages. */
   readonly #what: string
   readonly #open: () => number
-  readonly #close: (fd: number) => void
+  readonly #owner: LockOwner
   /** The engine's descriptor of the state; undefined where it needs no lock, or can have none. */
   readonly #engineFd: number | undefined
   /** Puts the state in order that a process which was killed has left. */
@@ -51,7 +54,7 @@ export class StorageLock {
   private constructor(
     what: string,
     open: () => number,
-    close: (fd: number) => void,
+    owner: LockOwner,
     engineFd: number | undefined,
     putInOrder = (): void => {},
   ) {
@@ -59,11 +62,11 @@ export class StorageLock {
     this.#engineFd = engineFd
     this.#putInOrder = putInOrder
     this.#open = open
-    this.#close = close
+    this.#owner = owner
   }
 
   /** @param path where the directory will be when it is locked @param fd the descriptor that the engine gets */
-  static ofDirectory(path: string, fd: number): StorageLock {
+  static ofDirectory(path: string, fd: number, owner = ownsLockFile): StorageLock {
     const file = join(path, LOCK_FILE)
     const open = (): number => {
       const { O_WRONLY, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants
@@ -74,27 +77,22 @@ export class StorageLock {
       } catch {}
       return fd
     }
-    return new StorageLock(`state directory "${path}"`, open, closeSync, lockable(fd), () =>
+    return new StorageLock(`state directory "${path}"`, open, owner, lockable(fd), () =>
       completeReplacements(path),
     )
   }
 
   /** The linear backend locks the state file itself, through the descriptor that stays open for the engine. */
-  static ofFile(path: string, fd: number): StorageLock {
-    return new StorageLock(
-      `state file "${path}"`,
-      () => fd,
-      () => native.unlockFile(fd),
-      lockable(fd),
-    )
+  static ofFile(path: string, fd: number, owner = ownsStateFile): StorageLock {
+    return new StorageLock(`state file "${path}"`, () => fd, owner, lockable(fd))
   }
 
   /** For `lock=false`: always had at once. */
   static none(): StorageLock {
     return new StorageLock(
       'state',
-      () => -1,
-      () => {},
+      () => NO_FILE,
+      { lock: () => ({ result: 0, holder: 0 }), unlock() {} },
       undefined,
     )
   }
@@ -121,7 +119,7 @@ export class StorageLock {
     if (this.#fd === undefined) return
     this.#attempt = undefined
     if (this.#engineFd !== undefined) native.unlockDescription(this.#engineFd)
-    this.#close(this.#fd)
+    this.#owner.unlock(this.#fd)
     this.#fd = undefined
     this.#held = false
   }
@@ -137,8 +135,7 @@ export class StorageLock {
 
   async #take(fd: number, attempt: Attempt): Promise<void> {
     try {
-      // `lock=false` has no descriptor.
-      if (fd >= 0) await this.#lockFile(fd, attempt)
+      await this.#lockFile(fd, attempt)
       await this.#outlastEngine(attempt)
       this.#inOrder()
       this.#held = true
@@ -175,7 +172,7 @@ export class StorageLock {
   /** Keeps the state from another supervisor. */
   async #lockFile(fd: number, attempt: Attempt): Promise<void> {
     for (let tries = 0; ; tries++) {
-      const result = native.lockFile(fd)
+      const { result, holder } = this.#owner.lock(fd)
       if (result >= 0) return
       if (result !== EAGAIN && result !== EACCES) {
         const reason = result === ENOLCK ? 'its file system has no locks' : describeErrno(result).text
@@ -185,7 +182,6 @@ export class StorageLock {
         )
       }
       if (tries >= attempt.retries) {
-        const holder = native.lockHolder(fd)
         const who = holder > 0 ? `process ${holder}` : 'another process'
         throw new SwtpmError('SWTPM_ERR_STATE_LOCKED', `Cannot lock ${this.#what}: held by ${who}`)
       }

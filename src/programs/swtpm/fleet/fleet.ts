@@ -1,9 +1,8 @@
 /** Many TPMs under one supervisor and one spawner. A fault of one does not affect the others. */
 import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
-import type { Spawner } from '../../../engine-client/channel/spawner.ts'
 import type { ServerEndpoint, SwtpmConfig } from '../../../serve/config.ts'
-import { Session } from '../../../serve/session.ts'
+import { Session, type SessionHost } from '../../../serve/session.ts'
 import { SwtpmError } from '../../../system/errors.ts'
 import { sentenceOf } from '../../../system/fault.ts'
 import { log } from '../../../system/log.ts'
@@ -24,13 +23,13 @@ interface Member {
 }
 
 export class Fleet {
-  readonly #spawner: Spawner
+  readonly #host: SessionHost
   readonly #serve: Serve
   readonly #members = new Map<string, Member>()
   #ending = false
 
-  constructor(spawner: Spawner, serve: Serve) {
-    this.#spawner = spawner
+  constructor(host: SessionHost, serve: Serve) {
+    this.#host = host
     this.#serve = serve
   }
 
@@ -116,7 +115,7 @@ export class Fleet {
     const { name, config } = member
     let session: Session
     try {
-      session = Session.open(config, this.#spawner, '')
+      session = Session.open(config, this.#host, '')
     } catch (error) {
       throw this.#failed(member, error)
     }

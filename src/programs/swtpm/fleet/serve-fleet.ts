@@ -5,6 +5,7 @@ import type { SeccompAction } from '../../../../contract/engine-options.ts'
 import type { PidFileTarget, SwtpmConfig, UnixEndpoint } from '../../../serve/config.ts'
 import { confine } from '../../../serve/confinement.ts'
 import { checkDescriptors } from '../../../serve/descriptors.ts'
+import { startSpawner } from '../../../serve/engine-options.ts'
 import type { Session } from '../../../serve/session.ts'
 import { openEndpoint } from '../../../serve/socket/open-endpoint.ts'
 import { SwtpmError } from '../../../system/errors.ts'
@@ -45,9 +46,10 @@ const AT_ONCE = 8
 /** @returns the exit code @throws SwtpmError when no TPM of the fleet can be served */
 export async function serveFleet(config: FleetConfig): Promise<number> {
   checkDescriptors(config)
-  const serving = await Serving.begin(config)
-  if (typeof serving === 'number') return serving
-  const { user, spawner } = serving
+  const serving = Serving.begin(config)
+  const { user, keeper } = serving
+  // As the user that it will be.
+  const spawner = startSpawner(config, user)
   // Read before switching user: the --runas user may not be allowed to.
   const lines = config.tpmsFile === undefined ? [] : readLines(config.tpmsFile)
   if (user !== undefined) becomeUser(user)
@@ -55,13 +57,15 @@ export async function serveFleet(config: FleetConfig): Promise<number> {
   if (mayMakeDevices) loadIoctl()
 
   const directory = workingDirectory()
-  const fleet = new Fleet(spawner, (session, tpm) => serveIfAllowed(session, tpm, mayMakeDevices))
+  const fleet = new Fleet({ spawner, pid: keeper.pid }, (session, tpm) =>
+    serveIfAllowed(session, tpm, mayMakeDevices),
+  )
   onEscapedError(() => fleet.end())
   const add = async (name: string, words: readonly string[], from: string | undefined) =>
     fleet.add(name, fleetTpm(name, words, from, config))
   const socket = openEndpoint(config.control)
   const ended = new Promise<void>((resolve) => {
-    onSignals({
+    onSignals(keeper, {
       end() {
         resolve()
         // At once: the first TPMs may still be starting.
@@ -80,6 +84,7 @@ export async function serveFleet(config: FleetConfig): Promise<number> {
   let server: FleetServer | undefined
   try {
     confine(config.seccomp, mayMakeDevices)
+    serving.confineKeeper()
     await inTurns(lines, ({ number, name, words }) =>
       add(name, words, directory).catch((error) => {
         if (!isFault(error)) throw error
@@ -88,7 +93,7 @@ export async function serveFleet(config: FleetConfig): Promise<number> {
       }),
     )
     server = new FleetServer(socket.fd, (request) => answer(fleet, add, request))
-    if (config.pid !== undefined) pidFile = new PidFile(config.pid)
+    if (config.pid !== undefined) pidFile = new PidFile(config.pid, keeper.pid)
     serving.ready()
     log.info(`Fleet of ${fleet.list().length} TPMs, asked at "${config.control.path}"`)
     await ended
@@ -101,7 +106,7 @@ export async function serveFleet(config: FleetConfig): Promise<number> {
     else server.close()
     socket.remove()
     pidFile?.remove()
-    serving.end()
+    spawner.close()
   }
 }
 
