@@ -28,6 +28,8 @@ export const ATTACH_FLAG = {
   disconnect: 1,
   /** Another engine served it: this one continues with its device state. */
   continue: 2,
+  /** Say CLIENT_OPENED and CLIENT_CLOSED of a listener's clients. Otherwise they come and go, and the supervisor sleeps. */
+  reportClients: 4,
 } as const
 
 /** Where READ and WRITE on a CUSE device go. */
@@ -56,6 +58,11 @@ export function encodeFrame(kind: number, id: number, code: number, body: Buffer
 /** Cuts a byte stream into frames; chunks may be split or joined in any way. */
 export class FrameDecoder {
   #pending: Buffer = Buffer.alloc(0)
+
+  /** No part of a frame has arrived without the rest. */
+  get isEmpty(): boolean {
+    return this.#pending.length === 0
+  }
 
   /** @throws RangeError when a header announces more than any frame can hold. */
   push(chunk: Buffer): Frame[] {

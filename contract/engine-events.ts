@@ -41,14 +41,14 @@ export const ENGINE_EVENTS = {
   CLIENT_OPENED: {
     type: 3,
     payload: nothing,
-    note: 'a connection was accepted, or the CUSE device opened',
+    note: 'a listener that is attached with flag 4 has accepted a connection',
   },
   CLIENT_CLOSED: {
     type: 4,
     payload: clientClosed,
     note:
-      'errno 0: end of file. Kinds STREAM and CHARDEV are detached then. LISTENER accepts the next client. CUSE stays ' +
-      'after 0 (RELEASE); after any other number the device is gone and detached',
+      'errno 0: end of file. Kinds STREAM and CHARDEV are detached then. LISTENER, attached with flag 4, accepts the next ' +
+      'client. CUSE stays after 0, a RELEASE in route `supervisor`; after any other number the device is gone and detached',
   },
   FUSE_REQUEST: {
     type: 5,

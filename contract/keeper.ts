@@ -73,8 +73,10 @@ export const KEEPER_CONFINE = {
 } as const
 
 export const KEEPER_REST = {
-  /** The first descriptor is a client with whose end the TPM is to end. */
-  endWithClient: 1,
+  /** The first descriptor is a client's connection. */
+  client: 1,
+  /** The TPM is to end when that client does. */
+  endWithClient: 2,
 } as const
 
 /** The most bytes in a message. */

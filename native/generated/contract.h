@@ -245,6 +245,7 @@ enum class AttachKind : uint32_t {
 
 inline constexpr uint32_t kAttachDisconnect = 1;
 inline constexpr uint32_t kAttachContinue = 2;
+inline constexpr uint32_t kAttachReportClients = 4;
 inline constexpr uint32_t kSpawnFresh = 1;
 
 enum class Route : uint32_t {

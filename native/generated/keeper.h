@@ -34,6 +34,7 @@ inline constexpr uint32_t kConfineBecomeUser = 1;
 inline constexpr uint32_t kConfineSeccompLog = 2;
 inline constexpr uint32_t kConfineSeccompKill = 4;
 
-inline constexpr uint32_t kRestEndWithClient = 1;
+inline constexpr uint32_t kRestClient = 1;
+inline constexpr uint32_t kRestEndWithClient = 2;
 
 }  // namespace swtpm::wire

@@ -13,6 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <initializer_list>
+
 #include "keeper/confine.h"
 #include "keeper/programs.h"
 
@@ -344,7 +346,7 @@ class Keeper {
     size_t paths = g_message.word(2);
     size_t head = words * sizeof(uint32_t);
     if (g_message.size < head + paths || paths > sizeof(g_rest.paths) ||
-        g_message.word(1) > g_message.fd_count)
+        g_message.word(1) > g_message.fd_count || g_message.fd_count + 3 > wire::kMaxKeeperFds)
       return reply(-EINVAL);
     if (g_message.word(0) != events_sent_) return reply(-EAGAIN);
     g_rest.flags = g_message.value;
@@ -379,7 +381,12 @@ class Keeper {
     node_ = pid;
     connection_ = ends[0];
     events_sent_ = 0;
-    send(connection_, wire::kSayWake, 0, g_rest.told, g_rest.told_size, g_rest.fds, g_rest.fd_count);
+    int fds[2 * wire::kMaxKeeperFds];
+    size_t count = 0;
+    for (size_t i = 0; i < g_rest.fd_count; i++) fds[count++] = g_rest.fds[i];
+    for (int fd : {g_engine.state_fd, g_engine.shared_fd, g_engine.log_fd})
+      if (fd >= 0) fds[count++] = fd;
+    send(connection_, wire::kSayWake, 0, g_rest.told, g_rest.told_size, fds, count);
     for (size_t i = 0; i < pending_count_; i++) send_event(pending_[i]);
   }
 
@@ -425,7 +432,7 @@ class Keeper {
     next_start_ = now_ms() + (pause < kLongestPauseMs ? pause : kLongestPauseMs);
     news_ = true;
     // A client of the control channel that waits for an answer gets the end of its connection.
-    if (failures_ == kPatience && g_rest.watched > 0) shutdown(g_rest.fds[0], SHUT_RDWR);
+    if (failures_ == kPatience && g_rest.flags & wire::kRestClient) shutdown(g_rest.fds[0], SHUT_RDWR);
   }
 
   // ---- the end, while Node is at rest

@@ -46,7 +46,8 @@ export class CuseDevice {
   readonly fd: number
   readonly path: string
 
-  private constructor(fd: number, path: string) {
+  /** One that is there. */
+  constructor(fd: number, path: string) {
     this.fd = fd
     this.path = path
   }

@@ -2,6 +2,7 @@
 
 import { TPM_SUCCESS } from '../../contract/tpm-result.ts'
 import type { CuseConfig } from '../serve/config.ts'
+import type { RestRecord } from '../serve/rest/rest-record.ts'
 import type { Session } from '../serve/session.ts'
 import { SwtpmError } from '../system/errors.ts'
 import type { DeviceDirectory } from '../system/io/device-directory.ts'
@@ -18,20 +19,36 @@ export async function serveCuse(
   const { tpm } = session
   await session.powerOn()
   const device = await CuseDevice.create(config, devices)
-  session.onEnd(() => device.close())
   session.goOn()
   session.device = device.path
-  new CuseServer({ tpm, fd: device.fd, onShutdown: () => void session.end(0) })
+  serveDevice(session, device)
   const result = await tpm.engine.attach('cuse', device.fd)
   if (result !== TPM_SUCCESS) {
     throw new SwtpmError('SWTPM_ERR_DEVICE', `Cannot serve "${device.path}": the engine answered ${result}`)
   }
+  session.writePidFile()
+  log.info(`Serving ${device.path}`)
+}
+
+/** Goes on where an earlier supervisor has served. @throws SwtpmError */
+export function resumeCuse(session: Session, record: RestRecord): void {
+  serveDevice(session, new CuseDevice(record.take('device'), session.device ?? ''))
+  session.resumePidFile(record)
+}
+
+/** Answers what the engine leaves to us, and closes the device at the end. */
+function serveDevice(session: Session, device: CuseDevice): void {
+  const { tpm } = session
+  session.onEnd(() => device.close())
+  const server = new CuseServer({ tpm, fd: device.fd, onShutdown: () => void session.end(0) })
+  session.onRest((record) => {
+    record.keep('device', device.fd)
+    return server.idle
+  })
   tpm.engine.on('clientClosed', (errno) => {
     // 0: a client has closed the device.
     if (errno !== 0 && !session.ending) endWithoutDevice(session, device.path)
   })
-  session.writePidFile()
-  log.info(`Serving ${device.path}`)
 }
 
 /** An administrator has aborted the connection, by /sys/class/cuse/NAME/abort for one. */

@@ -55,6 +55,11 @@ export class CuseServer {
     engine.on('clientClosed', () => this.#transfer.abandon())
   }
 
+  /** No request is being answered, and no state blob is being transferred. */
+  get idle(): boolean {
+    return this.#serving.size === 0 && this.#transfer.mode === 'command'
+  }
+
   async #serve(request: Buffer): Promise<void> {
     const { opcode, unique } = fuseInHeader.decode(request, HOST)
     const reply = new FuseReply(this.#options.fd, unique)

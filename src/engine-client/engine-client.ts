@@ -41,8 +41,18 @@ import { describeErrno } from '../system/reason.ts'
 import type { EngineOptions } from './channel/engine-program.ts'
 import type { EngineSpawner } from './channel/spawned-engine.ts'
 import { EngineStarter } from './succession/engine-starter.ts'
-import { EngineSuccession } from './succession/engine-succession.ts'
-import { attachRequest, profileRequest, ServedTpm } from './succession/served-tpm.ts'
+import {
+  EngineSuccession,
+  type RunningSuccession,
+  type SuccessionEvents,
+} from './succession/engine-succession.ts'
+import {
+  type Attached,
+  attachRequest,
+  profileRequest,
+  type SavedServedTpm,
+  ServedTpm,
+} from './succession/served-tpm.ts'
 
 /** A text of the engine, with the words for each errno. */
 const withReasons = (text: string): string =>
@@ -68,19 +78,42 @@ export interface EngineEvents {
   trace: [direction: 'command' | 'response', timeUs: bigint, bytes: Buffer]
 }
 
+/** A TPM that is served, between two supervisors. */
+export interface RunningTpm {
+  readonly succession: RunningSuccession
+  readonly served: SavedServedTpm
+  readonly attached: Attached | undefined
+  readonly sharedStateFd: number
+}
+
 export class EngineClient extends EventEmitter<EngineEvents> {
-  readonly #served = new ServedTpm()
+  readonly #served: ServedTpm
   readonly #engines: EngineSuccession
 
-  constructor(spawner: EngineSpawner, options: EngineOptions) {
+  /** @param saved of an earlier supervisor of this TPM, whose engine runs */
+  constructor(spawner: EngineSpawner, options: EngineOptions, saved?: RunningTpm) {
     super()
-    this.#engines = new EngineSuccession(new EngineStarter(spawner, options), this.#served, {
+    this.#served = new ServedTpm({ ...saved?.served, attached: saved?.attached })
+    const starter = new EngineStarter(spawner, options, saved?.sharedStateFd)
+    const events: SuccessionEvents = {
       event: (type, payload) => this.#dispatch(type, payload),
       engineDied: () => this.emit('engineDied'),
       resumed: (running) => this.emit('resumed', running),
       connectionLost: () => this.emit('clientClosed', constants.errno.ECONNRESET),
       ended: (reason) => this.emit('exit', reason),
-    })
+    }
+    this.#engines = new EngineSuccession(starter, this.#served, events, saved?.succession)
+  }
+
+  /**
+   * What the next supervisor of this TPM has to know, and the descriptors that it needs; they stay ours. Undefined while
+   * something is under way.
+   */
+  save(): Omit<RunningTpm, 'sharedStateFd'> | undefined {
+    const succession = this.#engines.save()
+    const served = this.#served.save()
+    if (succession === undefined || served === undefined) return undefined
+    return { succession, served, attached: this.#served.attached }
   }
 
   /** Of the engine that serves now; undefined while it starts. */

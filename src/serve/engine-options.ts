@@ -50,3 +50,7 @@ export const startSpawner = (config: SpawnerConfig, user?: User): Spawner =>
 /** The engines of one TPM, as children of the keeper. */
 export const keeperSpawner = (keeper: Keeper, config: SpawnerConfig, user: User | undefined): KeeperSpawner =>
   new KeeperSpawner(keeper, { logFd: engineLog(config), user })
+
+/** The engines of a TPM that an earlier supervisor has served: the keeper knows how they are started. */
+export const resumedSpawner = (keeper: Keeper, config: SpawnerConfig): KeeperSpawner =>
+  new KeeperSpawner(keeper, { logFd: engineLog(config), user: undefined })

@@ -1,14 +1,16 @@
 /** A TPM with its state and its engine, before anything is served or powered on. */
 import { closeSync } from 'node:fs'
+import type { AttachKind } from '../../contract/engine-channel.ts'
 import type { EngineSpawner } from '../engine-client/channel/spawned-engine.ts'
-import { EngineClient } from '../engine-client/engine-client.ts'
+import { EngineClient, type RunningTpm } from '../engine-client/engine-client.ts'
 import { log } from '../system/log.ts'
 import type { Keeper } from '../system/process/keeper.ts'
-import { openState } from '../tpm/state/state-location.ts'
-import { Tpm } from '../tpm/tpm.ts'
+import { lockOf, type OpenState, openState } from '../tpm/state/state-location.ts'
+import { type SavedTpm, Tpm } from '../tpm/tpm.ts'
 import type { CommonConfig, StoredTpm } from './config.ts'
 import { engineOptions } from './engine-options.ts'
 import { giveKeys, giveProfile } from './engine-secrets.ts'
+import type { RestRecord } from './rest/rest-record.ts'
 
 export interface OpenTpmOptions {
   /** Obey SetLocality on the data channel. */
@@ -41,10 +43,64 @@ export function openTpm(
   { allowSetLocality = false, root = '', createDirectory = false, keeper }: OpenTpmOptions = {},
 ): OpenTpm {
   const { state, tpmVersion } = config
-  const { fd, lock } = openState(state, { sync: config.engine.sync, root, createDirectory, keeper })
-  const engine = new EngineClient(spawner, engineOptions(config, fd, allowSetLocality))
+  const opened = openState(state, { sync: config.engine.sync, root, createDirectory, keeper })
+  const engine = new EngineClient(spawner, engineOptions(config, opened.fd, allowSetLocality))
+  const tpm = new Tpm(engine, opened.lock, { version: tpmVersion, incomingMigration: config.migration.incoming })
+  return whole(config, tpm, opened)
+}
+
+/**
+ * Goes on with a TPM that an earlier supervisor has opened.
+ * @throws SwtpmError
+ */
+export function resumeTpm(
+  config: CommonConfig & StoredTpm,
+  spawner: EngineSpawner,
+  keeper: Keeper,
+  allowSetLocality: boolean,
+  record: RestRecord,
+): OpenTpm {
+  const { state, tpmVersion } = config
+  const fd = record.take('state')
+  const lock = lockOf(state, state.path, fd, keeper)
+  const { attached, ...engineState } = record.get<SavedEngine>('engine')
+  const engine = new EngineClient(spawner, engineOptions(config, fd, allowSetLocality), {
+    ...engineState,
+    succession: { ...engineState.succession, channelFd: record.take('engine') },
+    attached: attached && { ...attached, fd: record.take('attached') },
+    sharedStateFd: record.take('sharedState'),
+  })
+  const tpm = new Tpm(engine, lock, { version: tpmVersion, incomingMigration: false })
+  tpm.resume(record.get<SavedTpm>('tpm'))
+  return whole(config, tpm, { fd, lock })
+}
+
+/** @returns false while something is under way */
+export function leaveTpm({ tpm, engine }: Pick<OpenTpm, 'tpm' | 'engine'>, record: RestRecord): boolean {
+  const saved = engine.save()
+  const tpmState = tpm.save()
+  if (saved === undefined || tpmState === undefined) return false
+  const { channelFd, ...succession } = saved.succession
+  const { attached } = saved
+  record.watch('engine', channelFd)
+  if (attached !== undefined) record.keep('attached', attached.fd)
+  record.put('tpm', tpmState)
+  record.put('engine', {
+    served: saved.served,
+    succession,
+    attached: attached && { kind: attached.kind, flags: attached.flags },
+  } satisfies SavedEngine)
+  return true
+}
+
+interface SavedEngine extends Pick<RunningTpm, 'served'> {
+  readonly succession: Omit<RunningTpm['succession'], 'channelFd'>
+  readonly attached: { readonly kind: AttachKind; readonly flags: number } | undefined
+}
+
+function whole(config: CommonConfig & StoredTpm, tpm: Tpm, { fd, lock }: OpenState): OpenTpm {
+  const { engine } = tpm
   engine.on('log', logEngineLine)
-  const tpm = new Tpm(engine, lock, { version: tpmVersion, incomingMigration: config.migration.incoming })
   return {
     tpm,
     engine,
@@ -55,7 +111,7 @@ export function openTpm(
     async close() {
       if (await tpm.end()) lock.unlock()
       // The engine may still store. It keeps the lock on the state, and so do we as long as this process lasts.
-      else log.error(`The engine has not ended: "${state.path}" stays locked until it does`)
+      else log.error(`The engine has not ended: "${config.state.path}" stays locked until it does`)
       closeSync(fd)
     },
   }

@@ -14,7 +14,8 @@ import { lookUpUser, type User } from '../system/process/users.ts'
 import type { Tpm } from '../tpm/tpm.ts'
 import type { CommonConfig, SwtpmConfig } from './config.ts'
 import { COMMAND_BYTES } from './engine-options.ts'
-import { type OpenTpm, openTpm } from './open-tpm.ts'
+import { leaveTpm, type OpenTpm, openTpm, resumeTpm } from './open-tpm.ts'
+import { RestRecord } from './rest/rest-record.ts'
 import { PcapFile } from './trace/pcap-file.ts'
 
 /** What serves the TPM, besides this process. */
@@ -31,6 +32,8 @@ export interface SessionHost {
 export type ExitCode = number
 
 type Cleanup = () => void | Promise<void>
+/** Leaves to the next supervisor what it needs. @returns false while something is under way */
+type Leave = (record: RestRecord) => boolean
 
 export class Session {
   readonly tpm: Tpm
@@ -40,6 +43,7 @@ export class Session {
   readonly #host: SessionHost
   readonly #opened: OpenTpm
   readonly #cleanups: Cleanup[] = []
+  readonly #leaves: Leave[] = []
   #resolveEnded!: (code: ExitCode) => void
   /** Resolves when everything has been undone. */
   readonly ended = new Promise<ExitCode>((resolve) => {
@@ -67,8 +71,24 @@ export class Session {
       allowSetLocality: allowsSetLocality(config),
       createDirectory: config.interface === 'cuse',
     })
+    return Session.#of(config, host, opened)
+  }
+
+  /** Goes on with a TPM that an earlier supervisor has served. @throws SwtpmError */
+  static resume(config: SwtpmConfig, host: SessionHost & { readonly keeper: Keeper }, record: RestRecord): Session {
+    const opened = resumeTpm(config, host.spawner, host.keeper, allowsSetLocality(config), record)
+    const session = Session.#of(config, host, opened)
+    session.device = record.get<string | undefined>('device')
+    return session
+  }
+
+  static #of(config: SwtpmConfig, host: SessionHost, opened: OpenTpm): Session {
     const { engine } = opened
     const session = new Session(config, host, opened)
+    session.onRest((record) => {
+      record.put('device', session.device)
+      return leaveTpm(opened, record)
+    })
     if (log.isEnabled(COMMAND_BYTES)) {
       engine.on('trace', (direction, _timeUs, bytes) =>
         log.dump(COMMAND_BYTES, direction === 'command' ? 'SWTPM_IO_Read:' : 'SWTPM_IO_Write:', bytes),
@@ -111,11 +131,40 @@ export class Session {
     else this.#cleanups.push(cleanup)
   }
 
+  /** Adds something to be left to the next supervisor; the last added goes first, as at the end. */
+  onRest(leave: Leave): void {
+    this.#leaves.push(leave)
+  }
+
+  /** What the next supervisor needs; undefined while something is under way. */
+  leave(): RestRecord | undefined {
+    if (this.#ending) return undefined
+    const record = RestRecord.begin()
+    return [...this.#leaves].reverse().every((leave) => leave(record)) ? record : undefined
+  }
+
   /** Writes the pid file, as soon as it may be believed. */
   writePidFile(): void {
-    if (this.#config.pid === undefined) return
-    const file = new PidFile(this.#config.pid, this.#host.pid)
+    if (this.#config.pid !== undefined) this.#ownPidFile(PidFile.write(this.#config.pid, this.#host.pid))
+  }
+
+  resumePidFile(record: RestRecord): void {
+    const path = record.get<string | undefined>('pidFile')
+    if (path !== undefined) this.#ownPidFile(new PidFile(path))
+  }
+
+  #ownPidFile(file: PidFile): void {
     this.onEnd(() => file.remove())
+    this.onRest((record) => {
+      record.put('pidFile', file.path)
+      if (file.path !== undefined) record.remove(file.path)
+      return true
+    })
+  }
+
+  /** There has been an INIT. */
+  get hasBeenOn(): boolean {
+    return this.tpm.hasBeenOn
   }
 
   /**

@@ -69,6 +69,17 @@ class Log {
   }
 
   /**
+   * Goes on with the log that another process of this program has opened.
+   * @param fd its descriptor, which becomes ours; undefined: standard error
+   */
+  resume({ destination, ...config }: LogConfig, fd: number | undefined): void {
+    this.#configured = true
+    this.#echo = false
+    this.#config = config
+    if (fd !== undefined) this.#destination = { fd, silent: destination.kind === 'none', owned: true }
+  }
+
+  /**
    * Until this call, errors go to standard error too, whatever the log is (but for `file=-`, by which the user asks for
    * silence): a program that starts another one shows what is there when the start fails.
    */

@@ -36,6 +36,13 @@ export interface TpmOptions {
   readonly incomingMigration: boolean
 }
 
+export interface SavedTpm {
+  readonly running: boolean
+  readonly hasBeenOn: boolean
+  readonly lockingRetries: number
+  readonly storageHeld: boolean
+}
+
 /** libtpms did not power the TPM on. */
 class PowerOnError extends SwtpmError {
   readonly tpmResult: number
@@ -73,6 +80,31 @@ export class Tpm {
     engine.on('resumed', (running) => {
       this.#running = running
     })
+  }
+
+  /** What the next supervisor of this TPM has to know; undefined while something is under way. */
+  save(): SavedTpm | undefined {
+    // While the storage is given away, a migration is under way.
+    if (this.#storage.busy || (this.#hasBeenOn && !this.#storage.held) || this.#incomingMigration) return undefined
+    return {
+      running: this.#running,
+      hasBeenOn: this.#hasBeenOn,
+      lockingRetries: this.#lockingRetries,
+      storageHeld: this.#storage.held,
+    }
+  }
+
+  resume({ running, hasBeenOn, lockingRetries, storageHeld }: SavedTpm): void {
+    this.#running = running
+    this.#hasBeenOn = hasBeenOn
+    this.#lockingRetries = lockingRetries
+    this.#incomingMigration = false
+    if (storageHeld) this.#storage.resume()
+  }
+
+  /** There has been an INIT. */
+  get hasBeenOn(): boolean {
+    return this.#hasBeenOn
   }
 
   get running(): boolean {

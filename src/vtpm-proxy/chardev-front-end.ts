@@ -6,7 +6,8 @@ import { closeSync, openSync } from 'node:fs'
 import { TPM_SUCCESS } from '../../contract/tpm-result.ts'
 import { printOut } from '../programs/common/output.ts'
 import type { ChardevConfig } from '../serve/config.ts'
-import { openControl } from '../serve/control/open-control.ts'
+import { openControl, resumeControl } from '../serve/control/open-control.ts'
+import type { RestRecord } from '../serve/rest/rest-record.ts'
 import type { Session } from '../serve/session.ts'
 import { inherited } from '../serve/socket/open-endpoint.ts'
 import { SwtpmError } from '../system/errors.ts'
@@ -28,7 +29,7 @@ export async function serveVtpmProxy(
   await tpm.selfTest()
   session.goOn()
   const device = newProxyDevice(tpm.version, devices, config.chroot ?? '')
-  session.onEnd(() => closeSync(device.serverFd))
+  ownDevice(session, device.serverFd)
   await expectRegistration(session, device, devices)
   endWithPeer(session)
   announce(device)
@@ -47,7 +48,7 @@ export async function serveChardev(
 ): Promise<void> {
   endWithPeer(session)
   const fd = device.kind === 'fd' ? inherited(device.fd) : openDevice(device.path)
-  session.onEnd(() => closeSync(fd))
+  ownDevice(session, fd)
   if (device.kind === 'path') session.device = device.path
   const control = openControl(session, config.control)
   await session.powerOn()
@@ -56,6 +57,24 @@ export async function serveChardev(
   session.writePidFile()
   control.serve()
   await attach(session, fd)
+}
+
+/** Goes on where an earlier supervisor has served. @throws SwtpmError */
+export function resumeChardev(session: Session, config: ChardevConfig, record: RestRecord): void {
+  ownDevice(session, record.take('device'))
+  endWithPeer(session)
+  const control = resumeControl(session, config.control, record)
+  session.resumePidFile(record)
+  control.serve()
+}
+
+/** The device lasts as long as its descriptor is open. */
+function ownDevice(session: Session, fd: number): void {
+  session.onEnd(() => closeSync(fd))
+  session.onRest((record) => {
+    record.keep('device', fd)
+    return true
+  })
 }
 
 /** The kernel has no more commands for us, or the peer has gone: nothing is left to serve. */

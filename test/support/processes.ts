@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { waitFor } from './wait.ts'
 
-/** The engine of a supervisor: started by the spawner, which is its child. */
+/** The engine of a TPM: a child of its keeper, or in a fleet of the spawner, which is a child of Node. */
 export function enginePid(supervisor: number): Promise<number> {
   return nextEngine(supervisor, 0)
 }
@@ -16,9 +16,10 @@ export function nextEngine(supervisor: number, before: number): Promise<number> 
 
 /** The engine, other than `before`, that a supervisor has at this moment. */
 export function engineNow(supervisor: number, before = 0): number | undefined {
-  // The spawner has the same name, until it has given itself another.
-  const engines = childrenOf(supervisor).flatMap(descendants)
-  return engines.find((pid) => pid !== before && alive(pid) && nameOf(pid) === 'tpm-engine')
+  // The spawner has the same name, until it has given itself another; its parent is Node.
+  const isEngine = (pid: number): boolean =>
+    nameOf(pid) === 'tpm-engine' && ['swtpm', 'tpm-spawner'].includes(nameOf(parentOf(pid)))
+  return descendants(supervisor).find((pid) => pid !== before && alive(pid) && isEngine(pid))
 }
 
 export function nameOf(pid: number): string {
@@ -26,6 +27,14 @@ export function nameOf(pid: number): string {
     return readFileSync(`/proc/${pid}/comm`, 'utf8').trim()
   } catch {
     return ''
+  }
+}
+
+function parentOf(pid: number): number {
+  try {
+    return Number(/^PPid:\s*(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1])
+  } catch {
+    return 0
   }
 }
 

@@ -147,10 +147,11 @@ void CuseLoop::on_open(FuseReply reply) {
     // Only then: an open that failed has no release.
     device_.open.store(1);
   }
-  channel_.event(wire::Event::kClientOpened);
 }
 
 void CuseLoop::on_release(FuseReply reply) {
+  // Only a transfer that the supervisor is at ends with its client.
+  bool in_transfer = to_supervisor();
   set_route(wire::Route::kNative);
   {
     std::lock_guard lock(mutex_);
@@ -160,7 +161,7 @@ void CuseLoop::on_release(FuseReply reply) {
     if (!busy_) set_unread({});
     std::move(reply).data({});
   }
-  channel_.event(wire::Event::kClientClosed, 0u);
+  if (in_transfer) channel_.event(wire::Event::kClientClosed, 0u);
 }
 
 void CuseLoop::on_read(Request& request) {

@@ -21,6 +21,7 @@ StreamLoop::StreamLoop(wire::AttachKind kind, uint32_t flags, UniqueFd fd, Uniqu
       kind_(kind_of(kind)),
       disconnect_(flags & wire::kAttachDisconnect),
       continued_(flags & wire::kAttachContinue),
+      report_clients_(flags & wire::kAttachReportClients),
       client_(std::move(client)),
       channel_(channel),
       path_(path),
@@ -54,7 +55,7 @@ void StreamLoop::run() {
     int error = serve_client(client_.get());
     if (left_) return;
     client_.reset();
-    channel_.event(wire::Event::kClientClosed, static_cast<uint32_t>(error));
+    if (report_clients_) channel_.event(wire::Event::kClientClosed, static_cast<uint32_t>(error));
   }
 }
 
@@ -65,7 +66,7 @@ bool StreamLoop::accept_client() {
   client_.reset(::accept4(fd_.get(), reinterpret_cast<sockaddr*>(&from), &size, SOCK_CLOEXEC));
   if (client_) {
     kind_.sleeps_in_poll = from.ss_family == AF_UNIX;
-    channel_.event(wire::Event::kClientOpened);
+    if (report_clients_) channel_.event(wire::Event::kClientOpened);
     return true;
   }
   // A client that gave up while waiting, or a passing shortage, is no reason to stop listening.

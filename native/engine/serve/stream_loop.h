@@ -65,6 +65,7 @@ class StreamLoop : public Loop {
   Kind kind_;
   bool disconnect_;  // after each response
   bool continued_;   // an earlier engine served this descriptor
+  bool report_clients_;
   UniqueFd client_;  // of a listener
   Channel& channel_;
   DataPath& path_;

@@ -15,7 +15,7 @@ import { check } from '../../system/native/check.ts'
 import { native } from '../../system/native/load.ts'
 import { within } from '../../system/time-limit.ts'
 import type { EngineOptions } from './engine-program.ts'
-import type { EngineSpawner } from './spawned-engine.ts'
+import type { EngineSpawner, SpawnedEngine } from './spawned-engine.ts'
 
 /** After the channel of an engine has closed: how long the spawner may take to report the way in which it ended. */
 const STATUS_PATIENCE_MS = 500
@@ -27,6 +27,11 @@ const KILLED_PATIENCE_MS = 2000
 interface Pending {
   resolve(reply: Buffer): void
   reject(error: Error): void
+}
+
+export interface SavedLink {
+  readonly pid: number
+  readonly nextId: number
 }
 
 export interface EngineLinkEvents {
@@ -56,25 +61,51 @@ export class EngineLink {
   readonly #kill: () => void
   readonly #hasEnded: Promise<void>
   #resolveEnded!: () => void
-  #nextId = 1
+  #nextId: number
   #gone: string | undefined
   #pid: number | undefined
 
-  constructor({ spawner, engine, sharedStateFd, fresh }: EngineLinkOptions, events: EngineLinkEvents) {
-    this.#spawner = spawner
-    this.#events = events
-    this.#hasEnded = new Promise((resolve) => {
-      this.#resolveEnded = resolve
-    })
+  /** Starts an engine. @throws SystemError */
+  static start({ spawner, engine, sharedStateFd, fresh }: EngineLinkOptions, events: EngineLinkEvents): EngineLink {
     const [ours, theirs] = check(native.socketPair(), 'make a socket pair for the engine')
-    const { pid, ended, kill } = spawner.spawn(
+    const spawned = spawner.spawn(
       engineArguments(engine),
       { channel: theirs, state: engine.stateFd, sharedState: sharedStateFd },
       fresh,
     )
+    spawned.pid.catch(() => {}).finally(() => closeSync(theirs))
+    return new EngineLink(spawner, ours, spawned, 1, events)
+  }
+
+  /** Takes over the channel to an engine that runs. */
+  static resume(
+    spawner: Pick<EngineSpawner, 'gone'>,
+    fd: number,
+    spawned: SpawnedEngine,
+    { pid, nextId }: SavedLink,
+    events: EngineLinkEvents,
+  ): EngineLink {
+    const link = new EngineLink(spawner, fd, spawned, nextId, events)
+    link.#pid = pid
+    return link
+  }
+
+  private constructor(
+    spawner: Pick<EngineSpawner, 'gone'>,
+    channelFd: number,
+    { pid, ended, kill }: SpawnedEngine,
+    nextId: number,
+    events: EngineLinkEvents,
+  ) {
+    this.#spawner = spawner
+    this.#nextId = nextId
+    this.#events = events
+    this.#hasEnded = new Promise((resolve) => {
+      this.#resolveEnded = resolve
+    })
     this.#kill = kill
     this.started = pid
-    this.#socket = new DescriptorSocket(ours)
+    this.#socket = new DescriptorSocket(channelFd)
     this.#socket.on('data', (chunk, fds) => {
       this.#fds.push(...fds)
       this.#receive(chunk)
@@ -84,19 +115,29 @@ export class EngineLink {
       'close',
       () => void setTimeout(() => this.#end('its channel closed'), STATUS_PATIENCE_MS).unref(),
     )
-    pid
-      .then(
-        (number) => {
-          this.#pid = number
-        },
-        () => {},
-      )
-      .finally(() => closeSync(theirs))
+    pid.then(
+      (number) => {
+        this.#pid = number
+      },
+      () => {},
+    )
     void ended.then((reason) => {
       // What it has sent last may still be in the channel.
       this.#socket.drain()
       this.#end(reason)
     })
+  }
+
+  /** What the next Node has to know; undefined while something is under way. The channel is {@link channelFd}. */
+  save(): SavedLink | undefined {
+    const quiet =
+      this.#pending.size === 0 && this.#decoder.isEmpty && this.#socket.pendingBytes === 0 && this.#fds.length === 0
+    if (!quiet || this.ended || this.#pid === undefined) return undefined
+    return { pid: this.#pid, nextId: this.#nextId }
+  }
+
+  get channelFd(): number {
+    return this.#socket.fd
   }
 
   get pid(): number | undefined {

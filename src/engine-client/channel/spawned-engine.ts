@@ -29,6 +29,8 @@ export interface EngineSpawner {
    * @param fresh execute the program that is there now, instead of a copy of one that runs
    */
   spawn(args: readonly string[], fds: EngineDescriptors, fresh: boolean): SpawnedEngine
+  /** An engine that an earlier supervisor of this TPM has had started. */
+  adopt?(pid: number): SpawnedEngine
   /** Nothing more is started. Engines that run continue. */
   close(): void
 }

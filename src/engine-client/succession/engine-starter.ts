@@ -6,16 +6,26 @@ import { engineArguments } from '../../../contract/engine-options.ts'
 import { SHARED_STATE_LAST_UNIQUE_OFFSET, SHARED_STATE_SIZE_BYTES } from '../../../contract/limits.ts'
 import { check } from '../../system/native/check.ts'
 import { native } from '../../system/native/load.ts'
-import { EngineLink, type EngineLinkEvents } from '../channel/engine-link.ts'
+import { EngineLink, type EngineLinkEvents, type SavedLink } from '../channel/engine-link.ts'
 import type { EngineOptions } from '../channel/engine-program.ts'
 import type { EngineSpawner } from '../channel/spawned-engine.ts'
 
 /** One engine, as the succession uses it. */
-export type Engine = Pick<EngineLink, 'pid' | 'ended' | 'request' | 'takeFd' | 'close' | 'kill' | 'describe'>
+export type Engine = Pick<
+  EngineLink,
+  'pid' | 'ended' | 'request' | 'takeFd' | 'close' | 'kill' | 'describe' | 'save' | 'channelFd'
+>
+
+/** An engine that runs, and our end of its channel. */
+export interface RunningEngine extends SavedLink {
+  readonly channelFd: number
+}
 
 export interface Starter {
   /** @param fresh execute the program that is there now, instead of a copy of the spawner */
   start(fresh: boolean, events: EngineLinkEvents): Engine
+  /** Takes over an engine that runs. */
+  resume(engine: RunningEngine, events: EngineLinkEvents): Engine
   /** The last FUSE request that an engine has read, by number; 0 for none. */
   lastFuseRequest(): bigint
   /** Nothing more is started. */
@@ -30,10 +40,13 @@ export class EngineStarter implements Starter {
   #starting = 0
   #open = true
 
-  constructor(spawner: Omit<EngineSpawner, 'close'>, options: EngineOptions) {
+  /** @param sharedStateFd where an earlier supervisor of this TPM has made it; it becomes ours */
+  constructor(spawner: Omit<EngineSpawner, 'close'>, options: EngineOptions, sharedStateFd?: number) {
     this.#spawner = spawner
     this.#options = { ...options, stateFd: check(native.duplicate(options.stateFd), 'keep the state open') }
-    this.#sharedStateFd = check(native.sharedMemory(SHARED_STATE_SIZE_BYTES), 'make memory for the engine')
+    this.#sharedStateFd =
+      sharedStateFd ?? check(native.sharedMemory(SHARED_STATE_SIZE_BYTES), 'make memory for the engine')
+    if (sharedStateFd !== undefined) return
     spawner.prepare?.(engineArguments(options), {
       state: this.#options.stateFd,
       sharedState: this.#sharedStateFd,
@@ -41,7 +54,7 @@ export class EngineStarter implements Starter {
   }
 
   start(fresh: boolean, events: EngineLinkEvents): EngineLink {
-    const link = new EngineLink(
+    const link = EngineLink.start(
       { spawner: this.#spawner, engine: this.#options, sharedStateFd: this.#sharedStateFd, fresh },
       events,
     )
@@ -52,6 +65,12 @@ export class EngineStarter implements Starter {
     }
     link.started.then(given, given)
     return link
+  }
+
+  resume({ channelFd, ...saved }: RunningEngine, events: EngineLinkEvents): EngineLink {
+    const spawned = this.#spawner.adopt?.(saved.pid)
+    if (spawned === undefined) throw new RangeError('this spawner adopts no engines')
+    return EngineLink.resume(this.#spawner, channelFd, spawned, saved, events)
   }
 
   lastFuseRequest(): bigint {

@@ -16,7 +16,7 @@ import { log } from '../../system/log.ts'
 import { reasonOf } from '../../system/reason.ts'
 import { within } from '../../system/time-limit.ts'
 import { continueTpm, startError } from './continue-tpm.ts'
-import type { Engine, Starter } from './engine-starter.ts'
+import type { Engine, RunningEngine, Starter } from './engine-starter.ts'
 import type { ServedTpm } from './served-tpm.ts'
 import { type SuccessionState, SuccessionStateMachine } from './succession-state.ts'
 
@@ -53,11 +53,18 @@ interface Candidate {
   readonly ready: Promise<void>
 }
 
+/** A succession whose engine serves. */
+export interface RunningSuccession extends RunningEngine {
+  readonly poweredOn: boolean
+  /** When engines have died, in ms since 1970. */
+  readonly deaths: readonly number[]
+}
+
 export class EngineSuccession {
   readonly #starter: Starter
   readonly #served: ServedTpm
   readonly #events: SuccessionEvents
-  readonly #state = new SuccessionStateMachine()
+  readonly #state: SuccessionStateMachine
   /** The engine that serves, or served last. */
   #current: Engine
   /** All that have not ended. */
@@ -69,15 +76,44 @@ export class EngineSuccession {
   #endReason = ''
   #deaths: number[] = []
 
-  constructor(starter: Starter, served: ServedTpm, events: SuccessionEvents) {
+  /** @param saved of an earlier supervisor of this TPM, whose engine runs */
+  constructor(starter: Starter, served: ServedTpm, events: SuccessionEvents, saved?: RunningSuccession) {
     this.#starter = starter
     this.#served = served
     this.#events = events
+    this.#state = new SuccessionStateMachine(saved === undefined ? 'starting' : 'serving')
+    if (saved !== undefined) {
+      this.#poweredOn = saved.poweredOn
+      this.#deaths = [...saved.deaths]
+      this.#current = this.#resume(saved)
+      return
+    }
     const { engine, ready } = this.#start(false)
     this.#current = engine
     inTime(ready, 'it was not ready').catch((error) => {
       if (this.#state.is('starting')) this.#fail((error as Error).message)
     })
+  }
+
+  /** What the next supervisor of this TPM has to know; undefined while something is under way. */
+  save(): RunningSuccession | undefined {
+    const settled = this.#state.is('serving') && this.#unbroken === 0 && this.#alive.size === 1
+    const link = settled ? this.#current.save() : undefined
+    if (link === undefined) return undefined
+    const { channelFd } = this.#current
+    return { ...link, channelFd, poweredOn: this.#poweredOn, deaths: this.#deaths }
+  }
+
+  #resume(saved: RunningSuccession): Engine {
+    const engine = this.#starter.resume(saved, {
+      event: (type, payload) => this.#heard(type, payload),
+      ended: (reason) => {
+        this.#alive.delete(engine)
+        this.#engineEnded(engine, reason)
+      },
+    })
+    this.#alive.add(engine)
+    return engine
   }
 
   get state(): SuccessionState {

@@ -12,6 +12,12 @@ export interface Attached {
   readonly flags: number
 }
 
+export interface SavedServedTpm {
+  readonly clientOpen: boolean
+  readonly storageLocked: boolean
+  readonly profile?: string | undefined
+}
+
 export class ServedTpm {
   #attached: Attached | undefined
   /**
@@ -26,6 +32,22 @@ export class ServedTpm {
   storageLocked = true
   /** JSON, for a TPM 2.0 that a later INIT makes. */
   profile: string | undefined
+
+  /** @param saved of an earlier supervisor of this TPM; `attached.fd` becomes ours */
+  constructor(saved: Partial<SavedServedTpm> & { readonly attached?: Attached | undefined } = {}) {
+    const { attached, clientOpen, storageLocked, profile } = saved
+    if (attached !== undefined) this.expect(attached)
+    this.clientOpen = clientOpen ?? false
+    this.storageLocked = storageLocked ?? true
+    this.profile = profile
+  }
+
+  /** What the next supervisor of this TPM has to know; undefined while something is under way. */
+  save(): SavedServedTpm | undefined {
+    if (this.#next !== undefined || this.route !== 'native') return undefined
+    const { clientOpen, storageLocked, profile } = this
+    return { clientOpen, storageLocked, profile }
+  }
 
   get attached(): Attached | undefined {
     return this.#attached

@@ -44,11 +44,12 @@ export const TRANSITIONS = {
 } as const satisfies Record<string, { readonly [on in Occurrence]?: string }>
 
 export class SuccessionStateMachine {
-  #state: SuccessionState = 'starting'
+  #state: SuccessionState
   #changed!: Promise<void>
   #announce!: () => void
 
-  constructor() {
+  constructor(first: SuccessionState = 'starting') {
+    this.#state = first
     this.#renew()
   }
 

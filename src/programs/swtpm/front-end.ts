@@ -1,10 +1,11 @@
 /** The front end that a configuration names. */
-import { serveCuse } from '../../cuse/cuse-front-end.ts'
+import { resumeCuse, serveCuse } from '../../cuse/cuse-front-end.ts'
 import type { SwtpmConfig } from '../../serve/config.ts'
+import type { RestRecord } from '../../serve/rest/rest-record.ts'
 import type { Session } from '../../serve/session.ts'
-import { serveSocket } from '../../serve/socket/socket-front-end.ts'
+import { resumeSocket, serveSocket } from '../../serve/socket/socket-front-end.ts'
 import { DeviceDirectory } from '../../system/io/device-directory.ts'
-import { serveChardev, serveVtpmProxy } from '../../vtpm-proxy/chardev-front-end.ts'
+import { resumeChardev, serveChardev, serveVtpmProxy } from '../../vtpm-proxy/chardev-front-end.ts'
 
 /**
  * Lets commands come in. When it returns, clients can use the TPM.
@@ -27,6 +28,18 @@ export function serveFrontEnd(
     }
     case 'cuse':
       return withDevices(devices, (open) => serveCuse(session, config, open))
+  }
+}
+
+/** Goes on where an earlier supervisor has let commands come in. @throws SwtpmError */
+export function resumeFrontEnd(session: Session, config: SwtpmConfig, record: RestRecord): void {
+  switch (config.interface) {
+    case 'socket':
+      return resumeSocket(session, config, record)
+    case 'chardev':
+      return resumeChardev(session, config, record)
+    case 'cuse':
+      return resumeCuse(session, record)
   }
 }
 

@@ -1,6 +1,7 @@
 /** `swtpm`: reads the command line and does what it asks for. */
 import { checkDescriptors } from '../../serve/descriptors.ts'
 import { DEFAULT_LOG_PREFIX } from '../../system/log.ts'
+import { Keeper } from '../../system/process/keeper.ts'
 import { usageText } from '../common/options/usage-error.ts'
 import { CommandLineError } from './exit/command-line-error.ts'
 import { exitCodeOf } from './exit/exit-code.ts'
@@ -8,7 +9,7 @@ import { type Logging, onEscapedError, reportFailure, reportUsage } from './exit
 import { optionTable } from './options/table.ts'
 import { namedLog } from './parse/named-log.ts'
 import { isInterface, parseCommandLine } from './parse/parse-command-line.ts'
-import { serveSwtpm } from './serve.ts'
+import { resumeSwtpm, serveSwtpm } from './serve.ts'
 
 /** Until the command line says more. */
 const NO_LOG: Logging = {
@@ -25,6 +26,8 @@ async function main(argv: readonly string[]): Promise<number> {
     }
     const commandLine = parseCommandLine(rest, process.env, word)
     logging = commandLine
+    // The descriptors of the command line are long used when another supervisor has served before.
+    if (commandLine.action === 'run' && Keeper.hasWoken) return await resumeSwtpm(commandLine)
     checkDescriptors(commandLine)
     if (commandLine.action === 'run') return await serveSwtpm(commandLine)
     const { print } = await import('./print.ts')

@@ -2,19 +2,41 @@
 
 import type { SwtpmConfig } from '../../serve/config.ts'
 import { confine } from '../../serve/confinement.ts'
-import { keeperSpawner } from '../../serve/engine-options.ts'
+import { keeperSpawner, resumedSpawner } from '../../serve/engine-options.ts'
+import { RestRecord } from '../../serve/rest/rest-record.ts'
+import { restWhenIdle } from '../../serve/rest/resting.ts'
 import { Session } from '../../serve/session.ts'
 import { sentenceOf } from '../../system/fault.ts'
 import { DeviceDirectory } from '../../system/io/device-directory.ts'
 import { loadIoctl } from '../../system/io/ioctl.ts'
 import { log } from '../../system/log.ts'
+import { Keeper } from '../../system/process/keeper.ts'
 import { onSignals } from '../../system/process/signals.ts'
 import { becomeUser, changeRoot } from '../../system/process/users.ts'
 import { CommandLineError } from './exit/command-line-error.ts'
 import { exitCodeOf } from './exit/exit-code.ts'
 import { onEscapedError } from './exit/report-failure.ts'
-import { makesDevice, serveFrontEnd } from './front-end.ts'
+import { makesDevice, resumeFrontEnd, serveFrontEnd } from './front-end.ts'
 import { Serving } from './serving.ts'
+
+/** Goes on with a TPM that an earlier supervisor has served. @returns the exit code */
+export async function resumeSwtpm(config: SwtpmConfig): Promise<number> {
+  const keeper = Keeper.connect() as Keeper
+  const { bytes, fds } = keeper.wakeMessage()
+  const record = RestRecord.read(bytes, fds)
+  log.resume(config.log, record.has('log') ? record.take('log') : undefined)
+  const pid = process.ppid
+  const spawner = resumedSpawner(keeper, config)
+  const session = Session.resume(config, { spawner, pid, keeper }, record)
+  onEscapedError(() => session.end(1))
+  resumeFrontEnd(session, config, record)
+  session.onEnd(() => void keeper.ask('NOTIFY', 0, Buffer.from('STOPPING=1')))
+  confine(config.seccomp)
+  keeper.ask('RESUMED')
+  handleSignals(keeper, session)
+  restWhenIdle(keeper, session, config)
+  return session.ended
+}
 
 /** @returns the exit code */
 export async function serveSwtpm(config: SwtpmConfig): Promise<number> {
@@ -26,11 +48,7 @@ export async function serveSwtpm(config: SwtpmConfig): Promise<number> {
   const spawner = keeperSpawner(keeper, config, user)
   const session = Session.open(config, { spawner, pid: keeper.pid, keeper }, config.chroot ?? '')
   onEscapedError(() => session.end(1))
-  onSignals(keeper, {
-    end: () => void session.end(0),
-    hurry: () => session.hurry(),
-    replaceEngines: () => void session.replaceEngine(),
-  })
+  handleSignals(keeper, session)
   // Only root can create a device; everything else is done as the user.
   const late = makesDevice(config)
   try {
@@ -63,5 +81,13 @@ export async function serveSwtpm(config: SwtpmConfig): Promise<number> {
     serving.failed()
     await session.end(exitCodeOf(error, config.interface))
   }
+  restWhenIdle(keeper, session, config)
   return session.ended
 }
+
+const handleSignals = (keeper: Keeper, session: Session): void =>
+  onSignals(keeper, {
+    end: () => void session.end(0),
+    hurry: () => session.hurry(),
+    replaceEngines: () => void session.replaceEngine(),
+  })

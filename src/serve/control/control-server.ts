@@ -23,14 +23,19 @@ const COMMAND_TIMEOUT_MS = 500
 
 export interface ControlServerOptions {
   readonly tpm: Tpm
-  /** A socket that listens for clients, or the one client there will be. */
-  readonly socket: { readonly listenFd: number } | { readonly clientFd: number }
+  /** A socket that listens for clients, a client that is there already, or both. */
+  readonly sockets: ControlSockets
   /** Takes over the data descriptor that a client sends. @returns a TPM result */
   setDataFd(fd: number): Promise<number>
   /** SHUTDOWN has been executed and answered. */
   onShutdown(): void
   /** The client has gone. */
   onDisconnect(): void
+}
+
+export interface ControlSockets {
+  readonly listenFd?: number | undefined
+  readonly clientFd?: number | undefined
 }
 
 export class ControlServer {
@@ -40,12 +45,16 @@ export class ControlServer {
 
   constructor(options: ControlServerOptions) {
     this.#options = options
-    if ('listenFd' in options.socket) {
-      this.#listener = new Listener(options.socket.listenFd, (fd) => this.#serve(fd))
-      this.#listener.resume()
-    } else {
-      this.#serve(options.socket.clientFd)
-    }
+    const { listenFd, clientFd } = options.sockets
+    if (listenFd !== undefined) this.#listener = new Listener(listenFd, (fd) => this.#serve(fd))
+    if (clientFd !== undefined) this.#serve(clientFd)
+    else this.#listener?.resume()
+  }
+
+  /** The sockets, which stay ours; undefined while a command is under way. */
+  save(): ControlSockets | undefined {
+    if (this.#client?.busy) return undefined
+    return { listenFd: this.#listener?.fd, clientFd: this.#client?.fd }
   }
 
   close(): void {
@@ -91,6 +100,15 @@ class ControlConnection {
       if (!this.#busy) this.#socket.end()
     })
     this.#socket.on('close', () => this.close())
+  }
+
+  get fd(): number {
+    return this.#socket.fd
+  }
+
+  /** A command is being executed, or part of one, or of an answer, is on its way. */
+  get busy(): boolean {
+    return this.#busy || this.#ended || this.#pending.length > 0 || this.#fds.length > 0 || this.#socket.pendingBytes > 0
   }
 
   close(): void {

@@ -9,6 +9,8 @@ import type { ServerEndpoint } from '../config.ts'
 
 export interface OpenEndpoint {
   readonly fd: number
+  /** Absolute, of the socket file, where it was made here. */
+  readonly path?: string
   /** It is a connection, not a socket that listens for some. */
   readonly connected: boolean
   remove(): void

@@ -5,8 +5,10 @@ import { ATTACH_FLAG } from '../../../contract/engine-channel.ts'
 import { TPM_SUCCESS } from '../../../contract/tpm-result.ts'
 import { SwtpmError } from '../../system/errors.ts'
 import { native } from '../../system/native/load.ts'
+import { removeAtEnd } from '../../system/remove-at-end.ts'
 import type { SocketConfig } from '../config.ts'
-import { openControl } from '../control/open-control.ts'
+import { openControl, resumeControl } from '../control/open-control.ts'
+import type { RestRecord } from '../rest/rest-record.ts'
 import type { Session } from '../session.ts'
 import { openEndpoint } from './open-endpoint.ts'
 
@@ -18,10 +20,8 @@ export async function serveSocket(session: Session, config: SocketConfig): Promi
   // Both sockets exist before the TPM is powered on: a management tool waits for the files, not for the TPM.
   const data = config.server === undefined ? undefined : openEndpoint(config.server)
   if (data !== undefined) {
-    session.onEnd(() => {
-      data.remove()
-      closeSync(data.fd)
-    })
+    session.onEnd(() => closeSync(data.fd))
+    ownDataPath(session, data.path)
   }
   const control = openControl(session, config.control)
   await session.powerOn()
@@ -32,10 +32,32 @@ export async function serveSocket(session: Session, config: SocketConfig): Promi
   if (data !== undefined) {
     // The engine waits in accept() and read().
     native.setNonBlocking(data.fd, false)
-    const flags = config.server?.disconnect ? ATTACH_FLAG.disconnect : 0
+    const flags =
+      (config.server?.disconnect ? ATTACH_FLAG.disconnect : 0) |
+      (config.terminate ? ATTACH_FLAG.reportClients : 0)
     const result = await engine.attach(data.connected ? 'stream' : 'listener', data.fd, flags)
     if (result !== TPM_SUCCESS) {
       throw new SwtpmError('SWTPM_ERR_SOCKET', `Cannot serve TPM commands: the engine answered ${result}`)
     }
   }
+}
+
+/** Goes on where an earlier supervisor has served. @throws SwtpmError */
+export function resumeSocket(session: Session, config: SocketConfig, record: RestRecord): void {
+  if (config.terminate) session.tpm.engine.on('clientClosed', () => void session.end(0))
+  ownDataPath(session, record.get<string | undefined>('dataPath'))
+  const control = resumeControl(session, config.control, record)
+  session.resumePidFile(record)
+  control.serve()
+}
+
+/** The file of the socket that takes TPM commands is ours to remove. The engine serves the socket itself. */
+function ownDataPath(session: Session, path: string | undefined): void {
+  if (path === undefined) return
+  session.onEnd(() => removeAtEnd(path))
+  session.onRest((record) => {
+    record.put('dataPath', path)
+    record.remove(path)
+    return true
+  })
 }

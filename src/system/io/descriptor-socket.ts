@@ -6,6 +6,7 @@
 import { AsyncResource } from 'node:async_hooks'
 import { EventEmitter } from 'node:events'
 import { closeSync } from 'node:fs'
+import { noteActivity } from '../activity.ts'
 import { native } from '../native/load.ts'
 import { READABLE, WRITABLE } from '../native/types.ts'
 
@@ -49,6 +50,7 @@ export class DescriptorSocket extends EventEmitter<DescriptorSocketEvents> {
     this.fd = fd
     this.#halfOpen = halfOpen
     const onReady = (error: number, readable: boolean, writable: boolean): void => {
+      noteActivity()
       if (writable) this.#flush()
       if (readable && this.#open) this.#receive()
       if (error < 0) this.#finish(-error)
@@ -56,6 +58,11 @@ export class DescriptorSocket extends EventEmitter<DescriptorSocketEvents> {
     // Callbacks run in the async context that created the socket, so that log lines carry its TPM's name.
     this.#poller = new native.Poller(fd, AsyncResource.bind(onReady))
     this.#poller.start(READABLE)
+  }
+
+  /** The peer has said that it sends no more. */
+  get hasEnded(): boolean {
+    return this.#ended
   }
 
   /** Bytes not yet taken by the kernel. */

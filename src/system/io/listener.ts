@@ -1,6 +1,7 @@
 /** A listening socket that accepts connections one by one. While it is paused, they wait in the kernel's backlog. */
 import { AsyncResource } from 'node:async_hooks'
 import { closeSync } from 'node:fs'
+import { noteActivity } from '../activity.ts'
 import { native } from '../native/load.ts'
 import { READABLE } from '../native/types.ts'
 
@@ -44,6 +45,7 @@ export class Listener {
 
   #accept(): void {
     if (!this.#accepting) return
+    noteActivity()
     const fd = native.accept(this.fd, true)
     // Negative: the client has closed already, or another process has accepted it. Wait for the next one.
     if (fd >= 0) this.#onConnection(fd)

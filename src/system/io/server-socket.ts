@@ -27,6 +27,8 @@ export interface TcpAddress {
 
 export interface ServerSocket {
   readonly fd: number
+  /** Absolute, of the socket file, where there is one. */
+  readonly path?: string
   /** Removes the socket file, where there is one. */
   remove(): void
 }
@@ -53,6 +55,7 @@ function listenOnPath({ path, mode, uid, gid }: UnixAddress): ServerSocket {
   const absolute = absolutePath(path)
   return {
     fd,
+    path: absolute,
     remove: () => removeAtEnd(absolute),
   }
 }

@@ -12,6 +12,7 @@ import {
   KEEPER_REQUESTS,
   MAX_KEEPER_MESSAGE_BYTES,
 } from '../../../contract/keeper.ts'
+import { noteActivity } from '../activity.ts'
 import { SwtpmError } from '../errors.ts'
 import { check } from '../native/check.ts'
 import { native } from '../native/load.ts'
@@ -47,6 +48,12 @@ export function words(...values: readonly number[]): Buffer {
 export const wordAt = (bytes: Buffer, index: number): number =>
   LITTLE ? bytes.readInt32LE(index * 4) : bytes.readInt32BE(index * 4)
 
+/** The number of the connection's descriptor; undefined in a program that no keeper has started. */
+export function keeperFd(): number | undefined {
+  const text = process.env[KEEPER_FD_VARIABLE]
+  return text === undefined ? undefined : Number.parseInt(text, 10)
+}
+
 export class Keeper {
   readonly #fd: number
   readonly #poller: InstanceType<typeof native.Poller>
@@ -69,10 +76,10 @@ export class Keeper {
 
   /** @returns undefined in a program that no keeper has started */
   static connect(): Keeper | undefined {
-    const text = process.env[KEEPER_FD_VARIABLE]
-    if (text === undefined) return undefined
+    const fd = keeperFd()
+    if (fd === undefined) return undefined
     delete process.env[KEEPER_FD_VARIABLE]
-    return new Keeper(Number.parseInt(text, 10))
+    return new Keeper(fd)
   }
 
   /** Whether another Node was at work before this one. */
@@ -144,6 +151,7 @@ export class Keeper {
   }
 
   #hear(): void {
+    noteActivity()
     try {
       this.#note(this.#receive())
     } catch {

@@ -13,22 +13,28 @@ const PID_FILE_MODE = 0o644
 
 export class PidFile {
   /** What is removed at the end; undefined for a descriptor whose file is unknown, as under a root directory without /proc. */
-  readonly #path: string | undefined
+  readonly path: string | undefined
+
+  /** One that is written. */
+  constructor(path: string | undefined) {
+    this.path = path
+  }
 
   /**
    * @param pid of the process that lasts as long as the TPM
    * @throws SwtpmError SWTPM_ERR_PID_FILE when the file cannot be written
    */
-  constructor(target: PidFileTarget, pid: number) {
+  static write(target: PidFileTarget, pid: number): PidFile {
     const name = target.kind === 'file' ? `"${target.path}"` : `on descriptor ${target.fd}`
     try {
       const fd = target.kind === 'file' ? openPidFile(target.path) : target.fd
       // An absolute path, because the working directory may be another one when the file is removed.
-      this.#path = target.kind === 'file' ? absolutePath(target.path) : pathOf(fd)
+      const file = new PidFile(target.kind === 'file' ? absolutePath(target.path) : pathOf(fd))
       try {
         writeSync(fd, String(pid))
+        return file
       } catch (error) {
-        this.remove()
+        file.remove()
         throw error
       } finally {
         closeSync(fd)
@@ -41,7 +47,7 @@ export class PidFile {
   }
 
   remove(): void {
-    if (this.#path !== undefined) removeAtEnd(this.#path)
+    if (this.path !== undefined) removeAtEnd(this.path)
   }
 }
 

@@ -32,7 +32,8 @@ export function keeperOwns(keeper: Keeper, what: 'lockFile' | 'stateFile'): Lock
     },
     unlock(fd) {
       keeper.ask('UNLOCK')
-      if (what === 'lockFile') closeSync(fd)
+      // Undefined to the Node that follows the one which took the lock.
+      if (what === 'lockFile' && fd >= 0) closeSync(fd)
     },
   }
 }

@@ -97,6 +97,17 @@ export class StorageLock {
     )
   }
 
+  /** An earlier supervisor of this TPM has had the keeper take the lock. */
+  resume(): void {
+    this.#fd = NO_FILE
+    this.#held = true
+  }
+
+  /** An attempt to take it is under way. */
+  get busy(): boolean {
+    return this.#attempt !== undefined
+  }
+
   get held(): boolean {
     return this.#held
   }

@@ -3,8 +3,8 @@ import { eventType } from '../../../contract/engine-events.ts'
 import { ENGINE_REQUESTS, engineCode, resumeResp, word } from '../../../contract/engine-requests.ts'
 import { BIG } from '../../../contract/struct.ts'
 import { controlCode, VERBS, type VerbName } from '../../../contract/verbs.ts'
-import type { EngineLinkEvents } from '../../../src/engine-client/channel/engine-link.ts'
-import type { Engine, Starter } from '../../../src/engine-client/succession/engine-starter.ts'
+import type { EngineLinkEvents, SavedLink } from '../../../src/engine-client/channel/engine-link.ts'
+import type { Engine, RunningEngine, Starter } from '../../../src/engine-client/succession/engine-starter.ts'
 
 export type RequestName = keyof typeof ENGINE_REQUESTS | VerbName
 
@@ -19,6 +19,7 @@ const nameOf = (code: number): RequestName =>
 export const result = (value: number): Buffer => word.encode({ value }, BIG)
 
 export class FakeEngine implements Engine {
+  readonly channelFd = -1
   readonly pid: number
   readonly fresh: boolean
   /** What it was asked, in order. */
@@ -32,6 +33,10 @@ export class FakeEngine implements Engine {
   killed = false
   readonly #events: EngineLinkEvents
   readonly #pending = new Map<RequestName, { resolve(reply: Buffer): void; reject(error: Error): void }>()
+
+  save(): SavedLink {
+    return { pid: this.pid, nextId: 1 }
+  }
 
   constructor(pid: number, fresh: boolean, events: EngineLinkEvents) {
     this.pid = pid
@@ -96,6 +101,12 @@ export class FakeStarter implements Starter {
   closed = false
   /** What happens to each engine when it is started. */
   onStart: (engine: FakeEngine) => void = () => {}
+
+  resume({ pid }: RunningEngine, events: EngineLinkEvents): FakeEngine {
+    const engine = new FakeEngine(pid, false, events)
+    this.engines.push(engine)
+    return engine
+  }
 
   start(fresh: boolean, events: EngineLinkEvents): FakeEngine {
     const engine = new FakeEngine(100 + this.engines.length, fresh, events)

@@ -93,7 +93,7 @@ export async function serveFleet(config: FleetConfig): Promise<number> {
       }),
     )
     server = new FleetServer(socket.fd, (request) => answer(fleet, add, request))
-    if (config.pid !== undefined) pidFile = new PidFile(config.pid, keeper.pid)
+    if (config.pid !== undefined) pidFile = PidFile.write(config.pid, keeper.pid)
     serving.ready()
     log.info(`Fleet of ${fleet.list().length} TPMs, asked at "${config.control.path}"`)
     await ended
