@@ -45,7 +45,10 @@ export function openTpm(
   const { state, tpmVersion } = config
   const opened = openState(state, { sync: config.engine.sync, root, createDirectory, keeper })
   const engine = new EngineClient(spawner, engineOptions(config, opened.fd, allowSetLocality))
-  const tpm = new Tpm(engine, opened.lock, { version: tpmVersion, incomingMigration: config.migration.incoming })
+  const tpm = new Tpm(engine, opened.lock, {
+    version: tpmVersion,
+    incomingMigration: config.migration.incoming,
+  })
   return whole(config, tpm, opened)
 }
 

@@ -75,7 +75,11 @@ export class Session {
   }
 
   /** Goes on with a TPM that an earlier supervisor has served. @throws SwtpmError */
-  static resume(config: SwtpmConfig, host: SessionHost & { readonly keeper: Keeper }, record: RestRecord): Session {
+  static resume(
+    config: SwtpmConfig,
+    host: SessionHost & { readonly keeper: Keeper },
+    record: RestRecord,
+  ): Session {
     const opened = resumeTpm(config, host.spawner, host.keeper, allowsSetLocality(config), record)
     const session = Session.#of(config, host, opened)
     session.device = record.get<string | undefined>('device')

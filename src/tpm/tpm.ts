@@ -85,7 +85,8 @@ export class Tpm {
   /** What the next supervisor of this TPM has to know; undefined while something is under way. */
   save(): SavedTpm | undefined {
     // While the storage is given away, a migration is under way.
-    if (this.#storage.busy || (this.#hasBeenOn && !this.#storage.held) || this.#incomingMigration) return undefined
+    if (this.#storage.busy || (this.#hasBeenOn && !this.#storage.held) || this.#incomingMigration)
+      return undefined
     return {
       running: this.#running,
       hasBeenOn: this.#hasBeenOn,

@@ -66,7 +66,10 @@ export class EngineLink {
   #pid: number | undefined
 
   /** Starts an engine. @throws SystemError */
-  static start({ spawner, engine, sharedStateFd, fresh }: EngineLinkOptions, events: EngineLinkEvents): EngineLink {
+  static start(
+    { spawner, engine, sharedStateFd, fresh }: EngineLinkOptions,
+    events: EngineLinkEvents,
+  ): EngineLink {
     const [ours, theirs] = check(native.socketPair(), 'make a socket pair for the engine')
     const spawned = spawner.spawn(
       engineArguments(engine),
@@ -131,7 +134,10 @@ export class EngineLink {
   /** What the next Node has to know; undefined while something is under way. The channel is {@link channelFd}. */
   save(): SavedLink | undefined {
     const quiet =
-      this.#pending.size === 0 && this.#decoder.isEmpty && this.#socket.pendingBytes === 0 && this.#fds.length === 0
+      this.#pending.size === 0 &&
+      this.#decoder.isEmpty &&
+      this.#socket.pendingBytes === 0 &&
+      this.#fds.length === 0
     if (!quiet || this.ended || this.#pid === undefined) return undefined
     return { pid: this.#pid, nextId: this.#nextId }
   }

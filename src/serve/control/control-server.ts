@@ -108,7 +108,13 @@ class ControlConnection {
 
   /** A command is being executed, or part of one, or of an answer, is on its way. */
   get busy(): boolean {
-    return this.#busy || this.#ended || this.#pending.length > 0 || this.#fds.length > 0 || this.#socket.pendingBytes > 0
+    return (
+      this.#busy ||
+      this.#ended ||
+      this.#pending.length > 0 ||
+      this.#fds.length > 0 ||
+      this.#socket.pendingBytes > 0
+    )
   }
 
   close(): void {

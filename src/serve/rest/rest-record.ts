@@ -34,7 +34,10 @@ export class RestRecord {
   static read(bytes: Buffer, fds: readonly number[]): RestRecord {
     const written = parse(bytes)
     if (written?.version !== VERSION || typeof written.values !== 'object' || !Array.isArray(written.fds))
-      throw new SwtpmError('SWTPM_ERR_ENDED', 'Cannot go on with a TPM that another version of swtpm has served')
+      throw new SwtpmError(
+        'SWTPM_ERR_ENDED',
+        'Cannot go on with a TPM that another version of swtpm has served',
+      )
     const record = new RestRecord(written.values)
     // Behind them the keeper adds what it always has.
     const names = [...written.fds, 'state', 'sharedState', 'log']
