@@ -1,12 +1,12 @@
 /** What an engine must know of the command line, and what starts it. */
 
 import type { EngineOptions } from '../engine-client/channel/engine-program.ts'
-import { KeeperSpawner } from '../engine-client/channel/keeper-spawner.ts'
 import { Spawner } from '../engine-client/channel/spawner.ts'
+import type { Keeper } from '../keeper/keeper.ts'
 import { log } from '../system/log.ts'
-import type { Keeper } from '../system/process/keeper.ts'
 import type { User } from '../system/process/users.ts'
 import type { CommonConfig, StoredTpm } from './config.ts'
+import { KeeperSpawner } from './keeper-spawner.ts'
 
 const STDERR = 2
 /** Level at which the log shows the bytes of TPM commands. */

@@ -5,10 +5,10 @@
 
 import { enginePath } from '../engine-client/channel/engine-program.ts'
 import type { EngineSpawner } from '../engine-client/channel/spawned-engine.ts'
+import type { Keeper } from '../keeper/keeper.ts'
 import { SwtpmError } from '../system/errors.ts'
 import { isFault, sentenceOf } from '../system/fault.ts'
 import { log } from '../system/log.ts'
-import type { Keeper } from '../system/process/keeper.ts'
 import { PidFile } from '../system/process/pid-file.ts'
 import { lookUpUser, type User } from '../system/process/users.ts'
 import type { Tpm } from '../tpm/tpm.ts'

@@ -35,11 +35,13 @@ export function serveFrontEnd(
 export function resumeFrontEnd(session: Session, config: SwtpmConfig, record: RestRecord): void {
   switch (config.interface) {
     case 'socket':
-      return resumeSocket(session, config, record)
+      resumeSocket(session, config, record)
+      break
     case 'chardev':
-      return resumeChardev(session, config, record)
+      resumeChardev(session, config, record)
+      break
     case 'cuse':
-      return resumeCuse(session, record)
+      resumeCuse(session, record)
   }
 }
 

@@ -1,7 +1,9 @@
 /** `swtpm`: reads the command line and does what it asks for. */
+
+import { Keeper, keeperFd } from '../../keeper/keeper.ts'
 import { checkDescriptors } from '../../serve/descriptors.ts'
 import { DEFAULT_LOG_PREFIX } from '../../system/log.ts'
-import { Keeper } from '../../system/process/keeper.ts'
+import { reserveDescriptor } from '../../system/process/inherited-descriptors.ts'
 import { usageText } from '../common/options/usage-error.ts'
 import { CommandLineError } from './exit/command-line-error.ts'
 import { exitCodeOf } from './exit/exit-code.ts'
@@ -28,6 +30,7 @@ async function main(argv: readonly string[]): Promise<number> {
     logging = commandLine
     // The descriptors of the command line are long used when another supervisor has served before.
     if (commandLine.action === 'run' && Keeper.hasWoken) return await resumeSwtpm(commandLine)
+    reserveDescriptor(keeperFd())
     checkDescriptors(commandLine)
     if (commandLine.action === 'run') return await serveSwtpm(commandLine)
     const { print } = await import('./print.ts')

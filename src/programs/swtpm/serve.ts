@@ -1,5 +1,7 @@
 /** Serves one TPM in the order in which privileges, descriptors and the terminal are given up. */
 
+import { Keeper } from '../../keeper/keeper.ts'
+import { onSignals } from '../../keeper/signals.ts'
 import type { SwtpmConfig } from '../../serve/config.ts'
 import { confine } from '../../serve/confinement.ts'
 import { keeperSpawner, resumedSpawner } from '../../serve/engine-options.ts'
@@ -10,8 +12,6 @@ import { sentenceOf } from '../../system/fault.ts'
 import { DeviceDirectory } from '../../system/io/device-directory.ts'
 import { loadIoctl } from '../../system/io/ioctl.ts'
 import { log } from '../../system/log.ts'
-import { Keeper } from '../../system/process/keeper.ts'
-import { onSignals } from '../../system/process/signals.ts'
 import { becomeUser, changeRoot } from '../../system/process/users.ts'
 import { CommandLineError } from './exit/command-line-error.ts'
 import { exitCodeOf } from './exit/exit-code.ts'

@@ -3,9 +3,9 @@
  * @see docs/design/0007-sleeping-supervisor.md
  */
 import { KEEPER_REST } from '../../../contract/keeper.ts'
+import { type Keeper, words } from '../../keeper/keeper.ts'
 import { onActivity } from '../../system/activity.ts'
 import { log } from '../../system/log.ts'
-import { type Keeper, words } from '../../system/process/keeper.ts'
 import type { SwtpmConfig } from '../config.ts'
 import { COMMAND_BYTES } from '../engine-options.ts'
 import type { Session } from '../session.ts'

@@ -1,10 +1,16 @@
 /** Descriptors that this program was started with. */
 import { constants, fstatSync, readdirSync, readFileSync, readlinkSync, type Stats } from 'node:fs'
 import { kindOf } from '../file-kind.ts'
-import { keeperFd } from './keeper.ts'
 
 /** @see fcntl(2) F_GETFL, O_ACCMODE */
 const ACCESS_MODE = 3
+
+let keepers: number | undefined
+
+/** A descriptor that the keeper has made is not the user's, whatever the number says that the user gives. */
+export function reserveDescriptor(fd: number | undefined): void {
+  keepers = fd
+}
 
 /** The descriptors of all `{ kind: 'fd', fd }` entries: the form in which options take a descriptor. */
 export function namedDescriptors(config: unknown): number[] {
@@ -56,7 +62,7 @@ function statusOf(fd: number): Stats | undefined {
 function isNodes(fd: number): boolean {
   const file = fileOf(fd)
   return (
-    fd === keeperFd() ||
+    fd === keepers ||
     /^anon_inode:\[?(eventpoll|eventfd|io_uring)/.test(file) ||
     (file.startsWith('pipe:') && isNodesPipe(file))
   )

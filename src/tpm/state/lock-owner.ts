@@ -1,7 +1,7 @@
 /** The process that a lock on the state belongs to: this one, or the keeper, which lasts longer. */
 import { closeSync } from 'node:fs'
+import { type Keeper, wordAt } from '../../keeper/keeper.ts'
 import { native } from '../../system/native/load.ts'
-import { type Keeper, wordAt } from '../../system/process/keeper.ts'
 
 export interface LockOwner {
   /**

@@ -1,10 +1,14 @@
 /** Engines that the keeper starts. It is told once how, and each of them then executes the program that is there. */
 
-import { SwtpmError } from '../../system/errors.ts'
-import { type Keeper, words } from '../../system/process/keeper.ts'
-import { describeErrno } from '../../system/reason.ts'
-import { howItEnded } from './how-it-ended.ts'
-import type { EngineDescriptors, EngineSpawner, SpawnedEngine } from './spawned-engine.ts'
+import { howItEnded } from '../engine-client/channel/how-it-ended.ts'
+import type {
+  EngineDescriptors,
+  EngineSpawner,
+  SpawnedEngine,
+} from '../engine-client/channel/spawned-engine.ts'
+import { type Keeper, words } from '../keeper/keeper.ts'
+import { SwtpmError } from '../system/errors.ts'
+import { describeErrno } from '../system/reason.ts'
 
 export interface KeeperSpawnerOptions {
   /** The engines' fd 2, for libtpms's debug output and crash messages; /dev/null when undefined. */

@@ -4,10 +4,10 @@
  * @see sd_notify(3)
  */
 import { closeSync } from 'node:fs'
-import { log } from '../log.ts'
-import { check } from '../native/check.ts'
-import { native } from '../native/load.ts'
-import { reasonOf } from '../reason.ts'
+import { log } from '../system/log.ts'
+import { check } from '../system/native/check.ts'
+import { native } from '../system/native/load.ts'
+import { reasonOf } from '../system/reason.ts'
 import type { Keeper } from './keeper.ts'
 
 export interface ServiceManager {

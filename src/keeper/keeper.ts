@@ -11,12 +11,12 @@ import {
   KEEPER_FD_VARIABLE,
   KEEPER_REQUESTS,
   MAX_KEEPER_MESSAGE_BYTES,
-} from '../../../contract/keeper.ts'
-import { noteActivity } from '../activity.ts'
-import { SwtpmError } from '../errors.ts'
-import { check } from '../native/check.ts'
-import { native } from '../native/load.ts'
-import { READABLE } from '../native/types.ts'
+} from '../../contract/keeper.ts'
+import { noteActivity } from '../system/activity.ts'
+import { SwtpmError } from '../system/errors.ts'
+import { check } from '../system/native/check.ts'
+import { native } from '../system/native/load.ts'
+import { READABLE } from '../system/native/types.ts'
 
 const HEADER_BYTES = 8
 const LITTLE = endianness() === 'LE'
