@@ -15,7 +15,7 @@ import { describe, it } from 'node:test'
 import { isListening } from '../support/listening.ts'
 import { alive, atWork, enginePid } from '../support/processes.ts'
 import { RawConnection } from '../support/raw-connection.ts'
-import { bin, projectRoot, Swtpm, startSocketTpm, temporaryDirectory } from '../support/swtpm.ts'
+import { bin, Swtpm, startSocketTpm, temporaryDirectory } from '../support/swtpm.ts'
 import { responseCode, TPM2 } from '../support/tpm-commands.ts'
 import { waitFor } from '../support/wait.ts'
 
@@ -217,21 +217,23 @@ describe('a start that fails', () => {
 
   it('on a file system without locks: says how to do without', async (t) => {
     const directory = temporaryDirectory(t)
-    const native = join(directory, 'native.cjs')
-    const real = process.env.SWTPM_NATIVE || join(projectRoot, 'native/build/Release/swtpm_native.node')
-    writeFileSync(native, `module.exports = { ...require(${JSON.stringify(real)}), lockFile: () => -37 }`)
     const args = (lock: string): string[] => [
       ...['socket', '--tpm2', '--flags', 'startup-clear', '--tpmstate', `dir=${directory}${lock}`],
       ...['--server', `type=unixio,path=${directory}/data`],
     ]
-    const env = { SWTPM_NATIVE: native }
-    const swtpm = new Swtpm(args(''), { env })
+    // As a child of the program that it watches.
+    const withoutLocks = ['-D', '-f', '-o', '/dev/null', '-P', join(directory, '.lock'), '-e', 'trace=fcntl']
+    const start = (lock: string): Swtpm =>
+      new Swtpm([...withoutLocks, '-e', 'inject=fcntl:error=ENOLCK', bin('swtpm'), ...args(lock)], {
+        program: 'strace',
+      })
+    const swtpm = start('')
     t.after(() => swtpm.stop('SIGKILL'))
     assert.equal(await swtpm.exited, 1)
     assert.match(swtpm.stderr, /Cannot lock state directory ".*": its file system has no locks; .*lock=false/)
     assert.doesNotMatch(swtpm.stderr, /internal error/)
     assert.equal(existsSync(join(directory, 'data')), false)
-    const without = new Swtpm(args(',lock=false'), { env })
+    const without = start(',lock=false')
     t.after(() => without.stop('SIGKILL'))
     await without.until(() => isListening(join(directory, 'data')), 'it listens')
     assert.equal(await without.stop(), 0)
