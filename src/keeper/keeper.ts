@@ -19,6 +19,7 @@ import { native } from '../system/native/load.ts'
 import { READABLE } from '../system/native/types.ts'
 
 const HEADER_BYTES = 8
+const EAGAIN = -11
 const LITTLE = endianness() === 'LE'
 const NO_BYTES = Buffer.alloc(0)
 
@@ -134,13 +135,19 @@ export class Keeper {
     check(native.sendMessage(this.#fd, packet, 0, packet.length, fds), 'ask the keeper')
   }
 
-  /** @throws SwtpmError SWTPM_ERR_ENDED when the keeper has gone */
+  /** Waits for a message. @throws SwtpmError SWTPM_ERR_ENDED when the keeper has gone */
   #receive(): KeeperMessage {
     const fds: number[] = []
-    const n = check(
-      native.receiveMessage(this.#fd, this.#buffer, 0, this.#buffer.length, fds),
-      'hear the keeper',
-    )
+    return this.#decoded(this.#receiveInto(fds), fds)
+  }
+
+  /** @returns bytes received, or a negative errno */
+  #receiveInto(fds: number[]): number {
+    return native.receiveMessage(this.#fd, this.#buffer, 0, this.#buffer.length, fds)
+  }
+
+  #decoded(result: number, fds: readonly number[]): KeeperMessage {
+    const n = check(result, 'hear the keeper')
     if (n < HEADER_BYTES) throw new SwtpmError('SWTPM_ERR_ENDED', 'The keeper has ended')
     return {
       code: wordAt(this.#buffer, 0),
@@ -153,7 +160,13 @@ export class Keeper {
   #hear(): void {
     noteActivity()
     try {
-      this.#note(this.#receive())
+      // What was there may have been received meanwhile, on the way to an answer.
+      native.setNonBlocking(this.#fd, true)
+      const fds: number[] = []
+      const result = this.#receiveInto(fds)
+      native.setNonBlocking(this.#fd, false)
+      if (result === EAGAIN) return
+      this.#note(this.#decoded(result, fds))
     } catch {
       // It was killed. With our descriptors the engine loses its channel, shuts its TPM down and ends.
       process.exit(1)
