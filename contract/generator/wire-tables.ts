@@ -4,9 +4,7 @@ import { ENGINE_OPTIONS, type EngineOption } from '../engine-options.ts'
 import { ENGINE_REQUESTS, type EngineRequest, SPAWNER_REQUESTS } from '../engine-requests.ts'
 import type { Struct } from '../struct.ts'
 import { controlCode, VERBS, type Verb, verbNames } from '../verbs.ts'
-
-const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
-  [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n')
+import { table } from './markdown-table.ts'
 
 const hex = (value: number): string => `0x${value.toString(16)}`
 
