@@ -37,5 +37,8 @@ export const outputs = (read: (path: string) => string): Map<string, string> =>
     [CPP_HEADER, cppHeader()],
     [KEEPER_HEADER, keeperHeader()],
     [WIRE_DOCUMENT, withTables(WIRE_DOCUMENT, read(WIRE_DOCUMENT), wireTables())],
-    [KEEPER_DOCUMENT, withTables(KEEPER_DOCUMENT, read(KEEPER_DOCUMENT), keeperTables(read(KEEPER_CONTRACT)))],
+    [
+      KEEPER_DOCUMENT,
+      withTables(KEEPER_DOCUMENT, read(KEEPER_DOCUMENT), keeperTables(read(KEEPER_CONTRACT))),
+    ],
   ])
