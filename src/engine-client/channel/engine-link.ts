@@ -17,7 +17,7 @@ import { within } from '../../system/time-limit.ts'
 import type { EngineOptions } from './engine-program.ts'
 import type { EngineSpawner, SpawnedEngine } from './spawned-engine.ts'
 
-/** After the channel of an engine has closed: how long the spawner may take to report the way in which it ended. */
+/** After the channel of an engine has closed: how long its parent may take to report the way in which it ended. */
 const STATUS_PATIENCE_MS = 500
 /** How long an engine may take to end after its channel was closed. It gives a running command as much. */
 const CLOSED_PATIENCE_MS = 3000
@@ -45,7 +45,7 @@ export interface EngineLinkOptions {
   readonly spawner: Pick<EngineSpawner, 'spawn' | 'gone'>
   readonly engine: EngineOptions
   readonly sharedStateFd: number
-  /** Execute the program that is there now, instead of a copy of the spawner. */
+  /** Execute the program that is there now, where the spawner of a fleet would make a copy of itself. */
   readonly fresh: boolean
 }
 

@@ -22,7 +22,7 @@ export interface RunningEngine extends SavedLink {
 }
 
 export interface Starter {
-  /** @param fresh execute the program that is there now, instead of a copy of the spawner */
+  /** @param fresh execute the program that is there now, where the spawner of a fleet would make a copy of itself */
   start(fresh: boolean, events: EngineLinkEvents): Engine
   /** Takes over an engine that runs. */
   resume(engine: RunningEngine, events: EngineLinkEvents): Engine
