@@ -83,6 +83,6 @@ export const KEEPER_REST = {
 } as const
 
 /** The most bytes in a message. */
-export const MAX_KEEPER_MESSAGE_BYTES = 16384
+export const MAX_KEEPER_MESSAGE_BYTES = 8192
 /** The most descriptors with a message. */
 export const MAX_KEEPER_FDS = 12

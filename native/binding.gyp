@@ -1,6 +1,10 @@
 {
   # Functions of libcrypto that the engine brings itself; 0 leaves them out. See engine/libcrypto/README.md.
-  "variables": {"libcrypto_aes%": 1, "libcrypto_prime_search%": 1},
+  "variables": {
+    "libcrypto_aes%": 1,
+    "libcrypto_prime_search%": 1,
+    "keeper_static%": "<!(test -f $(${CXX:-c++} -print-file-name=libc.a) && echo 1 || echo 0)"
+  },
   "includes": ["defaults.gypi"],
   "targets": [
     {
@@ -24,14 +28,17 @@
       "ldflags": ["-pie", "-pthread", "-Wl,-z,relro,-z,now"]
     },
     {
-      # What lasts as long as a TPM: the parent of Node and of the engines. It does without the C++ library, which
-      # alone would take more memory than the keeper itself.
+      # What lasts as long as a TPM: the parent of Node and of the engines. It does without the C++ library, and has its own
+      # copy of the C library where there is one to link: together they would take twice the memory of the keeper itself.
       "target_name": "swtpm",
       "type": "executable",
       "sources": ["<!@(ls keeper/*.cc)"],
       "cflags": ["-fPIE", "-fno-asynchronous-unwind-tables"],
       "cflags_cc": ["-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics"],
-      "ldflags": ["-pie", "-Wl,-z,relro,-z,now", "-Wl,--as-needed"]
+      "ldflags": ["-Wl,-z,relro,-z,now", "-Wl,--as-needed"],
+      "conditions": [
+        ["keeper_static==1", {"ldflags": ["-static-pie"]}, {"ldflags": ["-pie"]}]
+      ]
     }
   ]
 }

@@ -7,7 +7,7 @@
 namespace swtpm::wire {
 
 inline constexpr char kKeeperFdVariable[] = "SWTPM_KEEPER_FD";
-inline constexpr size_t kMaxKeeperMessageBytes = 16384;
+inline constexpr size_t kMaxKeeperMessageBytes = 8192;
 inline constexpr size_t kMaxKeeperFds = 12;
 
 // What Node asks.

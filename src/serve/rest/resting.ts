@@ -2,7 +2,7 @@
  * Lets this process end while nothing is to be decided. The keeper starts it again, with what it leaves in a {@link RestRecord}.
  * @see docs/design/0007-sleeping-supervisor.md
  */
-import { KEEPER_REST } from '../../../contract/keeper.ts'
+import { KEEPER_REST, MAX_KEEPER_MESSAGE_BYTES } from '../../../contract/keeper.ts'
 import { type Keeper, words } from '../../keeper/keeper.ts'
 import { onActivity } from '../../system/activity.ts'
 import { log } from '../../system/log.ts'
@@ -57,12 +57,10 @@ function rest(keeper: Keeper, session: Session): boolean {
   const record = session.leave()
   if (record === undefined) return false
   const { paths, bytes, watchedCount, fds } = record
-  const { value } = keeper.ask(
-    'REST',
-    CLIENT_FLAGS[record.client],
-    Buffer.concat([words(keeper.eventsSeen, watchedCount, paths.length), paths, bytes]),
-    fds,
-  )
+  const message = Buffer.concat([words(keeper.eventsSeen, watchedCount, paths.length), paths, bytes])
+  // A profile may be long.
+  if (message.length > MAX_KEEPER_MESSAGE_BYTES) return false
+  const { value } = keeper.ask('REST', CLIENT_FLAGS[record.client], message, fds)
   if (value < 0) return false
   // At once: what comes from now on is the next one's.
   process.exit(0)
