@@ -73,6 +73,8 @@ export const KEEPER_CONFINE = {
   seccompLog: 2,
   /** Forbid system calls; a forbidden one ends the process. */
   seccompKill: 4,
+  /** This Node stays: it has another root directory, or writes down what passes. REST is refused from now on. */
+  neverRests: 8,
 } as const
 
 export const KEEPER_REST = {
@@ -80,6 +82,8 @@ export const KEEPER_REST = {
   client: 1,
   /** The TPM is to end when that client does. */
   endWithClient: 2,
+  /** The next Node needs the shared state, for a CUSE device whose engine has died. */
+  sharedState: 4,
 } as const
 
 /** The most bytes in a message. */

@@ -9,6 +9,7 @@
 #include <openssl/rand.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -16,6 +17,7 @@
 
 #include <latch>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <thread>
 
@@ -44,6 +46,26 @@ constexpr int kExitFailure = 1;
 constexpr int kExitUsage = 2;
 
 Channel* g_channel = nullptr;
+std::string g_log_prefix;
+
+// A line as the supervisor would have written it.
+void log_to_stderr(LogLevel level, std::string_view text) {
+  if (level > LogLevel::kWarning) return;
+  std::string line = g_log_prefix;
+  for (size_t at = 0; at < text.size();) {
+    int error = 0;
+    int length = 0;
+    if (sscanf(std::string(text.substr(at, 16)).c_str(), "{errno %d}%n", &error, &length) == 1 &&
+        length > 0) {
+      line += strerror(error);
+      at += static_cast<size_t>(length);
+    } else {
+      line += text[at++];
+    }
+  }
+  line += '\n';
+  (void)!::write(STDERR_FILENO, line.data(), line.size());
+}
 
 void protect_process(unsigned first_stray_fd) {
   close_range(first_stray_fd, ~0U, 0);
@@ -130,6 +152,9 @@ int run(const Options& options) {
   channel.event(wire::Event::kReady, library::version());
   requests.run();
 
+  // The supervisor hears nothing any more: the log, which is our standard error, is all that is left.
+  g_log_prefix = options.log_prefix;
+  g_log_sink = log_to_stderr;
   tpm.stop_at_exit();
   state.wipe_keys();
   _exit(0);

@@ -33,8 +33,10 @@ inline constexpr uint32_t kSayWake = 35;
 inline constexpr uint32_t kConfineBecomeUser = 1;
 inline constexpr uint32_t kConfineSeccompLog = 2;
 inline constexpr uint32_t kConfineSeccompKill = 4;
+inline constexpr uint32_t kConfineNeverRests = 8;
 
 inline constexpr uint32_t kRestClient = 1;
 inline constexpr uint32_t kRestEndWithClient = 2;
+inline constexpr uint32_t kRestSharedState = 4;
 
 }  // namespace swtpm::wire

@@ -12,9 +12,10 @@ namespace swtpm::keeper {
 namespace {
 
 // Root's keeper: what Node takes to remove files from directories of other users, and what an engine takes to
-// become the owner of its state. Both drop the rest themselves.
+// become the owner of its state, and then to be killed. Both drop the rest themselves.
 constexpr uint64_t kKept = Capabilities::bit(CAP_DAC_OVERRIDE) | Capabilities::bit(CAP_FOWNER) |
-                           Capabilities::bit(CAP_SETUID) | Capabilities::bit(CAP_SETGID);
+                           Capabilities::bit(CAP_KILL) | Capabilities::bit(CAP_SETUID) |
+                           Capabilities::bit(CAP_SETGID);
 
 bool drop_capabilities() {
   // What is not in the bounding set, a program that we execute as root does not get. Without CAP_SETPCAP it

@@ -14,8 +14,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <initializer_list>
-
 #include "keeper/confine.h"
 #include "keeper/programs.h"
 
@@ -32,6 +30,8 @@ constexpr int64_t kFirstPauseMs = 100;
 constexpr int64_t kLongestPauseMs = 5000;
 // After so many failures a client that waits for Node is told that it waits in vain.
 constexpr int kPatience = 6;
+// What Node may take to go on; some 50 ms, seconds on an emulated or busy machine.
+constexpr int64_t kWakeMs = 30000;
 // The ends of a virtual machine's connections come one after the other.
 constexpr int kClientEndMs = 5;
 
@@ -85,27 +85,52 @@ class Keeper {
 
   void wait_for_something() {
     pollfd events[2 + wire::kMaxKeeperFds] = {{signals_, POLLIN, 0}, {connection_, POLLIN, 0}};
-    bool watching = resting_ && node_ < 0;
-    int64_t pause = watching ? next_start_ - now_ms() : 0;
-    size_t watched = watching && pause <= 0 ? g_rest.watched : 0;
-    for (size_t i = 0; i < watched; i++) events[2 + i] = {g_rest.fds[i], POLLIN | POLLRDHUP, 0};
-    int timeout = pause > 0 ? static_cast<int>(pause) : -1;
-    if (poll(events, 2 + watched, timeout) < 0 && errno != EINTR) _exit(1);
+    bool asleep = resting_ && node_ < 0;
+    // A client may close its connection while Node cannot be started.
+    size_t watched = !asleep                                   ? 0
+                     : !pausing()                              ? g_rest.watched
+                     : g_rest.flags & wire::kRestEndWithClient ? 1
+                                                               : 0;
+    for (size_t i = 0; i < watched; i++)
+      events[2 + i] = {g_rest.fds[i], static_cast<short>(pausing() ? POLLRDHUP : POLLIN | POLLRDHUP), 0};
+    if (poll(events, 2 + watched, timeout()) < 0 && errno != EINTR) _exit(1);
     if (events[1].revents) hear_node();
     if (events[0].revents) hear_signals();
-    if (over_ || !resting_ || node_ >= 0) return;
-    if (next_start_ > now_ms()) return;
-    if (news_) return wake();
-    for (size_t i = 0; i < watched; i++)
-      if (events[2 + i].revents) return client_has_gone() ? end_at_rest() : wake();
+    if (over_ || !resting_) return;
+    if (node_ >= 0) {
+      // It hangs: its end is noticed as that of any other.
+      if (now_ms() >= wake_deadline_) kill(node_, SIGKILL);
+      return;
+    }
+    bool called = news_;
+    for (size_t i = 0; i < watched; i++) called = called || events[2 + i].revents;
+    if (called && client_has_gone()) return end_at_rest();
+    if (called && !pausing()) wake();
+  }
+
+  // Node could not be started a moment ago.
+  bool pausing() const { return next_start_ > now_ms(); }
+
+  // Until something is to be done without being called; -1: nothing is.
+  int timeout() const {
+    if (!resting_) return -1;
+    int64_t when = node_ >= 0 ? wake_deadline_ : news_ ? next_start_ : 0;
+    if (when == 0) return news_ ? 0 : -1;
+    int64_t left = when - now_ms();
+    return left > 0 ? static_cast<int>(left) : 0;
   }
 
   // Whether the client with which the TPM is to end has closed its connection, and left nothing to be read.
   bool client_has_gone() const {
     if (!(g_rest.flags & wire::kRestEndWithClient)) return false;
     pollfd client{g_rest.fds[0], POLLIN | POLLRDHUP, 0};
+    return poll(&client, 1, kClientEndMs) > 0 && peek_at_client() == 0;
+  }
+
+  // What recv() says of the client: 0 it has closed its connection, positive it has said something.
+  static ssize_t peek_at_client() {
     uint8_t byte;
-    return poll(&client, 1, kClientEndMs) > 0 && recv(g_rest.fds[0], &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+    return recv(g_rest.fds[0], &byte, 1, MSG_PEEK | MSG_DONTWAIT);
   }
 
   void hear_signals() {
@@ -116,6 +141,8 @@ class Keeper {
         reap();
       else if (resting_ && node_ < 0 && signal != SIGUSR1 && signal != SIGUSR2)
         end_at_rest();
+      else if (resting_ && signal != SIGUSR2 && asked_to_end())
+        kill(node_, SIGKILL);      // it takes too long to go on: the end follows
       else if (signal != SIGUSR1)  // Node would open its debugger
         tell(wire::kSaySignal, static_cast<uint32_t>(signal));
     }
@@ -209,7 +236,7 @@ class Keeper {
     if (first_ >= 0) {
       int null = open("/dev/null", O_RDWR | O_CLOEXEC);
       for (int fd = 0; null >= 0 && fd <= 2; fd++) dup2(null, fd);
-      close(null);
+      if (null > 2) close(null);
       uint8_t word = 'R';
       if (write(first_, &word, 1) == 1) close(first_);
       first_ = -1;
@@ -228,6 +255,7 @@ class Keeper {
   }
 
   int confine_all() {
+    if (g_message.value & wire::kConfineNeverRests) may_rest_ = false;
     if (g_message.value & wire::kConfineBecomeUser && !become(g_user)) return -errno;
     return confine(g_message.value);
   }
@@ -346,8 +374,10 @@ class Keeper {
     constexpr size_t words = 3;
     size_t paths = g_message.word(2);
     size_t head = words * sizeof(uint32_t);
-    if (g_message.size < head + paths || paths > sizeof(g_rest.paths) ||
-        g_message.word(1) > g_message.fd_count || g_message.fd_count + 3 > wire::kMaxKeeperFds)
+    if (!may_rest_) return reply(-EPERM);
+    if (g_message.size < head + paths || (paths > 0 && g_message.bytes[head + paths - 1] != 0) ||
+        paths > sizeof(g_rest.paths) || g_message.word(1) > g_message.fd_count ||
+        g_message.fd_count + 3 > wire::kMaxKeeperFds)
       return reply(-EINVAL);
     if (g_message.word(0) != events_sent_) return reply(-EAGAIN);
     g_rest.flags = g_message.value;
@@ -385,9 +415,12 @@ class Keeper {
     int fds[2 * wire::kMaxKeeperFds];
     size_t count = 0;
     for (size_t i = 0; i < g_rest.fd_count; i++) fds[count++] = g_rest.fds[i];
-    for (int fd : {g_engine.state_fd, g_engine.shared_fd, g_engine.log_fd})
-      if (fd >= 0) fds[count++] = fd;
-    send(connection_, wire::kSayWake, 0, g_rest.told, g_rest.told_size, fds, count);
+    fds[count++] = g_engine.state_fd;
+    if (g_rest.flags & wire::kRestSharedState) fds[count++] = g_engine.shared_fd;
+    if (g_engine.log_fd >= 0) fds[count++] = g_engine.log_fd;
+    wake_deadline_ = now_ms() + kWakeMs;
+    if (!send(connection_, wire::kSayWake, g_rest.flags, g_rest.told, g_rest.told_size, fds, count))
+      kill(node_, SIGKILL);
     for (size_t i = 0; i < pending_count_; i++) send_event(pending_[i]);
   }
 
@@ -432,8 +465,10 @@ class Keeper {
     for (int i = 1; i < failures_ && pause < kLongestPauseMs; i++) pause *= 2;
     next_start_ = now_ms() + (pause < kLongestPauseMs ? pause : kLongestPauseMs);
     news_ = true;
-    // A client of the control channel that waits for an answer gets the end of its connection.
-    if (failures_ == kPatience && g_rest.flags & wire::kRestClient) shutdown(g_rest.fds[0], SHUT_RDWR);
+    // A client that waits for an answer gets the end of its connection, unless the TPM would end with it.
+    if (failures_ >= kPatience && g_rest.flags & wire::kRestClient &&
+        !(g_rest.flags & wire::kRestEndWithClient) && peek_at_client() > 0)
+      shutdown(g_rest.fds[0], SHUT_RDWR);
   }
 
   // ---- the end, while Node is at rest
@@ -504,6 +539,8 @@ class Keeper {
   size_t pending_count_ = 0;
   int failures_ = 0;
   int64_t next_start_ = 0;
+  int64_t wake_deadline_ = 0;
+  bool may_rest_ = true;
   bool ending_ = false;
   bool over_ = false;
   int exit_code_ = 1;

@@ -27,7 +27,9 @@ constexpr uint8_t kTakeOver = 'T';
 
 // One end of a pair, out of the way of what the user has handed in.
 int out_of_the_way(int fd) {
-  int moved = fcntl(fd, F_DUPFD_CLOEXEC, kConnectionFd);
+  int moved = -1;
+  for (int number : {kConnectionFd, kConnectionFd / 5, 0})
+    if (moved < 0) moved = fcntl(fd, F_DUPFD_CLOEXEC, number);
   close(fd);
   return moved;
 }
@@ -86,6 +88,8 @@ sigset_t kept_signals() {
 // In the process that the user started, until Node has read the command line. Returns the exit code.
 int begin(int argc, char** argv) {
   if (!find_programs(argc, argv)) return 1;
+  // Who reads our standard error, or waits for us, may have gone.
+  signal(SIGPIPE, SIG_IGN);
   sigset_t set = kept_signals();
   sigprocmask(SIG_BLOCK, &set, nullptr);
   int signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -121,7 +125,8 @@ int begin(int argc, char** argv) {
     // Node has nothing to serve: it ends, and we like it.
     signalfd_siginfo info;
     while (read(signals, &info, sizeof(info)) == sizeof(info))
-      if (info.ssi_signo != SIGCHLD) kill(node, static_cast<int>(info.ssi_signo));
+      if (info.ssi_signo != SIGCHLD && info.ssi_signo != SIGUSR1)
+        kill(node, static_cast<int>(info.ssi_signo));
     if (events[0].revents & POLLHUP) node = -1;
   }
   if (background) {

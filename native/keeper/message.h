@@ -14,7 +14,7 @@ struct Message {
   uint32_t value;
   uint8_t bytes[wire::kMaxKeeperMessageBytes];
   size_t size;                       // of the bytes
-  int fds[wire::kMaxKeeperFds + 1];  // owned by the message until they are taken
+  int fds[wire::kMaxKeeperFds + 2];  // as many as fit beside one; owned by the message until they are taken
   size_t fd_count;
 
   // The word at `index`, 0 beyond the end.

@@ -111,10 +111,11 @@ bool find_programs(int argc, char** argv) {
     }
   }
   const char* engine = getenv("SWTPM_ENGINE");
-  if (engine && *engine)
-    snprintf(g_engine, sizeof(g_engine), "%s", engine);
-  else
+  if (!engine || !*engine)
     join(g_engine, root, kEngine);
+  else if (!realpath(engine, g_engine))  // engines are started from the root directory
+    stpncpy(g_engine, engine, sizeof(g_engine) - 1);
+  unsetenv(wire::kKeeperFdVariable);
 
   // The name that the CUSE TPM has had of old.
   const char* name = strrchr(argv[0], '/');

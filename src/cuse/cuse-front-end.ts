@@ -43,6 +43,7 @@ function serveDevice(session: Session, device: CuseDevice): void {
   const server = new CuseServer({ tpm, fd: device.fd, onShutdown: () => void session.end(0) })
   session.onRest((record) => {
     record.keep('device', device.fd)
+    record.sharedState = true
     return server.idle
   })
   tpm.engine.on('clientClosed', (errno) => {

@@ -3,6 +3,7 @@ import { closeSync } from 'node:fs'
 import type { AttachKind } from '../../contract/engine-channel.ts'
 import type { EngineSpawner } from '../engine-client/channel/spawned-engine.ts'
 import { EngineClient, type RunningTpm } from '../engine-client/engine-client.ts'
+import { NO_SHARED_STATE } from '../engine-client/succession/engine-starter.ts'
 import type { Keeper } from '../keeper/keeper.ts'
 import { log } from '../system/log.ts'
 import { lockOf, type OpenState, openState } from '../tpm/state/state-location.ts'
@@ -71,7 +72,7 @@ export function resumeTpm(
     ...engineState,
     succession: { ...engineState.succession, channelFd: record.take('engine') },
     attached: attached && { ...attached, fd: record.take('attached') },
-    sharedStateFd: record.take('sharedState'),
+    sharedStateFd: record.has('sharedState') ? record.take('sharedState') : NO_SHARED_STATE,
   })
   const tpm = new Tpm(engine, lock, { version: tpmVersion, incomingMigration: false })
   tpm.resume(record.get<SavedTpm>('tpm'))

@@ -32,6 +32,9 @@ export interface Starter {
   close(): void
 }
 
+/** Of a supervisor that needs none: the engines of its TPM have it, and it serves no CUSE device. */
+export const NO_SHARED_STATE = -1
+
 export class EngineStarter implements Starter {
   readonly #spawner: Omit<EngineSpawner, 'close'>
   readonly #options: EngineOptions
@@ -74,6 +77,7 @@ export class EngineStarter implements Starter {
   }
 
   lastFuseRequest(): bigint {
+    if (this.#sharedStateFd === NO_SHARED_STATE) return 0n
     const bytes = Buffer.alloc(8)
     readSync(this.#sharedStateFd, bytes, 0, bytes.length, SHARED_STATE_LAST_UNIQUE_OFFSET)
     return endianness() === 'BE' ? bytes.readBigUInt64BE() : bytes.readBigUInt64LE()
@@ -89,6 +93,6 @@ export class EngineStarter implements Starter {
     // Once: the last engine to be given them may fail after all was closed.
     this.#starting = Number.POSITIVE_INFINITY
     closeSync(this.#options.stateFd)
-    closeSync(this.#sharedStateFd)
+    if (this.#sharedStateFd !== NO_SHARED_STATE) closeSync(this.#sharedStateFd)
   }
 }

@@ -6,12 +6,14 @@ import type { SwtpmConfig } from '../../serve/config.ts'
 import { confine } from '../../serve/confinement.ts'
 import { keeperSpawner, resumedSpawner } from '../../serve/engine-options.ts'
 import { RestRecord } from '../../serve/rest/rest-record.ts'
-import { restWhenIdle } from '../../serve/rest/resting.ts'
+import { mayRest, restWhenIdle } from '../../serve/rest/resting.ts'
 import { Session } from '../../serve/session.ts'
 import { sentenceOf } from '../../system/fault.ts'
 import { DeviceDirectory } from '../../system/io/device-directory.ts'
 import { loadIoctl } from '../../system/io/ioctl.ts'
 import { log } from '../../system/log.ts'
+import { check } from '../../system/native/check.ts'
+import { native } from '../../system/native/load.ts'
 import { becomeUser, changeRoot } from '../../system/process/users.ts'
 import { CommandLineError } from './exit/command-line-error.ts'
 import { exitCodeOf } from './exit/exit-code.ts'
@@ -21,9 +23,10 @@ import { Serving } from './serving.ts'
 
 /** Goes on with a TPM that an earlier supervisor has served. @returns the exit code */
 export async function resumeSwtpm(config: SwtpmConfig): Promise<number> {
+  // Before anything is received: others of the same user may look into a process that has just been started.
+  check(native.setDumpable(false), 'forbid core dumps')
   const keeper = Keeper.connect() as Keeper
-  const { bytes, fds } = keeper.wakeMessage()
-  const record = RestRecord.read(bytes, fds)
+  const record = RestRecord.read(keeper.wakeMessage())
   log.resume(config.log, record.has('log') ? record.take('log') : undefined)
   const pid = process.ppid
   const spawner = resumedSpawner(keeper, config)
@@ -32,8 +35,8 @@ export async function resumeSwtpm(config: SwtpmConfig): Promise<number> {
   resumeFrontEnd(session, config, record)
   session.onEnd(() => void keeper.ask('NOTIFY', 0, Buffer.from('STOPPING=1')))
   confine(config.seccomp)
-  keeper.ask('RESUMED')
   handleSignals(keeper, session)
+  keeper.ask('RESUMED')
   restWhenIdle(keeper, session, config)
   return session.ended
 }
@@ -72,7 +75,7 @@ export async function serveSwtpm(config: SwtpmConfig): Promise<number> {
       serving.keeperBecomesUser()
     }
     confine(config.seccomp)
-    serving.confineKeeper()
+    serving.confineKeeper(mayRest(config))
     session.onEnd(() => serving.stopping())
     serving.ready()
   } catch (error) {

@@ -58,10 +58,11 @@ export class Serving {
     this.#confineKeeper(KEEPER_CONFINE.becomeUser)
   }
 
-  /** The keeper gives up what this process has given up. */
-  confineKeeper(): void {
-    const { seccompKill, seccompLog } = KEEPER_CONFINE
-    this.#confineKeeper({ none: 0, log: seccompLog, kill: seccompKill }[this.#seccomp])
+  /** The keeper gives up what this process has given up. @param rests this process may end and be started again */
+  confineKeeper(rests: boolean): void {
+    const { neverRests, seccompKill, seccompLog } = KEEPER_CONFINE
+    const seccomp = { none: 0, log: seccompLog, kill: seccompKill }[this.#seccomp]
+    this.#confineKeeper(seccomp | (rests ? 0 : neverRests))
   }
 
   #confineKeeper(flags: number): void {

@@ -2,6 +2,8 @@
  * What a Node that goes to rest leaves to the next one: values and descriptors, each by a name. Keys are never among them; the
  * engine alone has those by then.
  */
+import { KEEPER_REST } from '../../../contract/keeper.ts'
+import type { KeeperMessage } from '../../keeper/keeper.ts'
 import { SwtpmError } from '../../system/errors.ts'
 
 /** Of the layout of what is kept. The next Node may be of another version of this program. */
@@ -21,6 +23,8 @@ export class RestRecord {
   readonly #paths: string[] = []
   /** The first watched descriptor is a client's connection; `ends`: the TPM ends when that client does. */
   client: 'none' | 'stays' | 'ends' = 'none'
+  /** The next Node needs the shared state. */
+  sharedState = false
 
   private constructor(values: Record<string, unknown>) {
     this.#values = values
@@ -31,7 +35,7 @@ export class RestRecord {
   }
 
   /** @throws SwtpmError SWTPM_ERR_ENDED: it was left by another version of this program */
-  static read(bytes: Buffer, fds: readonly number[]): RestRecord {
+  static read({ value, bytes, fds }: KeeperMessage): RestRecord {
     const written = parse(bytes)
     if (written?.version !== VERSION || typeof written.values !== 'object' || !Array.isArray(written.fds))
       throw new SwtpmError(
@@ -39,8 +43,9 @@ export class RestRecord {
         'Cannot go on with a TPM that another version of swtpm has served',
       )
     const record = new RestRecord(written.values)
-    // Behind them the keeper adds what it always has.
-    const names = [...written.fds, 'state', 'sharedState', 'log']
+    // Behind them the keeper adds what it has itself.
+    const sharedState = (value & KEEPER_REST.sharedState) === 0 ? [] : ['sharedState']
+    const names = [...written.fds, 'state', ...sharedState, 'log']
     names.forEach((name, i) => {
       const fd = fds[i]
       if (fd !== undefined) record.#fds.set(name, fd)
@@ -81,6 +86,13 @@ export class RestRecord {
       throw new SwtpmError('SWTPM_ERR_ENDED', `Cannot go on with the TPM: the keeper has no ${name}`)
     this.#fds.delete(name)
     return fd
+  }
+
+  /** For the keeper. @see KEEPER_REST */
+  get flags(): number {
+    const { client, endWithClient, sharedState } = KEEPER_REST
+    const ofClient = { none: 0, stays: client, ends: client | endWithClient }[this.client]
+    return ofClient | (this.sharedState ? sharedState : 0)
   }
 
   get watchedCount(): number {

@@ -2,7 +2,7 @@
  * Lets this process end while nothing is to be decided. The keeper starts it again, with what it leaves in a {@link RestRecord}.
  * @see docs/design/0007-sleeping-supervisor.md
  */
-import { KEEPER_REST, MAX_KEEPER_MESSAGE_BYTES } from '../../../contract/keeper.ts'
+import { MAX_KEEPER_MESSAGE_BYTES } from '../../../contract/keeper.ts'
 import { type Keeper, words } from '../../keeper/keeper.ts'
 import { onActivity } from '../../system/activity.ts'
 import { log } from '../../system/log.ts'
@@ -25,7 +25,7 @@ export function restWhenIdle(keeper: Keeper, session: Session, config: SwtpmConf
   const wished = process.env[REST_VARIABLE]
   if (wished === 'never') return
   const limit = (): number =>
-    wished === undefined ? (session.hasBeenOn ? REST_AFTER_MS : REST_BEFORE_INIT_MS) : Number(wished)
+    /^\d+$/.test(wished ?? '') ? Number(wished) : session.hasBeenOn ? REST_AFTER_MS : REST_BEFORE_INIT_MS
   let timer: NodeJS.Timeout
   const wait = (ms: number): void => {
     clearTimeout(timer)
@@ -43,14 +43,8 @@ export function restWhenIdle(keeper: Keeper, session: Session, config: SwtpmConf
  * Not where the next Node could not go on: its files are outside a new root directory. And not where what passes is written down
  * here.
  */
-const mayRest = (config: SwtpmConfig): boolean =>
+export const mayRest = (config: SwtpmConfig): boolean =>
   config.chroot === undefined && config.pcap === undefined && !log.isEnabled(COMMAND_BYTES)
-
-const CLIENT_FLAGS = {
-  none: 0,
-  stays: KEEPER_REST.client,
-  ends: KEEPER_REST.client | KEEPER_REST.endWithClient,
-} as const
 
 /** Ends this process, where that can be. @returns false where it cannot at the moment */
 function rest(keeper: Keeper, session: Session): boolean {
@@ -60,7 +54,7 @@ function rest(keeper: Keeper, session: Session): boolean {
   const message = Buffer.concat([words(keeper.eventsSeen, watchedCount, paths.length), paths, bytes])
   // A profile may be long.
   if (message.length > MAX_KEEPER_MESSAGE_BYTES) return false
-  const { value } = keeper.ask('REST', CLIENT_FLAGS[record.client], message, fds)
+  const { value } = keeper.ask('REST', record.flags, message, fds)
   if (value < 0) return false
   // At once: what comes from now on is the next one's.
   process.exit(0)

@@ -60,11 +60,6 @@ export class DescriptorSocket extends EventEmitter<DescriptorSocketEvents> {
     this.#poller.start(READABLE)
   }
 
-  /** The peer has said that it sends no more. */
-  get hasEnded(): boolean {
-    return this.#ended
-  }
-
   /** Bytes not yet taken by the kernel. */
   get pendingBytes(): number {
     return this.#queue.reduce((sum, { bytes }) => sum + bytes.length, 0)

@@ -84,7 +84,7 @@ export async function serveFleet(config: FleetConfig): Promise<number> {
   let server: FleetServer | undefined
   try {
     confine(config.seccomp, mayMakeDevices)
-    serving.confineKeeper()
+    serving.confineKeeper(false)
     await inTurns(lines, ({ number, name, words }) =>
       add(name, words, directory).catch((error) => {
         if (!isFault(error)) throw error
