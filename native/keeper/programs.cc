@@ -24,9 +24,9 @@ constexpr int kOutOfTheWay = 64;
 constexpr size_t kMaxEngineWords = 128;
 constexpr const char* kEngine = "native/build/Release/tpm-engine";
 constexpr const char* kScript = "dist/swtpm.js";
-// Where the installation's root is, seen from the folder of this program: in a tree that was built, and where
-// it has been installed.
-constexpr const char* kRoots[] = {"../../..", "../lib/swtpm"};
+// Where the installation's root is, seen from the folder of this program: where it has been installed, and in
+// a tree that was built. Three folders up from an installed program there may be what others have put there.
+constexpr const char* kRoots[] = {"../lib/swtpm", "../../.."};
 
 char g_node[PATH_MAX];
 char g_script[PATH_MAX];
@@ -65,8 +65,10 @@ bool find_root(char (&root)[PATH_MAX]) {
   if (length <= 0) return false;
   self[length] = '\0';
   if (char* slash = strrchr(self, '/')) *slash = '\0';
+  char seen[PATH_MAX];
   for (const char* relative : kRoots)
-    if (join(root, self, relative) && join(g_script, root, kScript) && access(g_script, R_OK) == 0)
+    if (join(seen, self, relative) && realpath(seen, root) && join(g_script, root, kScript) &&
+        access(g_script, R_OK) == 0)
       return true;
   return false;
 }

@@ -11,14 +11,18 @@ import { renderDocuments } from '../man.mjs'
 /**
  * @typedef {{ path: string } & (
  *   | { kind: 'file', contents: Buffer, mode: number }
+ *   | { kind: 'link', contents: string }
  *   | { kind: 'config', contents: Buffer }
- * )} Entry `config`: the administrator's as soon as it is there
+ * )} Entry `link`: its contents are where it points; `config`: the administrator's as soon as it is there
  */
 
 /** Packages that are needed to compile others and not to run them. */
 const BUILD_TIME = new Set(['nan', 'node-addon-api'])
 /** The package that the bundles do not contain, because it has native code. */
 const NATIVE_PACKAGE = 'ioctl'
+/** The program that is no script: it starts Node itself. */
+const KEEPER = 'swtpm'
+const COMPILED = 'native/build/Release'
 
 const PROGRAM = 0o755
 const DATA = 0o644
@@ -45,31 +49,26 @@ export async function entriesFor(places, { node, services }) {
 function programs({ bin, lib }, node) {
   const names = readdirSync(path.join(projectRoot, 'bin'))
   // Not "env node": services and other users may have another PATH, and compiled packages fit the Node they were built for.
-  const script = (/** @type {string} */ body) => Buffer.from(`#!${node}\n${body}\n`)
   // Relative, so that a tree may be moved.
-  const required = (/** @type {string} */ name) =>
-    `require('${path.relative(bin, path.join(lib, 'dist', `${name}.js`))}')`
+  const script = (/** @type {string} */ name) =>
+    Buffer.from(`#!${node}\nrequire('${path.relative(bin, path.join(lib, 'dist', `${name}.js`))}')\n`)
   const { version, license } = JSON.parse(String(built('package.json')))
+  const keeper = built(`${COMPILED}/${KEEPER}`)
   return [
     file(
       path.join(lib, 'package.json'),
       Buffer.from(`${JSON.stringify({ name: 'swtpm', version, license })}\n`),
     ),
     file(path.join(lib, 'LICENSE'), built('LICENSE')),
+    // The keeper takes it before any in PATH.
+    { kind: 'link', path: path.join(lib, 'node'), contents: node },
     ...names.flatMap((name) => [
       ...[`dist/${name}.js`, `dist/${name}.main.js`].map((each) => file(path.join(lib, each), built(each))),
       // Files and not links into `lib`: AppArmor goes by the resolved path, and libvirt's profiles allow /usr/bin/swtpm*.
-      file(path.join(bin, name), script(required(name)), PROGRAM),
+      file(path.join(bin, name), name === KEEPER ? keeper : script(name), PROGRAM),
     ]),
-    // The name that the CUSE TPM has had of old. In place of its own name stands swtpm's: that is started again for the
-    // background.
-    file(
-      path.join(bin, 'swtpm_cuse'),
-      script(
-        `process.argv.splice(1, 1, require('node:path').join(__dirname, 'swtpm'), 'cuse')\n${required('swtpm')}`,
-      ),
-      PROGRAM,
-    ),
+    // The name that the CUSE TPM has had of old: the keeper looks at its own.
+    file(path.join(bin, 'swtpm_cuse'), keeper, PROGRAM),
   ]
 }
 
@@ -97,7 +96,7 @@ async function codeCaches({ lib }, node) {
 
 /** @param {import('./layout.mjs').Layout} places @returns {Entry[]} where src/system/paths.ts looks for it */
 function nativeCode({ lib }) {
-  return ['native/build/Release/tpm-engine', 'native/build/Release/swtpm_native.node'].map((name) =>
+  return [`${COMPILED}/tpm-engine`, `${COMPILED}/swtpm_native.node`].map((name) =>
     file(path.join(lib, name), built(name), PROGRAM),
   )
 }

@@ -98,8 +98,9 @@ function decide(entries, old, inDestdir) {
  */
 function put(transaction, { wanted, old, manifestFile, inDestdir }) {
   for (const entry of wanted) {
-    const mode = entry.kind === 'file' ? entry.mode : CONFIG_MODE
-    transaction.file(inDestdir(entry.path), entry.contents, mode)
+    const target = inDestdir(entry.path)
+    if (entry.kind === 'link') transaction.link(target, entry.contents)
+    else transaction.file(target, entry.contents, entry.kind === 'file' ? entry.mode : CONFIG_MODE)
   }
   transaction.makeDirectory(path.dirname(inDestdir(manifestFile)))
 
@@ -134,7 +135,7 @@ async function tryOut(swtpm, { node }) {
   // Being prepared elsewhere, it may name a Node that is not here.
   if (!succeeds(node, ['--version'])) return
   try {
-    capture(node, [swtpm, 'socket', '--tpm2', '--print-capabilities'], { cwd: '/' })
+    capture(swtpm, ['socket', '--tpm2', '--print-capabilities'], { cwd: '/' })
   } catch (error) {
     if (!(error instanceof UserError)) throw error
     throw new UserError(`What was installed does not work: "${swtpm} socket --print-capabilities" fails`, {

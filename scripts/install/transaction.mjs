@@ -10,6 +10,7 @@ import {
   renameSync,
   rmdirSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import path from 'node:path'
@@ -39,13 +40,24 @@ export class Transaction {
 
   /** @param {string} target @param {Buffer} contents @param {number} mode */
   file(target, contents, mode) {
+    const scratch = this.#scratch(target)
+    writeFileSync(scratch, contents, { flag: 'wx' })
+    chmodSync(scratch, mode)
+  }
+
+  /** @param {string} target @param {string} pointsTo */
+  link(target, pointsTo) {
+    symlinkSync(pointsTo, this.#scratch(target))
+  }
+
+  /** @param {string} target @returns {string} a free name beside it, for what is to be there */
+  #scratch(target) {
     this.makeDirectory(path.dirname(target))
     const scratch = `${target}.swtpm-new`
     this.#undo.push(() => rmSync(scratch, { force: true }))
     rmSync(scratch, { force: true })
-    writeFileSync(scratch, contents, { flag: 'wx' })
-    chmodSync(scratch, mode)
     this.#pending.push([scratch, target])
+    return scratch
   }
 
   /** Puts everything that has been written in its place, what was written last first. */

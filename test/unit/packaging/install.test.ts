@@ -9,6 +9,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   realpathSync,
   rmSync,
   statSync,
@@ -96,6 +97,7 @@ test('what is installed is in its places, and works without the source tree', ()
     assert.equal(status, 0, `${name}: ${stderr}`)
   }
   assert.match(installed('swtpm', 'socket', '--print-capabilities').stdout, /"tpm-2.0"/)
+  assert.equal(readlinkSync(join(root, 'usr/local/lib/swtpm/node')), realpathSync(process.execPath))
   assert.match(installed('swtpm_cuse', '--version').stdout, /^TPM emulator CUSE interface version/)
 
   // Nothing but the repository's own files may be needed, so nothing may point there.
