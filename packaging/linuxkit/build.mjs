@@ -131,10 +131,13 @@ function addSwtpm(tree, root) {
       .filter((entry) => /\.(js|json)$/.test(entry))
       .map((entry) => `${name}/${entry}`),
   )
-  const own = ['bin/swtpm', 'dist/swtpm.js', 'dist/swtpm.main.js', 'package.json']
+  const own = ['dist/swtpm.js', 'dist/swtpm.main.js', 'package.json']
   for (const name of [...own, ...ioctl, ...built, 'node_modules/ioctl/build/Release/ioctl.node']) {
     tree.program(path.join(projectRoot, name), `${root}/usr/lib/swtpm/${name}`, root)
   }
+  // As `npm run install:system` has it.
+  tree.program(path.join(projectRoot, 'native/build/Release/swtpm'), `${root}/usr/bin/swtpm`, root)
+  tree.symlink(`${root}/usr/lib/swtpm/node`, process.execPath)
 }
 
 /** @param {import('./services.mjs').Service} service */

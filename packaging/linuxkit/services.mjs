@@ -33,8 +33,8 @@ const vtpm = (version) => ({
   files: USERS,
   directories: ['var/lib/swtpm', 'tmp'],
   command: [
-    ...[process.execPath, '/usr/lib/swtpm/bin/swtpm', 'chardev', '--vtpm-proxy'],
-    ...['--tpmstate', 'dir=/var/lib/swtpm', ...(version === '2.0' ? ['--tpm2'] : [])],
+    ...['/usr/bin/swtpm', 'chardev', '--vtpm-proxy', '--tpmstate', 'dir=/var/lib/swtpm'],
+    ...(version === '2.0' ? ['--tpm2'] : []),
   ],
   capabilities: ['CAP_SYS_ADMIN'],
   devices: true,
