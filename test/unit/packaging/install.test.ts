@@ -234,7 +234,7 @@ test('the AppArmor profile is of the installed program, and of the Node behind t
   run(`--destdir=${root}`, '--prefix=/usr', `--node=${node}`)
   const profile = readFileSync(join(root, 'etc/apparmor.d/usr.bin.swtpm'), 'utf8')
   // libvirtd and virtqemud may signal libvirt-* alone.
-  assert.match(profile, /^profile libvirt-swtpm \/usr\/bin\/swtpm /m)
+  assert.match(profile, /^profile libvirt-swtpm \/usr\/bin\/swtpm\{,_cuse\} /m)
   assert.ok(profile.includes(`  {${node},${realpathSync(process.execPath)}} rmix,\n`), profile)
   assert.match(profile, /^ {2}\/usr\/lib\/swtpm\/native\/build\/Release\/tpm-engine rmix,$/m)
   assert.match(profile, /^ {2}include if exists <local\/usr\.bin\.swtpm>$/m)
