@@ -1,12 +1,13 @@
 /** systemd-vmspawn's way: a service that gets its listening control socket as descriptor 3. */
 
 import assert from 'node:assert/strict'
-import { closeSync, existsSync, readFileSync } from 'node:fs'
+import { closeSync, existsSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { check } from '../../src/system/native/check.ts'
 import { native } from '../../src/system/native/load.ts'
 import { CMD } from '../support/control-commands.ts'
+import { enginePid } from '../support/processes.ts'
 import { bin, type Cleanup, Swtpm, temporaryDirectory } from '../support/swtpm.ts'
 import { tool } from '../support/tools.ts'
 import { responseCode, TPM2 } from '../support/tpm-commands.ts'
@@ -26,7 +27,7 @@ function startUnit(t: Cleanup, args: (state: string) => string[], activation = t
     return swtpm
   }
   t.after(() => closeSync(listener))
-  return { state, path, start }
+  return { state, path, listener, start }
 }
 
 const vmspawn = (state: string): string[] => [
@@ -113,10 +114,8 @@ describe('a descriptor that was handed in', () => {
     const swtpm = unit.start()
     const vmm = new VmmClient(t, unit.path)
     assert.equal(await vmm.control(`${CMD.INIT} 00000000`), '00000000')
-    const { pid } = swtpm
-    const engine = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')[0]
-    const inode = /socket:\[(\d+)\]/.exec(await tool('readlink', [`/proc/${pid}/fd/3`]))?.[1]
-    const open = await tool('ls', ['-l', `/proc/${engine}/fd`])
+    const inode = /socket:\[(\d+)\]/.exec(readlinkSync(`/proc/self/fd/${unit.listener}`))?.[1]
+    const open = await tool('ls', ['-l', `/proc/${await enginePid(swtpm.pid)}/fd`])
     assert.ok(inode !== undefined && !open.includes(`[${inode}]`), open)
   })
 })
