@@ -60,8 +60,8 @@ export const KEEPER_EVENTS = {
   /** The engine whose process number the value is has ended. Bytes: u32 exit status, u32 signal or 0. */
   ENGINE_ENDED: 34,
   /**
-   * First of all to a Node that follows another one: the bytes and the descriptors of its REST, then the state, the shared state,
-   * and the engines' standard error, if there is one. The events since REST follow.
+   * First of all to a Node that follows another one: the bytes and the descriptors of its REST, then the state, the shared state
+   * if REST asked for it, and the engines' standard error, if there is one. The events since REST follow.
    */
   WAKE: 35,
 } as const
