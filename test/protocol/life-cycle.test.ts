@@ -15,17 +15,10 @@ import { describe, it } from 'node:test'
 import { isListening } from '../support/listening.ts'
 import { alive, atWork, enginePid } from '../support/processes.ts'
 import { RawConnection } from '../support/raw-connection.ts'
+import { roundTrip } from '../support/round-trip.ts'
 import { bin, Swtpm, startSocketTpm, temporaryDirectory } from '../support/swtpm.ts'
-import { responseCode, TPM2 } from '../support/tpm-commands.ts'
+import { TPM2 } from '../support/tpm-commands.ts'
 import { waitFor } from '../support/wait.ts'
-
-async function roundTrip(path: string): Promise<number> {
-  const data = await RawConnection.open(path)
-  data.write(TPM2.getRandom())
-  const response = await data.readResponse()
-  data.close()
-  return responseCode(response)
-}
 
 describe('SIGTERM', () => {
   it('ends cleanly: exit 0, no socket files, no engine, and the state starts again', async (t) => {
