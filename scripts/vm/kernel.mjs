@@ -176,11 +176,13 @@ async function describe(series, directory) {
     throw new UserError(`No kernel image in "${directory}"`, { hint: 'Delete that directory and try again' })
   const release = image.slice('vmlinuz-'.length)
   const vmlinux = path.join(directory, VMLINUX)
+  // Since Debian 13 the package has them where /lib leads.
+  const modules = ['lib/modules', 'usr/lib/modules'].map((folder) => path.join(directory, folder, release))
   return {
     series,
     release,
     image: existsSync(vmlinux) ? vmlinux : path.join(directory, 'boot', image),
-    modules: path.join(directory, 'lib/modules', release),
+    modules: /** @type {string} */ (modules.find(existsSync) ?? modules[0]),
     directory,
   }
 }
