@@ -5,7 +5,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { isListening } from '../support/listening.ts'
-import { alive } from '../support/processes.ts'
+import { alive, nameOf } from '../support/processes.ts'
 import { bin, REFERENCE_SWTPM, Swtpm } from '../support/swtpm.ts'
 import { TPM2 } from '../support/tpm-commands.ts'
 import { waitFor } from '../support/wait.ts'
@@ -34,6 +34,8 @@ export interface Served {
   /** The control channel's address, for bench-client. */
   readonly control?: string
   readonly pids: readonly number[]
+  /** Resolves when nothing runs that is not needed at rest. */
+  atRest?(): Promise<unknown>
   stop(): Promise<void>
 }
 
@@ -54,6 +56,9 @@ export interface SwtpmProgram {
   /** Added to --tpmstate. */
   readonly stateOptions?: string
 }
+
+/** The names of the processes that a TPM has at rest. */
+const AT_REST = new Set(['swtpm', 'tpm-engine'])
 
 const PERMANENT_STATE = 'tpm2-00.permall'
 
@@ -97,6 +102,9 @@ async function serveSwtpm(
       // Sockets may be there before the process that will serve them.
       get pids() {
         return family(pid)
+      },
+      atRest() {
+        return waitFor(() => family(pid).every((each) => AT_REST.has(nameOf(each))), { what: 'Node to rest' })
       },
       async stop() {
         const pids = family(pid)

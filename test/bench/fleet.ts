@@ -108,11 +108,11 @@ function fleetContestant(): Contestant {
     const directory = mkdtempSync(join(stateRoot, 'swtpm-bench-'))
     if (state !== undefined) copyFileSync(state, join(directory, 'tpm2-00.permall'))
     const { tpm, data, control } = await fleet.add(directory)
-    const [supervisor, spawner] = family(fleet.swtpm.pid)
+    const [keeper, supervisor, spawner] = family(fleet.swtpm.pid)
     return {
       address: `unix:${data}`,
       control: `control:${control}`,
-      pids: [supervisor, spawner, tpm.engine].filter((pid) => pid !== undefined),
+      pids: [keeper, supervisor, spawner, tpm.engine].filter((pid) => pid !== undefined),
       async stop() {
         if (--tpms === 0) {
           running = undefined

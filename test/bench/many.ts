@@ -34,7 +34,7 @@ async function serveMany(contestant: Contestant, count: number): Promise<Served[
 
 const stopAll = (served: readonly Served[]): Promise<unknown> => Promise.all(served.map((one) => one.stop()))
 
-/** After each has answered a command. */
+/** After each has answered a command, and rests. */
 export async function measureMemory(
   contestants: readonly Contestant[],
   counts: readonly number[],
@@ -50,6 +50,7 @@ export async function measureMemory(
           await client.do(GET_RANDOM.batch.command as Uint8Array)
           client.close()
         }
+        await Promise.all(served.map((one) => one.atRest?.()))
         results.push({
           contestant: contestant.name,
           tpms,
