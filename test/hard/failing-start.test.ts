@@ -120,13 +120,6 @@ const LINES: readonly StartLine[] = [
     args: (place) => [...everything(place), '--daemon'],
     ...ALL,
   },
-  {
-    title: 'swtpm socket in the background',
-    program: 'swtpm',
-    process: 'swtpm+',
-    args: (place) => [...everything(place), '--daemon'],
-    ...ALL,
-  },
   ...(isRoot ? [IN_JAIL] : []),
   {
     title: 'swtpm chardev',

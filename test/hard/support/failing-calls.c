@@ -2,7 +2,7 @@
 //
 // Only calls of the main thread count, from the moment on at which the launcher looks for the code cache: what comes before is
 // Node's own start. In the environment:
-//   FAILING_PROGRAM  which of the programs that inherit this is meant: "swtpm", "swtpm+" for its copy in the background
+//   FAILING_PROGRAM  which of the programs that inherit this is meant, "swtpm" for one
 //   FAILING_RECORD   a file for a line per call: name, how often it has been called, path, separated by tabs
 //   FAILING_CALL     NAME COUNT ERRNO: the call that fails, once
 #define _GNU_SOURCE
@@ -58,7 +58,9 @@ static int is_meant(void) {
     if (word[0] == '-') continue;
     char *slash = strrchr(word, '/');
     char name[64];
-    snprintf(name, sizeof(name), "%s%s", slash ? slash + 1 : word, getenv("SWTPM_DAEMON_READY_FD") ? "+" : "");
+    snprintf(name, sizeof(name), "%s", slash ? slash + 1 : word);
+    char *end = strrchr(name, '.');
+    if (end != NULL && strcmp(end, ".js") == 0) *end = 0;
     return strcmp(name, wanted) == 0;
   }
   return 0;

@@ -15,8 +15,6 @@ import { preloadLibrary } from './preload.ts'
 export interface StartLine {
   readonly title: string
   readonly program: string
-  /** What fails: the program itself, or with "+" its copy in the background. */
-  readonly process?: string
   args(directory: string): readonly string[]
   /** Makes what has to be there. */
   prepare?(directory: string): void
@@ -106,7 +104,7 @@ async function start(line: StartLine, directory: string, injection: NodeJS.Proce
     env: {
       ...process.env,
       ...{ TMPDIR: join(directory, 'tmp'), LD_PRELOAD: preloadLibrary('failing-calls.c') },
-      ...{ FAILING_PROGRAM: line.process ?? line.program, ...line.env, ...injection },
+      ...{ FAILING_PROGRAM: line.program, ...line.env, ...injection },
     },
   })
   let stderr = ''
