@@ -27,15 +27,25 @@ export function restWhenIdle(keeper: Keeper, session: Session, config: SwtpmConf
   const limit = (): number =>
     /^\d+$/.test(wished ?? '') ? Number(wished) : session.hasBeenOn ? REST_AFTER_MS : REST_BEFORE_INIT_MS
   let timer: NodeJS.Timeout
+  let heard = 0
   const wait = (ms: number): void => {
     clearTimeout(timer)
-    timer = setTimeout(attempt, ms)
+    timer = setTimeout(() => {
+      // What this process was woken for may not have been read yet. It has by then.
+      const before = heard
+      setImmediate(() => {
+        if (heard === before) attempt()
+      })
+    }, ms)
   }
   const attempt = (): void => {
     if (session.ending || rest(keeper, session)) return
     wait(Math.max(limit(), LOOK_AGAIN_MS))
   }
-  onActivity(() => wait(limit()))
+  onActivity(() => {
+    heard++
+    wait(limit())
+  })
   wait(limit())
 }
 
