@@ -11,6 +11,8 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <initializer_list>
+
 extern char** environ;
 
 namespace swtpm::keeper {
@@ -20,7 +22,7 @@ constexpr int kExitNoProgram = 127;
 // The engine's descriptors from 3 on: channel, state, shared state.
 constexpr int kFirstEngineFd = 3;
 // Above every number that a child is given.
-constexpr int kOutOfTheWay = 64;
+constexpr int kOutOfTheWay = 10;
 constexpr size_t kMaxEngineWords = 128;
 constexpr const char* kEngine = "native/build/Release/tpm-engine";
 constexpr const char* kScript = "dist/swtpm.js";
@@ -91,6 +93,8 @@ bool place_engine_fds(const EngineStart& start, int channel) {
                fcntl(start.state_fd, F_DUPFD_CLOEXEC, kOutOfTheWay),
                fcntl(start.shared_fd, F_DUPFD_CLOEXEC, kOutOfTheWay)};
   int log = fcntl(start.log_fd >= 0 ? start.log_fd : null, F_DUPFD_CLOEXEC, kOutOfTheWay);
+  for (int fd : {log, fds[0], fds[1], fds[2]})
+    if (fd < 0) return false;
   if (dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(log, 2) < 0) return false;
   for (int i = 0; i < 3; i++)
     if (dup2(fds[i], kFirstEngineFd + i) < 0) return false;
