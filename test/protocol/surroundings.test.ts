@@ -133,7 +133,7 @@ describe('a user id without an account or HOME, in a directory that has been rem
 describe('few descriptors', () => {
   it('let a TPM be served, or are what it ends for, with nothing left behind', (t) => {
     // Node itself takes some twenty.
-    for (const limit of [21, 23, 25]) {
+    for (const limit of [21, 22, 23]) {
       const directory = temporaryDirectory(t)
       const state = join(directory, 'state')
       mkdirSync(state)
@@ -150,7 +150,7 @@ describe('few descriptors', () => {
         timeout: 30_000,
       })
       // Other versions of Node need more, and say so before the program runs; or fewer, and the TPM is served.
-      if (status === null || !stderr.startsWith('swtpm: ')) continue
+      if (status === null || status === 0 || !stderr.startsWith('swtpm: ')) continue
       assert.equal(status, 1)
       assert.match(
         stderr,
