@@ -122,7 +122,7 @@ int begin(int argc, char** argv) {
       background = head[1] != 0;
       break;
     }
-    // Node has nothing to serve: it ends, and we like it.
+    // Node has nothing to serve and ends; this process then ends in the same way.
     signalfd_siginfo info;
     while (read(signals, &info, sizeof(info)) == sizeof(info))
       if (info.ssi_signo != SIGCHLD && info.ssi_signo != SIGUSR1)

@@ -47,10 +47,6 @@ const engineLog = ({ daemonize }: SpawnerConfig): number | undefined =>
 export const startSpawner = (config: SpawnerConfig, user?: User): Spawner =>
   new Spawner({ logFd: engineLog(config), user, freshEngines: config.freshEngines ?? false })
 
-/** The engines of one TPM, as children of the keeper. */
+/** The engines of one TPM, as children of the keeper. @param user undefined: the one that it has, or is the keeper's by now */
 export const keeperSpawner = (keeper: Keeper, config: SpawnerConfig, user: User | undefined): KeeperSpawner =>
   new KeeperSpawner(keeper, { logFd: engineLog(config), user })
-
-/** The engines of a TPM that an earlier supervisor has served: the keeper knows how they are started. */
-export const resumedSpawner = (keeper: Keeper, config: SpawnerConfig): KeeperSpawner =>
-  new KeeperSpawner(keeper, { logFd: engineLog(config), user: undefined })

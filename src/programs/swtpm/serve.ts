@@ -4,7 +4,7 @@ import { Keeper } from '../../keeper/keeper.ts'
 import { onSignals } from '../../keeper/signals.ts'
 import type { SwtpmConfig } from '../../serve/config.ts'
 import { confine } from '../../serve/confinement.ts'
-import { keeperSpawner, resumedSpawner } from '../../serve/engine-options.ts'
+import { keeperSpawner } from '../../serve/engine-options.ts'
 import { RestRecord } from '../../serve/rest/rest-record.ts'
 import { mayRest, restWhenIdle } from '../../serve/rest/resting.ts'
 import { Session } from '../../serve/session.ts'
@@ -29,7 +29,7 @@ export async function resumeSwtpm(config: SwtpmConfig): Promise<number> {
   const record = RestRecord.read(keeper.wakeMessage())
   log.resume(config.log, record.has('log') ? record.take('log') : undefined)
   const pid = process.ppid
-  const spawner = resumedSpawner(keeper, config)
+  const spawner = keeperSpawner(keeper, config, undefined)
   const session = Session.resume(config, { spawner, pid, keeper }, record)
   onEscapedError(() => session.end(1))
   resumeFrontEnd(session, config, record)
