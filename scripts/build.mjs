@@ -19,6 +19,8 @@ const SOURCES = path.join(projectRoot, 'src/programs')
 const LAUNCHER = path.join(projectRoot, 'src/programs/common/launcher.ts')
 const PROGRAMS = path.join(projectRoot, 'dist')
 const TESTS = path.join(projectRoot, 'test')
+/** What only help needs, and is most of a program: a file of its own beside the programs, dist/yargs.js. */
+const LOADED_LATER = 'yargs'
 /** Where the bundled test files are, in the tree that they have under test/. */
 export const BUILT_TESTS = path.join(projectRoot, 'build/test')
 
@@ -49,9 +51,14 @@ export async function buildPrograms() {
   let changed = await bundle({
     entryPoints: programs.map((name) => ({ in: path.join(SOURCES, name, 'main.ts'), out: `${name}.main` })),
     outdir: PROGRAMS,
+    external: [...(SHARED.external ?? []), `./${LOADED_LATER}.js`],
+    alias: { [LOADED_LATER]: `./${LOADED_LATER}.js` },
+    // Names stay, for traces.
+    minifyWhitespace: true,
     // import() of Node's own modules too: it would bring up the loader for ES modules.
     supported: { 'dynamic-import': false },
   })
+  changed += await bundle({ entryPoints: [{ in: LOADED_LATER, out: LOADED_LATER }], outdir: PROGRAMS })
   const caches = new Map()
   for (const name of programs) {
     const main = `${name}.main.js`

@@ -1,5 +1,11 @@
 /** What an engine, asked without a TPM, says of itself and its libtpms. */
 
+import { spawnSync } from 'node:child_process'
+import type { TpmVersion } from '../../../contract/engine-options.ts'
+import { SwtpmError } from '../../system/errors.ts'
+import { reasonOf } from '../../system/reason.ts'
+import { engineEnvironment, enginePath } from './engine-program.ts'
+
 /** What `tpm-engine --print-info FLAGS` prints: the libtpms at hand, and what it says of the chosen TPM version. */
 export interface EngineInfo {
   /** Version of libtpms, `0.9.2`. */
@@ -25,4 +31,21 @@ export interface LibtpmsInfo {
 export interface Changeable {
   readonly CanBeDisabled: string
   readonly Implemented: string
+}
+
+/**
+ * Asks an engine, without a TPM, what it and libtpms can do.
+ * @param flags TPMLIB_GetInfo flags
+ */
+export function engineInfo(flags: number, tpmVersion: TpmVersion): EngineInfo {
+  const path = enginePath()
+  const result = spawnSync(path, ['--print-info', String(flags), '--tpm', tpmVersion], {
+    encoding: 'utf8',
+    env: engineEnvironment(),
+  })
+  if (result.status !== 0) {
+    const why = result.error === undefined ? result.stderr.trim() : reasonOf(result.error)
+    throw new SwtpmError('SWTPM_ERR_ENGINE_START', `Cannot ask "${path}" what it supports: ${why}`)
+  }
+  return JSON.parse(result.stdout) as EngineInfo
 }

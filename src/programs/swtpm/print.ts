@@ -3,9 +3,9 @@
 import { statSync } from 'node:fs'
 import { STATE_BLOBS } from '../../../contract/state-blobs.ts'
 import { TPM_RETRY, TPM_SUCCESS } from '../../../contract/tpm-result.ts'
-import { engineInfo } from '../../engine-client/channel/engine-program.ts'
+import { engineInfo } from '../../engine-client/channel/engine-info.ts'
 import type { PrintRequest, StoredTpm } from '../../serve/config.ts'
-import { startSpawner } from '../../serve/engine-options.ts'
+import { startSpawner } from '../../serve/spawners.ts'
 import { type OpenTpm, openTpm } from '../../serve/open-tpm.ts'
 import { log } from '../../system/log.ts'
 import type { StateLocation } from '../../tpm/state/state-location.ts'
@@ -54,7 +54,7 @@ async function withTpm<T>(
   work: (opened: OpenTpm) => Promise<T>,
 ): Promise<T> {
   log.configure(request.log)
-  const spawner = startSpawner(request)
+  const spawner = await startSpawner(request)
   try {
     const opened = openTpm({ ...request, migration: { ...request.migration, incoming: false } }, spawner)
     try {

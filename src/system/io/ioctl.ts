@@ -2,7 +2,6 @@
  * ioctl(2) by the `ioctl` package, loaded when it is first needed. The package asserts on a wrong number of arguments,
  * so this is the one place that calls it.
  */
-import { createRequire } from 'node:module'
 import { SwtpmError } from '../errors.ts'
 import { loadReason } from '../native/load-reason.ts'
 
@@ -16,7 +15,7 @@ let loaded: IoctlFunction | undefined
  */
 export function loadIoctl(): void {
   try {
-    loaded ??= createRequire(__filename)('ioctl') as IoctlFunction
+    loaded ??= require('ioctl') as IoctlFunction
   } catch (error) {
     throw new SwtpmError(
       'SWTPM_ERR_INSTALLATION',

@@ -6,7 +6,7 @@ import { onSignals } from '../../../keeper/signals.ts'
 import type { PidFileTarget, SwtpmConfig, UnixEndpoint } from '../../../serve/config.ts'
 import { confine } from '../../../serve/confinement.ts'
 import { checkDescriptors } from '../../../serve/descriptors.ts'
-import { startSpawner } from '../../../serve/engine-options.ts'
+import { startSpawner } from '../../../serve/spawners.ts'
 import type { Session } from '../../../serve/session.ts'
 import { openEndpoint } from '../../../serve/socket/open-endpoint.ts'
 import { SwtpmError } from '../../../system/errors.ts'
@@ -49,7 +49,7 @@ export async function serveFleet(config: FleetConfig): Promise<number> {
   const serving = Serving.begin(config)
   const { user, keeper } = serving
   // As the user that it will be.
-  const spawner = startSpawner(config, user)
+  const spawner = await startSpawner(config, user)
   // Read before switching user: the --runas user may not be allowed to.
   const lines = config.tpmsFile === undefined ? [] : readLines(config.tpmsFile)
   if (user !== undefined) becomeUser(user)

@@ -1,5 +1,4 @@
 /** `--server`, `--port`, `--fd` and `--ctrl`: the sockets that swtpm serves. */
-import { isIP } from 'node:net'
 import type { ControlEndpoint, DataEndpoint, TcpEndpoint, UnixEndpoint } from '../../../serve/config.ts'
 import type { Given } from '../../common/options/given-options.ts'
 import { type SubOptionValues, withDefaults } from '../../common/options/sub-option.ts'
@@ -11,6 +10,9 @@ import { readUnsigned, subOptionError } from './sub-options.ts'
 const PORT_MAX = 0xffff
 /** Longest path of a Unix socket: `sun_path` less its terminating zero. */
 const SUN_PATH_MAX = 107
+
+/** Of a port for which no other is named. */
+const DEFAULT_ADDRESS = withDefaults(serverSchema, undefined).bindaddr
 
 type ServerValues = SubOptionValues<typeof serverSchema>
 type TcpValues = Pick<ServerValues, 'bindaddr' | 'ifname'>
@@ -28,9 +30,16 @@ export function unixEndpoint(option: Option, path: string, values: UnixValues): 
   return { kind: 'unix', path, mode: values.mode, uid: values.uid, gid: values.gid }
 }
 
+function isAddress(text: string): boolean {
+  if (text === DEFAULT_ADDRESS) return true
+  // Loaded only where it is needed: it brings streams, and takes longer than everything else here.
+  const { isIP }: typeof import('node:net') = require('node:net')
+  return isIP(text) !== 0 && !text.includes('%')
+}
+
 function tcpEndpoint(option: Option, port: number, values: TcpValues): TcpEndpoint {
   const bindAddress = values.bindaddr
-  if (isIP(bindAddress) === 0 || bindAddress.includes('%')) {
+  if (!isAddress(bindAddress)) {
     throw subOptionError(option, `bindaddr "${bindAddress}" is not an IPv4 or IPv6 address`)
   }
   const linkLocal = /^fe[89ab][0-9a-f]:/i.test(bindAddress)
