@@ -19,6 +19,11 @@ const SOURCES = path.join(projectRoot, 'src/programs')
 const LAUNCHER = path.join(projectRoot, 'src/programs/common/launcher.ts')
 const PROGRAMS = path.join(projectRoot, 'dist')
 const TESTS = path.join(projectRoot, 'test')
+/** yargs is written for ES modules and asks for its own address, which CommonJS does not have. */
+const WITH_ADDRESS = {
+  define: { 'import.meta.url': '__bundleUrl' },
+  banner: { js: "const __bundleUrl = require('node:url').pathToFileURL(__filename).href;" },
+}
 /** What only help needs, and is most of a program: a file of its own beside the programs, dist/yargs.js. */
 const LOADED_LATER = 'yargs'
 /** Where the bundled test files are, in the tree that they have under test/. */
@@ -38,9 +43,6 @@ const SHARED = {
   absWorkingDir: projectRoot,
   // Native code is loaded from where it was built.
   external: ['ioctl', '*.node'],
-  // yargs is written for ES modules and asks for its own address, which CommonJS does not have.
-  define: { 'import.meta.url': '__bundleUrl' },
-  banner: { js: "const __bundleUrl = require('node:url').pathToFileURL(__filename).href;" },
   // Files are written by us, and only those that differ: a program that runs meanwhile never finds half a file.
   write: false,
 }
@@ -58,7 +60,11 @@ export async function buildPrograms() {
     // import() of Node's own modules too: it would bring up the loader for ES modules.
     supported: { 'dynamic-import': false },
   })
-  changed += await bundle({ entryPoints: [{ in: LOADED_LATER, out: LOADED_LATER }], outdir: PROGRAMS })
+  changed += await bundle({
+    entryPoints: [{ in: LOADED_LATER, out: LOADED_LATER }],
+    outdir: PROGRAMS,
+    ...WITH_ADDRESS,
+  })
   const caches = new Map()
   for (const name of programs) {
     const main = `${name}.main.js`
@@ -72,7 +78,6 @@ export async function buildPrograms() {
       outdir: PROGRAMS,
       sourcemap: false,
       define: { PROGRAM: JSON.stringify(main), CODE_CACHE: JSON.stringify(cache) },
-      banner: {},
     })
   }
   await removeOthers(caches)
@@ -89,6 +94,7 @@ export async function buildTests() {
     entryPoints: sources.map((name) => path.join(TESTS, name)),
     outbase: TESTS,
     outdir: BUILT_TESTS,
+    ...WITH_ADDRESS,
   })
   await removeLeftovers(new Set(sources.map((name) => name.replace(/\.ts$/, '.js'))))
   return changed

@@ -60,6 +60,7 @@ function programs({ bin, lib }, node) {
       Buffer.from(`${JSON.stringify({ name: 'swtpm', version, license })}\n`),
     ),
     file(path.join(lib, 'LICENSE'), built('LICENSE')),
+    file(path.join(lib, 'dist/yargs.js'), built('dist/yargs.js')),
     // The keeper takes it before any in PATH.
     { kind: 'link', path: path.join(lib, 'node'), contents: node },
     ...names.flatMap((name) => [

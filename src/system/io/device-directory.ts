@@ -1,9 +1,9 @@
 /** /dev: which device nodes are there, and whether the kernel makes them. */
 import { closeSync, constants, openSync, readFileSync } from 'node:fs'
 import { constants as os } from 'node:os'
-import { setTimeout as delay } from 'node:timers/promises'
 import { check } from '../native/check.ts'
 import { native } from '../native/load.ts'
+import { delay } from '../time-limit.ts'
 
 const DEV = '/dev'
 const POLL_INTERVAL_MS = 5

@@ -10,10 +10,10 @@
  */
 import { constants, fchmodSync, openSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { SwtpmError } from '../../system/errors.ts'
 import { native } from '../../system/native/load.ts'
 import { describeErrno, reasonOf } from '../../system/reason.ts'
+import { delay } from '../../system/time-limit.ts'
 import { type LockOwner, ownsLockFile, ownsStateFile } from './lock-owner.ts'
 import { completeReplacements } from './replacement.ts'
 
