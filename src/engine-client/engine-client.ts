@@ -90,7 +90,10 @@ export class EngineClient extends EventEmitter<EngineEvents> {
   readonly #served: ServedTpm
   readonly #engines: EngineSuccession
 
-  /** @param saved of an earlier supervisor of this TPM, whose engine runs */
+  /**
+   * The first engine is started by {@link start}, or by the first request.
+   * @param saved of an earlier supervisor of this TPM, whose engine runs
+   */
   constructor(spawner: EngineSpawner, options: EngineOptions, saved?: RunningTpm) {
     super()
     this.#served = new ServedTpm({ ...saved?.served, attached: saved?.attached })
@@ -114,6 +117,16 @@ export class EngineClient extends EventEmitter<EngineEvents> {
     const served = this.#served.save()
     if (succession === undefined || served === undefined) return undefined
     return { succession, served, attached: this.#served.attached }
+  }
+
+  /** @see EngineSuccession.start */
+  start(): void {
+    this.#engines.start()
+  }
+
+  /** @see EngineSuccession.started */
+  get started(): boolean {
+    return this.#engines.started
   }
 
   /** Of the engine that serves now; undefined while it starts. */

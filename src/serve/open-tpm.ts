@@ -10,7 +10,7 @@ import { lockOf, type OpenState, openState } from '../tpm/state/state-location.t
 import { type SavedTpm, Tpm } from '../tpm/tpm.ts'
 import type { CommonConfig, StoredTpm } from './config.ts'
 import { engineOptions } from './engine-options.ts'
-import { giveKeys, giveProfile } from './engine-secrets.ts'
+import { EngineSecrets } from './engine-secrets.ts'
 import type { RestRecord } from './rest/rest-record.ts'
 
 export interface OpenTpmOptions {
@@ -27,14 +27,16 @@ export interface OpenTpmOptions {
 export interface OpenTpm {
   readonly tpm: Tpm
   readonly engine: EngineClient
-  /** Hands the engine its keys, and the profile of a TPM that is to be made. @throws SwtpmError */
+  /** Reads the keys, and the profile of a TPM that is to be made. @throws SwtpmError */
+  readSecrets(): void
+  /** Starts the engine, and hands it what {@link readSecrets} reads. @throws SwtpmError */
   equip(): Promise<void>
   /** Powers it off for good, ends the engine and lets the state go. */
   close(): Promise<void>
 }
 
 /**
- * Opens the state and starts the engine.
+ * Opens the state. The engine is started when it is first asked for something.
  * @param spawner what starts its engines; the caller's to close
  * @throws SwtpmError
  */
@@ -104,15 +106,21 @@ interface SavedEngine extends Pick<RunningTpm, 'served'> {
 
 function whole(config: CommonConfig & StoredTpm, tpm: Tpm, { fd, lock }: OpenState): OpenTpm {
   const { engine } = tpm
+  let secrets: EngineSecrets | undefined
   engine.on('log', logEngineLine)
   return {
     tpm,
     engine,
+    readSecrets() {
+      secrets ??= new EngineSecrets(config)
+    },
     async equip() {
-      await giveKeys(engine, config)
-      await giveProfile(engine, config)
+      engine.start()
+      this.readSecrets()
+      await secrets?.giveTo(engine)
     },
     async close() {
+      secrets?.wipe()
       if (await tpm.end()) lock.unlock()
       // The engine may still store. It keeps the lock on the state, and so do we as long as this process lasts.
       else log.error(`The engine has not ended: "${config.state.path}" stays locked until it does`)

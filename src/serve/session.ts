@@ -44,6 +44,10 @@ export class Session {
   readonly #opened: OpenTpm
   readonly #cleanups: Cleanup[] = []
   readonly #leaves: Leave[] = []
+  /** What the engine is asked for once it has been started. */
+  readonly #engineSteps: (() => Promise<void>)[] = []
+  /** Settles when the engine has been started and told what it has to know; undefined until it is needed. */
+  #equipped: Promise<void> | undefined
   #resolveEnded!: (code: ExitCode) => void
   /** Resolves when everything has been undone. */
   readonly ended = new Promise<ExitCode>((resolve) => {
@@ -60,7 +64,7 @@ export class Session {
   }
 
   /**
-   * Starts the engine on the configured state. Nothing is served yet, and the TPM is powered on by {@link powerOn}.
+   * Opens the configured state. Nothing is served yet, and the TPM is powered on by {@link powerOn}.
    * @param root what will be our root directory later: the state's path is below it
    * @throws SwtpmError
    */
@@ -82,6 +86,7 @@ export class Session {
   ): Session {
     const opened = resumeTpm(config, host.spawner, host.keeper, allowsSetLocality(config), record)
     const session = Session.#of(config, host, opened)
+    session.#equipped = Promise.resolve()
     session.device = record.get<string | undefined>('device')
     return session
   }
@@ -112,9 +117,46 @@ export class Session {
     return session
   }
 
-  /** Hands the engine its keys, and the profile of a TPM that is to be made. @throws SwtpmError */
-  equipEngine(): Promise<void> {
-    return this.#opened.equip()
+  /**
+   * The engine is started when a client first needs it, and not before: what has started this program may move it to another
+   * control group first, and the engine is to be there too. Not for a new TPM with a profile: that it cannot be had is to be said
+   * at once. A fleet stays where it is.
+   */
+  get startsEngineLate(): boolean {
+    const { interface: iface, flags, profile } = this.#config
+    return this.#host.keeper !== undefined && iface === 'socket' && flags.needInit && profile === undefined
+  }
+
+  /** Starts the engine and hands it its keys; if it starts late, the keys are read. @throws SwtpmError */
+  async equipEngine(): Promise<void> {
+    if (!this.startsEngineLate) return this.engineNeeded()
+    this.#opened.readSecrets()
+  }
+
+  /** Takes a step that needs the engine: now, or as soon as that has been started. @throws SwtpmError what the step throws now */
+  async withEngine(step: () => Promise<void>): Promise<void> {
+    if (this.#equipped === undefined) this.#engineSteps.push(step)
+    else await step()
+  }
+
+  /** Somebody needs the engine. If it was to start late and cannot, the TPM ends. @throws SwtpmError */
+  engineNeeded(): Promise<void> {
+    this.#equipped ??= this.#startEngine()
+    return this.#equipped
+  }
+
+  async #startEngine(): Promise<void> {
+    try {
+      this.goOn()
+      await this.#opened.equip()
+      for (const step of this.#engineSteps.splice(0)) await step()
+    } catch (error) {
+      if (this.startsEngineLate && !this.#ending) {
+        log.error(sentenceOf(error))
+        void this.end(1)
+      }
+      throw error
+    }
   }
 
   /** Writes what passes between clients and TPM to a file, where the user asked for it. @throws SwtpmError */
@@ -143,6 +185,11 @@ export class Session {
   /** What the next supervisor needs; undefined while something is under way. */
   leave(): RestRecord | undefined {
     if (this.#ending) return undefined
+    if (this.#equipped === undefined) {
+      // Its failure ends the TPM.
+      this.engineNeeded().catch(() => {})
+      return undefined
+    }
     const record = RestRecord.begin()
     return [...this.#leaves].reverse().every((leave) => leave(record)) ? record : undefined
   }
@@ -220,7 +267,8 @@ export class Session {
 
   /** What SIGUSR2 asks for: libtpms, or the engine itself, has been updated. */
   async replaceEngine(): Promise<void> {
-    if (this.#ending) return
+    // The first engine will be of the program that is there then.
+    if (this.#ending || !this.tpm.engine.started) return
     try {
       const before = this.tpm.engine.pid
       await this.tpm.engine.replace()

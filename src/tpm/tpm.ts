@@ -197,6 +197,7 @@ export class Tpm {
    * @returns whether the engine has ended
    */
   async end(): Promise<boolean> {
+    if (!this.engine.started) return this.engine.close()
     const off = this.shutdown().catch((error) => {
       // An engine that has gone cannot be shut down any more; that was reported.
       if (!(error instanceof SwtpmError) || error.code !== 'SWTPM_ERR_ENGINE_GONE') throw error

@@ -65,8 +65,8 @@ export class EngineSuccession {
   readonly #served: ServedTpm
   readonly #events: SuccessionEvents
   readonly #state: SuccessionStateMachine
-  /** The engine that serves, or served last. */
-  #current: Engine
+  /** The engine that serves, or served last; there is none before the first has been started. */
+  #current: Engine | undefined
   /** All that have not ended. */
   readonly #alive = new Set<Engine>()
   /** How many series of steps are under way that one engine has to do from start to end. */
@@ -76,18 +76,25 @@ export class EngineSuccession {
   #endReason = ''
   #deaths: number[] = []
 
-  /** @param saved of an earlier supervisor of this TPM, whose engine runs */
+  /**
+   * The first engine is started by {@link start}, or by the first request.
+   * @param saved of an earlier supervisor of this TPM, whose engine runs
+   */
   constructor(starter: Starter, served: ServedTpm, events: SuccessionEvents, saved?: RunningSuccession) {
     this.#starter = starter
     this.#served = served
     this.#events = events
-    this.#state = new SuccessionStateMachine(saved === undefined ? 'starting' : 'serving')
-    if (saved !== undefined) {
-      this.#poweredOn = saved.poweredOn
-      this.#deaths = [...saved.deaths]
-      this.#current = this.#resume(saved)
-      return
-    }
+    this.#state = new SuccessionStateMachine(saved === undefined ? 'notStarted' : 'serving')
+    if (saved === undefined) return
+    this.#poweredOn = saved.poweredOn
+    this.#deaths = [...saved.deaths]
+    this.#current = this.#resume(saved)
+  }
+
+  /** Starts the first engine, once. */
+  start(): void {
+    if (!this.#state.is('notStarted')) return
+    this.#state.apply('start')
     const { engine, ready } = this.#start(false)
     this.#current = engine
     inTime(ready, 'it was not ready').catch((error) => {
@@ -98,10 +105,10 @@ export class EngineSuccession {
   /** What the next supervisor of this TPM has to know; undefined while something is under way. */
   save(): RunningSuccession | undefined {
     const settled = this.#state.is('serving') && this.#unbroken === 0 && this.#alive.size === 1
-    const link = settled ? this.#current.save() : undefined
-    if (link === undefined) return undefined
-    const { channelFd } = this.#current
-    return { ...link, channelFd, poweredOn: this.#poweredOn, deaths: this.#deaths }
+    const engine = settled ? this.#current : undefined
+    const link = engine?.save()
+    if (engine === undefined || link === undefined) return undefined
+    return { ...link, channelFd: engine.channelFd, poweredOn: this.#poweredOn, deaths: this.#deaths }
   }
 
   #resume(saved: RunningSuccession): Engine {
@@ -120,9 +127,14 @@ export class EngineSuccession {
     return this.#state.now
   }
 
+  /** Whether the first engine has been started. */
+  get started(): boolean {
+    return !this.#state.is('notStarted')
+  }
+
   /** Of the engine that serves now; undefined while it starts. */
   get pid(): number | undefined {
-    return this.#current.pid
+    return this.#current?.pid
   }
 
   /** Calls `act` at a moment at which no engine is being followed by another. */
@@ -153,8 +165,9 @@ export class EngineSuccession {
     fds: readonly number[],
     content: 'plain' | 'secret',
   ): Promise<Buffer> {
+    this.start()
     const ask = (): Promise<Buffer> => {
-      if (this.#state.is('ended')) throw this.#goneError()
+      if (this.#current === undefined || this.#state.is('ended')) throw this.#goneError()
       if (code === controlCode('INIT')) this.#poweredOn = true
       return this.#current.request(code, body, fds, content)
     }
@@ -173,9 +186,11 @@ export class EngineSuccession {
   /**
    * Puts a new engine, of the program that is there now, in the place of the one that runs. Clients notice nothing but a
    * pause: sessions, keys, PCRs and unread responses go along.
+   * Nothing is done before the first one has been started: that will be of the program that is there then.
    * @throws SwtpmError SWTPM_ERR_ENGINE_START: it did not take over, and the old one continues
    */
   async replace(): Promise<void> {
+    if (!this.started) return
     const { engine, ready } = await this.whenServing(() => {
       if (this.#over) throw this.#goneError()
       return this.#start(true)
@@ -189,7 +204,7 @@ export class EngineSuccession {
       await engine.close()
       throw error
     }
-    await this.#handOver(this.#current, engine)
+    await this.#handOver(this.#current as Engine, engine)
   }
 
   /** The last FUSE request that an engine has read, by number; 0 for none. */

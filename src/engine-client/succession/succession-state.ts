@@ -1,10 +1,10 @@
 /**
  * The states of a TPM's succession of engines, and what leads from one to the next.
  *
- *     starting ──▶ serving ◀──▶ takingOver
- *                    ▲ │
- *                    │ └─────▶ handingOver
- *                    └──────────────┘
+ *     notStarted ──▶ starting ──▶ serving ◀──▶ takingOver
+ *                                   ▲ │
+ *                                   │ └─────▶ handingOver
+ *                                   └──────────────┘
  *
  * Every state but `ended` can be left for `closing`, and every one ends in `ended`.
  */
@@ -13,6 +13,8 @@ export type SuccessionState = keyof typeof TRANSITIONS
 
 /** What happens to a succession. */
 export type Occurrence =
+  /** The first engine is started. */
+  | 'start'
   /** The first engine has said READY. */
   | 'ready'
   /** The engine that serves has died, and another one can continue. */
@@ -29,6 +31,8 @@ export type Occurrence =
   | 'closed'
 
 export const TRANSITIONS = {
+  /** Nobody has needed an engine. */
+  notStarted: { start: 'starting', close: 'closing' },
   /** The first engine is not ready yet. Requests are sent to it; it reads them when it is. */
   starting: { ready: 'serving', failed: 'ended', close: 'closing' },
   /** One engine serves. */
@@ -48,7 +52,7 @@ export class SuccessionStateMachine {
   #changed!: Promise<void>
   #announce!: () => void
 
-  constructor(first: SuccessionState = 'starting') {
+  constructor(first: SuccessionState = 'notStarted') {
     this.#state = first
     this.#renew()
   }

@@ -25,6 +25,8 @@ export interface ControlServerOptions {
   readonly tpm: Tpm
   /** A socket that listens for clients, a client that is there already, or both. */
   readonly sockets: ControlSockets
+  /** A client needs the engine, which may not have been started yet. @throws SwtpmError */
+  engineNeeded(): Promise<void>
   /** Takes over the data descriptor that a client sends. @returns a TPM result */
   setDataFd(fd: number): Promise<number>
   /** SHUTDOWN has been executed and answered. */
@@ -196,15 +198,20 @@ class ControlConnection {
   }
 
   async #execute(name: VerbName, request: Record<string, unknown>): Promise<Record<string, unknown>> {
-    const { tpm, setDataFd } = this.#options
+    const { tpm, engineNeeded, setDataFd } = this.#options
+    const engine = engineNeeded()
     switch (name) {
       case 'GET_CAPABILITY':
+        // It can be answered without. The next verb hears of a failure.
+        engine.catch(() => {})
         return { tpmResult: TPM_SUCCESS, caps: capabilities('control', tpm.version === '2') }
       case 'SET_DATAFD': {
+        await engine
         const fd = this.#fds.shift()
         return { tpmResult: fd === undefined ? TPM_IOERROR : await setDataFd(fd) }
       }
       default:
+        await engine
         return execute(tpm, name, request as Request<HandledVerb>)
     }
   }

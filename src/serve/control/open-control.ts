@@ -70,6 +70,7 @@ function prepared(
       server = new ControlServer({
         tpm: session.tpm,
         sockets,
+        engineNeeded: () => session.engineNeeded(),
         async setDataFd(dataFd) {
           try {
             return await engine.attach('stream', dataFd)

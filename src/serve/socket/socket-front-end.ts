@@ -4,13 +4,14 @@ import { closeSync } from 'node:fs'
 import { ATTACH_FLAG } from '../../../contract/engine-channel.ts'
 import { TPM_SUCCESS } from '../../../contract/tpm-result.ts'
 import { SwtpmError } from '../../system/errors.ts'
+import { whenReadable } from '../../system/io/when-readable.ts'
 import { native } from '../../system/native/load.ts'
 import { removeAtEnd } from '../../system/remove-at-end.ts'
 import type { SocketConfig } from '../config.ts'
 import { openControl, resumeControl } from '../control/open-control.ts'
 import type { RestRecord } from '../rest/rest-record.ts'
 import type { Session } from '../session.ts'
-import { openEndpoint } from './open-endpoint.ts'
+import { type OpenEndpoint, openEndpoint } from './open-endpoint.ts'
 
 /** Serves until the session ends. @throws SwtpmError */
 export async function serveSocket(session: Session, config: SocketConfig): Promise<void> {
@@ -29,16 +30,29 @@ export async function serveSocket(session: Session, config: SocketConfig): Promi
   session.writePidFile()
   control.serve()
 
-  if (data !== undefined) {
-    // The engine waits in accept() and read().
-    native.setNonBlocking(data.fd, false)
-    const flags =
-      (config.server?.disconnect ? ATTACH_FLAG.disconnect : 0) |
-      (config.terminate ? ATTACH_FLAG.reportClients : 0)
-    const result = await engine.attach(data.connected ? 'stream' : 'listener', data.fd, flags)
-    if (result !== TPM_SUCCESS) {
-      throw new SwtpmError('SWTPM_ERR_SOCKET', `Cannot serve TPM commands: the engine answered ${result}`)
-    }
+  if (data === undefined) return
+  let stopWaiting = (): void => {}
+  await session.withEngine(() => {
+    stopWaiting()
+    return attach(session, config, data)
+  })
+  if (!session.startsEngineLate) return
+  // Its failure ends the TPM.
+  stopWaiting = whenReadable(data.fd, () => void session.engineNeeded().catch(() => {}))
+  session.onEnd(() => stopWaiting())
+}
+
+/** Has the engine serve the data channel. @throws SwtpmError */
+async function attach(session: Session, config: SocketConfig, data: OpenEndpoint): Promise<void> {
+  // The engine waits in accept() and read().
+  native.setNonBlocking(data.fd, false)
+  const flags =
+    (config.server?.disconnect ? ATTACH_FLAG.disconnect : 0) |
+    (config.terminate ? ATTACH_FLAG.reportClients : 0)
+  const kind = data.connected ? 'stream' : 'listener'
+  const result = await session.tpm.engine.attach(kind, data.fd, flags)
+  if (result !== TPM_SUCCESS) {
+    throw new SwtpmError('SWTPM_ERR_SOCKET', `Cannot serve TPM commands: the engine answered ${result}`)
   }
 }
 
