@@ -107,17 +107,18 @@ interface SavedEngine extends Pick<RunningTpm, 'served'> {
 function whole(config: CommonConfig & StoredTpm, tpm: Tpm, { fd, lock }: OpenState): OpenTpm {
   const { engine } = tpm
   let secrets: EngineSecrets | undefined
+  const readSecrets = (): EngineSecrets => {
+    secrets ??= new EngineSecrets(config)
+    return secrets
+  }
   engine.on('log', logEngineLine)
   return {
     tpm,
     engine,
-    readSecrets() {
-      secrets ??= new EngineSecrets(config)
-    },
+    readSecrets,
     async equip() {
       engine.start()
-      this.readSecrets()
-      await secrets?.giveTo(engine)
+      await readSecrets().giveTo(engine)
     },
     async close() {
       secrets?.wipe()
