@@ -85,7 +85,8 @@ Napi::Value ListenUnix(const Napi::CallbackInfo& info) {
   return Result(info, fd.release());
 }
 
-Napi::Value ConnectDatagram(const Napi::CallbackInfo& info) {
+// A Unix socket.
+Napi::Value Connect(const Napi::CallbackInfo& info, int type) {
   const auto name = TextArgument(info, 0);
   if (!name || name->empty()) return Result(info, -EINVAL);
   Address address;
@@ -93,14 +94,22 @@ Napi::Value ConnectDatagram(const Napi::CallbackInfo& info) {
   if (name->size() >= sizeof(unix_address->sun_path)) return Result(info, -ENAMETOOLONG);
   unix_address->sun_family = AF_UNIX;
   memcpy(unix_address->sun_path, name->c_str(), name->size() + 1);
-  if (name->front() == '@') {
+  if (type == SOCK_DGRAM && name->front() == '@') {
     // An abstract name is as long as the address says and has a NUL in front, none at its end.
     unix_address->sun_path[0] = '\0';
     address.length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + name->size());
   }
-  UniqueFd fd(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  UniqueFd fd(socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd || connect(fd.get(), address.get(), address.length) < 0) return SystemResult(info, -1);
   return Result(info, fd.release());
+}
+
+Napi::Value ConnectDatagram(const Napi::CallbackInfo& info) {
+  return Connect(info, SOCK_DGRAM);
+}
+
+Napi::Value ConnectUnix(const Napi::CallbackInfo& info) {
+  return Connect(info, SOCK_STREAM);
 }
 
 Napi::Value ListenTcp(const Napi::CallbackInfo& info) {
@@ -157,6 +166,7 @@ Napi::Value Accept(const Napi::CallbackInfo& info) {
 
 void RegisterSockets(Napi::Env env, Napi::Object exports) {
   exports.Set("listenUnix", Napi::Function::New<ListenUnix>(env, "listenUnix"));
+  exports.Set("connectUnix", Napi::Function::New<ConnectUnix>(env, "connectUnix"));
   exports.Set("connectDatagram", Napi::Function::New<ConnectDatagram>(env, "connectDatagram"));
   exports.Set("listenTcp", Napi::Function::New<ListenTcp>(env, "listenTcp"));
   exports.Set("accept", Napi::Function::New<Accept>(env, "accept"));

@@ -1,10 +1,11 @@
 /** A stream socket on which one side asks and waits for a known number of bytes, never without a time limit. */
-import { connect, type Socket } from 'node:net'
-import type { Duplex } from 'node:stream'
 import { SwtpmError } from '../system/errors.ts'
 import { fileKind } from '../system/file-kind.ts'
+import { check } from '../system/native/check.ts'
+import { native } from '../system/native/load.ts'
 import { reasonOf } from '../system/reason.ts'
 import { accessHint } from './access-hint.ts'
+import { type ByteStream, nodeStream, unixStream } from './byte-stream.ts'
 import { describeAddress, type SocketAddress } from './tpm-address.ts'
 
 /** Longest path of a Unix socket in bytes. @see unix(7) */
@@ -20,7 +21,7 @@ interface Waiter {
 export class SocketConnection {
   /** Of the other side, for messages. */
   readonly name: string
-  readonly #stream: Duplex
+  readonly #stream: ByteStream
   #received: Buffer = Buffer.alloc(0)
   #ended: string | undefined
   #waiter: Waiter | undefined
@@ -29,15 +30,16 @@ export class SocketConnection {
    * @param stream connected already
    * @param name of the other side, for messages
    */
-  constructor(stream: Duplex, name: string) {
+  constructor(stream: ByteStream, name: string) {
     this.#stream = stream
     this.name = name
-    stream.on('data', (chunk: Buffer) => {
-      this.#received = this.#received.length === 0 ? chunk : Buffer.concat([this.#received, chunk])
-      if (this.#waiter !== undefined && this.#received.length >= this.#waiter.wanted) this.#waiter.done()
-    })
-    stream.on('error', (error) => this.#end(lossReason(error)))
-    stream.on('close', () => this.#end('it closed the connection'))
+    stream.listen(
+      (chunk) => {
+        this.#received = this.#received.length === 0 ? chunk : Buffer.concat([this.#received, chunk])
+        if (this.#waiter !== undefined && this.#received.length >= this.#waiter.wanted) this.#waiter.done()
+      },
+      (reason) => this.#end(reason),
+    )
   }
 
   /** @throws SwtpmError SWTPM_ERR_SOCKET */
@@ -91,7 +93,7 @@ export class SocketConnection {
   }
 
   close(): void {
-    this.#stream.destroy()
+    this.#stream.close()
   }
 
   #wait(wanted: number, timeoutMs: number): Promise<void> {
@@ -114,12 +116,12 @@ export class SocketConnection {
   }
 }
 
-function openSocket(address: SocketAddress, timeoutMs: number): Promise<Socket> {
+async function openSocket(address: SocketAddress, timeoutMs: number): Promise<ByteStream> {
+  // Not by node:net, whose loading takes longer than everything else that a client does.
+  if (address.kind === 'unix') return unixStream(check(native.connectUnix(address.path), 'connect'))
+  const { connect } = await import('node:net')
   return new Promise((resolve, reject) => {
-    const socket =
-      address.kind === 'unix'
-        ? connect({ path: address.path })
-        : connect({ host: address.host, port: address.port, noDelay: true })
+    const socket = connect({ host: address.host, port: address.port, noDelay: true })
     const timer = setTimeout(
       () => socket.destroy(Object.assign(new Error('no answer'), { code: 'ETIMEDOUT' })),
       timeoutMs,
@@ -130,18 +132,13 @@ function openSocket(address: SocketAddress, timeoutMs: number): Promise<Socket> 
     }
     socket.once('connect', () => {
       stopWaiting()
-      resolve(socket)
+      resolve(nodeStream(socket))
     })
     socket.once('error', (error) => {
       stopWaiting()
       reject(error)
     })
   })
-}
-
-function lossReason(error: Error): string {
-  const code = (error as NodeJS.ErrnoException).code
-  return code === 'ECONNRESET' || code === 'EPIPE' ? 'it closed the connection' : reasonOf(error)
 }
 
 function connectReason(error: unknown, address: SocketAddress): string {

@@ -112,6 +112,7 @@ async function readyEngine(t: Cleanup, options: Partial<EngineOptions>): Promise
   })
   engine.once('exit', () => spawner.close())
   closeSync(stateFd)
+  engine.start()
   await new Promise<void>((resolve, reject) => {
     engine.once('ready', resolve)
     engine.once('exit', (reason) => reject(new Error(reason)))

@@ -7,6 +7,7 @@ import { once } from 'node:events'
 import type { Duplex } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Outcome, Request, VerbName } from '../../../contract/verbs.ts'
+import { nodeStream } from '../../ptm-client/byte-stream.ts'
 import { SocketClient } from '../../ptm-client/socket-client.ts'
 import { SocketConnection } from '../../ptm-client/socket-connection.ts'
 import { reasonOf } from '../../system/reason.ts'
@@ -183,7 +184,7 @@ export class TpmProcess {
 }
 
 const connectionTo = (child: ChildProcess, fd: number): SocketConnection =>
-  new SocketConnection(child.stdio[fd] as Duplex, 'swtpm')
+  new SocketConnection(nodeStream(child.stdio[fd] as Duplex), 'swtpm')
 
 function swtpmArguments(options: TpmProcessOptions): string[] {
   const args = ['--flags', 'not-need-init,startup-clear', '--tpmstate', `backend-uri=${options.stateUri}`]

@@ -90,6 +90,13 @@ export interface Native {
    */
   listenUnix(path: string, mode: number, backlog: number, uid?: number, gid?: number): number
   /**
+   * Connects a stream socket to the one at `path`.
+   * @returns a close-on-exec, non-blocking descriptor; -EAGAIN when the server's queue of connections is full; -ENOENT,
+   * -ECONNREFUSED, -EACCES; -EPROTOTYPE for a socket of another kind; -ENAMETOOLONG from 108 bytes on
+   * @see unix(7)
+   */
+  connectUnix(path: string): number
+  /**
    * Connects a datagram socket, to be written with {@link sendMessage}.
    * @param name path of a Unix socket, or '@' and its abstract name
    * @returns a close-on-exec, non-blocking descriptor; -ENOENT, -ECONNREFUSED; -ENAMETOOLONG from 108 bytes on

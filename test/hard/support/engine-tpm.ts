@@ -39,6 +39,7 @@ export async function startEngineTpm(options: EngineTpmOptions): Promise<EngineC
   engine.once('exit', () => spawner.close())
   if (program !== undefined) process.env.SWTPM_ENGINE = usual ?? ''
   closeSync(stateFd)
+  engine.start()
   await new Promise<void>((resolve, reject) => {
     engine.once('ready', resolve)
     engine.once('exit', (reason) => reject(new Error(`the engine ended: ${reason}`)))
