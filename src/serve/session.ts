@@ -64,7 +64,8 @@ export class Session {
   }
 
   /**
-   * Opens the configured state. Nothing is served yet, and the TPM is powered on by {@link powerOn}.
+   * Opens the configured state, and starts the engine unless that starts late ({@link startsEngineLate}). Nothing is served yet, and
+   * the TPM is powered on by {@link powerOn}.
    * @param root what will be our root directory later: the state's path is below it
    * @throws SwtpmError
    */
@@ -75,7 +76,9 @@ export class Session {
       allowSetLocality: allowsSetLocality(config),
       createDirectory: config.interface === 'cuse',
     })
-    return Session.#of(config, host, opened)
+    const session = Session.#of(config, host, opened)
+    if (!session.startsEngineLate) opened.engine.start()
+    return session
   }
 
   /** Goes on with a TPM that an earlier supervisor has served. @throws SwtpmError */

@@ -18,7 +18,6 @@ import { becomeUser, changeRoot } from '../../system/process/users.ts'
 import { CommandLineError } from './exit/command-line-error.ts'
 import { exitCodeOf } from './exit/exit-code.ts'
 import { onEscapedError } from './exit/report-failure.ts'
-import { makesDevice, resumeFrontEnd, serveFrontEnd } from './front-end.ts'
 import { Serving } from './serving.ts'
 
 /** Goes on with a TPM that an earlier supervisor has served. @returns the exit code */
@@ -32,6 +31,7 @@ export async function resumeSwtpm(config: SwtpmConfig): Promise<number> {
   const spawner = keeperSpawner(keeper, config, undefined)
   const session = Session.resume(config, { spawner, pid, keeper }, record)
   onEscapedError(() => session.end(1))
+  const { resumeFrontEnd } = await import('./front-end.ts')
   resumeFrontEnd(session, config, record)
   session.onEnd(() => void keeper.ask('NOTIFY', 0, Buffer.from('STOPPING=1')))
   confine(config.seccomp)
@@ -51,6 +51,8 @@ export async function serveSwtpm(config: SwtpmConfig): Promise<number> {
   const spawner = keeperSpawner(keeper, config, user)
   const session = Session.open(config, { spawner, pid: keeper.pid, keeper }, config.chroot ?? '')
   onEscapedError(() => session.end(1))
+  // Loaded while the engine starts.
+  const { makesDevice, serveFrontEnd } = await import('./front-end.ts')
   handleSignals(keeper, session)
   // Only root can create a device; everything else is done as the user.
   const late = makesDevice(config)
