@@ -19,7 +19,7 @@ std::atomic<uint64_t> g_keep;
 
 bool DropOwn() {
   const uint64_t keep = g_keep.load();
-  empty_bounding_and_ambient_set();
+  limit_bounding_and_ambient_set();
   Capabilities own;
   return own.read() && Capabilities{own.effective & keep, own.permitted & keep}.apply();
 }

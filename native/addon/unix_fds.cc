@@ -6,9 +6,10 @@
 
 #include <array>
 #include <cerrno>
-#include <cstring>
 
 #include "addon/arguments.h"
+#include "common/eintr.h"
+#include "common/passed_fds.h"
 #include "common/unique_fd.h"
 
 namespace swtpm::addon {
@@ -39,7 +40,7 @@ Napi::Value SendMessage(const Napi::CallbackInfo& info) {
   message.msg_iov = &part;
   message.msg_iovlen = 1;
 
-  alignas(cmsghdr) std::array<uint8_t, CMSG_SPACE(kMaxFdsPerMessage * sizeof(int))> control{};
+  PassedFds<kMaxFdsPerMessage> passed;
   if (info[4].IsArray()) {
     const auto fds = info[4].As<Napi::Array>();
     const size_t count = fds.Length();
@@ -49,58 +50,34 @@ Napi::Value SendMessage(const Napi::CallbackInfo& info) {
       const Napi::Value fd = fds[i];
       if (napi_get_value_int32(info.Env(), fd, &numbers[i]) != napi_ok) return Result(info, -EBADF);
     }
-    if (count > 0) {
-      message.msg_control = control.data();
-      message.msg_controllen = CMSG_SPACE(count * sizeof(int));
-      cmsghdr* header = CMSG_FIRSTHDR(&message);
-      header->cmsg_level = SOL_SOCKET;
-      header->cmsg_type = SCM_RIGHTS;
-      header->cmsg_len = CMSG_LEN(count * sizeof(int));
-      memcpy(CMSG_DATA(header), numbers.data(), count * sizeof(int));
-    }
+    passed.send_with(message, numbers.data(), count);
   }
 
   const int fd = IntArgument(info, 0);
-  ssize_t sent;
-  do {
-    sent = sendmsg(fd, &message, MSG_NOSIGNAL);
-  } while (sent < 0 && errno == EINTR);
-  return SystemResult(info, sent);
+  return SystemResult(info, no_eintr([&] { return sendmsg(fd, &message, MSG_NOSIGNAL); }));
 }
 
 Napi::Value ReceiveMessage(const Napi::CallbackInfo& info) {
   const auto bytes = RangeArgument(info, 1);
   if (!bytes) return Result(info, -EINVAL);
   iovec part{bytes->data(), bytes->size()};
-  alignas(cmsghdr) std::array<uint8_t, CMSG_SPACE(kMaxFdsPerMessage * sizeof(int))> control{};
   msghdr message{};
   message.msg_iov = &part;
   message.msg_iovlen = 1;
-  message.msg_control = control.data();
-  message.msg_controllen = control.size();
+  PassedFds<kMaxFdsPerMessage> passed;
+  passed.receive_with(message);
 
   const int fd = IntArgument(info, 0);
-  ssize_t received;
-  do {
-    received = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
-  } while (received < 0 && errno == EINTR);
+  const ssize_t received = no_eintr([&] { return recvmsg(fd, &message, MSG_CMSG_CLOEXEC); });
   if (received < 0) return SystemResult(info, received);
 
-  // The descriptors are open in this process now, whatever the caller does: own each until the array has it.
-  // The kernel has closed those that did not fit into `control`, and those for which this process has no free
-  // number (MSG_CTRUNC).
-  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
-    if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
-    const size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    for (size_t i = 0; i < count; i++) {
-      int number;
-      memcpy(&number, CMSG_DATA(header) + i * sizeof(int), sizeof(int));
-      UniqueFd passed(number);
-      if (!info[4].IsArray()) continue;
-      auto out = info[4].As<Napi::Array>();
-      if (out.Set(out.Length(), Napi::Number::New(info.Env(), number))) passed.release();
-    }
-  }
+  // They are open in this process now, whatever the caller does: own each until the array has it.
+  passed.take_from(message, [&](int number) {
+    UniqueFd owned(number);
+    if (!info[4].IsArray()) return;
+    auto out = info[4].As<Napi::Array>();
+    if (out.Set(out.Length(), Napi::Number::New(info.Env(), number))) owned.release();
+  });
   return Result(info, received);
 }
 

@@ -41,11 +41,12 @@ struct Capabilities {
   }
 };
 
-// Keeps programs that the thread executes from gaining capabilities. Errors do not count: the bounding set
-// stays without CAP_SETPCAP, and a kernel without ambient capabilities has none to clear.
-inline void empty_bounding_and_ambient_set() {
+// Keeps programs that the thread executes from gaining capabilities, but for those of `kept`. Errors do not
+// count: the bounding set stays without CAP_SETPCAP, and a kernel without ambient capabilities has none to
+// clear.
+inline void limit_bounding_and_ambient_set(uint64_t kept = 0) {
   for (int capability = 0; prctl(PR_CAPBSET_READ, capability) >= 0; capability++)
-    prctl(PR_CAPBSET_DROP, capability);
+    if (!(kept & Capabilities::bit(capability))) prctl(PR_CAPBSET_DROP, capability);
   prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 }
 

@@ -10,8 +10,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -22,6 +20,8 @@
 #include <thread>
 
 #include "common/log.h"
+#include "common/protect_process.h"
+#include "common/signals.h"
 #include "engine/channel/channel.h"
 #include "engine/channel/options.h"
 #include "engine/channel/tracer.h"
@@ -67,23 +67,14 @@ void log_to_stderr(LogLevel level, std::string_view text) {
   (void)!::write(STDERR_FILENO, line.data(), line.size());
 }
 
-void protect_process(unsigned first_stray_fd) {
+void begin_process(unsigned first_stray_fd) {
   close_range(first_stray_fd, ~0U, 0);
-  // This memory holds keys and the TPM's secrets: no core dumps, no ptrace by others of the same user.
-  prctl(PR_SET_DUMPABLE, 0);
-  rlimit no_core{0, 0};
-  setrlimit(RLIMIT_CORE, &no_core);
-  prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-
-  struct sigaction action {};
-  action.sa_handler = SIG_DFL;
-  for (int signal = 1; signal < NSIG; signal++) sigaction(signal, &action, nullptr);
+  // This memory holds keys and the TPM's secrets.
+  protect_process();
+  reset_signal_actions();
   // The supervisor decides about the end, and says so by closing the channel.
-  action.sa_handler = SIG_IGN;
-  for (int signal : {SIGPIPE, SIGTERM, SIGINT, SIGHUP}) sigaction(signal, &action, nullptr);
-  sigset_t none;
-  sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, nullptr);
+  for (int signal : {SIGPIPE, SIGTERM, SIGINT, SIGHUP}) ::signal(signal, SIG_IGN);
+  unblock_all_signals();
 }
 
 // What glibc and OpenSSL would otherwise do at first use, with system calls that are not available later.
@@ -167,7 +158,7 @@ int run_engine(int argc, char** argv) {
     printf("%s\n", library::describe(*options->print_info, options->tpm_version).c_str());
     return 0;
   }
-  protect_process(wire::kFirstStrayFd);
+  begin_process(wire::kFirstStrayFd);
   if (fcntl(wire::kChannelFd, F_GETFD) < 0 || fcntl(wire::kStateFd, F_GETFD) < 0) {
     fprintf(stderr, "tpm-engine: Descriptors 3 and 4 must be given; swtpm starts this program\n");
     return kExitUsage;
@@ -181,7 +172,7 @@ int run_engine(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   if (argc == 2 && std::string_view(argv[1]) == "--spawner") {
-    swtpm::protect_process(swtpm::wire::kStateFd);
+    swtpm::begin_process(swtpm::wire::kStateFd);
     swtpm::warm_up_libraries();
     swtpm::run_spawner(swtpm::run_engine);
   }

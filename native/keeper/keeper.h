@@ -4,8 +4,6 @@
 
 #include <sys/types.h>
 
-#include "keeper/message.h"
-
 namespace swtpm::keeper {
 
 // Serves until the TPM has ended, and returns the exit code. Signals are blocked, and come by `signals`.

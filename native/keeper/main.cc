@@ -2,69 +2,43 @@
 // nothing is to be decided. This file settles which process that is: the one that the user started, or one in
 // the background, as Node says when it has read the command line.
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <initializer_list>
-
+#include "common/signals.h"
+#include "keeper/connection.h"
 #include "keeper/keeper.h"
 #include "keeper/programs.h"
 
 namespace swtpm::keeper {
 namespace {
 
-// Above the numbers that users hand in.
-constexpr int kConnectionFd = 100;
 constexpr uint8_t kTakeOver = 'T';
-
-// One end of a pair, out of the way of what the user has handed in.
-int out_of_the_way(int fd) {
-  int moved = -1;
-  for (int number : {kConnectionFd, kConnectionFd / 5, 0})
-    if (moved < 0) moved = fcntl(fd, F_DUPFD_CLOEXEC, number);
-  close(fd);
-  return moved;
-}
-
-bool make_pair(int (&ends)[2], int type) {
-  if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ends) < 0) return false;
-  for (int& end : ends) end = out_of_the_way(end);
-  return ends[0] >= 0 && ends[1] >= 0;
-}
 
 int fail(const char* what, int error) {
   fprintf(stderr, "Cannot %s: %s\n", what, strerror(error));
   return 1;
 }
 
-sigset_t kept_signals() {
-  sigset_t set;
-  sigemptyset(&set);
-  for (int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD}) sigaddset(&set, signal);
-  return set;
+int wait_for(pid_t child) {
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  return status;
 }
 
 // Ends as a child has ended.
 [[noreturn]] void end_like(int status) {
   if (WIFSIGNALED(status)) {
-    int signal = WTERMSIG(status);
-    struct sigaction action {};
-    action.sa_handler = SIG_DFL;
-    sigaction(signal, &action, nullptr);
-    sigset_t only;
-    sigemptyset(&only);
-    sigaddset(&only, signal);
     prctl(PR_SET_DUMPABLE, 0);
-    raise(signal);
-    sigprocmask(SIG_UNBLOCK, &only, nullptr);
+    signal(WTERMSIG(status), SIG_DFL);
+    raise(WTERMSIG(status));
+    unblock_all_signals();
   }
   _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
 }
@@ -85,15 +59,32 @@ sigset_t kept_signals() {
   _exit(keep(connection, node, signals, first));
 }
 
+// What Node makes of the command line.
+enum class Wish { kNothing, kForeground, kBackground };
+
+// Waits for it. The message stays where it is: the process that lasts reads it.
+Wish wish_of_node(int connection, pid_t node, int signals) {
+  while (true) {
+    pollfd events[] = {{connection, POLLIN, 0}, {signals, POLLIN, 0}};
+    if (poll(events, 2, -1) < 0 && errno != EINTR) return Wish::kNothing;
+    uint32_t head[2] = {};
+    if (events[0].revents & POLLIN &&
+        recv(connection, head, sizeof(head), MSG_PEEK | MSG_DONTWAIT) == sizeof(head))
+      return head[1] == 0 ? Wish::kForeground : Wish::kBackground;
+    // Node has nothing to serve and ends; this process then ends in the same way.
+    while (int signal = next_signal(signals))
+      if (signal != SIGCHLD && signal != SIGUSR1) kill(node, signal);
+    if (events[0].revents & POLLHUP) return Wish::kNothing;
+  }
+}
+
 // In the process that the user started, until Node has read the command line. Returns the exit code.
 int begin(int argc, char** argv) {
   if (!find_programs(argc, argv)) return 1;
   // Who reads our standard error, or waits for us, may have gone.
   signal(SIGPIPE, SIG_IGN);
-  sigset_t set = kept_signals();
-  sigprocmask(SIG_BLOCK, &set, nullptr);
-  int signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-  signals = signals < 0 ? -1 : out_of_the_way(signals);
+  int signals =
+      out_of_the_way(signals_by_descriptor(signal_set({SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD})));
   int connection[2];
   int other[2];
   if (signals < 0 || !make_pair(connection, SOCK_SEQPACKET) || !make_pair(other, SOCK_STREAM))
@@ -108,45 +99,21 @@ int begin(int argc, char** argv) {
   }
   close(connection[1]);
   close(other[1]);
-  pid_t node = -1;
-  bool background = false;
-  if (read(other[0], &node, sizeof(node)) != sizeof(node)) node = -1;
-  int status = 0;
-  while (node > 0) {
-    pollfd events[] = {{connection[0], POLLIN, 0}, {signals, POLLIN, 0}};
-    if (poll(events, 2, -1) < 0 && errno != EINTR) return fail("wait for Node", errno);
-    // The message stays where it is: the process that lasts reads it.
-    uint32_t head[2] = {};
-    if (events[0].revents & POLLIN &&
-        recv(connection[0], head, sizeof(head), MSG_PEEK | MSG_DONTWAIT) == sizeof(head)) {
-      background = head[1] != 0;
-      break;
-    }
-    // Node has nothing to serve and ends; this process then ends in the same way.
-    signalfd_siginfo info;
-    while (read(signals, &info, sizeof(info)) == sizeof(info))
-      if (info.ssi_signo != SIGCHLD && info.ssi_signo != SIGUSR1)
-        kill(node, static_cast<int>(info.ssi_signo));
-    if (events[0].revents & POLLHUP) node = -1;
-  }
-  if (background) {
+  pid_t node = 0;
+  if (read(other[0], &node, sizeof(node)) != sizeof(node)) end_like(wait_for(second));
+  Wish wish = wish_of_node(connection[0], node, signals);
+  if (wish == Wish::kBackground) {
     close(connection[0]);
     // A ^C ends this process alone, as long as it waits.
-    sigprocmask(SIG_UNBLOCK, &set, nullptr);
+    unblock_all_signals();
     uint8_t word = kTakeOver;
     if (write(other[0], &word, 1) == 1 && read(other[0], &word, 1) == 1) return 0;
-    while (waitpid(second, &status, 0) < 0 && errno == EINTR) {
-    }
-    end_like(status);
+    end_like(wait_for(second));
   }
   close(other[0]);
-  while (waitpid(second, &status, 0) < 0 && errno == EINTR) {
-  }
-  if (node > 0) return keep(connection[0], node, signals, -1);
-  // Node had its end, or could not be started.
-  int nodes = 0;
-  while (waitpid(-1, &nodes, 0) > 0) status = nodes;
-  end_like(status);
+  wait_for(second);
+  if (wish == Wish::kForeground) return keep(connection[0], node, signals, -1);
+  end_like(wait_for(node));
 }
 
 }  // namespace

@@ -4,6 +4,9 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "common/eintr.h"
+#include "common/passed_fds.h"
+
 namespace swtpm {
 
 bool Channel::receive(uint8_t* data, size_t size, std::span<UniqueFd> fds) {
@@ -11,25 +14,18 @@ bool Channel::receive(uint8_t* data, size_t size, std::span<UniqueFd> fds) {
   size_t next_fd = 0;
   while (have < size) {
     iovec iov{data + have, size - have};
-    alignas(cmsghdr) char control[CMSG_SPACE(wire::kMaxFrameFds * sizeof(int))];
     msghdr message{};
     message.msg_iov = &iov;
     message.msg_iovlen = 1;
-    message.msg_control = control;
-    message.msg_controllen = sizeof(control);
-    ssize_t n = ::recvmsg(fd_, &message, MSG_CMSG_CLOEXEC);
-    if (n < 0 && errno == EINTR) continue;
+    PassedFds<wire::kMaxFrameFds> passed;
+    passed.receive_with(message);
+    ssize_t n = no_eintr([&] { return ::recvmsg(fd_, &message, MSG_CMSG_CLOEXEC); });
     if (n <= 0) return false;
     have += static_cast<size_t>(n);
-    for (cmsghdr* header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header)) {
-      if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
-      for (size_t i = 0; i < (header->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++) {
-        int received;
-        memcpy(&received, CMSG_DATA(header) + i * sizeof(int), sizeof(received));
-        UniqueFd owned(received);  // closed here unless the caller takes it
-        if (next_fd < fds.size()) fds[next_fd++] = std::move(owned);
-      }
-    }
+    passed.take_from(message, [&](int received) {
+      UniqueFd owned(received);  // closed here unless the caller takes it
+      if (next_fd < fds.size()) fds[next_fd++] = std::move(owned);
+    });
   }
   return true;
 }
@@ -60,16 +56,8 @@ void Channel::send(wire::FrameKind kind, uint32_t id, ByteView head, ByteView bo
   iovec* next = iov;
   iovec* end = iov + 3;
   msghdr message{};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
-  if (fd >= 0) {
-    message.msg_control = control;
-    message.msg_controllen = sizeof(control);
-    cmsghdr* rights = CMSG_FIRSTHDR(&message);
-    rights->cmsg_level = SOL_SOCKET;
-    rights->cmsg_type = SCM_RIGHTS;
-    rights->cmsg_len = CMSG_LEN(sizeof(int));
-    memcpy(CMSG_DATA(rights), &fd, sizeof(fd));
-  }
+  PassedFds<1> passed;
+  passed.send_with(message, &fd, fd >= 0 ? 1 : 0);
 
   std::lock_guard lock(write_mutex_);
   while (next != end) {

@@ -86,7 +86,7 @@ bool become_owner_of_state(const std::vector<std::string>& files) {
 
 void drop_privileges(Backend backend) {
   // Without CAP_SETPCAP the bounding set stays, but has no effect: the process has "no new privileges".
-  empty_bounding_and_ambient_set();
+  limit_bounding_and_ambient_set();
 
   Capabilities had;
   had.read();
