@@ -16,7 +16,7 @@ export const VM_SUITE = 'vm'
 /** The build and the tests that depend on the system, on other distributions. */
 export const DISTROS_SUITE = 'distros'
 
-/** Other people's systems on our devices take minutes, and each is at home on one kernel: they run on the first. */
+/** Systems of others on our devices, our units, the client tools: they take minutes and do not depend on the kernel, so they run on the first. */
 export const isSystem = (/** @type {string} */ file) => file.startsWith(`${path.join(VM_SUITE, 'systems')}/`)
 
 /** Those that meet a time limit of another program have a machine with a slow clock, on the first kernel. */

@@ -3,12 +3,12 @@ import assert from 'node:assert/strict'
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { before, describe, it } from 'node:test'
-import { debians, ours, type RunOptions, runTool, withoutDebiansTools } from '../interop/client-tool.ts'
-import { type CuseTpm, DeviceHandle, startCuseTpm } from '../support/cuse-tpm.ts'
-import { enginePid } from '../support/processes.ts'
-import { suiteCleanup } from '../support/suite.ts'
-import { temporaryDirectory } from '../support/swtpm.ts'
-import { TPM2 } from '../support/tpm-commands.ts'
+import { debians, ours, type RunOptions, runTool, withoutDebiansTools } from '../../interop/client-tool.ts'
+import { type CuseTpm, DeviceHandle, startCuseTpm } from '../../support/cuse-tpm.ts'
+import { enginePid } from '../../support/processes.ts'
+import { suiteCleanup } from '../../support/suite.ts'
+import { temporaryDirectory } from '../../support/swtpm.ts'
+import { TPM2 } from '../../support/tpm-commands.ts'
 
 const OURS = ours('swtpm_ioctl')
 const DEBIANS = debians('swtpm_ioctl')
