@@ -153,7 +153,7 @@ function markdown(results: Results, plots: readonly string[]): string {
   }
   if (results.memory.length > 0) {
     parts.push(
-      '## Memory of many TPMs, three processes for each but in a fleet',
+      '## Memory of many TPMs at rest: two processes for each, one in a fleet',
       '![Proportional memory](memory.svg)',
       table(
         ['TPMs', 'who', 'resident', 'proportional', 'private'],
