@@ -36,7 +36,8 @@ describe('a swtpm whose engine is stopped', () => {
   })
 })
 
-describe('a fleet with one engine that is stopped', () => {
+// Each waits for the engine's 8 s.
+describe('a fleet with one engine that is stopped', { concurrency: true }, () => {
   it('ends the other TPMs in order, and then itself', async (t) => {
     const fleet = await startFleet(t, { tpms: ['a', 'b', 'c'] })
     const status = (await fleet.list()).find(({ name }) => name === 'b')
