@@ -12,6 +12,7 @@ import { runMain, say, step } from './lib/terminal.mjs'
 import { setUp } from './setup.mjs'
 import { runChecks } from './test/checks.mjs'
 import { runOnDistro } from './test/distros-suite.mjs'
+import { environmentOf, FORMS, formsOf, formsOfMachine } from './test/forms.mjs'
 import { installForTests } from './test/installed.mjs'
 import { Report } from './test/report.mjs'
 import { runFile } from './test/run-file.mjs'
@@ -45,23 +46,26 @@ ${PARTS.join(', ')}.
 PATH is a test file or a folder of them, such as test/unit/tpm or test/protocol/cancel.test.ts; a piece of a path selects all
 files that have it.
 
-  --quick          checks, unit, protocol, and one short test on one kernel: some two minutes. It leaves out the other
-                   programs (interop), crashes and full disks (hard), the fuzzers, the counts of system calls (bench),
-                   other distributions (distros) and all but that one test on a kernel
+  --quick          checks, unit, protocol, and one short test on one kernel, all awake: some two minutes. It leaves out the
+                   other programs (interop), crashes and full disks (hard), the fuzzers, the counts of system calls
+                   (bench), other distributions (distros) and all but that one test on a kernel
+  --awake          every file that has this form with supervisors that never rest
+  --asleep         every file that has this form with supervisors that rest at every chance. With both: every file in
+                   both, on each kernel, too. Without: each in one form but for protocol, which is run in both
   --grep PATTERN   only tests whose name matches
   --kernel SERIES  VM tests on ${KERNEL_SERIES.join(' or ')} only
   --verbose        a line for each test
 
 test/README.md says what each part needs and costs.`
 
-/** How many test files, or virtual machines, run at a time: most of them wait now and then. */
-const SLOTS = Math.max(2, os.availableParallelism())
+/** How many test files, or virtual machines, run at a time: one more than processors, because most of them wait now and then. */
+const SLOTS = os.availableParallelism() + 1
 
 /** An emulated processor is some ten times slower. */
 const SILENCE_MS = { host: 120_000, guest: 300_000 }
 
 runMain(async () => {
-  const { parts, paths, quick, kernel: asked, grep, verbose, help } = parseArguments()
+  const { parts, paths, quick, forms, kernel: asked, grep, verbose, help } = parseArguments()
   if (help) {
     say(USAGE)
     return 0
@@ -70,10 +74,15 @@ runMain(async () => {
   const vmFiles = quick ? [SMOKE_TEST] : parts.includes(VM_SUITE) ? filesOf(VM_SUITE, matches) : []
   const available = vmFiles.length === 0 ? [] : asked ? [asked] : await availableSeries()
   const kernels = quick ? available.slice(0, 1) : available
-  const suites = HOST_SUITES.filter((name) => parts.includes(name) && filesOf(name, matches).length > 0)
+  const runs = FORMS.flatMap((form) =>
+    HOST_SUITES.filter((name) => parts.includes(name))
+      .flatMap((name) => filesOf(name, matches))
+      .filter((file) => formsOf(file, forms).includes(form))
+      .map((file) => ({ file, form })),
+  )
   const distros = DISTROS.filter(({ suite }) => parts.includes(DISTROS_SUITE) || parts.includes(suite))
   const wanted = [
-    ...suites,
+    ...HOST_SUITES.filter((name) => runs.some(({ file }) => file.startsWith(`${name}/`))),
     ...(vmFiles.length > 0 ? [VM_SUITE] : []),
     ...(distros.length > 0 ? [DISTROS_SUITE] : []),
   ]
@@ -93,27 +102,29 @@ runMain(async () => {
   for (const series of kernels) {
     const kernel = await ensureKernel(series)
     const options = { concurrency: 1, silenceMs: SILENCE_MS.guest, ...grep }
-    const add = (
-      /** @type {string[]} */ files,
-      /** @type {Partial<import('./vm/machine.mjs').Job>} */ guest,
-    ) => {
-      if (files.length === 0) return
-      const run = (/** @type {Parameters<typeof runVmSuite>[3]} */ emit) =>
-        runVmSuite(kernel, files, { ...options, guest }, emit)
-      jobs.push({ where: `Linux ${series}`, run })
-    }
     const first = series === kernels[0]
-    add(
-      vmFiles.filter((file) => !isSlowClock(file) && (first || !isSystem(file))),
-      {},
-    )
-    if (first) add(vmFiles.filter(isSlowClock), { clock: 'slow', env: { XDG_CACHE_HOME: cacheHome } })
+    for (const form of formsOfMachine(series === KERNEL_SERIES[0], forms)) {
+      const add = (
+        /** @type {string[]} */ files,
+        /** @type {Partial<import('./vm/machine.mjs').Job>} */ { env, ...machine } = {},
+      ) => {
+        if (files.length === 0) return
+        const guest = { ...machine, env: { ...env, ...environmentOf(form) } }
+        const run = (/** @type {Parameters<typeof runVmSuite>[3]} */ emit) =>
+          runVmSuite(kernel, files, { ...options, guest }, emit)
+        jobs.push({ where: `on Linux ${series}, ${form}`, run })
+      }
+      add(vmFiles.filter((file) => !isSlowClock(file) && (first || !isSystem(file))))
+      if (first) add(vmFiles.filter(isSlowClock), { clock: 'slow', env: { XDG_CACHE_HOME: cacheHome } })
+    }
   }
   for (const distro of distros) {
-    jobs.push({ where: `Debian ${distro.suite}`, run: (emit) => runOnDistro(distro, BRIEF_TESTS, emit) })
+    jobs.push({ where: `on Debian ${distro.suite}`, run: (emit) => runOnDistro(distro, BRIEF_TESTS, emit) })
   }
-  for (const file of suites.flatMap((suite) => filesOf(suite, matches))) {
-    jobs.push({ run: (emit) => runFile(file, { silenceMs: SILENCE_MS.host, ...grep }, emit) })
+  for (const { file, form } of runs) {
+    const options = { silenceMs: SILENCE_MS.host, env: environmentOf(form), ...grep }
+    const run = (/** @type {Parameters<typeof runFile>[2]} */ emit) => runFile(file, options, emit)
+    jobs.push(form === 'awake' ? { run } : { where: form, run })
   }
   await runJobs(jobs, SLOTS, (record, where) => report.take(record, where))
   if (report.entries.length === 0) throw new UserError('No test matches', { hint: USAGE })
@@ -126,6 +137,8 @@ function parseArguments() {
       allowPositionals: true,
       options: {
         quick: { type: 'boolean', default: false },
+        awake: { type: 'boolean', default: false },
+        asleep: { type: 'boolean', default: false },
         grep: { type: 'string' },
         kernel: { type: 'string' },
         verbose: { type: 'boolean', default: false },
@@ -142,6 +155,7 @@ function parseArguments() {
       parts: quick ? [...QUICK_PARTS, VM_SUITE] : named.length > 0 ? named : all,
       paths,
       quick,
+      forms: FORMS.filter((form) => (quick ? form === 'awake' : values[form])),
       kernel,
       grep: grep ? { grep } : {},
       verbose,

@@ -44,6 +44,7 @@ export const BRIEF_TESTS = [
   ...['oracle', 'confinement', 'chardev', 'data-channel', 'cancel', 'print', 'libtpms-states'].map(
     (path) => `test/protocol/${path}`,
   ),
+  '--awake',
 ].join(' ')
 
 /** `npm test -- --quick` without a kernel, because a root has no virtual machine. */

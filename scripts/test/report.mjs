@@ -4,7 +4,7 @@ import { bold, dim, green, red, yellow } from '../lib/terminal.mjs'
 
 const DETAIL_LINES = 60
 
-/** @typedef {import('./records.mjs').TestRecord & { where: string }} Entry `where`: which machine; nothing: this one */
+/** @typedef {import('./records.mjs').TestRecord & { where: string }} Entry `where`: after its name, such as "on Linux 6.1, asleep" */
 
 export class Report {
   /** @param {{ verbose: boolean }} options `verbose`: a line for each test, not only for each file */
@@ -18,7 +18,7 @@ export class Report {
 
   /**
    * @param {import('./records.mjs').RunRecord} record
-   * @param {string} [where] which machine; default: this one
+   * @param {string} [where] on which machine and in which form, where there are others
    */
   take(record, where = '') {
     if (record.kind === 'test') {
@@ -71,8 +71,8 @@ export class Report {
   }
 }
 
-/** @param {string} file @param {string} where @returns {string} "test/vm/cuse.test.ts on Linux 6.1" */
-const placed = (file, where) => (where ? `${file} on ${where}` : file)
+/** @param {string} file @param {string} where @returns {string} "test/vm/cuse.test.ts on Linux 6.1, awake" */
+const placed = (file, where) => (where ? `${file} ${where}` : file)
 
 /** @param {Entry[]} entries */
 function count(entries) {

@@ -18,13 +18,13 @@ process.on('exit', () => groups.forEach(endGroup))
 
 /**
  * @param {string} file below BUILT_TESTS
- * @param {{ grep?: string, silenceMs: number }} options `silenceMs`: how long no test may begin or end
+ * @param {{ grep?: string, silenceMs: number, env?: Record<string, string> }} options `silenceMs`: how long no test may begin or end
  * @param {(record: import('./records.mjs').RunRecord) => void} emit
  * @returns {Promise<void>} fulfilled when the file has ended, however it did
  */
-export async function runFile(file, { grep, silenceMs }, emit) {
+export async function runFile(file, { grep, silenceMs, env }, emit) {
   const started = performance.now()
-  const child = start(file, grep)
+  const child = start(file, grep, env)
   const pid = /** @type {number} */ (child.pid)
   groups.add(pid)
   const log = new FileLog(sourceOf(file), emit)
@@ -65,12 +65,13 @@ export async function runFile(file, { grep, silenceMs }, emit) {
 
 const WHOLE_FILE = 'the file itself'
 
-/** @param {string} file @param {string} [grep] */
-function start(file, grep) {
+/** @param {string} file @param {string} [grep] @param {Record<string, string>} [env] */
+function start(file, grep, env) {
   const options = ['--enable-source-maps', `--test-reporter=${REPORTER}`]
   if (grep) options.push(`--test-name-pattern=${grep}`)
   return spawn(process.execPath, [...options, path.join(BUILT_TESTS, file)], {
     cwd: projectRoot,
+    env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     // A group of its own, so that what the tests left running can be ended together.
     detached: true,

@@ -4,7 +4,7 @@
 
 /**
  * @typedef {object} Job one test file, or several one after another
- * @property {string} [where] which machine runs it, if not this one
+ * @property {string} [where] on which machine and in which form it runs, where there are others
  * @property {(emit: (record: RunRecord) => void) => Promise<void>} run
  */
 

@@ -39,7 +39,6 @@ export async function runVmSuite(kernel, files, { guest, ...options }, emit) {
       timeoutMs: TIMEOUT_MS,
       // With two, one wakes the other so often that both together get less done, and take the processor from what else runs.
       cpus: 1,
-      env: restTime(),
       ...guest,
       stdout: sink(),
       onUp: (bootMs) => note(`Linux ${kernel.release} is up after ${(bootMs / 1000).toFixed(1)} s`),
@@ -59,10 +58,4 @@ export async function runVmSuite(kernel, files, { guest, ...options }, emit) {
       detail,
     })
   }
-}
-
-/** How long supervisors wait before they rest, where the tests are to find them asleep. @returns {Record<string, string>} */
-function restTime() {
-  const { SWTPM_REST_MS } = process.env
-  return SWTPM_REST_MS === undefined ? {} : { SWTPM_REST_MS }
 }

@@ -6,8 +6,9 @@ import { closeSync, copyFileSync, existsSync, readFileSync, writeFileSync } from
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { CMD } from '../support/control-commands.ts'
-import { startControlTpm } from '../support/control-tpm.ts'
+import { type ControlTpmOptions, startControlTpm } from '../support/control-tpm.ts'
 import { startPoweredTpm } from '../support/powered-tpm.ts'
+import { AWAKE } from '../support/rest.ts'
 import { decryptFields, FLAG, makeVersion1, parseFields, parseStateBlob, TAG } from '../support/state-blob.ts'
 import { type Cleanup, projectRoot, REFERENCE_SWTPM, temporaryDirectory } from '../support/swtpm.ts'
 import { VmmClient } from '../support/vmm-client.ts'
@@ -91,8 +92,13 @@ describe('encrypted state files', () => {
 })
 
 /** A TPM of ours on a state file that tests exchange under it; each INIT reads it again. */
-async function startReader(t: Cleanup, directory: string, args: readonly string[]) {
-  const { swtpm, controlPath } = await startControlTpm(t, ['--tpm2', ...args], { directory })
+async function startReader(
+  t: Cleanup,
+  directory: string,
+  args: readonly string[],
+  options: ControlTpmOptions = {},
+) {
+  const { swtpm, controlPath } = await startControlTpm(t, ['--tpm2', ...args], { directory, ...options })
   const vmm = new VmmClient(t, controlPath)
   return {
     swtpm,
@@ -146,7 +152,7 @@ describe('a state that does not open', () => {
     it(`is refused for a flipped bit, wherever it is: aes-${form.bits}-cbc`, async (t) => {
       const key = makeKey(form, temporaryDirectory(t), 'key')
       const { directory, file, bytes } = await makeState(t, key)
-      const reader = await startReader(t, directory, ['--key', key.byFile])
+      const reader = await startReader(t, directory, ['--key', key.byFile], { env: AWAKE })
       const accepted: string[] = []
       for (const [at, bit] of bitsToFlip(bytes)) {
         const damaged = Buffer.from(bytes)

@@ -6,6 +6,7 @@ import { describe, it } from 'node:test'
 import { CMD } from '../support/control-commands.ts'
 import { type ControlTpmOptions, startControlTpm } from '../support/control-tpm.ts'
 import { type PoweredTpm, startPoweredTpm } from '../support/powered-tpm.ts'
+import { AWAKE } from '../support/rest.ts'
 import { decryptFields, FLAG, makeVersion1, parseFields, parseStateBlob, TAG } from '../support/state-blob.ts'
 import { type Cleanup, REFERENCE_SWTPM, temporaryDirectory } from '../support/swtpm.ts'
 import { responseCode, TPM2 } from '../support/tpm-commands.ts'
@@ -210,8 +211,8 @@ describe('state blobs', () => {
 })
 
 /** A TPM of ours that is not powered on, to be offered blobs. */
-async function startTarget(t: Cleanup, args: readonly string[]) {
-  const { swtpm, controlPath } = await startControlTpm(t, ['--tpm2', ...args])
+async function startTarget(t: Cleanup, args: readonly string[], options: ControlTpmOptions = {}) {
+  const { swtpm, controlPath } = await startControlTpm(t, ['--tpm2', ...args], options)
   return { swtpm, vmm: new VmmClient(t, controlPath) }
 }
 
@@ -253,7 +254,7 @@ describe('a state blob that cannot be used', () => {
       const { tpm, pcr } = await startSource(t, args)
       const saved = await save(tpm, 0)
       const permanent = saved[0] as Saved
-      const { vmm } = await startTarget(t, args)
+      const { vmm } = await startTarget(t, args, { env: AWAKE })
       const accepted: string[] = []
       for (const [at, bit] of bitsToFlip(permanent.bytes)) {
         const damaged = Buffer.from(permanent.bytes)

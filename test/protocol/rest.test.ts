@@ -4,8 +4,9 @@ import { existsSync, mkdirSync, readFileSync, renameSync, symlinkSync } from 'no
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { CMD } from '../support/control-commands.ts'
-import { alive, descendants, enginePid, nameOf, nextEngine } from '../support/processes.ts'
+import { alive, enginePid, nextEngine } from '../support/processes.ts'
 import { RawConnection } from '../support/raw-connection.ts'
+import { isAwake, untilAtRest } from '../support/rest.ts'
 import { roundTrip } from '../support/round-trip.ts'
 import {
   bin,
@@ -15,17 +16,14 @@ import {
   startSocketTpm,
   temporaryDirectory,
 } from '../support/swtpm.ts'
+import { TpmClient } from '../support/tpm-client.ts'
 import { responseCode, TPM2 } from '../support/tpm-commands.ts'
 import { waitFor } from '../support/wait.ts'
 
 /** Long enough to be seen when it is awake. */
 const REST_MS = '300'
+const TPM_RC_CANCELED = 0x909
 const STARTED = ['--tpm2', '--flags', 'startup-clear']
-
-const isAwake = (keeper: number): boolean => descendants(keeper).some((pid) => nameOf(pid) !== 'tpm-engine')
-
-const untilAtRest = (keeper: number): Promise<unknown> =>
-  waitFor(() => !isAwake(keeper), { what: 'Node to rest' })
 
 async function restingTpm(t: Cleanup, args = STARTED, env: NodeJS.ProcessEnv = {}): Promise<SocketTpm> {
   const tpm = await startSocketTpm(t, args, { env: { SWTPM_REST_MS: REST_MS, ...env } })
@@ -83,6 +81,24 @@ describe('a TPM at rest', () => {
     control.write(CMD.SHUTDOWN)
     assert.equal((await control.read(4)).readUInt32BE(), 0)
     assert.equal(await swtpm.exited, 0)
+  })
+
+  it('cancels a command', async (t) => {
+    const { swtpm, dataPath, controlPath } = await restingTpm(t)
+    const [data, control] = [await RawConnection.open(dataPath), await RawConnection.open(controlPath)]
+    const client = new TpmClient(data)
+    for (let n = 0; ; n++) {
+      const response = client.ask(TPM2.createPrimaryRsa(3072, Buffer.from(`key ${n}`)))
+      control.write(CMD.CANCEL_TPM_CMD)
+      assert.equal((await control.read(4)).readUInt32BE(), 0)
+      const code = responseCode(await response)
+      if (code === TPM_RC_CANCELED) break
+      // This key was made before Node was awake.
+      assert.equal(code, 0)
+      await client.succeed(TPM2.flushContext((await response).readUInt32BE(10)))
+      await untilAtRest(swtpm.pid)
+    }
+    assert.equal(await swtpm.stop(), 0)
   })
 
   it('outlives its engine, and gets a new one by SIGUSR2', async (t) => {

@@ -18,19 +18,21 @@ export interface ControlTpmOptions {
   readonly program?: string
   /** Descriptors to hand in, from 3 on. */
   readonly stdio?: (number | 'pipe')[]
+  /** Added to its environment. */
+  readonly env?: NodeJS.ProcessEnv
 }
 
 /** Started, its control socket there. */
 export async function startControlTpm(
   t: Cleanup,
   args: readonly string[],
-  { directory = temporaryDirectory(t), program, stdio = [] }: ControlTpmOptions = {},
+  { directory = temporaryDirectory(t), program, stdio = [], env = {} }: ControlTpmOptions = {},
 ): Promise<ControlTpm> {
   const controlPath = join(temporaryDirectory(t), 'control')
   rmSync(controlPath, { force: true })
   const swtpm = new Swtpm(
     ['socket', '--tpmstate', `dir=${directory}`, '--ctrl', `type=unixio,path=${controlPath}`, ...args],
-    program === undefined ? { stdio } : { stdio, program },
+    program === undefined ? { stdio, env } : { stdio, env, program },
   )
   t.after(() => swtpm.stop('SIGKILL'))
   await swtpm.until(() => isListening(controlPath), 'its control socket listens')
