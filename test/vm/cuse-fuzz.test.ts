@@ -10,11 +10,12 @@ import { EDGES, mutate, type Random } from '../fuzz/random.ts'
 import { fuzz, settled } from '../fuzz/rounds.ts'
 import { figure } from '../hard/support/scale.ts'
 import { DeviceHandle, startCuseTpm } from '../support/cuse-tpm.ts'
+import { IS_ASLEEP_FORM } from '../support/rest.ts'
 import type { Swtpm } from '../support/swtpm.ts'
 import { responseCode, TPM2 } from '../support/tpm-commands.ts'
 import { waitFor } from '../support/wait.ts'
 
-const OPERATIONS_PER_ROUND = 400
+const OPERATIONS_PER_ROUND = IS_ASLEEP_FORM ? 10 : 400
 /** The largest argument that an ioctl number can name, and one more byte. */
 const ARGUMENT_BYTES = 1 << 14
 /** SET_DATAFD has a number, and is no ioctl; SHUTDOWN ends everything. */
