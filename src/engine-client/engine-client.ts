@@ -155,6 +155,11 @@ export class EngineClient extends EventEmitter<EngineEvents> {
       try {
         result = await this.#result(engineCode('ATTACH'), attachRequest(attached), [copy])
         return result
+      } catch (error) {
+        // Lost with its engine. The next one has been given what is noted.
+        if (!(await this.#engines.goesOn()) || this.#served.attached !== attached) throw error
+        result = TPM_SUCCESS
+        return result
       } finally {
         if (result !== TPM_SUCCESS) expected.refused()
       }

@@ -5,7 +5,7 @@
 
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
-import { copyFileSync, renameSync, writeFileSync } from 'node:fs'
+import { copyFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -20,6 +20,7 @@ import {
   replaceEngine,
 } from '../support/processes.ts'
 import { RawConnection } from '../support/raw-connection.ts'
+import { AWAKE } from '../support/rest.ts'
 import { projectRoot, type SocketTpm, startSocketTpm, temporaryDirectory } from '../support/swtpm.ts'
 import { handlesIn, responseCode, TPM2, TPM12 } from '../support/tpm-commands.ts'
 import { VmmClient } from '../support/vmm-client.ts'
@@ -160,6 +161,23 @@ describe('an engine that is killed', () => {
     }
     assert.deepEqual((await data.command(TPM2.pcrRead(7))).subarray(-32), extended(1, DIGEST))
     assert.match(await vmm.control(CMD.GET_CONFIG, 8), /^00000000/)
+  })
+
+  it('takes no connection along that it was about to be given', async (t) => {
+    const args = ['--tpm2', '--flags', 'startup-clear']
+    const tpm = await startControlTpm(t, args, { env: AWAKE })
+    const vmm = new VmmClient(t, tpm.controlPath)
+    // It has the control connection, and all that it was started with.
+    await vmm.control(CMD.GET_CONFIG, 8)
+    const engine = await enginePid(tpm.swtpm.pid)
+    const node = descendants(tpm.swtpm.pid).find((pid) => pid !== engine) as number
+    const open = (): number => readdirSync(`/proc/${node}/fd`).length
+    const before = open()
+    process.kill(engine, 'SIGSTOP')
+    const handedIn = vmm.handInData()
+    await waitFor(() => open() > before, { what: 'the connection to be handed on' })
+    process.kill(engine, 'SIGKILL')
+    assert.equal(responseCode(await (await handedIn).command(TPM2.getRandom())), 0)
   })
 
   it('keeps the TPM off, or what a migration has brought, only where nothing is lost', async (t) => {

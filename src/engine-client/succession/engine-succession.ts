@@ -146,6 +146,12 @@ export class EngineSuccession {
     return act()
   }
 
+  /** Waits while an engine is being followed by another. @returns whether one serves then */
+  async goesOn(): Promise<boolean> {
+    await this.whenServing(() => {})
+    return !this.#over
+  }
+
   /** Takes several steps by one engine: {@link replace} waits until they are done. */
   unbroken<T>(steps: () => Promise<T>): Promise<T> {
     this.#unbroken++
@@ -176,8 +182,7 @@ export class EngineSuccession {
       // The command that is to be cancelled is in the engine that still runs.
       return await ask()
     } catch (error) {
-      await this.whenServing(() => {})
-      if (this.#over) throw error
+      if (!(await this.goesOn())) throw error
       // The command has ended with that engine.
       return word.encode({ value: TPM_SUCCESS }, BIG)
     }
