@@ -1,5 +1,6 @@
 /** What the supervisor gives up once everything is open: what is left is to decide, to answer, and to clean up. */
 
+import { constants } from 'node:os'
 import type { SeccompAction } from '../../contract/engine-options.ts'
 import { SwtpmError } from '../system/errors.ts'
 import { log } from '../system/log.ts'
@@ -23,17 +24,20 @@ export function confine(seccomp: SeccompAction, makesDevices = false): void {
     check(native.setDumpable(false), 'forbid core dumps')
     check(native.disableCoreDumps(), 'forbid core dumps')
     check(native.setNoNewPrivileges(), 'forbid new privileges')
+    // Another user has lost them with the change of user.
+    if (process.geteuid?.() === 0) dropCapabilities(makesDevices)
   } catch (error) {
     throw new SwtpmError('SWTPM_ERR_PRIVILEGE', (error as Error).message, { cause: error })
   }
-  const dropped = native.dropCapabilities([
-    ...[CAP_DAC_OVERRIDE, CAP_FOWNER],
-    ...(makesDevices ? [CAP_SYS_ADMIN] : []),
-  ])
-  // Another user has lost them with the change of user.
-  if (dropped < 0 && process.geteuid?.() === 0)
-    log.warn('Cannot drop the capabilities of all threads: under a new root directory this needs its /proc')
   if (seccomp !== 'none') forbidSystemCalls(seccomp === 'kill')
+}
+
+function dropCapabilities(makesDevices: boolean): void {
+  const kept = [CAP_DAC_OVERRIDE, CAP_FOWNER, ...(makesDevices ? [CAP_SYS_ADMIN] : [])]
+  const result = native.dropCapabilities(kept)
+  if (result === -constants.errno.ENOENT)
+    log.warn('Cannot drop the capabilities of all threads: under a new root directory this needs its /proc')
+  else check(result, 'drop the capabilities of all threads')
 }
 
 function forbidSystemCalls(kill: boolean): void {
