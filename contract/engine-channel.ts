@@ -40,6 +40,20 @@ export type Route = keyof typeof ROUTE
 export const KEY_SLOT = { file: 0, migration: 1 } as const
 export type KeySlot = keyof typeof KEY_SLOT
 
+/** What the OpenSSL of a host may refuse, above all in FIPS mode: bits of CHECK_CRYPTO. */
+export const REFUSED_CRYPTO = {
+  camellia: 1,
+  tdes: 2,
+  /** RSA encryption with the padding of PKCS#1. */
+  rsaes: 4,
+  /** Keys as weak as RSA with 1024 bits. */
+  smallKeys: 8,
+  sha1Signing: 16,
+  sha1Verification: 32,
+  unpaddedEncryption: 64,
+  sha1Hmac: 128,
+} as const
+
 /** PROCESS with the locality that is set. */
 export const LOCALITY_CURRENT = 0xff
 

@@ -27,6 +27,7 @@ export const processReq = struct({
 export const processResp = struct({ tpmResult: u32, length: u32, response: trailing(MAX_PROCESS_BYTES) })
 export const setKeyReq = struct({ purpose: u32, length: u32, key: trailing(MAX_KEY_BYTES) })
 export const setProfileReq = struct({ length: u32, json: trailing(MAX_PROFILE_BYTES) })
+export const checkCryptoResp = struct({ tpmResult: u32, refused: u32 })
 export const peekStateResp = struct({ tpmResult: u32, size: u32 })
 export const resumeResp = struct({ tpmResult: u32, running: u32 })
 /** `words`: the program and its arguments, each followed by a NUL. */
@@ -118,6 +119,13 @@ export const ENGINE_REQUESTS = {
     note:
       'end the running command, save everything in the shared state, detach; nothing is run or stored here any more. ' +
       '0xa while the storage is not locked: nothing has changed',
+  },
+  CHECK_CRYPTO: {
+    code: 0x100b,
+    when: 'stopped',
+    req: nothing,
+    resp: checkCryptoResp,
+    note: 'tries what OpenSSL may refuse on this host, and says what it does (`REFUSED_CRYPTO`); takes some 100 ms',
   },
 } as const satisfies Record<string, EngineRequest>
 

@@ -7,6 +7,7 @@ import {
   frameHeader,
   KEY_SLOT,
   LOCALITY_CURRENT,
+  REFUSED_CRYPTO,
   ROUTE,
   SPAWN_FLAG,
 } from '../engine-channel.ts'
@@ -219,6 +220,7 @@ ${engineRows.map(requestRow).join('\n')}
 ${enumeration('AttachKind', members(ATTACH_KIND))}
 ${flags('attach', ATTACH_FLAG)}
 ${flags('spawn', SPAWN_FLAG)}
+${flags('refused', REFUSED_CRYPTO)}
 
 ${enumeration('Route', members(ROUTE))}
 inline constexpr uint8_t kLocalityCurrent = ${hex(LOCALITY_CURRENT)};

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "common/log.h"
+#include "engine/tpm/refused_crypto.h"
 
 namespace swtpm {
 namespace {
@@ -197,6 +198,11 @@ Bytes Requests::handle<Code::kSetProfile>(ByteReader& body, Frame&) {
   if (length == 0 || length != body.remaining()) return result(kTpmBadParameter);
   ByteView json = body.bytes(length);
   return result(tpm_.set_profile(std::string(json.begin(), json.end())));
+}
+
+template <>
+Bytes Requests::handle<Code::kCheckCrypto>(ByteReader&, Frame&) {
+  return ByteWriter().u32(kTpmSuccess).u32(refused_crypto()).take();
 }
 
 template <>

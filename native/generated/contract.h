@@ -181,6 +181,7 @@ enum class Code : uint32_t {
   kSetProfile = 0x1008,
   kResume = 0x1009,
   kHandOver = 0x100a,
+  kCheckCrypto = 0x100b,
   kSpawn = 0x2001,
   kKill = 0x2002,
 };
@@ -234,6 +235,7 @@ inline constexpr Request kRequests[] = {
     {Code::kSetProfile, When::kStopped, false, 4, 65540},
     {Code::kResume, When::kAnyTime, false, 0, 0},
     {Code::kHandOver, When::kAnyTime, false, 0, 0},
+    {Code::kCheckCrypto, When::kStopped, false, 0, 0},
 };
 
 enum class AttachKind : uint32_t {
@@ -247,6 +249,14 @@ inline constexpr uint32_t kAttachDisconnect = 1;
 inline constexpr uint32_t kAttachContinue = 2;
 inline constexpr uint32_t kAttachReportClients = 4;
 inline constexpr uint32_t kSpawnFresh = 1;
+inline constexpr uint32_t kRefusedCamellia = 1;
+inline constexpr uint32_t kRefusedTdes = 2;
+inline constexpr uint32_t kRefusedRsaes = 4;
+inline constexpr uint32_t kRefusedSmallKeys = 8;
+inline constexpr uint32_t kRefusedSha1Signing = 16;
+inline constexpr uint32_t kRefusedSha1Verification = 32;
+inline constexpr uint32_t kRefusedUnpaddedEncryption = 64;
+inline constexpr uint32_t kRefusedSha1Hmac = 128;
 
 enum class Route : uint32_t {
   kNative = 0x0,

@@ -18,6 +18,7 @@ import {
 } from '../../contract/engine-channel.ts'
 import { eventByType, traceEvent } from '../../contract/engine-events.ts'
 import {
+  checkCryptoResp,
   engineCode,
   peekStateResp,
   processReq,
@@ -194,6 +195,12 @@ export class EngineClient extends EventEmitter<EngineEvents> {
     const result = await this.#result(engineCode('SET_PROFILE'), profileRequest(profile))
     if (result === TPM_SUCCESS) this.#served.profile = profile
     return result
+  }
+
+  /** Has OpenSSL, as this host has configured it, try what it may refuse. @returns bits of REFUSED_CRYPTO */
+  async checkCrypto(): Promise<number> {
+    return checkCryptoResp.decode(await this.#request(engineCode('CHECK_CRYPTO'), Buffer.alloc(0)), BIG)
+      .refused
   }
 
   /** Says whether the state may be written: whether the storage lock is held. */

@@ -2,16 +2,17 @@
 
 import type { KeySlot } from '../../contract/engine-channel.ts'
 import { TPM_SUCCESS } from '../../contract/tpm-result.ts'
+import type { LibtpmsInfo } from '../engine-client/channel/engine-info.ts'
 import type { EngineClient } from '../engine-client/engine-client.ts'
 import { SwtpmError } from '../system/errors.ts'
 import { log } from '../system/log.ts'
 import { readStateKey } from '../tpm/state/state-key.ts'
 import type { CommonConfig } from './config.ts'
-import { readProfile } from './profile.ts'
+import { type Profile, readProfile } from './profile.ts'
 
 export class EngineSecrets {
   readonly #keys: (readonly [purpose: KeySlot, key: Buffer])[] = []
-  readonly #profile: string | undefined
+  readonly #profile: Profile | undefined
 
   /** Reads them, the keys once: their files may be removed, and descriptors are empty then. @throws SwtpmError */
   constructor({ fileKey, migrationKey, profile, tpmVersion }: CommonConfig) {
@@ -36,7 +37,12 @@ export class EngineSecrets {
         )
       }
     }
-    if (this.#profile !== undefined && (await engine.setProfile(this.#profile)) !== TPM_SUCCESS) {
+    if (this.#profile === undefined) return
+    const text = await this.#profile.forHost({
+      refusedCrypto: () => engine.checkCrypto(),
+      customAlgorithms: () => customAlgorithms(engine),
+    })
+    if ((await engine.setProfile(text)) !== TPM_SUCCESS) {
       throw new SwtpmError('SWTPM_ERR_PROFILE', 'Cannot use --profile: it needs libtpms 0.10 or later')
     }
   }
@@ -45,4 +51,14 @@ export class EngineSecrets {
   wipe(): void {
     for (const [, key] of this.#keys.splice(0)) key.fill(0)
   }
+}
+
+/** What libtpms says of the profiles that it has: TPMLIB_GetInfo(). */
+const INFO_AVAILABLE_PROFILES = 64n
+
+async function customAlgorithms(engine: EngineClient): Promise<string | undefined> {
+  const info = await engine.verb('GET_INFO', { flags: INFO_AVAILABLE_PROFILES, offset: 0, pad: 0 })
+  if (!('buffer' in info)) return undefined
+  const { AvailableProfiles = [] }: LibtpmsInfo = JSON.parse(info.buffer.toString('utf8', 0, info.length - 1))
+  return AvailableProfiles.find(({ Name }) => Name === 'custom')?.Algorithms
 }

@@ -4,15 +4,26 @@
  */
 import { closeSync, readFileSync } from 'node:fs'
 import { SwtpmError } from '../system/errors.ts'
+import { log } from '../system/log.ts'
 import { reasonOf } from '../system/reason.ts'
 import type { ProfileConfig } from './config.ts'
+import { REFUSED_ON_FIPS_HOSTS, withoutRefusedAlgorithms, withoutRefusedUses } from './profile-for-host.ts'
 
-/** What FIPS mode takes away on a host; a TPM that is to live there does without. */
-const NOT_ON_FIPS_HOSTS: ReadonlySet<string> = new Set(['camellia', 'tdes', 'rsaes'])
-const FIPS_ATTRIBUTE = 'fips-host'
+/** What an engine tells about the host and its libtpms. */
+export interface AboutHost {
+  /** What its OpenSSL refuses: bits of REFUSED_CRYPTO. */
+  refusedCrypto(): Promise<number>
+  /** The algorithms of libtpms's profile "custom", separated by commas; undefined where libtpms has none. */
+  customAlgorithms(): Promise<string | undefined>
+}
 
-/** @returns JSON text as libtpms takes it. @throws SwtpmError SWTPM_ERR_PROFILE naming the source and what is wrong */
-export function readProfile({ source, removeDisabled }: ProfileConfig): string {
+export interface Profile {
+  /** @returns JSON text as libtpms takes it. @throws SwtpmError SWTPM_ERR_PROFILE */
+  forHost(host: AboutHost): Promise<string>
+}
+
+/** @throws SwtpmError SWTPM_ERR_PROFILE naming the source and what is wrong */
+export function readProfile({ source, removeDisabled }: ProfileConfig): Profile {
   // libtpms refuses a line end after the brace.
   const text = (source.kind === 'json' ? source.json : readSource(source)).trim()
   const where =
@@ -30,33 +41,39 @@ export function readProfile({ source, removeDisabled }: ProfileConfig): string {
   if (typeof profile !== 'object' || profile === null || !('Name' in profile)) {
     throw new SwtpmError('SWTPM_ERR_PROFILE', `Cannot use the ${where}: it has no "Name"`)
   }
-  if (removeDisabled === undefined) return text
-  if (removeDisabled === 'check') {
-    // It would have to ask the OpenSSL that libtpms uses; Node brings one of its own.
-    throw new SwtpmError(
-      'SWTPM_ERR_PROFILE',
-      'Cannot use remove-disabled=check: it is not supported; use remove-disabled=fips-host',
-    )
-  }
-  return JSON.stringify(withoutDisabled(profile as Record<string, unknown>, where))
-}
-
-/** Only a custom profile may be changed. */
-function withoutDisabled(profile: Record<string, unknown>, where: string): Record<string, unknown> {
+  const asItIs: Profile = { forHost: async () => text }
+  if (removeDisabled === undefined) return asItIs
   const name = String(profile.Name)
   if (name !== 'custom' && !name.startsWith('custom:')) {
-    throw new SwtpmError(
-      'SWTPM_ERR_PROFILE',
-      `Cannot use remove-disabled: it is for profiles named "custom" or "custom:…"; the ${where} is "${name}"`,
+    log.warn(
+      `The ${where}, "${name}", is used as it is: remove-disabled is for profiles named "custom" or "custom:…"`,
     )
+    return asItIs
   }
-  if (typeof profile.Algorithms !== 'string') {
-    throw new SwtpmError('SWTPM_ERR_PROFILE', `Cannot use remove-disabled: the ${where} has no "Algorithms"`)
+  const algorithms = list(profile, 'Algorithms', where)
+  const attributes = list(profile, 'Attributes', where)
+  return {
+    async forHost(host) {
+      const refused = removeDisabled === 'check' ? await host.refusedCrypto() : REFUSED_ON_FIPS_HOSTS
+      const all = algorithms ?? (await host.customAlgorithms())?.split(',')
+      if (all === undefined) {
+        throw new SwtpmError('SWTPM_ERR_PROFILE', 'Cannot use --profile: it needs libtpms 0.10 or later')
+      }
+      const uses = withoutRefusedUses(attributes ?? [], refused)
+      return JSON.stringify({
+        ...profile,
+        Algorithms: withoutRefusedAlgorithms(all, refused).join(','),
+        ...(attributes === undefined && uses.length === 0 ? {} : { Attributes: uses.join(',') }),
+      })
+    },
   }
-  const algorithms = profile.Algorithms.split(',').filter((name) => !NOT_ON_FIPS_HOSTS.has(name))
-  const attributes = typeof profile.Attributes === 'string' ? profile.Attributes.split(',') : []
-  if (!attributes.includes(FIPS_ATTRIBUTE)) attributes.push(FIPS_ATTRIBUTE)
-  return { ...profile, Algorithms: algorithms.join(','), Attributes: attributes.join(',') }
+}
+
+function list(profile: object, member: string, where: string): string[] | undefined {
+  const value: unknown = (profile as Record<string, unknown>)[member]
+  if (value === undefined) return undefined
+  if (typeof value === 'string') return value === '' ? [] : value.split(',')
+  throw new SwtpmError('SWTPM_ERR_PROFILE', `Cannot use the ${where}: its "${member}" is no text`)
 }
 
 function readSource(source: { kind: 'file'; path: string } | { kind: 'fd'; fd: number }): string {

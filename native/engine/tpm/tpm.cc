@@ -2,24 +2,14 @@
 
 #include <libtpms/tpm_error.h>
 #include <libtpms/tpm_library.h>
-#include <openssl/evp.h>
 
 #include "common/log.h"
 #include "engine/tpm/callbacks.h"
 #include "engine/tpm/library.h"
+#include "engine/tpm/refused_crypto.h"
 #include "engine/tpm/version_probe.h"
 
 namespace swtpm {
-namespace {
-
-// A host in FIPS mode denies algorithms that the TPM specification asks for (SHA-1, small keys). Here the
-// guest decides about them, so the process leaves that mode.
-void leave_fips_mode() {
-  if (EVP_default_properties_is_fips_enabled(nullptr)) EVP_default_properties_enable_fips(nullptr, 0);
-}
-
-}  // namespace
-
 Tpm::Tpm(NvState& state, Checkpoint& checkpoint, const Options& options)
     : state_(state), checkpoint_(checkpoint), options_(options), refusals_(options.version) {
   if (options_.debug_level > 0) {

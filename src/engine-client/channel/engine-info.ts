@@ -23,7 +23,7 @@ export interface EngineInfo {
 /** The members of TPMLIB_GetInfo()'s object that matter here. */
 export interface LibtpmsInfo {
   readonly TPMFeatures?: { readonly RSAKeySizes?: readonly number[] }
-  readonly AvailableProfiles?: readonly { readonly Name: string }[]
+  readonly AvailableProfiles?: readonly { readonly Name: string; readonly Algorithms?: string }[]
   readonly RuntimeAlgorithms?: Changeable
   readonly RuntimeCommands?: Changeable
 }

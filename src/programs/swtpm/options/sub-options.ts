@@ -283,7 +283,8 @@ export const profileSchema = {
   'remove-disabled': {
     kind: 'enum',
     choices: ['check', 'fips-host'],
-    describe: "Leave out of a custom profile what OpenSSL's FIPS mode disables.",
+    describe:
+      "Leave out of a custom profile what OpenSSL's FIPS mode disables; check: only what OpenSSL refuses on this host.",
   },
 } as const satisfies SwtpmSchema
 
