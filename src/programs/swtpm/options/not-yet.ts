@@ -4,6 +4,4 @@
  * These features are not announced, and their options are refused. To implement one, remove its feature from this list; nothing
  * else has to change.
  */
-export const notYet: ReadonlySet<string> = new Set([
-  'profile-opt-remove-disabled', // fips-host works; check is refused
-])
+export const notYet: ReadonlySet<string> = new Set<string>([])
