@@ -23,6 +23,8 @@ export interface EngineEvent {
   readonly payload: Struct<any>
   /** What follows the structure. */
   readonly bytes?: string
+  /** How many there are at least. */
+  readonly minBytes?: number
   readonly note: string
 }
 
@@ -54,6 +56,7 @@ export const ENGINE_EVENTS = {
     type: 5,
     payload: nothing,
     bytes: 'fuse_in_header and body',
+    minBytes: 40,
     note: 'a FUSE request that the supervisor answers, as read, in host byte order',
   },
   STORAGE_NEEDED: {

@@ -16,7 +16,7 @@ import {
   ROUTE,
   type Route,
 } from '../../contract/engine-channel.ts'
-import { eventByType, traceEvent } from '../../contract/engine-events.ts'
+import { type EngineEventName, traceEvent } from '../../contract/engine-events.ts'
 import {
   checkCryptoResp,
   engineCode,
@@ -100,7 +100,7 @@ export class EngineClient extends EventEmitter<EngineEvents> {
     this.#served = new ServedTpm({ ...saved?.served, attached: saved?.attached })
     const starter = new EngineStarter(spawner, options, saved?.sharedStateFd)
     const events: SuccessionEvents = {
-      event: (type, payload) => this.#dispatch(type, payload),
+      event: (name, payload) => this.#dispatch(name, payload),
       engineDied: () => this.emit('engineDied'),
       resumed: (running) => this.emit('resumed', running),
       connectionLost: () => this.emit('clientClosed', constants.errno.ECONNRESET),
@@ -140,7 +140,7 @@ export class EngineClient extends EventEmitter<EngineEvents> {
     const { req, resp }: Verb = VERBS[name]
     const reply = await this.#request(controlCode(name), req.encode(request, BIG))
     const result = word.decode(reply, BIG).value
-    if (result !== 0 || reply.length < resp.fixedSize) return { tpmResult: result } as Outcome<V>
+    if (result !== TPM_SUCCESS) return { tpmResult: result } as Outcome<V>
     return resp.decode(reply, BIG) as Outcome<V>
   }
 
@@ -258,8 +258,8 @@ export class EngineClient extends EventEmitter<EngineEvents> {
     return this.#engines.request(code, body, [], 'plain')
   }
 
-  #dispatch(type: number, payload: Buffer): void {
-    switch (eventByType.get(type)) {
+  #dispatch(name: EngineEventName, payload: Buffer): void {
+    switch (name) {
       case 'READY':
         this.emit('ready')
         break
@@ -291,8 +291,6 @@ export class EngineClient extends EventEmitter<EngineEvents> {
         this.emit('trace', direction === 0 ? 'command' : 'response', timeUs, bytes)
         break
       }
-      default:
-        throw new RangeError(`event type ${type}`)
     }
   }
 }

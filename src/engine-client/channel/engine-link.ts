@@ -1,10 +1,12 @@
 /**
- * One engine process and the channel to it. Requests are paired with replies by id; events are handed on as they are.
+ * One engine process and the channel to it. Requests are paired with replies by id; events are handed on as they are. An engine
+ * that says what the contract does not have is killed: it has been broken into, or is no engine.
  * When the engine ends, every open request is rejected, after everything that it has sent was handed on.
  */
 
 import { closeSync } from 'node:fs'
 import { encodeFrame, FRAME_KIND, type Frame, FrameDecoder } from '../../../contract/engine-channel.ts'
+import type { EngineEventName } from '../../../contract/engine-events.ts'
 import { engineArguments } from '../../../contract/engine-options.ts'
 import { word } from '../../../contract/engine-requests.ts'
 import { BIG } from '../../../contract/struct.ts'
@@ -15,6 +17,7 @@ import { check } from '../../system/native/check.ts'
 import { native } from '../../system/native/load.ts'
 import { within } from '../../system/time-limit.ts'
 import type { EngineOptions } from './engine-program.ts'
+import { bringsDescriptor, checkEvent, checkReply } from './engine-says.ts'
 import type { EngineSpawner, SpawnedEngine } from './spawned-engine.ts'
 
 /** After the channel of an engine has closed: how long its parent may take to report the way in which it ended. */
@@ -25,6 +28,7 @@ const CLOSED_PATIENCE_MS = 3000
 const KILLED_PATIENCE_MS = 2000
 
 interface Pending {
+  readonly code: number
   resolve(reply: Buffer): void
   reject(error: Error): void
 }
@@ -35,7 +39,8 @@ export interface SavedLink {
 }
 
 export interface EngineLinkEvents {
-  event(type: number, payload: Buffer): void
+  /** It fits the contract. @throws RangeError where what it says cannot be */
+  event(name: EngineEventName, payload: Buffer): void
   /** The engine has ended; nothing more comes. */
   ended(reason: string): void
 }
@@ -55,7 +60,8 @@ export class EngineLink {
   readonly #socket: DescriptorSocket
   readonly #decoder = new FrameDecoder()
   readonly #pending = new Map<number, Pending>()
-  readonly #fds: number[] = []
+  /** Of a client, which came with the reply to HAND_OVER. */
+  #clientFd: number | undefined
   readonly #spawner: Pick<EngineSpawner, 'gone'>
   readonly #events: EngineLinkEvents
   readonly #kill: () => void
@@ -63,6 +69,8 @@ export class EngineLink {
   #resolveEnded!: () => void
   #nextId: number
   #gone: string | undefined
+  /** What it has said that the contract does not have. */
+  #breach: string | undefined
   #pid: number | undefined
 
   /** Starts an engine. @throws SystemError */
@@ -110,14 +118,12 @@ export class EngineLink {
     this.started = pid
     this.#socket = new DescriptorSocket(channelFd)
     this.#socket.on('data', (chunk, fds) => {
-      this.#fds.push(...fds)
-      this.#receive(chunk)
+      this.#receive(chunk, fds)
     })
-    // How it ended says more than the closed channel; it follows at once.
-    this.#socket.on(
-      'close',
-      () => void setTimeout(() => this.#end('its channel closed'), STATUS_PATIENCE_MS).unref(),
-    )
+    // How it ended says more than the closed channel; it follows at once. Where it does not, the engine has left us, and lives.
+    this.#socket.on('close', () => {
+      setTimeout(() => this.#expel('its channel closed'), STATUS_PATIENCE_MS).unref()
+    })
     pid.then(
       (number) => {
         this.#pid = number
@@ -127,7 +133,7 @@ export class EngineLink {
     void ended.then((reason) => {
       // What it has sent last may still be in the channel.
       this.#socket.drain()
-      this.#end(reason)
+      this.#end(this.#breach ?? reason)
     })
   }
 
@@ -137,7 +143,7 @@ export class EngineLink {
       this.#pending.size === 0 &&
       this.#decoder.isEmpty &&
       this.#socket.pendingBytes === 0 &&
-      this.#fds.length === 0
+      this.#clientFd === undefined
     if (!quiet || this.ended || this.#pid === undefined) return undefined
     return { pid: this.#pid, nextId: this.#nextId }
   }
@@ -169,7 +175,7 @@ export class EngineLink {
       if (this.#gone !== undefined) return reject(this.#goneError())
       const id = this.#nextId
       this.#nextId = (id + 1) >>> 0 || 1
-      this.#pending.set(id, { resolve, reject })
+      this.#pending.set(id, { code, resolve, reject })
       const frame = encodeFrame(FRAME_KIND.request, id, code, body)
       const sent = this.#socket.write(frame, fds)
       // Nothing is queued before INIT, so a key has always gone at once.
@@ -177,9 +183,11 @@ export class EngineLink {
     })
   }
 
-  /** The descriptor that came with the last reply, now ours to close. */
+  /** The client's descriptor that came with the reply to HAND_OVER, now the caller's to close. */
   takeFd(): number | undefined {
-    return this.#fds.shift()
+    const fd = this.#clientFd
+    this.#clientFd = undefined
+    return fd
   }
 
   /** The engine, for messages. */
@@ -210,21 +218,49 @@ export class EngineLink {
     this.#kill()
   }
 
-  #receive(chunk: Buffer): void {
+  #receive(chunk: Buffer, fds: readonly number[]): void {
     try {
+      this.#keep(fds)
       for (const frame of this.#decoder.push(chunk)) this.#dispatch(frame)
     } catch (error) {
-      this.#socket.close()
-      this.#end(`it broke the protocol: ${(error as Error).message}`)
+      if (!(error instanceof RangeError)) throw error
+      this.#breach ??= `it broke the protocol: ${error.message}`
+      this.#expel(this.#breach)
     }
   }
 
+  /** It must not live when another engine is given its TPM. @param reason for its end, if its parent does not report any */
+  #expel(reason: string): void {
+    if (this.#gone !== undefined) return
+    this.kill()
+    setTimeout(() => this.#end(reason), KILLED_PATIENCE_MS).unref()
+  }
+
+  /** @throws RangeError for descriptors that nobody has asked for */
+  #keep(fds: readonly number[]): void {
+    const [first, ...others] = fds
+    if (first === undefined) return
+    const awaited = [...this.#pending.values()].some(({ code }) => bringsDescriptor(code))
+    if (awaited && this.#clientFd === undefined && others.length === 0) {
+      this.#clientFd = first
+      return
+    }
+    for (const fd of fds) closeSync(fd)
+    throw new RangeError(`${fds.length} descriptors that nobody has asked for`)
+  }
+
+  /** @throws RangeError */
   #dispatch({ kind, id, body }: Frame): void {
     if (kind === FRAME_KIND.reply) {
-      this.#pending.get(id)?.resolve(body)
+      const pending = this.#pending.get(id)
+      if (pending === undefined) throw new RangeError(`a reply to no request, ${id}`)
+      checkReply(pending.code, body)
       this.#pending.delete(id)
+      pending.resolve(body)
     } else if (kind === FRAME_KIND.event) {
-      this.#events.event(word.decode(body, BIG).value, body.subarray(word.size))
+      const type = word.decode(body, BIG).value
+      const payload = body.subarray(word.size)
+      this.#events.event(checkEvent(type, payload), payload)
     } else {
       throw new RangeError(`frame kind ${kind}`)
     }
@@ -234,7 +270,8 @@ export class EngineLink {
     if (this.#gone !== undefined) return
     this.#gone = reason
     this.#socket.close()
-    for (const fd of this.#fds.splice(0)) closeSync(fd)
+    if (this.#clientFd !== undefined) closeSync(this.#clientFd)
+    this.#clientFd = undefined
     const error = this.#goneError()
     for (const { reject } of this.#pending.values()) reject(error)
     this.#pending.clear()

@@ -50,7 +50,7 @@ export const startError = (why: string): SwtpmError =>
   new SwtpmError('SWTPM_ERR_ENGINE_START', `No other engine could take over: ${why}`)
 
 /** A failure is the result alone. */
-const decodeResume = (reply: Buffer): { tpmResult: number; running: number } =>
-  reply.length < resumeResp.size
-    ? { tpmResult: word.decode(reply, BIG).value, running: 0 }
-    : resumeResp.decode(reply, BIG)
+function decodeResume(reply: Buffer): { tpmResult: number; running: number } {
+  const tpmResult = word.decode(reply, BIG).value
+  return tpmResult === TPM_SUCCESS ? resumeResp.decode(reply, BIG) : { tpmResult, running: 0 }
+}

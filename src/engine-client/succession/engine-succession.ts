@@ -6,7 +6,7 @@
  */
 
 import { closeSync } from 'node:fs'
-import { eventType } from '../../../contract/engine-events.ts'
+import type { EngineEventName } from '../../../contract/engine-events.ts'
 import { engineCode, word } from '../../../contract/engine-requests.ts'
 import { BIG } from '../../../contract/struct.ts'
 import { TPM_BAD_ORDINAL, TPM_SUCCESS } from '../../../contract/tpm-result.ts'
@@ -22,7 +22,7 @@ import { type SuccessionState, SuccessionStateMachine } from './succession-state
 
 export interface SuccessionEvents {
   /** An engine says something. That it is ready, only the first one says. @throws RangeError: it makes no sense */
-  event(type: number, payload: Buffer): void
+  event(name: EngineEventName, payload: Buffer): void
   /** The engine has died, and with it what it had read and not answered. Another one may take over. */
   engineDied(): void
   /** Another engine has taken over; `running` is the TPM's run state, which a verb that was lost may have changed. */
@@ -113,7 +113,7 @@ export class EngineSuccession {
 
   #resume(saved: RunningSuccession): Engine {
     const engine = this.#starter.resume(saved, {
-      event: (type, payload) => this.#heard(type, payload),
+      event: (name, payload) => this.#heard(name, payload),
       ended: (reason) => {
         this.#alive.delete(engine)
         this.#engineEnded(engine, reason)
@@ -251,9 +251,9 @@ export class EngineSuccession {
       reject = no
     })
     const engine = this.#starter.start(fresh, {
-      event: (type, payload) => {
-        if (type === eventType('READY')) resolve()
-        this.#heard(type, payload)
+      event: (name, payload) => {
+        if (name === 'READY') resolve()
+        this.#heard(name, payload)
       },
       ended: (reason) => {
         this.#alive.delete(engine)
@@ -265,17 +265,12 @@ export class EngineSuccession {
     return { engine, ready }
   }
 
-  #heard(type: number, payload: Buffer): void {
-    if (type === eventType('READY')) {
+  #heard(name: EngineEventName, payload: Buffer): void {
+    if (name === 'READY') {
       if (!this.#state.is('starting')) return
       this.#state.apply('ready')
     }
-    try {
-      this.#events.event(type, payload)
-    } catch (error) {
-      log.error(`The engine broke the protocol: ${(error as Error).message}`)
-      this.#fail('it broke the protocol')
-    }
+    this.#events.event(name, payload)
   }
 
   #engineEnded(engine: Engine, reason: string): void {

@@ -1,5 +1,5 @@
 /** Engines without processes: a test answers their requests, and has them get ready and die. */
-import { eventType } from '../../../contract/engine-events.ts'
+import type { EngineEventName } from '../../../contract/engine-events.ts'
 import { ENGINE_REQUESTS, engineCode, resumeResp, word } from '../../../contract/engine-requests.ts'
 import { BIG } from '../../../contract/struct.ts'
 import { controlCode, VERBS, type VerbName } from '../../../contract/verbs.ts'
@@ -69,11 +69,11 @@ export class FakeEngine implements Engine {
   }
 
   ready(): void {
-    this.#events.event(eventType('READY'), result(0))
+    this.#events.event('READY', result(0))
   }
 
-  event(name: Parameters<typeof eventType>[0], payload: Buffer): void {
-    this.#events.event(eventType(name), payload)
+  event(name: EngineEventName, payload: Buffer): void {
+    this.#events.event(name, payload)
   }
 
   die(reason = 'it was killed by SIGKILL'): void {
