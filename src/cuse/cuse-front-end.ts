@@ -5,6 +5,7 @@ import type { CuseConfig } from '../serve/config.ts'
 import type { RestRecord } from '../serve/rest/rest-record.ts'
 import type { Session } from '../serve/session.ts'
 import { SwtpmError } from '../system/errors.ts'
+import { guarded } from '../system/guard.ts'
 import type { DeviceDirectory } from '../system/io/device-directory.ts'
 import { log } from '../system/log.ts'
 import { CuseDevice } from './cuse-device.ts'
@@ -40,7 +41,7 @@ export function resumeCuse(session: Session, record: RestRecord): void {
 function serveDevice(session: Session, device: CuseDevice): void {
   const { tpm } = session
   session.onEnd(() => device.close())
-  const server = new CuseServer({ tpm, fd: device.fd, onShutdown: () => void session.end(0) })
+  const server = new CuseServer({ tpm, fd: device.fd, onShutdown: () => guarded(session.end(0)) })
   session.onRest((record) => {
     record.keep('device', device.fd)
     record.sharedState = true
@@ -56,5 +57,5 @@ function serveDevice(session: Session, device: CuseDevice): void {
 function endWithoutDevice(session: Session, path: string): void {
   const reason = `the kernel has taken device "${path}" away`
   log.error(`It ends: ${reason}`)
-  void session.end(1, reason)
+  guarded(session.end(1, reason))
 }

@@ -5,6 +5,7 @@
 import { constants } from 'node:os'
 import { HOST } from '../../contract/struct.ts'
 import { isFault } from '../system/fault.ts'
+import { guarded } from '../system/guard.ts'
 import { log } from '../system/log.ts'
 import { reasonOf } from '../system/reason.ts'
 import { StateblobTransfer } from '../tpm/stateblob-transfer.ts'
@@ -50,7 +51,7 @@ export class CuseServer {
     this.#options = options
     this.#transfer = new StateblobTransfer(options.tpm)
     const { engine } = options.tpm
-    engine.on('fuseRequest', (request) => void this.#serve(request))
+    engine.on('fuseRequest', (request) => guarded(this.#serve(request)))
     engine.on('engineDied', () => this.#failLostRequests())
     engine.on('clientClosed', () => this.#transfer.abandon())
   }

@@ -40,9 +40,10 @@ export interface KeeperListener {
 /** Words as the keeper reads and writes them. */
 export function words(...values: readonly number[]): Buffer {
   const bytes = Buffer.alloc(values.length * 4)
-  values.forEach(
-    (value, i) => void (LITTLE ? bytes.writeInt32LE(value | 0, i * 4) : bytes.writeInt32BE(value | 0, i * 4)),
-  )
+  for (const [i, value] of values.entries()) {
+    if (LITTLE) bytes.writeInt32LE(value | 0, i * 4)
+    else bytes.writeInt32BE(value | 0, i * 4)
+  }
   return bytes
 }
 

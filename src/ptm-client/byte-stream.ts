@@ -18,7 +18,9 @@ const ENDS: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE'])
 export function unixStream(fd: number): ByteStream {
   const socket = new DescriptorSocket(fd)
   return {
-    write: (bytes) => void socket.write(bytes),
+    write(bytes) {
+      socket.write(bytes)
+    },
     close: () => socket.close(),
     listen(onData, onEnd) {
       socket.on('data', (chunk) => onData(chunk))
@@ -32,8 +34,12 @@ export function unixStream(fd: number): ByteStream {
 
 /** @param duplex connected */
 export const nodeStream = (duplex: Duplex): ByteStream => ({
-  write: (bytes) => void duplex.write(bytes),
-  close: () => void duplex.destroy(),
+  write(bytes) {
+    duplex.write(bytes)
+  },
+  close() {
+    duplex.destroy()
+  },
   listen(onData, onEnd) {
     duplex.on('data', onData)
     duplex.on('error', (error: NodeJS.ErrnoException) =>

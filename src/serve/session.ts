@@ -8,6 +8,7 @@ import type { EngineSpawner } from '../engine-client/channel/spawned-engine.ts'
 import type { Keeper } from '../keeper/keeper.ts'
 import { SwtpmError } from '../system/errors.ts'
 import { isFault, sentenceOf } from '../system/fault.ts'
+import { guarded } from '../system/guard.ts'
 import { log } from '../system/log.ts'
 import { PidFile } from '../system/process/pid-file.ts'
 import { lookUpUser, type User } from '../system/process/users.ts'
@@ -114,7 +115,9 @@ export class Session {
           ? `The engine has ended unexpectedly: ${reason}`
           : `Cannot start the engine "${enginePath()}": ${reason}`,
       )
-      void session.end(1, started ? `the engine has ended: ${reason}` : `cannot start the engine: ${reason}`)
+      guarded(
+        session.end(1, started ? `the engine has ended: ${reason}` : `cannot start the engine: ${reason}`),
+      )
     })
     session.onEnd(() => opened.close())
     return session
@@ -156,7 +159,7 @@ export class Session {
     } catch (error) {
       if (this.startsEngineLate && !this.#ending) {
         log.error(sentenceOf(error))
-        void this.end(1)
+        guarded(this.end(1))
       }
       throw error
     }
@@ -176,7 +179,7 @@ export class Session {
 
   /** Adds something to be undone at the end; the last added goes first. At once, where the end has begun. */
   onEnd(cleanup: Cleanup): void {
-    if (this.#ending) void undo(cleanup)
+    if (this.#ending) guarded(undo(cleanup))
     else this.#cleanups.push(cleanup)
   }
 

@@ -18,6 +18,7 @@ import { type Outcome, type Request, VERBS, type Verb, type VerbName } from '../
 import type { EngineClient } from '../engine-client/engine-client.ts'
 import { SwtpmError, type SwtpmErrorCode } from '../system/errors.ts'
 import { isFault, sentenceOf } from '../system/fault.ts'
+import { guarded } from '../system/guard.ts'
 import { log } from '../system/log.ts'
 import { within } from '../system/time-limit.ts'
 import { responseCode } from '../tpm-commands/command.ts'
@@ -76,7 +77,7 @@ export class Tpm {
     this.engine = engine
     this.#storage = storage
     this.#incomingMigration = options.incomingMigration
-    engine.on('storageNeeded', () => void this.#answerStorageNeeded())
+    engine.on('storageNeeded', () => guarded(this.#answerStorageNeeded()))
     engine.on('resumed', (running) => {
       this.#running = running
     })

@@ -11,6 +11,7 @@ import type { RestRecord } from '../serve/rest/rest-record.ts'
 import type { Session } from '../serve/session.ts'
 import { inherited } from '../serve/socket/open-endpoint.ts'
 import { SwtpmError } from '../system/errors.ts'
+import { guarded } from '../system/guard.ts'
 import { type DeviceDirectory, isDevice } from '../system/io/device-directory.ts'
 import { log } from '../system/log.ts'
 import { reasonOf } from '../system/reason.ts'
@@ -78,8 +79,9 @@ function ownDevice(session: Session, fd: number): void {
 }
 
 /** The kernel has no more commands for us, or the peer has gone: nothing is left to serve. */
-const endWithPeer = (session: Session): void =>
-  void session.tpm.engine.on('clientClosed', () => void session.end(0))
+function endWithPeer(session: Session): void {
+  session.tpm.engine.on('clientClosed', () => guarded(session.end(0)))
+}
 
 /** Has the kernel ask the TPM what it must know. @throws SwtpmError */
 async function expectRegistration(

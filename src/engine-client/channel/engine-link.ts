@@ -11,6 +11,7 @@ import { engineArguments } from '../../../contract/engine-options.ts'
 import { word } from '../../../contract/engine-requests.ts'
 import { BIG } from '../../../contract/struct.ts'
 import { SwtpmError } from '../../system/errors.ts'
+import { guarded } from '../../system/guard.ts'
 import { DescriptorSocket } from '../../system/io/descriptor-socket.ts'
 import { log } from '../../system/log.ts'
 import { check } from '../../system/native/check.ts'
@@ -130,11 +131,12 @@ export class EngineLink {
       },
       () => {},
     )
-    void ended.then((reason) => {
+    const reported = ended.then((reason) => {
       // What it has sent last may still be in the channel.
       this.#socket.drain()
       this.#end(this.#breach ?? reason)
     })
+    guarded(reported)
   }
 
   /** What the next Node has to know; undefined while something is under way. The channel is {@link channelFd}. */

@@ -14,7 +14,9 @@ export function printOut(text: string | Uint8Array): void {
 }
 
 /** Prints a message. Where it cannot be written there is no place to say so. */
-export const printError = (text: string): void => void write(2, text)
+export function printError(text: string): void {
+  write(2, text)
+}
 
 /** Writes all of it. @returns why it could not be written */
 export function write(fd: number, text: string | Uint8Array): NodeJS.ErrnoException | undefined {

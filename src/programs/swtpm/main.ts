@@ -2,6 +2,7 @@
 
 import { Keeper, keeperFd } from '../../keeper/keeper.ts'
 import { checkDescriptors } from '../../serve/descriptors.ts'
+import { guarded } from '../../system/guard.ts'
 import { DEFAULT_LOG_PREFIX } from '../../system/log.ts'
 import { reserveDescriptor } from '../../system/process/inherited-descriptors.ts'
 import { usageText } from '../common/options/usage-error.ts'
@@ -47,4 +48,4 @@ async function main(argv: readonly string[]): Promise<number> {
 }
 
 onEscapedError(async () => {})
-main(process.argv.slice(2)).then((code) => process.exit(code))
+guarded(main(process.argv.slice(2)).then((code) => process.exit(code)))

@@ -9,6 +9,7 @@ import { mayRest, restWhenIdle } from '../../serve/rest/resting.ts'
 import { Session } from '../../serve/session.ts'
 import { keeperSpawner } from '../../serve/spawners.ts'
 import { sentenceOf } from '../../system/fault.ts'
+import { guarded } from '../../system/guard.ts'
 import { DeviceDirectory } from '../../system/io/device-directory.ts'
 import { loadIoctl } from '../../system/io/ioctl.ts'
 import { log } from '../../system/log.ts'
@@ -33,7 +34,9 @@ export async function resumeSwtpm(config: SwtpmConfig): Promise<number> {
   onEscapedError(() => session.end(1))
   const { resumeFrontEnd } = await import('./front-end.ts')
   resumeFrontEnd(session, config, record)
-  session.onEnd(() => void keeper.ask('NOTIFY', 0, Buffer.from('STOPPING=1')))
+  session.onEnd(() => {
+    keeper.ask('NOTIFY', 0, Buffer.from('STOPPING=1'))
+  })
   confine(config.seccomp)
   handleSignals(keeper, session)
   keeper.ask('RESUMED')
@@ -92,7 +95,7 @@ export async function serveSwtpm(config: SwtpmConfig): Promise<number> {
 
 const handleSignals = (keeper: Keeper, session: Session): void =>
   onSignals(keeper, {
-    end: () => void session.end(0),
+    end: () => guarded(session.end(0)),
     hurry: () => session.hurry(),
-    replaceEngines: () => void session.replaceEngine(),
+    replaceEngines: () => guarded(session.replaceEngine()),
   })

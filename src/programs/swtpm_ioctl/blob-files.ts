@@ -37,7 +37,10 @@ export async function saveBlob(
   let saved = false
   try {
     const outcome = await getStateBlob(client, type, streamChunk)
-    if (!('blob' in outcome)) return void checkResult('GET_STATEBLOB', outcome)
+    if (!('blob' in outcome)) {
+      checkResult('GET_STATEBLOB', outcome)
+      return
+    }
     try {
       if (fstatSync(fd).isFile()) ftruncateSync(fd)
       writeFileSync(fd, outcome.blob)

@@ -12,6 +12,7 @@ import { TPM_BAD_ORDINAL, TPM_BAD_PARAMETER, TPM_IOERROR, TPM_SUCCESS } from '..
 import { ptmRes } from '../../../contract/verb-structures.ts'
 import { capabilities, type Request, VERBS, type Verb, type VerbName } from '../../../contract/verbs.ts'
 import { isFault, sentenceOf } from '../../system/fault.ts'
+import { guarded } from '../../system/guard.ts'
 import { DescriptorSocket } from '../../system/io/descriptor-socket.ts'
 import { Listener } from '../../system/io/listener.ts'
 import { log } from '../../system/log.ts'
@@ -94,7 +95,7 @@ class ControlConnection {
       this.#pending = Buffer.concat([this.#pending, chunk])
       this.#fds.push(...fds)
       // A verb is being executed: what arrives meanwhile is looked at when it has been answered.
-      if (!this.#busy) void this.#next()
+      if (!this.#busy) guarded(this.#next())
     })
     // A client may send its last command, say that it was the last, and wait for the answer.
     this.#socket.on('end', () => {

@@ -1,5 +1,6 @@
 /** Opens the control channel that the command line asks for, and serves it. */
 import { closeSync } from 'node:fs'
+import { guarded } from '../../system/guard.ts'
 import { removeAtEnd } from '../../system/remove-at-end.ts'
 import type { ControlEndpoint } from '../config.ts'
 import type { RestRecord } from '../rest/rest-record.ts'
@@ -78,9 +79,9 @@ function prepared(
             closeSync(dataFd)
           }
         },
-        onShutdown: () => void session.end(0),
+        onShutdown: () => guarded(session.end(0)),
         onDisconnect() {
-          if (terminate || single) void session.end(0)
+          if (terminate || single) guarded(session.end(0))
         },
       })
     },

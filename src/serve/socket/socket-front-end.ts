@@ -4,6 +4,7 @@ import { closeSync } from 'node:fs'
 import { ATTACH_FLAG } from '../../../contract/engine-channel.ts'
 import { TPM_SUCCESS } from '../../../contract/tpm-result.ts'
 import { SwtpmError } from '../../system/errors.ts'
+import { guarded } from '../../system/guard.ts'
 import { whenReadable } from '../../system/io/when-readable.ts'
 import { native } from '../../system/native/load.ts'
 import { removeAtEnd } from '../../system/remove-at-end.ts'
@@ -16,7 +17,7 @@ import { type OpenEndpoint, openEndpoint } from './open-endpoint.ts'
 /** Serves until the session ends. @throws SwtpmError */
 export async function serveSocket(session: Session, config: SocketConfig): Promise<void> {
   const { engine } = session.tpm
-  if (config.terminate) engine.on('clientClosed', () => void session.end(0))
+  if (config.terminate) engine.on('clientClosed', () => guarded(session.end(0)))
 
   // Both sockets exist before the TPM is powered on: a management tool waits for the files, not for the TPM.
   const data = config.server === undefined ? undefined : openEndpoint(config.server)
@@ -38,7 +39,9 @@ export async function serveSocket(session: Session, config: SocketConfig): Promi
   })
   if (!session.startsEngineLate) return
   // Its failure ends the TPM.
-  stopWaiting = whenReadable(data.fd, () => void session.engineNeeded().catch(() => {}))
+  stopWaiting = whenReadable(data.fd, () => {
+    session.engineNeeded().catch(() => {})
+  })
   session.onEnd(() => stopWaiting())
 }
 
@@ -58,7 +61,7 @@ async function attach(session: Session, config: SocketConfig, data: OpenEndpoint
 
 /** Goes on where an earlier supervisor has served. @throws SwtpmError */
 export function resumeSocket(session: Session, config: SocketConfig, record: RestRecord): void {
-  if (config.terminate) session.tpm.engine.on('clientClosed', () => void session.end(0))
+  if (config.terminate) session.tpm.engine.on('clientClosed', () => guarded(session.end(0)))
   ownDataPath(session, record.get<string | undefined>('dataPath'))
   const control = resumeControl(session, config.control, record)
   session.resumePidFile(record)

@@ -3,10 +3,10 @@
  *
  * Non-blocking: reads when readable, queues what cannot be written yet. Owns its descriptor and closes it.
  */
-import { AsyncResource } from 'node:async_hooks'
 import { EventEmitter } from 'node:events'
 import { closeSync } from 'node:fs'
 import { noteActivity } from '../activity.ts'
+import { guardedCallback } from '../guard.ts'
 import { native } from '../native/load.ts'
 import { READABLE, WRITABLE } from '../native/types.ts'
 
@@ -56,7 +56,7 @@ export class DescriptorSocket extends EventEmitter<DescriptorSocketEvents> {
       if (error < 0) this.#finish(-error)
     }
     // Callbacks run in the async context that created the socket, so that log lines carry its TPM's name.
-    this.#poller = new native.Poller(fd, AsyncResource.bind(onReady))
+    this.#poller = new native.Poller(fd, guardedCallback(onReady))
     this.#poller.start(READABLE)
   }
 

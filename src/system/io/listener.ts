@@ -1,7 +1,7 @@
 /** A listening socket that accepts connections one by one. While it is paused, they wait in the kernel's backlog. */
-import { AsyncResource } from 'node:async_hooks'
 import { closeSync } from 'node:fs'
 import { noteActivity } from '../activity.ts'
+import { guardedCallback } from '../guard.ts'
 import { native } from '../native/load.ts'
 import { READABLE } from '../native/types.ts'
 
@@ -19,7 +19,7 @@ export class Listener {
     native.setNonBlocking(fd, true)
     this.#poller = new native.Poller(
       fd,
-      AsyncResource.bind(() => this.#accept()),
+      guardedCallback(() => this.#accept()),
     )
   }
 

@@ -1,6 +1,6 @@
 /** Waits until a descriptor has something to read, or a listening socket a client, and reads nothing. */
-import { AsyncResource } from 'node:async_hooks'
 import { noteActivity } from '../activity.ts'
+import { guardedCallback } from '../guard.ts'
 import { native } from '../native/load.ts'
 import { READABLE } from '../native/types.ts'
 
@@ -11,7 +11,9 @@ export function whenReadable(fd: number, act: () => void): () => void {
     poller.close()
     act()
   }
-  const poller = new native.Poller(fd, AsyncResource.bind(onReady))
+  const poller = new native.Poller(fd, guardedCallback(onReady))
   poller.start(READABLE)
-  return () => void poller.close()
+  return () => {
+    poller.close()
+  }
 }

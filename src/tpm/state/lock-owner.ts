@@ -16,11 +16,15 @@ export interface LockOwner {
 export const ownsLockFile: LockOwner = { lock: lockHere, unlock: closeSync }
 
 /** For a state file, which stays open for the engine. */
-export const ownsStateFile: LockOwner = { lock: lockHere, unlock: (fd) => void native.unlockFile(fd) }
+export const ownsStateFile: LockOwner = { lock: lockHere, unlock: unlockHere }
 
 function lockHere(fd: number): { result: number; holder: number } {
   const result = native.lockFile(fd)
   return { result, holder: result < 0 ? native.lockHolder(fd) : 0 }
+}
+
+function unlockHere(fd: number): void {
+  native.unlockFile(fd)
 }
 
 /** @param what a lock file, or the state file, which the keeper has been given */

@@ -1,6 +1,7 @@
 /** Where a failure of swtpm is told: in the log that the command line asks for and, while it starts, on standard error. */
 import { join } from 'node:path'
 import { sentenceOf } from '../../../system/fault.ts'
+import { escaped, underSomeGuard } from '../../../system/guard.ts'
 import { type LogConfig, log } from '../../../system/log.ts'
 import { isStderr } from '../../../system/log-destination.ts'
 import { printError } from '../../common/output.ts'
@@ -60,6 +61,8 @@ function openLogIfPossible(logging: Logging): void {
 export function onEscapedError(end: () => Promise<unknown>): void {
   process.removeAllListeners('uncaughtException')
   process.on('uncaughtException', (error) => {
+    // Of one TPM of a fleet: that ends.
+    if (underSomeGuard()) return escaped(error)
     log.error(sentenceOf(error))
     // If the end fails as well, it is over.
     onEscapedError(async () => {})

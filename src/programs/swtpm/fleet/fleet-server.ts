@@ -1,6 +1,7 @@
 /** The fleet's socket: takes requests, a line each, and answers them in order. Clients do not wait for each other. */
 
 import { closeSync } from 'node:fs'
+import { guarded } from '../../../system/guard.ts'
 import { DescriptorSocket } from '../../../system/io/descriptor-socket.ts'
 import { Listener } from '../../../system/io/listener.ts'
 import { reasonOf } from '../../../system/reason.ts'
@@ -45,7 +46,9 @@ export class FleetServer {
     let pending: Buffer = Buffer.alloc(0)
     let answered = Promise.resolve()
     const answer = (answer: () => FleetAnswer | Promise<FleetAnswer>): void => {
-      answered = answered.then(async () => void socket.write(Buffer.from(encodeLine(await answer()))))
+      answered = answered.then(async () => {
+        socket.write(Buffer.from(encodeLine(await answer())))
+      })
     }
     socket.on('data', (chunk, fds) => {
       for (const stray of fds) closeSync(stray)
@@ -58,11 +61,11 @@ export class FleetServer {
       if (pending.length > MAX_LINE_BYTES) {
         pending = Buffer.alloc(0)
         answer(() => refusal(`a request is longer than ${MAX_LINE_BYTES} bytes`))
-        void answered.then(() => socket.end())
+        guarded(answered.then(() => socket.end()))
       }
     })
     // It has asked everything, and waits for the answers.
-    socket.on('end', () => void answered.then(() => socket.end()))
+    socket.on('end', () => guarded(answered.then(() => socket.end())))
     socket.on('close', () => this.#clients.delete(socket))
   }
 

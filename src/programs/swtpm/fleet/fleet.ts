@@ -5,6 +5,7 @@ import type { ServerEndpoint, SwtpmConfig } from '../../../serve/config.ts'
 import { Session, type SessionHost } from '../../../serve/session.ts'
 import { SwtpmError } from '../../../system/errors.ts'
 import { sentenceOf } from '../../../system/fault.ts'
+import { guarded, underGuard } from '../../../system/guard.ts'
 import { log } from '../../../system/log.ts'
 import type { TpmState, TpmStatus } from './fleet-protocol.ts'
 
@@ -46,7 +47,7 @@ export class Fleet {
       ended: Promise.resolve(),
     }
     this.#members.set(name, member)
-    await log.of(name, () => this.#start(member))
+    await this.#about(member, () => this.#start(member))
     return statusOf(member)
   }
 
@@ -60,7 +61,7 @@ export class Fleet {
     }
     if (member.state !== 'failed') {
       member.state = 'ending'
-      await log.of(name, async () => member.session?.end(0))
+      await this.#about(member, async () => member.session?.end(0))
       await member.ended
     }
     if (this.#members.get(name) === member) this.#members.delete(name)
@@ -76,8 +77,9 @@ export class Fleet {
   /** Replaces all engines by new ones, of the program that is installed now. */
   async replaceEngines(): Promise<void> {
     // One after another: two engines of one TPM take the memory of two.
-    for (const { name, session } of this.#members.values()) {
-      if (session !== undefined) await log.of(name, () => session.replaceEngine())
+    for (const member of this.#members.values()) {
+      const { session } = member
+      if (session !== undefined) await this.#about(member, () => session.replaceEngine())
     }
   }
 
@@ -95,6 +97,16 @@ export class Fleet {
   /** Has TPMs that are ending not wait for their engines. */
   hurry(): void {
     for (const { session } of this.#members.values()) session?.hurry()
+  }
+
+  /** Log lines of the work have the TPM's name, and an error of it that nobody handles ends that TPM alone. */
+  #about<T>(member: Member, work: () => T): T {
+    const guard = (error: unknown): void => {
+      const failure = sentenceOf(error)
+      log.error(failure)
+      guarded(member.session?.end(1, failure) ?? Promise.resolve())
+    }
+    return log.of(member.name, () => underGuard(guard, work))
   }
 
   #refuseDuplicate(name: string, stateId: string, path: string): void {

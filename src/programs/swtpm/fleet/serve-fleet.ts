@@ -11,6 +11,7 @@ import { openEndpoint } from '../../../serve/socket/open-endpoint.ts'
 import { startSpawner } from '../../../serve/spawners.ts'
 import { SwtpmError } from '../../../system/errors.ts'
 import { isFault, sentenceOf } from '../../../system/fault.ts'
+import { guarded } from '../../../system/guard.ts'
 import { loadIoctl } from '../../../system/io/ioctl.ts'
 import { type LogConfig, log } from '../../../system/log.ts'
 import { PidFile } from '../../../system/process/pid-file.ts'
@@ -69,16 +70,18 @@ export async function serveFleet(config: FleetConfig): Promise<number> {
       end() {
         resolve()
         // At once: the first TPMs may still be starting.
-        void fleet.end()
+        guarded(fleet.end())
       },
       hurry: () => fleet.hurry(),
-      replaceEngines: () => void fleet.replaceEngines(),
+      replaceEngines: () => guarded(fleet.replaceEngines()),
     })
   })
-  void spawner.gone.then(() => {
-    if (!fleet.ending)
-      log.error('Cannot start engines any more: the spawner has ended; start the fleet again')
-  })
+  guarded(
+    spawner.gone.then(() => {
+      if (!fleet.ending)
+        log.error('Cannot start engines any more: the spawner has ended; start the fleet again')
+    }),
+  )
   // Before the first TPM: what works then will work later.
   let pidFile: PidFile | undefined
   let server: FleetServer | undefined
