@@ -27,6 +27,10 @@ import { ptmIoctl } from './ptm-ioctls.ts'
 const { EINVAL, EIO, ENOSYS } = constants.errno
 
 const UNIQUE_STEP = 2n
+/** The kernel counts up from a small number: one beyond this is none of its own. */
+const MAX_UNIQUE = 2n ** 62n
+/** A device has one client, with some threads at most. */
+const MAX_SERVING = 1024
 /** A client that waits longer than for so many other requests is found by its interruption. */
 const REQUESTS_BACK = 1024n
 const REQUESTS_AHEAD = 16n
@@ -51,7 +55,7 @@ export class CuseServer {
     this.#options = options
     this.#transfer = new StateblobTransfer(options.tpm)
     const { engine } = options.tpm
-    engine.on('fuseRequest', (request) => guarded(this.#serve(request)))
+    engine.on('fuseRequest', (request) => this.#admit(request))
     engine.on('engineDied', () => this.#failLostRequests())
     engine.on('clientClosed', () => this.#transfer.abandon())
   }
@@ -61,10 +65,18 @@ export class CuseServer {
     return this.#serving.size === 0 && this.#transfer.mode === 'command'
   }
 
-  async #serve(request: Buffer): Promise<void> {
+  /** @throws RangeError where no engine that is in order would hand so many on, or one twice */
+  #admit(request: Buffer): void {
     const { opcode, unique } = fuseInHeader.decode(request, HOST)
-    const reply = new FuseReply(this.#options.fd, unique)
+    if (this.#serving.size >= MAX_SERVING) throw new RangeError(`${MAX_SERVING} FUSE requests at a time`)
+    if (unique === 0n || this.#serving.has(unique))
+      throw new RangeError(`FUSE request ${unique}, which cannot be`)
     this.#serving.add(unique)
+    guarded(this.#serve(opcode, unique, request))
+  }
+
+  async #serve(opcode: number, unique: bigint, request: Buffer): Promise<void> {
+    const reply = new FuseReply(this.#options.fd, unique)
     const body = request.subarray(fuseInHeader.size)
     try {
       switch (opcode) {
@@ -96,7 +108,9 @@ export class CuseServer {
    */
   #failLostRequests(): void {
     const { fd, tpm } = this.#options
+    // The engine that has left this number may have been broken into.
     const last = tpm.engine.lastFuseRequest()
+    if (last > MAX_UNIQUE) return
     const first = last > REQUESTS_BACK * UNIQUE_STEP ? last - REQUESTS_BACK * UNIQUE_STEP : UNIQUE_STEP
     // It may have been killed before it noted the last one.
     for (let unique = first; unique <= last + REQUESTS_AHEAD * UNIQUE_STEP; unique += UNIQUE_STEP) {

@@ -9,6 +9,7 @@ import { log } from '../system/log.ts'
 import { lockOf, type OpenState, openState } from '../tpm/state/state-location.ts'
 import { type SavedTpm, Tpm } from '../tpm/tpm.ts'
 import type { CommonConfig, StoredTpm } from './config.ts'
+import { engineLog } from './engine-log.ts'
 import { engineOptions } from './engine-options.ts'
 import { EngineSecrets } from './engine-secrets.ts'
 import type { RestRecord } from './rest/rest-record.ts'
@@ -111,7 +112,7 @@ function whole(config: CommonConfig & StoredTpm, tpm: Tpm, { fd, lock }: OpenSta
     secrets ??= new EngineSecrets(config)
     return secrets
   }
-  engine.on('log', logEngineLine)
+  engine.on('log', engineLog())
   return {
     tpm,
     engine,
@@ -128,14 +129,4 @@ function whole(config: CommonConfig & StoredTpm, tpm: Tpm, { fd, lock }: OpenSta
       closeSync(fd)
     },
   }
-}
-
-const ERROR = 1
-const WARNING = 2
-
-/** @param level that of the engine: 1 error, 2 warning; others are for debugging */
-function logEngineLine(level: number, text: string): void {
-  if (level <= ERROR) log.error(text)
-  else if (level === WARNING) log.warn(text)
-  else log.debug(level, text)
 }

@@ -71,6 +71,9 @@ export class Tpm {
   #lockingRetries = 0
   /** Why the storage could not be locked for a command, as it was logged; until it can be. */
   #lockingFault: string | undefined
+  /** A command waits for the storage. */
+  #storageAsked = false
+  #answeringStorage = false
 
   constructor(engine: EngineClient, storage: StorageLock, options: TpmOptions) {
     this.version = options.version
@@ -279,7 +282,22 @@ export class Tpm {
     return tpmResult === TPM_BAD_ORDINAL ? TPM_SUCCESS : tpmResult
   }
 
+  /** One answer at a time is enough: it is for all commands that wait. */
   async #answerStorageNeeded(): Promise<void> {
+    this.#storageAsked = true
+    if (this.#answeringStorage) return
+    this.#answeringStorage = true
+    try {
+      while (this.#storageAsked) {
+        this.#storageAsked = false
+        await this.#answerStorage()
+      }
+    } finally {
+      this.#answeringStorage = false
+    }
+  }
+
+  async #answerStorage(): Promise<void> {
     try {
       const fault = await this.#lockStorage()
       if (fault === undefined) return

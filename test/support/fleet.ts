@@ -52,7 +52,14 @@ export async function startFleet(
     lines = [],
     options = [],
     wrapper = [],
-  }: { tpms?: string[]; lines?: string[]; options?: string[]; wrapper?: readonly string[] } = {},
+    env = {},
+  }: {
+    tpms?: string[]
+    lines?: string[]
+    options?: string[]
+    wrapper?: readonly string[]
+    env?: NodeJS.ProcessEnv
+  } = {},
 ): Promise<RunningFleet> {
   const directory = temporaryDirectory(t)
   const socket = join(directory, 'fleet')
@@ -64,7 +71,7 @@ export async function startFleet(
   )
   const ctrl = ['--ctrl', `type=unixio,path=${socket}`]
   const [program, ...args] = [...wrapper, bin('swtpm'), 'fleet', ...ctrl, '--tpms', file, ...options]
-  const swtpm = new Swtpm(args, { program: program as string })
+  const swtpm = new Swtpm(args, { program: program as string, env })
   t.after(() => swtpm.stop('SIGKILL'))
   await swtpm.until(() => isListening(socket) && swtpm.stderr.includes('Fleet of'), 'the fleet is there')
   const run = (...words: string[]): Promise<Ended> => {

@@ -10,17 +10,31 @@ import { closeSync } from 'node:fs'
 import { BIG } from '../../../contract/struct.ts'
 import { TPM_BAD_ORDINAL, TPM_BAD_PARAMETER, TPM_IOERROR, TPM_SUCCESS } from '../../../contract/tpm-result.ts'
 import { ptmRes } from '../../../contract/verb-structures.ts'
-import { capabilities, type Request, VERBS, type Verb, type VerbName } from '../../../contract/verbs.ts'
+import {
+  capabilities,
+  controlCode,
+  type Request,
+  VERBS,
+  type Verb,
+  type VerbName,
+} from '../../../contract/verbs.ts'
 import { isFault, sentenceOf } from '../../system/fault.ts'
 import { guarded } from '../../system/guard.ts'
 import { DescriptorSocket } from '../../system/io/descriptor-socket.ts'
 import { Listener } from '../../system/io/listener.ts'
 import { log } from '../../system/log.ts'
+import { RateLimit } from '../../system/rate-limit.ts'
 import type { Tpm } from '../../tpm/tpm.ts'
 import { execute, type HandledVerb } from '../../tpm/verb-handlers.ts'
 import { type ControlCommand, parseControlCommand } from './control-framing.ts'
 
+const CODE_BYTES = 4
+const SET_DATAFD = controlCode('SET_DATAFD')
 const COMMAND_TIMEOUT_MS = 500
+/** How often an unknown command is told of. */
+const UNKNOWN_RATE = { burst: 20, perSecond: 1 }
+/** Of commands that wait for the answer of one before them. Then their client waits. */
+const MAX_WAITING_BYTES = 64 * 1024
 
 export interface ControlServerOptions {
   readonly tpm: Tpm
@@ -80,8 +94,10 @@ class ControlConnection {
   readonly #socket: DescriptorSocket
   readonly #options: ControlServerOptions
   readonly #onClose: () => void
+  readonly #unknown = new RateLimit(UNKNOWN_RATE)
   #pending: Buffer = Buffer.alloc(0)
-  #fds: number[] = []
+  /** What SET_DATAFD brings. */
+  #dataFd: number | undefined
   #deadline: NodeJS.Timeout | undefined
   #busy = false
   #ended = false
@@ -93,14 +109,18 @@ class ControlConnection {
     this.#socket = new DescriptorSocket(fd, { halfOpen: true })
     this.#socket.on('data', (chunk, fds) => {
       this.#pending = Buffer.concat([this.#pending, chunk])
-      this.#fds.push(...fds)
-      // A verb is being executed: what arrives meanwhile is looked at when it has been answered.
+      this.#keep(fds)
+      // While a verb is executed, or an answer is not read: what arrives is looked at afterwards.
+      if (!this.#occupied) guarded(this.#next())
+      else if (this.#pending.length > MAX_WAITING_BYTES) this.#socket.pause()
+    })
+    this.#socket.on('flushed', () => {
       if (!this.#busy) guarded(this.#next())
     })
     // A client may send its last command, say that it was the last, and wait for the answer.
     this.#socket.on('end', () => {
       this.#ended = true
-      if (!this.#busy) this.#socket.end()
+      if (!this.#occupied) this.#socket.end()
     })
     this.#socket.on('close', () => this.close())
   }
@@ -109,13 +129,17 @@ class ControlConnection {
     return this.#socket.fd
   }
 
+  get #occupied(): boolean {
+    return this.#busy || this.#socket.pendingBytes > 0
+  }
+
   /** A command is being executed, or part of one, or of an answer, is on its way. */
   get busy(): boolean {
     return (
       this.#busy ||
       this.#ended ||
       this.#pending.length > 0 ||
-      this.#fds.length > 0 ||
+      this.#dataFd !== undefined ||
       this.#socket.pendingBytes > 0
     )
   }
@@ -125,13 +149,16 @@ class ControlConnection {
     this.#open = false
     clearTimeout(this.#deadline)
     this.#deadline = undefined
-    this.#closeFds()
+    this.#closeDataFd()
     this.#socket.close()
     this.#onClose()
   }
 
   async #next(): Promise<void> {
     while (this.#open && this.#pending.length > 0) {
+      // An answer that is not read is the last one.
+      if (this.#socket.pendingBytes > 0) return
+      this.#socket.resume()
       const command = parseControlCommand(this.#pending)
       if (command.kind === 'incomplete') return this.#awaitRest(command)
       clearTimeout(this.#deadline)
@@ -149,7 +176,7 @@ class ControlConnection {
         if (shutDown) return this.#options.onShutdown()
       } finally {
         this.#busy = false
-        this.#closeFds()
+        this.#closeDataFd()
       }
     }
     if (this.#ended) this.#socket.end()
@@ -175,7 +202,7 @@ class ControlConnection {
       const hint = isTpmCommand(command.code)
         ? ', a TPM command: those belong to the data channel (--server)'
         : ''
-      log.error(`Unknown command: 0x${command.code.toString(16).padStart(8, '0')}${hint}`)
+      this.#tellOfUnknown(`Unknown command: 0x${command.code.toString(16).padStart(8, '0')}${hint}`)
       this.#reply({ tpmResult: TPM_BAD_ORDINAL }, ptmRes)
       return false
     }
@@ -198,6 +225,11 @@ class ControlConnection {
     return name === 'SHUTDOWN'
   }
 
+  #tellOfUnknown(text: string): void {
+    const suppressed = this.#unknown.take()
+    if (suppressed !== undefined) log.error(suppressed === 0 ? text : `${text} (and ${suppressed} others)`)
+  }
+
   async #execute(name: VerbName, request: Record<string, unknown>): Promise<Record<string, unknown>> {
     const { tpm, engineNeeded, setDataFd } = this.#options
     const engine = engineNeeded()
@@ -208,7 +240,8 @@ class ControlConnection {
         return { tpmResult: TPM_SUCCESS, caps: capabilities('control', tpm.version === '2') }
       case 'SET_DATAFD': {
         await engine
-        const fd = this.#fds.shift()
+        const fd = this.#dataFd
+        this.#dataFd = undefined
         return { tpmResult: fd === undefined ? TPM_IOERROR : await setDataFd(fd) }
       }
       default:
@@ -230,8 +263,18 @@ class ControlConnection {
     this.#socket.write(bytes)
   }
 
-  #closeFds(): void {
-    for (const fd of this.#fds.splice(0)) closeSync(fd)
+  /** Keeps the one descriptor that belongs to the command, as far as that is known, and closes all others. */
+  #keep(fds: readonly number[]): void {
+    const code = this.#pending.length < CODE_BYTES ? SET_DATAFD : this.#pending.readUInt32BE()
+    for (const fd of fds) {
+      if (code === SET_DATAFD && this.#dataFd === undefined) this.#dataFd = fd
+      else closeSync(fd)
+    }
+  }
+
+  #closeDataFd(): void {
+    if (this.#dataFd !== undefined) closeSync(this.#dataFd)
+    this.#dataFd = undefined
   }
 }
 

@@ -26,6 +26,8 @@ export interface DescriptorSocketEvents {
   data: [chunk: Buffer, fds: number[]]
   /** The peer sends no more but may still read. Emitted once, and only with `halfOpen`. */
   end: []
+  /** The kernel has taken everything that was written, after it could not at once. */
+  flushed: []
   /** The peer has closed, or the connection failed. Emitted once, as the last event. */
   close: [errno: number]
 }
@@ -36,6 +38,7 @@ export class DescriptorSocket extends EventEmitter<DescriptorSocketEvents> {
   readonly #queue: Outgoing[] = []
   readonly #halfOpen: boolean
   #open = true
+  #paused = false
   #ended = false
   #ending = false
   /** The errno of the send that failed, 0 while sending works. */
@@ -51,8 +54,11 @@ export class DescriptorSocket extends EventEmitter<DescriptorSocketEvents> {
     this.#halfOpen = halfOpen
     const onReady = (error: number, readable: boolean, writable: boolean): void => {
       noteActivity()
-      if (writable) this.#flush()
-      if (readable && this.#open) this.#receive()
+      if (writable) {
+        this.#flush()
+        if (this.#open && this.#queue.length === 0) this.emit('flushed')
+      }
+      if (readable && this.#open && !this.#paused) this.#receive()
       if (error < 0) this.#finish(-error)
     }
     // Callbacks run in the async context that created the socket, so that log lines carry its TPM's name.
@@ -75,6 +81,17 @@ export class DescriptorSocket extends EventEmitter<DescriptorSocketEvents> {
     this.#queue.push({ bytes, fds })
     this.#flush()
     return this.#sendError === 0 && this.#queue.length === 0
+  }
+
+  /** Reads nothing more until {@link resume}: what the peer sends waits in the kernel, and the peer with it. */
+  pause(): void {
+    this.#paused = true
+    this.#watch()
+  }
+
+  resume(): void {
+    this.#paused = false
+    this.#watch()
   }
 
   /** Closes when the kernel has taken all that was written. */
@@ -138,7 +155,7 @@ export class DescriptorSocket extends EventEmitter<DescriptorSocketEvents> {
 
   #watch(): void {
     if (!this.#open) return
-    const mask = (this.#ended ? 0 : READABLE) | (this.#queue.length > 0 ? WRITABLE : 0)
+    const mask = (this.#ended || this.#paused ? 0 : READABLE) | (this.#queue.length > 0 ? WRITABLE : 0)
     if (mask === 0) this.#poller.stop()
     else this.#poller.start(mask)
   }

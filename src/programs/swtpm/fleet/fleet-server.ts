@@ -17,6 +17,9 @@ const NEWLINE = 0x0a
 
 export type Answerer = (request: FleetRequest) => Promise<FleetAnswer>
 
+/** Of requests that wait for the answer of one before them. Then their client waits. */
+const MAX_WAITING = 16
+
 export class FleetServer {
   readonly #listener: Listener
   readonly #clients = new Set<DescriptorSocket>()
@@ -45,11 +48,17 @@ export class FleetServer {
     this.#clients.add(socket)
     let pending: Buffer = Buffer.alloc(0)
     let answered = Promise.resolve()
+    let waiting = 0
     const answer = (answer: () => FleetAnswer | Promise<FleetAnswer>): void => {
+      if (++waiting > MAX_WAITING) socket.pause()
       answered = answered.then(async () => {
         socket.write(Buffer.from(encodeLine(await answer())))
+        waiting--
+        if (socket.pendingBytes === 0) socket.resume()
+        else socket.pause()
       })
     }
+    socket.on('flushed', () => socket.resume())
     socket.on('data', (chunk, fds) => {
       for (const stray of fds) closeSync(stray)
       pending = Buffer.concat([pending, chunk])

@@ -1,0 +1,212 @@
+/** A guest that has broken into its engine has that TPM, and nothing else: no other TPM of the fleet, no descriptors, no log. */
+import assert from 'node:assert/strict'
+import { closeSync, readdirSync } from 'node:fs'
+import { describe, it } from 'node:test'
+import { FRAME_KIND, frameHeader } from '../../contract/engine-channel.ts'
+import { BIG } from '../../contract/struct.ts'
+import { check } from '../../src/system/native/check.ts'
+import { native } from '../../src/system/native/load.ts'
+import { connectUnix } from '../support/connect-unix.ts'
+import { CMD } from '../support/control-commands.ts'
+import { type FleetTpm, type RunningFleet, startFleet } from '../support/fleet.ts'
+import { alive, descendants, enginePid, nameOf, nextEngine } from '../support/processes.ts'
+import { RawConnection } from '../support/raw-connection.ts'
+import { type Cleanup, startSocketTpm } from '../support/swtpm.ts'
+import { responseCode, TPM2 } from '../support/tpm-commands.ts'
+import { waitFor } from '../support/wait.ts'
+import { EVIL, eventFrame, evilEngine, noCppCompiler } from './support/evil-engine.ts'
+
+const EACCES = 13
+
+/** Sends a command on a connection of its own. @returns the response code, or undefined where the connection ended */
+async function send(dataPath: string, command: Buffer): Promise<number | undefined> {
+  const data = await RawConnection.open(dataPath)
+  try {
+    data.write(command)
+    return responseCode(await data.readResponse())
+  } catch {
+    return undefined
+  } finally {
+    data.close()
+  }
+}
+
+async function verb(controlPath: string, command: string, bytes = 4): Promise<number | undefined> {
+  const control = await RawConnection.open(controlPath)
+  try {
+    control.write(command)
+    return (await control.read(bytes)).readUInt32BE()
+  } catch {
+    return undefined
+  } finally {
+    control.close()
+  }
+}
+
+interface EvilFleet {
+  readonly fleet: RunningFleet
+  readonly a: FleetTpm
+  readonly b: FleetTpm
+  /** Of TPM b, which is nobody's concern. */
+  readonly engineOfB: number
+}
+
+async function evilFleet(t: Cleanup): Promise<EvilFleet> {
+  const fleet = await startFleet(t, { tpms: ['a', 'b'], env: { SWTPM_ENGINE: evilEngine() } })
+  const engineOfB = (await fleet.list()).find(({ name }) => name === 'b')?.engine as number
+  return { fleet, a: fleet.describe('a'), b: fleet.describe('b'), engineOfB }
+}
+
+/** The fleet, and the other TPM with the engine that it had, go on. */
+async function othersGoOn({ fleet, b, engineOfB }: EvilFleet): Promise<void> {
+  assert.equal(await send(b.data, TPM2.getRandom()), 0)
+  assert.equal(await verb(b.control, CMD.GET_CONFIG, 8), 0)
+  assert.equal((await fleet.list()).find(({ name }) => name === 'b')?.engine, engineOfB)
+}
+
+/** An engine has been killed over what it said; its TPM has another. */
+const expelled = ({ fleet }: EvilFleet, times: number): Promise<unknown> =>
+  waitFor(() => (fleet.swtpm.stderr.match(/a: .*broke the protocol/g) ?? []).length >= times, {
+    what: `engine ${times} of TPM a to be killed`,
+  })
+
+const openFds = (pid: number): number => readdirSync(`/proc/${pid}/fd`).length
+
+const nodeOf = (keeper: number): number => descendants(keeper).find((pid) => nameOf(pid) === 'node') as number
+
+describe('a fleet with an engine that has been broken into', { skip: noCppCompiler() }, () => {
+  it('loses that engine alone over a reply that does not fit, whatever was asked', async (t) => {
+    const evil = await evilFleet(t)
+    const { a } = evil
+    let times = 0
+    for (const [command, answer] of [
+      [CMD.GET_CONFIG, ''],
+      [CMD.GET_CONFIG, '0000'],
+      [`${CMD.GET_STATEBLOB}000000000000000100000000`, '00000000'],
+      [`${CMD.SET_BUFFERSIZE}00000000`, '0000000000'],
+      [CMD.STORE_VOLATILE, ''],
+    ] as const) {
+      assert.equal(await send(a.data, EVIL.answer(Buffer.from(answer, 'hex'))), 0)
+      await verb(a.control, command)
+      await expelled(evil, ++times)
+      await othersGoOn(evil)
+      // Another engine goes on with it.
+      await waitFor(async () => (await send(a.data, TPM2.getRandom())) === 0, { what: 'the next engine' })
+    }
+    assert.equal(await evil.fleet.swtpm.stop(), 0)
+  })
+
+  it('loses it over an event that does not fit, also without any client', async (t) => {
+    const evil = await evilFleet(t)
+    const { a } = evil
+    let times = 0
+    for (const bytes of [
+      eventFrame('CLIENT_CLOSED', Buffer.alloc(0)),
+      eventFrame('FUSE_REQUEST', Buffer.alloc(3)),
+      frameHeader.encode({ length: 0xffff_ffff, kind: FRAME_KIND.event, id: 0 }, BIG),
+      frameHeader.encode({ length: 0, kind: FRAME_KIND.reply, id: 77 }, BIG),
+    ]) {
+      await send(a.data, EVIL.say(bytes))
+      await expelled(evil, ++times)
+      await othersGoOn(evil)
+      await waitFor(async () => (await send(a.data, TPM2.getRandom())) === 0, { what: 'the next engine' })
+    }
+    assert.equal(await evil.fleet.swtpm.stop(), 0)
+  })
+
+  it('keeps no descriptors that it sends', async (t) => {
+    const evil = await evilFleet(t)
+    const { a, fleet } = evil
+    const node = nodeOf(fleet.swtpm.pid)
+    const before = openFds(node)
+    await send(a.data, EVIL.passFds(12, eventFrame('LOG', Buffer.from('00000004', 'hex'))))
+    await expelled(evil, 1)
+    await othersGoOn(evil)
+    await waitFor(() => openFds(node) <= before, { what: 'the descriptors to be closed' })
+    assert.equal(await fleet.swtpm.stop(), 0)
+  })
+
+  it('keeps no descriptors that a client of the control channel sends', async (t) => {
+    const evil = await evilFleet(t)
+    const { a, fleet } = evil
+    const node = nodeOf(fleet.swtpm.pid)
+    const before = openFds(node)
+    const client = connectUnix(a.control)
+    t.after(() => closeSync(client))
+    // A blob that is on its way, byte by byte, each with as many descriptors as fit.
+    const blob = Buffer.from(`${CMD.SET_STATEBLOB}000000000000000100000190`, 'hex')
+    const strays = new Array(12).fill(client)
+    check(native.sendMessage(client, blob, 0, blob.length, []), 'send a command')
+    for (let i = 0; i < 300; i++) native.sendMessage(client, blob, 0, 1, strays)
+    await othersGoOn(evil)
+    assert.ok(openFds(node) < before + 20, `${openFds(node)} descriptors, ${before} before`)
+    assert.equal(await fleet.swtpm.stop(), 0)
+  })
+
+  it('limits what it writes to the log, and keeps it to lines of its own TPM', async (t) => {
+    const evil = await evilFleet(t)
+    const { a, fleet } = evil
+    const text = Buffer.from('forged\nb: It has ended\n\u001b[2Jclear', 'utf8')
+    await send(a.data, EVIL.say(eventFrame('LOG', Buffer.concat([Buffer.from('00000001', 'hex'), text]))))
+    await waitFor(() => fleet.swtpm.stderr.includes('clear'), { what: 'the line' })
+    assert.match(fleet.swtpm.stderr, /^swtpm: a: forged$/m)
+    assert.match(fleet.swtpm.stderr, /^swtpm: a: b: It has ended$/m)
+    assert.ok(fleet.swtpm.stderr.includes('a: \\x1b[2Jclear'))
+    const long = Buffer.concat([Buffer.from('00000001', 'hex'), Buffer.alloc(1000, 'x')])
+    await send(a.data, EVIL.sayOften(20_000, eventFrame('LOG', long)))
+    await othersGoOn(evil)
+    assert.ok(fleet.swtpm.stderr.length < 1_000_000, `${fleet.swtpm.stderr.length} bytes of log`)
+    assert.equal(await fleet.swtpm.stop(), 0)
+    assert.ok(fleet.swtpm.stderr.length < 1_000_000, `${fleet.swtpm.stderr.length} bytes of log`)
+  })
+
+  it('ends, and replaces its engines, also one that will not go', async (t) => {
+    const evil = await evilFleet(t)
+    const { a, fleet } = evil
+    const engineOfA = (await fleet.list()).find(({ name }) => name === 'a')?.engine as number
+    assert.equal(await send(a.data, EVIL.stay()), 0)
+    process.kill(fleet.swtpm.pid, 'SIGUSR2')
+    await waitFor(() => !alive(engineOfA) && !alive(evil.engineOfB), {
+      what: 'both engines to be replaced',
+    })
+    assert.equal(await send(a.data, EVIL.stay()), 0)
+    const engines = (await fleet.list()).map(({ engine }) => engine as number)
+    assert.equal(await fleet.swtpm.stop(), 0)
+    assert.deepEqual(engines.filter(alive), [])
+  })
+})
+
+describe('an engine that has been broken into', { skip: noCppCompiler() }, () => {
+  it('opens nothing but its state', async (t) => {
+    const { swtpm, dataPath } = await startSocketTpm(t, undefined, { env: { SWTPM_ENGINE: evilEngine() } })
+    for (const path of ['/etc/passwd', '../../../etc/passwd', '/proc/self/mem', '/'])
+      assert.notEqual(await send(dataPath, EVIL.open(path)), 0, path)
+    assert.equal(await send(dataPath, EVIL.open('/etc/passwd')), EACCES)
+    assert.equal(await swtpm.stop(), 0)
+  })
+
+  it('is followed by one that checks what it has left', async (t) => {
+    const { swtpm, dataPath } = await startSocketTpm(t, undefined, { env: { SWTPM_ENGINE: evilEngine() } })
+    let engine = await enginePid(swtpm.pid)
+    // The request number, and lengths wherever they are: the next engine goes on, or refuses with a reason.
+    for (const [offset, byte] of [
+      [16, 0xff],
+      [24, 0xff],
+    ] as const) {
+      assert.equal(await send(dataPath, EVIL.poke(offset, Buffer.alloc(8, byte))), 0)
+      await send(dataPath, EVIL.go(1))
+      engine = await nextEngine(swtpm.pid, engine)
+      await waitFor(async () => (await send(dataPath, TPM2.getRandom())) === 0, { what: 'the next engine' })
+    }
+    assert.equal(await swtpm.stop(), 0)
+    assert.doesNotMatch(swtpm.stderr, /SIGSEGV|SIGABRT|Internal error/)
+  })
+
+  it('does not outlive its swtpm', async (t) => {
+    const { swtpm, dataPath } = await startSocketTpm(t, undefined, { env: { SWTPM_ENGINE: evilEngine() } })
+    const engine = await enginePid(swtpm.pid)
+    assert.equal(await send(dataPath, EVIL.stay()), 0)
+    assert.equal(await swtpm.stop(), 0)
+    assert.equal(alive(engine), false)
+  })
+})
