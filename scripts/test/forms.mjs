@@ -15,13 +15,20 @@ export const environmentOf = (form) => ({ SWTPM_REST_MS: REST_MS[form] })
 /** Files by the beginnings of their paths. Of these there is one form, awake, because… */
 const ONE_FORM = [
   // …nothing of what they test is a supervisor that could rest,
-  ...['unit/', 'fuzz/engine-channel', 'fuzz/options', 'fuzz/state-files', 'fuzz/tpm-commands'],
+  ...[
+    'unit/',
+    'fuzz/engine-channel',
+    'fuzz/evil-engine',
+    'fuzz/options',
+    'fuzz/state-files',
+    'fuzz/tpm-commands',
+  ],
   ...['hard/soak', 'hard/storage-faults', 'interop/ca-faults', 'interop/certificates', 'interop/own-ca'],
   ...['protocol/fleet', 'protocol/messages', 'protocol/pcap', 'protocol/print'],
   // …others start the supervisor, without our environment: it rests when it would for a user,
   ...['interop/libvirtd', 'interop/linuxkit'],
   // …they say themselves when it rests,
-  ...['protocol/rest', 'protocol/data-descriptors'],
+  ...['protocol/rest', 'protocol/late-engine', 'protocol/data-descriptors'],
   // …they count what an awake one does,
   'bench/',
   // …or a supervisor that has to be started first misses the moment that they are about.

@@ -3,9 +3,13 @@
  * one is answered all the while, the TPM can be switched off and on under the worst of them, and the next is served.
  */
 import assert from 'node:assert/strict'
+import { closeSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
+import { native } from '../../src/system/native/load.ts'
 import { settled } from '../fuzz/rounds.ts'
+import { connectUnix } from '../support/connect-unix.ts'
+import { deepInWork, enginePid } from '../support/processes.ts'
 import { RawConnection } from '../support/raw-connection.ts'
 import { IS_ASLEEP_FORM } from '../support/rest.ts'
 import { startSocketTpm } from '../support/swtpm.ts'
@@ -18,6 +22,7 @@ const SET_LOCALITY = '00000005 00'
 const CANCEL = '00000009'
 const GET_CONFIG = '0000000f'
 const SET_BUFFERSIZE = '00000011 00000000'
+const STORE_VOLATILE = '0000000a'
 const STOP = '0000000e'
 const INIT = '00000002 00000000'
 
@@ -125,4 +130,43 @@ describe('the control channel answers while a data client', () => {
       assert.equal(await settled('the end of swtpm', swtpm.stop()), 0, swtpm.stderr)
     })
   }
+})
+
+describe('a control client', () => {
+  it('is read from no further while it waits for the TPM', async (t) => {
+    const { swtpm, dataPath, controlPath } = await startSocketTpm(t)
+    const data = await RawConnection.open(dataPath)
+    const engine = await enginePid(swtpm.pid)
+    const client = connectUnix(controlPath)
+    t.after(() => closeSync(client))
+    const chunk = Buffer.alloc(16 * 1024)
+    const send = (bytes: Buffer): number => native.sendMessage(client, bytes, 0, bytes.length, [])
+    let taken = 0
+    let busy = true
+    const keys = (async () => {
+      // Some are found at once.
+      for (let i = 0; busy; i++) {
+        data.write(TPM2.createPrimaryRsa(3072, Buffer.from([i, i >> 8, 9])))
+        const response = await data.readResponse()
+        if (responseCode(response) !== 0) continue
+        data.write(TPM2.flushContext(response.readUInt32BE(10)))
+        await data.readResponse()
+      }
+    })()
+    await deepInWork(engine)
+    assert.equal(send(Buffer.from(STORE_VOLATILE, 'hex')), 4)
+    // The kernel keeps some of it, the supervisor some more. Then it is the client that has to wait.
+    for (let full = 0; full < 1000; full++) {
+      const n = send(chunk)
+      if (n > 0) {
+        taken += n
+        full = 0
+      }
+      assert.ok(taken < 2 ** 20, `${taken} bytes`)
+      await turn()
+    }
+    busy = false
+    await keys
+    assert.equal(await swtpm.stop(), 0)
+  })
 })
