@@ -64,11 +64,17 @@ async function othersGoOn({ fleet, b, engineOfB }: EvilFleet): Promise<void> {
   assert.equal((await fleet.list()).find(({ name }) => name === 'b')?.engine, engineOfB)
 }
 
-/** An engine has been killed over what it said; its TPM has another. */
-const expelled = ({ fleet }: EvilFleet, times: number): Promise<unknown> =>
-  waitFor(() => (fleet.swtpm.stderr.match(/a: .*broke the protocol/g) ?? []).length >= times, {
-    what: `engine ${times} of TPM a to be killed`,
-  })
+/** Each step has an engine of TPM a killed over what it says. Another engine continues with the TPM; the others notice nothing. */
+async function loseEngines(evil: EvilFleet, steps: readonly (() => Promise<unknown>)[]): Promise<void> {
+  const killed = (): number => (evil.fleet.swtpm.stderr.match(/a: .*broke the protocol/g) ?? []).length
+  for (const step of steps) {
+    const before = killed()
+    await step()
+    await waitFor(() => killed() > before, { what: 'an engine of TPM a to be killed' })
+    await othersGoOn(evil)
+    await waitFor(async () => (await send(evil.a.data, TPM2.getRandom())) === 0, { what: 'the next engine' })
+  }
+}
 
 const openFds = (pid: number): number => readdirSync(`/proc/${pid}/fd`).length
 
@@ -78,39 +84,32 @@ describe('a fleet with an engine that has been broken into', { skip: noCppCompil
   it('loses that engine alone over a reply that does not fit, whatever was asked', async (t) => {
     const evil = await evilFleet(t)
     const { a } = evil
-    let times = 0
-    for (const [command, answer] of [
-      [CMD.GET_CONFIG, ''],
-      [CMD.GET_CONFIG, '0000'],
-      [`${CMD.GET_STATEBLOB}000000000000000100000000`, '00000000'],
-      [`${CMD.SET_BUFFERSIZE}00000000`, '0000000000'],
-      [CMD.STORE_VOLATILE, ''],
-    ] as const) {
-      assert.equal(await send(a.data, EVIL.answer(Buffer.from(answer, 'hex'))), 0)
-      await verb(a.control, command)
-      await expelled(evil, ++times)
-      await othersGoOn(evil)
-      // Another engine goes on with it.
-      await waitFor(async () => (await send(a.data, TPM2.getRandom())) === 0, { what: 'the next engine' })
+    const answer = (hex: string, verbCode: string) => async () => {
+      assert.equal(await send(a.data, EVIL.answer(Buffer.from(hex, 'hex'))), 0)
+      await verb(a.control, verbCode)
     }
+    await loseEngines(evil, [
+      answer('', CMD.GET_CONFIG),
+      answer('0000', CMD.GET_CONFIG),
+      answer('00000000', `${CMD.GET_STATEBLOB}000000000000000100000000`),
+      answer('0000000000', `${CMD.SET_BUFFERSIZE}00000000`),
+      answer('', CMD.STORE_VOLATILE),
+    ])
     assert.equal(await evil.fleet.swtpm.stop(), 0)
   })
 
   it('loses it over an event that does not fit, also without any client', async (t) => {
     const evil = await evilFleet(t)
-    const { a } = evil
-    let times = 0
-    for (const bytes of [
+    const events = [
       eventFrame('CLIENT_CLOSED', Buffer.alloc(0)),
       eventFrame('FUSE_REQUEST', Buffer.alloc(3)),
       frameHeader.encode({ length: 0xffff_ffff, kind: FRAME_KIND.event, id: 0 }, BIG),
       frameHeader.encode({ length: 0, kind: FRAME_KIND.reply, id: 77 }, BIG),
-    ]) {
-      await send(a.data, EVIL.say(bytes))
-      await expelled(evil, ++times)
-      await othersGoOn(evil)
-      await waitFor(async () => (await send(a.data, TPM2.getRandom())) === 0, { what: 'the next engine' })
-    }
+    ]
+    await loseEngines(
+      evil,
+      events.map((bytes) => () => send(evil.a.data, EVIL.say(bytes))),
+    )
     assert.equal(await evil.fleet.swtpm.stop(), 0)
   })
 
@@ -119,9 +118,9 @@ describe('a fleet with an engine that has been broken into', { skip: noCppCompil
     const { a, fleet } = evil
     const node = nodeOf(fleet.swtpm.pid)
     const before = openFds(node)
-    await send(a.data, EVIL.passFds(12, eventFrame('LOG', Buffer.from('00000004', 'hex'))))
-    await expelled(evil, 1)
-    await othersGoOn(evil)
+    await loseEngines(evil, [
+      () => send(a.data, EVIL.passFds(12, eventFrame('LOG', Buffer.from('00000004', 'hex')))),
+    ])
     await waitFor(() => openFds(node) <= before, { what: 'the descriptors to be closed' })
     assert.equal(await fleet.swtpm.stop(), 0)
   })
