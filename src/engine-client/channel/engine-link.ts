@@ -142,6 +142,8 @@ export class EngineLink {
   /** What the next Node has to know; undefined while something is under way. The channel is {@link channelFd}. */
   save(): SavedLink | undefined {
     const quiet =
+      // How its engine has ended may still have to be heard.
+      this.#socket.open &&
       this.#pending.size === 0 &&
       this.#decoder.isEmpty &&
       this.#socket.pendingBytes === 0 &&

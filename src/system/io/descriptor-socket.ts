@@ -66,6 +66,11 @@ export class DescriptorSocket extends EventEmitter<DescriptorSocketEvents> {
     this.#poller.start(READABLE)
   }
 
+  /** Its descriptor can be used. */
+  get open(): boolean {
+    return this.#open
+  }
+
   /** Bytes not yet taken by the kernel. */
   get pendingBytes(): number {
     return this.#queue.reduce((sum, { bytes }) => sum + bytes.length, 0)
