@@ -23,6 +23,12 @@ export interface OpenTpmOptions {
   readonly createDirectory?: boolean
   /** Holds the lock on the state; this process without one. */
   readonly keeper?: Keeper | undefined
+  /**
+   * Called with the state when it is open, and not locked yet.
+   * @returns what is called when the state is let go
+   * @throws what the start fails with; the descriptor is then kept by who was called
+   */
+  readonly claimState?: ((fd: number) => () => void) | undefined
 }
 
 export interface OpenTpm {
@@ -44,16 +50,17 @@ export interface OpenTpm {
 export function openTpm(
   config: CommonConfig & StoredTpm,
   spawner: EngineSpawner,
-  { allowSetLocality = false, root = '', createDirectory = false, keeper }: OpenTpmOptions = {},
+  { allowSetLocality = false, root = '', createDirectory = false, keeper, claimState }: OpenTpmOptions = {},
 ): OpenTpm {
   const { state, tpmVersion } = config
   const opened = openState(state, { sync: config.engine.sync, root, createDirectory, keeper })
+  const release = claimState?.(opened.fd)
   const engine = new EngineClient(spawner, engineOptions(config, opened.fd, allowSetLocality))
   const tpm = new Tpm(engine, opened.lock, {
     version: tpmVersion,
     incomingMigration: config.migration.incoming,
   })
-  return whole(config, tpm, opened)
+  return whole(config, tpm, opened, release)
 }
 
 /**
@@ -105,7 +112,12 @@ interface SavedEngine extends Pick<RunningTpm, 'served'> {
   readonly attached: { readonly kind: AttachKind; readonly flags: number } | undefined
 }
 
-function whole(config: CommonConfig & StoredTpm, tpm: Tpm, { fd, lock }: OpenState): OpenTpm {
+function whole(
+  config: CommonConfig & StoredTpm,
+  tpm: Tpm,
+  { fd, lock }: OpenState,
+  release = () => {},
+): OpenTpm {
   const { engine } = tpm
   let secrets: EngineSecrets | undefined
   const readSecrets = (): EngineSecrets => {
@@ -123,10 +135,12 @@ function whole(config: CommonConfig & StoredTpm, tpm: Tpm, { fd, lock }: OpenSta
     },
     async close() {
       secrets?.wipe()
-      if (await tpm.end()) lock.unlock()
+      const ended = await tpm.end()
+      if (ended) lock.unlock()
       // The engine may still store. It keeps the lock on the state, and so do we as long as this process lasts.
       else log.error(`The engine has not ended: "${config.state.path}" stays locked until it does`)
       closeSync(fd)
+      if (ended) release()
     },
   }
 }

@@ -15,7 +15,7 @@ import { lookUpUser, type User } from '../system/process/users.ts'
 import type { Tpm } from '../tpm/tpm.ts'
 import type { CommonConfig, SwtpmConfig } from './config.ts'
 import { COMMAND_BYTES } from './engine-options.ts'
-import { leaveTpm, type OpenTpm, openTpm, resumeTpm } from './open-tpm.ts'
+import { leaveTpm, type OpenTpm, type OpenTpmOptions, openTpm, resumeTpm } from './open-tpm.ts'
 import { RestRecord } from './rest/rest-record.ts'
 import { PcapFile } from './trace/pcap-file.ts'
 
@@ -27,6 +27,8 @@ export interface SessionHost {
   readonly pid: number
   /** Holds the lock on the state; this process without one. */
   readonly keeper?: Keeper
+  /** @see OpenTpmOptions.claimState */
+  readonly claimState?: OpenTpmOptions['claimState']
 }
 
 /** How a TPM ended, as an exit code. */
@@ -74,6 +76,7 @@ export class Session {
     const opened = openTpm(config, host.spawner, {
       root,
       keeper: host.keeper,
+      claimState: host.claimState,
       allowSetLocality: allowsSetLocality(config),
       createDirectory: config.interface === 'cuse',
     })

@@ -8,6 +8,7 @@ import {
   readFileSync,
   renameSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
@@ -117,6 +118,41 @@ describe('swtpm fleet add, remove, list', () => {
       ['a'],
     )
     await answers(fleet.describe('a'))
+  })
+
+  it('two TPMs share neither a state nor a socket, whatever they call it', async (t) => {
+    const fleet = await startFleet(t)
+    const file = join(fleet.directory, 'new.img')
+    const link = join(fleet.directory, 'link.img')
+    const linear = (name: string, path: string): string[] => {
+      const words = ['socket', '--tpm2', '--tpmstate', `backend-uri=file://${path}`]
+      return [...words, '--server', `type=unixio,path=${join(fleet.directory, name)}.sock`]
+    }
+    // Not there yet when the first is added.
+    assert.equal((await fleet.run('add', 'l1', '--', ...linear('l1', file))).code, 0)
+    symlinkSync(file, link)
+    for (const path of [file, link]) {
+      const { code, stderr } = await fleet.run('add', 'l2', '--', ...linear('l2', path))
+      assert.equal(code, 1)
+      assert.match(stderr, /"l2": its state ".*\.img" is that of TPM "l1"; give it another/)
+    }
+    // Another file has got the name.
+    renameSync(file, `${file}.old`)
+    assert.equal((await fleet.run('add', 'l2', '--', ...linear('l2', file))).code, 0)
+    const moved = await fleet.run('add', 'l3', '--', ...linear('l3', `${file}.old`))
+    assert.match(moved.stderr, /is that of TPM "l1"/)
+
+    const { stderr } = await fleet.run('add', 'l3', '--', ...linear('l1', join(fleet.directory, 'l3.img')))
+    assert.match(stderr, /Cannot listen on ".*l1\.sock": this swtpm listens there already/)
+    // What another process has put in place of a socket is not ours to remove.
+    const socket = join(fleet.directory, 'l2.sock')
+    renameSync(socket, `${socket}.old`)
+    writeFileSync(socket, '')
+    assert.equal((await fleet.run('remove', 'l2')).code, 0)
+    assert.ok(existsSync(socket) && existsSync(join(fleet.directory, 'l1.sock')))
+    // A state that has been let go is free.
+    assert.equal((await fleet.run('remove', 'l1')).code, 0)
+    assert.equal((await fleet.run('add', 'l4', '--', ...linear('l4', `${file}.old`))).code, 0)
   })
 
   it('no fleet there: says so', async (t) => {

@@ -1,7 +1,7 @@
 /** Opens the control channel that the command line asks for, and serves it. */
 import { closeSync } from 'node:fs'
 import { guarded } from '../../system/guard.ts'
-import { removeAtEnd } from '../../system/remove-at-end.ts'
+import { removeSocketFile } from '../../system/io/socket-files.ts'
 import type { ControlEndpoint } from '../config.ts'
 import type { RestRecord } from '../rest/rest-record.ts'
 import type { Session } from '../session.ts'
@@ -46,7 +46,7 @@ function prepared(
   const single = listenFd === undefined
   let server: ControlServer | undefined
   session.onEnd(() => {
-    if (path !== undefined) removeAtEnd(path)
+    if (path !== undefined) removeSocketFile(path)
     if (server !== undefined) server.close()
     else for (const fd of [listenFd, clientFd]) if (fd !== undefined) closeSync(fd)
   })

@@ -5,9 +5,9 @@ import { ATTACH_FLAG } from '../../../contract/engine-channel.ts'
 import { TPM_SUCCESS } from '../../../contract/tpm-result.ts'
 import { SwtpmError } from '../../system/errors.ts'
 import { guarded } from '../../system/guard.ts'
+import { removeSocketFile } from '../../system/io/socket-files.ts'
 import { whenReadable } from '../../system/io/when-readable.ts'
 import { native } from '../../system/native/load.ts'
-import { removeAtEnd } from '../../system/remove-at-end.ts'
 import type { SocketConfig } from '../config.ts'
 import { openControl, resumeControl } from '../control/open-control.ts'
 import type { RestRecord } from '../rest/rest-record.ts'
@@ -71,7 +71,7 @@ export function resumeSocket(session: Session, config: SocketConfig, record: Res
 /** The file of the socket that takes TPM commands is ours to remove. The engine serves the socket itself. */
 function ownDataPath(session: Session, path: string | undefined): void {
   if (path === undefined) return
-  session.onEnd(() => removeAtEnd(path))
+  session.onEnd(() => removeSocketFile(path))
   session.onRest((record) => {
     record.put('dataPath', path)
     record.remove(path)

@@ -1,11 +1,10 @@
 /** Opens the listening sockets that the command line asks for. */
-import { lstatSync, unlinkSync } from 'node:fs'
 import { SwtpmError } from '../errors.ts'
 import { check, SystemError } from '../native/check.ts'
 import { native } from '../native/load.ts'
 import { reasonOf } from '../reason.ts'
-import { removeAtEnd } from '../remove-at-end.ts'
 import { absolutePath } from '../surroundings.ts'
+import { noteSocketFile, removeSocketFile, removeStaleSocketFile } from './socket-files.ts'
 
 export interface UnixAddress {
   readonly kind: 'unix'
@@ -40,6 +39,7 @@ export function listenOn(address: UnixAddress | TcpAddress): ServerSocket {
   try {
     return address.kind === 'unix' ? listenOnPath(address) : listenOnPort(address)
   } catch (error) {
+    if (error instanceof SwtpmError) throw error
     if (error instanceof SystemError)
       throw new SwtpmError('SWTPM_ERR_SOCKET', error.message, { cause: error })
     const where = address.kind === 'unix' ? `"${address.path}"` : `port ${address.port}`
@@ -50,20 +50,20 @@ export function listenOn(address: UnixAddress | TcpAddress): ServerSocket {
 }
 
 function listenOnPath({ path, mode, uid, gid }: UnixAddress): ServerSocket {
-  removeStaleSocket(path)
+  if (!removeStaleSocketFile(path)) {
+    throw new SwtpmError(
+      'SWTPM_ERR_SOCKET',
+      `Cannot listen on "${path}": this swtpm listens there already; give each socket a path of its own`,
+    )
+  }
   const fd = check(native.listenUnix(path, mode, BACKLOG, uid, gid), `listen on "${path}"`, path)
   const absolute = absolutePath(path)
+  noteSocketFile(absolute)
   return {
     fd,
     path: absolute,
-    remove: () => removeAtEnd(absolute),
+    remove: () => removeSocketFile(absolute),
   }
-}
-
-/** Removes the socket file that a killed process has left. A file of another kind is kept. */
-function removeStaleSocket(path: string): void {
-  const status = lstatSync(path, { throwIfNoEntry: false })
-  if (status?.isSocket()) unlinkSync(path)
 }
 
 function listenOnPort({ bindAddress, port, interfaceName }: TcpAddress): ServerSocket {

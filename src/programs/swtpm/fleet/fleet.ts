@@ -1,12 +1,11 @@
 /** Many TPMs under one supervisor and one spawner. A fault of one does not affect the others. */
-import { statSync } from 'node:fs'
-import { resolve } from 'node:path'
 import type { ServerEndpoint, SwtpmConfig } from '../../../serve/config.ts'
 import { Session, type SessionHost } from '../../../serve/session.ts'
 import { SwtpmError } from '../../../system/errors.ts'
 import { sentenceOf } from '../../../system/fault.ts'
 import { guarded, underGuard } from '../../../system/guard.ts'
 import { log } from '../../../system/log.ts'
+import { OpenStates } from '../../../tpm/state/open-states.ts'
 import type { TpmState, TpmStatus } from './fleet-protocol.ts'
 
 /** Lets commands come in; the interface's front end. @throws SwtpmError */
@@ -15,7 +14,6 @@ export type Serve = (session: Session, config: SwtpmConfig) => Promise<void>
 interface Member {
   readonly name: string
   readonly config: SwtpmConfig
-  readonly stateId: string
   state: TpmState
   session: Session | undefined
   failure: string | undefined
@@ -27,6 +25,7 @@ export class Fleet {
   readonly #host: SessionHost
   readonly #serve: Serve
   readonly #members = new Map<string, Member>()
+  readonly #states = new OpenStates()
   #ending = false
 
   constructor(host: SessionHost, serve: Serve) {
@@ -40,10 +39,9 @@ export class Fleet {
    */
   async add(name: string, config: SwtpmConfig): Promise<TpmStatus> {
     if (this.#ending) throw fault(`Cannot add TPM "${name}": the fleet is ending`)
-    const stateId = identityOf(config.state.path)
-    this.#refuseDuplicate(name, stateId, config.state.path)
+    this.#refuseDuplicate(name, config.state.path)
     const member: Member = {
-      ...{ name, config, stateId, state: 'starting', session: undefined, failure: undefined },
+      ...{ name, config, state: 'starting', session: undefined, failure: undefined },
       ended: Promise.resolve(),
     }
     this.#members.set(name, member)
@@ -109,25 +107,31 @@ export class Fleet {
     return log.of(member.name, () => underGuard(guard, work))
   }
 
-  #refuseDuplicate(name: string, stateId: string, path: string): void {
+  #refuseDuplicate(name: string, path: string): void {
     const same = this.#members.get(name)
     if (same !== undefined && same.state !== 'failed') {
       throw fault(`Cannot add TPM "${name}": there is one of this name; swtpm fleet remove ${name} ends it`)
     }
-    // Locks keep other processes away, not other TPMs of this one.
-    for (const other of this.#members.values()) {
-      if (other.state === 'failed' || other.stateId !== stateId) continue
-      throw fault(
-        `Cannot add TPM "${name}": its state "${path}" is that of TPM "${other.name}"; give it another`,
-      )
-    }
+    const owner = this.#states.ownerOf(path)
+    if (owner !== undefined) throw fault(`Cannot add TPM "${name}": ${stateOfAnother(path, owner)}`)
+  }
+
+  /** @throws SwtpmError when what was opened is another TPM's */
+  #claimState(fd: number, name: string, path: string): () => void {
+    const claim = this.#states.claim(fd, name)
+    if (typeof claim === 'function') return claim
+    throw fault(stateOfAnother(path, claim.owner))
   }
 
   async #start(member: Member): Promise<void> {
     const { name, config } = member
     let session: Session
     try {
-      session = Session.open(config, this.#host, '')
+      session = Session.open(
+        config,
+        { ...this.#host, claimState: (fd) => this.#claimState(fd, name, config.state.path) },
+        '',
+      )
     } catch (error) {
       throw this.#failed(member, error)
     }
@@ -205,10 +209,7 @@ function endpointName(endpoint: ServerEndpoint): string | undefined {
   return `${bindAddress.includes(':') ? `[${bindAddress}]` : bindAddress}:${port}`
 }
 
-/** By what two paths are the same place; a place that is yet to be made has its path alone. */
-function identityOf(path: string): string {
-  const status = statSync(path, { bigint: true, throwIfNoEntry: false })
-  return status === undefined ? resolve(path) : `${status.dev}:${status.ino}`
-}
+const stateOfAnother = (path: string, owner: string): string =>
+  `its state "${path}" is that of TPM "${owner}"; give it another`
 
 const fault = (text: string): SwtpmError => new SwtpmError('SWTPM_ERR_FLEET', text)
