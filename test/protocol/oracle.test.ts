@@ -81,6 +81,67 @@ describe('data channel', () => {
   })
 })
 
+describe('locality of the TCG prefix', () => {
+  /** PCR 17 takes extends from localities 2 to 4 only. */
+  const extendPcr17 = tpm2(
+    0x182,
+    [hex32(17), '00000009 40000009 0000 00 0000', hex32(1), `000b${'11'.repeat(32)}`],
+    true,
+  )
+  const LOCALITY = 0x907
+  /** The engine's answer, to a prefix that is not allowed. */
+  const REFUSED = 0x107
+
+  async function withPrefix(data: RawConnection, locality: number): Promise<number> {
+    const length = Buffer.from(hex32(extendPcr17.length), 'hex')
+    data.write(Buffer.concat([Buffer.from([0, 0, 0, 8, locality]), length, extendPcr17]))
+    const response = await data.read((await data.read(4)).readUInt32BE())
+    await data.read(4)
+    return responseCode(response)
+  }
+
+  async function without(data: RawConnection): Promise<number> {
+    data.write(extendPcr17)
+    return responseCode(await data.readResponse())
+  }
+
+  it('is not above that of the control channel, and ends with the command', async (t) => {
+    const tpm = await startSocketTpm(t, ['--tpm2', '--flags', 'startup-clear'])
+    const [data, control] = await Promise.all([
+      RawConnection.open(tpm.dataPath),
+      RawConnection.open(tpm.controlPath),
+    ])
+    t.after(() => {
+      data.close()
+      control.close()
+    })
+    assert.equal(await without(data), LOCALITY)
+    assert.equal(await withPrefix(data, 4), REFUSED)
+    assert.equal(await withPrefix(data, 0), LOCALITY)
+    control.write('00000005 03')
+    assert.equal((await control.read(4)).readUInt32BE(), 0)
+    assert.equal(await withPrefix(data, 4), REFUSED)
+    assert.equal(await withPrefix(data, 2), 0)
+    assert.equal(await withPrefix(data, 0), LOCALITY)
+    assert.equal(await without(data), 0)
+  })
+
+  it('is free with --locality allow-set-locality, and still ends with the command', async (t) => {
+    const options = [
+      '--tpm2',
+      '--flags',
+      'startup-clear',
+      '--locality',
+      'allow-set-locality,reject-locality-4',
+    ]
+    const data = await RawConnection.open((await startSocketTpm(t, options)).dataPath)
+    t.after(() => data.close())
+    assert.equal(await withPrefix(data, 3), 0)
+    assert.equal(await without(data), LOCALITY)
+    assert.equal(await withPrefix(data, 4), REFUSED)
+  })
+})
+
 describe('control channel', () => {
   const suite = suiteCleanup()
   let tpm: SocketTpm

@@ -35,7 +35,7 @@ class DataPath {
     return tpm_.process_if_short(command, buffer, options);
   }
 
-  TpmResult set_locality(uint8_t locality) { return tpm_.set_locality(locality); }
+  bool permits_locality(uint8_t locality) const { return tpm_.permits_locality(locality); }
 
   Refusals& refusals() { return tpm_.refusals(); }
 

@@ -221,14 +221,15 @@ void StreamLoop::drain(int fd) {
 ByteView StreamLoop::handle_message() {
   size_t start = has_prefix() ? kPrefixSizeBytes : 0;
   if (start > have_) start = have_;
+  CommandProcessor::CommandOptions options{.short_code = command_size_code(path_.version())};
   if (start == kPrefixSizeBytes) {
-    // The prefix changes the locality for good, as SET_LOCALITY does.
-    if (path_.set_locality(message_[4]) != kTpmSuccess)
+    // For this command alone. In the reference it stays, for the next client too.
+    options.locality = message_[4];
+    if (!path_.permits_locality(*options.locality))
       return path_.refusals().answer(buffer_, Refusals::Reason::kLocalityForbidden,
                                      locality_code(path_.version()));
   }
-  return path_.run({message_.data() + start, have_ - start}, buffer_,
-                   {.short_code = command_size_code(path_.version())});
+  return path_.run({message_.data() + start, have_ - start}, buffer_, options);
 }
 
 // In one write() where the other side takes it: for the vTPM proxy each write() is a response of its own.

@@ -37,7 +37,8 @@ class CommandProcessor {
   virtual std::optional<ByteView> process_if_short(std::span<uint8_t> command, ResponseBuffer& buffer,
                                                    const CommandOptions& options) = 0;
 
-  virtual TpmResult set_locality(uint8_t locality) = 0;
+  // Whether a client may choose this locality for a command of its own. Does not wait.
+  virtual bool permits_locality(uint8_t locality) const = 0;
 
   // For answers that are given before a command gets here.
   virtual Refusals& refusals() = 0;

@@ -45,7 +45,8 @@ const char* text_of(Refusals::Reason reason) {
     case Reason::kSetLocalityForbidden:
       return "SetLocality is not allowed; start swtpm with --locality allow-set-locality";
     case Reason::kLocalityForbidden:
-      return "its locality does not exist, or --locality reject-locality-4 forbids it";
+      return "its locality does not exist, is forbidden by --locality reject-locality-4, or is above the one "
+             "that the control channel has set";
   }
   return "";
 }

@@ -91,6 +91,12 @@ TpmResult Tpm::set_locality(uint8_t locality) {
   return kTpmSuccess;
 }
 
+// A client without the right to set the locality has what the control channel has set, and what is below.
+bool Tpm::permits_locality(uint8_t locality) const {
+  const LocalityPolicy& policy = options_.locality_policy;
+  return policy.permits(locality) && (policy.allow_set_locality || locality <= checkpoint_.locality());
+}
+
 TpmResult Tpm::cancel() {
   if (options_.version == TpmVersion::k12) return TPMLIB_CancelCommand();  // says "not supported"
   running_command_.cancel();

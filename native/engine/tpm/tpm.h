@@ -54,7 +54,8 @@ class Tpm final : public CommandProcessor {
   std::optional<ByteView> process_if_short(std::span<uint8_t> command, ResponseBuffer& buffer,
                                            const CommandOptions& options) override;
   // Does not wait.
-  TpmResult set_locality(uint8_t locality) override;
+  TpmResult set_locality(uint8_t locality);
+  bool permits_locality(uint8_t locality) const override;
   Refusals& refusals() override { return refusals_; }
 
   // Cancels the command that runs now, if one does. Does not wait for its end.
