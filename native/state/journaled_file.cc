@@ -151,6 +151,10 @@ TpmResult JournaledFile::make_current() {
     // A crash came after the journal's end or before its beginning. The disk may still have the marked file,
     // which needs the journal, so sync the unmarked one first.
     if (!directory_.sync()) return kTpmFail;
+    log(LogLevel::kWarning,
+        "Removing the journal \"%s\": \"%s\" does not belong to it; it was put there later, or a crash came "
+        "in between",
+        journal_name_.text, file_.text);
     directory_.remove(journal_name_);
   }
   status_ = Status::kCurrent;

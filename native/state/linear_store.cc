@@ -66,10 +66,12 @@ std::unique_ptr<LinearStore> LinearStore::open(int fd, const Options& options) {
       return nullptr;
     }
     store->device_size_ = static_cast<uint64_t>(end);
-  } else if (options.mode_given && ::fchmod(fd, options.mode) < 0) {
-    log(LogLevel::kDebug, "Cannot change the mode of the linear state: %s", reason_of(errno).text);
   }
-  return store->read_header() ? std::move(store) : nullptr;
+  if (!store->read_header()) return nullptr;
+  // Only now: the path may lead to a file that is no TPM's, and its mode is not ours to change.
+  if (S_ISREG(st.st_mode) && options.mode_given && ::fchmod(fd, options.mode) < 0)
+    log(LogLevel::kDebug, "Cannot change the mode of the linear state: %s", reason_of(errno).text);
+  return store;
 }
 
 uint64_t LinearStore::size() const {

@@ -152,6 +152,15 @@ describe('the linear file', () => {
     )
   })
 
+  it('of another program, at the end of a link: its mode stays, too', async (t) => {
+    const folder = temporaryDirectory(t)
+    const victim = join(folder, 'passwd')
+    writeFileSync(victim, 'root:x:0:0::/root:/bin/sh\n', { mode: 0o644 })
+    symlinkSync(victim, join(folder, 'tpm.img'))
+    assert.match(await refused(t, `backend-uri=file://${folder}/tpm.img,mode=0600`), /it is no TPM's/)
+    assert.equal(statSync(victim).mode & 0o777, 0o644)
+  })
+
   it('a dangling link: says so, and makes nothing at its end', async (t) => {
     const folder = temporaryDirectory(t)
     symlinkSync(join(folder, 'target'), join(folder, 'link'))

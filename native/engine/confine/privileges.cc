@@ -35,6 +35,10 @@ struct CloseDirectory {
   void operator()(DIR* directory) const { closedir(directory); }
 };
 
+bool is_state_file(const char* name) {
+  return strncmp(name, "tpm-00.", 7) == 0 || strncmp(name, "tpm2-00.", 8) == 0;
+}
+
 // The names of all files that may be state: of both TPM versions, and the backup.
 std::vector<std::string> state_files() {
   std::vector<std::string> names;
@@ -43,7 +47,7 @@ std::vector<std::string> state_files() {
   if (!directory) return names;
   fd.release();
   while (const dirent* entry = readdir(directory.get()))
-    if (strncmp(entry->d_name, "tpm", 3) == 0) names.emplace_back(entry->d_name);
+    if (is_state_file(entry->d_name)) names.emplace_back(entry->d_name);
   return names;
 }
 
@@ -60,11 +64,24 @@ bool may_use_state(const std::vector<std::string>& files) {
   return true;
 }
 
+// A file of their own is no reason to stay root: its owner can give the rights, and can take them to keep us
+// root.
+std::vector<std::string> files_of_others(const std::vector<std::string>& files, uid_t owner) {
+  std::vector<std::string> others;
+  for (const std::string& name : files) {
+    struct stat st;
+    if (::fstatat(wire::kStateFd, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_uid != owner)
+      others.push_back(name);
+  }
+  return others;
+}
+
 // Whether the state directory's owner may use all of the state. On success, the process has that effective
 // user and group.
 bool try_owner_of_state(const struct stat& directory, const std::vector<std::string>& files) {
   // Groups first: leaving user 0 takes the effective capabilities away.
-  return setegid(directory.st_gid) == 0 && seteuid(directory.st_uid) == 0 && may_use_state(files);
+  return setegid(directory.st_gid) == 0 && seteuid(directory.st_uid) == 0 &&
+         may_use_state(files_of_others(files, directory.st_uid));
 }
 
 // Becomes the owner of the state directory, irreversibly, if that user may do all that is needed. Otherwise

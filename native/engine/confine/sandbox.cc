@@ -49,6 +49,9 @@ struct Rule {
 scmp_arg_cmp equals(unsigned argument, uint64_t value) {
   return {argument, SCMP_CMP_EQ, value, 0};
 }
+scmp_arg_cmp is_not(unsigned argument, uint64_t value) {
+  return {argument, SCMP_CMP_NE, value, 0};
+}
 scmp_arg_cmp lacks(unsigned argument, uint64_t bits) {
   return {argument, SCMP_CMP_MASKED_EQ, bits, 0};
 }
@@ -62,7 +65,9 @@ scmp_arg_cmp is_state(unsigned argument) {
 std::vector<Rule> rules(const Options& options) {
   std::vector<Rule> allowed = {
       // The channel, the clients and the log.
-      Rule(SCMP_SYS(read)),
+      // Standard error may be the terminal of a user, who types there, and a log that is written from its end
+      // on.
+      Rule(SCMP_SYS(read), is_not(0, STDERR_FILENO)),
       Rule(SCMP_SYS(write)),
       Rule(SCMP_SYS(sendmsg), equals(0, wire::kChannelFd)),
       Rule(SCMP_SYS(recvmsg)),
@@ -110,7 +115,7 @@ std::vector<Rule> rules(const Options& options) {
   allow(Rule(SCMP_SYS(openat), is_state(0)), Rule(SCMP_SYS(newfstatat), is_state(0)),
         Rule(SCMP_SYS(renameat), is_state(0), is_state(2)), Rule(SCMP_SYS(unlinkat), is_state(0)));
   if (options.mode_given) allow(Rule(SCMP_SYS(fchmod)));
-  if (options.journal) allow(Rule(SCMP_SYS(pwrite64)));
+  if (options.journal) allow(Rule(SCMP_SYS(pwrite64), is_not(0, STDERR_FILENO)));
   if (options.backup) allow(Rule(SCMP_SYS(linkat), is_state(0), is_state(2)));
   return allowed;
 }
@@ -120,7 +125,9 @@ std::vector<Rule> rules(const Options& options) {
 void confine_files(Backend backend) {
   long version = syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
   if (version < 1) {
-    log(LogLevel::kDebug, "The kernel has no Landlock; the state directory is not confined");
+    log(LogLevel::kWarning,
+        "The kernel has no Landlock: an engine that is broken into can open what its user may; give each TPM "
+        "a user of its own with --runas");
     return;
   }
   LandlockRuleset ruleset{kLandlockRefer - 1, 0, 0};  // version 1: all bits below

@@ -22,7 +22,7 @@ void send(const UniqueFd& device, uint64_t unique, int32_t code, ByteView payloa
   payload = payload.first(std::min<size_t>(payload.size(), wire::kTpmBufferSizeBytes));
   fuse_out_header header{static_cast<uint32_t>(sizeof(header) + payload.size()), code, unique};
   memcpy(message, &header, sizeof(header));
-  memcpy(message + sizeof(header), payload.data(), payload.size());
+  if (!payload.empty()) memcpy(message + sizeof(header), payload.data(), payload.size());
   while (::write(device.get(), message, header.len) < 0) {
     if (errno == EINTR) continue;
     // ENOENT: the client does not wait for it any more. ENODEV: the device is gone.

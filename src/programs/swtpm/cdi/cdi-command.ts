@@ -1,7 +1,7 @@
 /** `swtpm cdi`: writes and removes the specification by which container runtimes find a TPM. */
 
-import { existsSync, lstatSync, rmSync } from 'node:fs'
-import { isAbsolute, join, resolve } from 'node:path'
+import { existsSync, lstatSync, readlinkSync, rmSync, statSync } from 'node:fs'
+import { basename, isAbsolute, join, resolve } from 'node:path'
 import { sentenceOf } from '../../../system/fault.ts'
 import { makeDirectories } from '../../../system/make-directories.ts'
 import { reasonOf } from '../../../system/reason.ts'
@@ -54,6 +54,12 @@ function write(given: Given): void {
   const device = given.text('device')
   if (device === undefined) throw new UsageError('Missing --device PATH: the device of the TPM', 'device')
   requireDevice(device)
+  if (isCuse(device)) {
+    printError(
+      `swtpm cdi: "${device}" is a device of CUSE: a container that has it controls the TPM, and can take its state out; ` +
+        'use swtpm chardev --vtpm-proxy for containers that are not trusted\n',
+    )
+  }
   const [, number] = /^\/dev\/tpm(\d+)$/.exec(device) ?? []
   const beside = `/dev/tpmrm${number}`
   const resourceManager = number !== undefined && existsSync(beside) ? beside : undefined
@@ -89,6 +95,17 @@ function requireDevice(path: string): void {
     })
   }
   if (!isDevice) throw new ToolFailure(`"${path}" is not a device: start the TPM first`)
+}
+
+/** Whether ioctls on the device are PTM verbs. */
+function isCuse(device: string): boolean {
+  try {
+    const number = statSync(device).rdev
+    const [major, minor] = [(number >> 8) & 0xfff, (number & 0xff) | ((number >> 12) & 0xfff00)]
+    return basename(readlinkSync(`/sys/dev/char/${major}:${minor}/subsystem`)) === 'cuse'
+  } catch {
+    return false
+  }
 }
 
 /** Done is done: what ends a TPM may say so twice. */

@@ -56,11 +56,21 @@ export function cdiSpecification(tpm: ContainerTpm, kind: string, cdiVersion: Cd
   return { cdiVersion, kind, devices: [{ name, containerEdits: { ...edits, ...hooks } }] }
 }
 
-/** The file names are arguments of the script, so that nothing in them is read as a part of it. */
+/**
+ * Ends a TPM that still runs, and no other process: after a kill -9 another may have its number.
+ *
+ * The file names are arguments of the script, so that nothing in them is read as a part of it.
+ */
 const endHook = (pidFile: string, files: readonly string[]) => ({
   hookName: 'poststop' as const,
   path: '/bin/sh',
-  args: ['sh', '-c', 'kill "$(cat "$0")"; rm -f "$@"', pidFile, ...files],
+  args: [
+    'sh',
+    '-c',
+    'read -r pid < "$0"; read -r name < "/proc/$pid/comm"; [ "$name" = swtpm ] && kill "$pid"; rm -f "$@"',
+    pidFile,
+    ...files,
+  ],
 })
 
 /** @returns what is wrong with the vendor and class, if anything */

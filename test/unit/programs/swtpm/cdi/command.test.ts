@@ -1,7 +1,7 @@
 /** `swtpm cdi`: what it writes, what it refuses. */
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { execFile, execFileSync, spawn } from 'node:child_process'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
@@ -11,7 +11,7 @@ import {
   isDeviceName,
   kindFault,
 } from '../../../../../src/programs/swtpm/cdi/cdi-specification.ts'
-import { bin } from '../../../../support/swtpm.ts'
+import { bin, temporaryDirectory } from '../../../../support/swtpm.ts'
 
 const run = (...args: string[]): Promise<{ code: number; stderr: string; stdout: string }> =>
   new Promise((resolve) => {
@@ -50,6 +50,19 @@ describe('the CDI specification of a TPM', () => {
     })
   })
 
+  it('ends no process that has got the number of a TPM that was killed', async (t) => {
+    const other = spawn('sleep', ['1000'])
+    t.after(() => other.kill('SIGKILL'))
+    const pidFile = join(temporaryDirectory(t), 'a b.pid')
+    writeFileSync(pidFile, `${other.pid}\n`)
+    const end = { pidFile, files: [pidFile] }
+    const tpm = { name: 'a', device: '/dev/tpm7', resourceManager: undefined, end }
+    const [hook] = cdiSpecification(tpm, 'example.org/tpm', '0.6.0').devices[0]?.containerEdits.hooks ?? []
+    execFileSync(hook?.path as string, hook?.args.slice(1))
+    assert.ok(!existsSync(pidFile))
+    assert.ok(process.kill(other.pid as number, 0))
+  })
+
   it('ends a TPM with its container', () => {
     const end = { pidFile: '/run/a b.pid', files: ['/run/cdi/a.json'] }
     const tpm = { name: 'a', device: '/dev/tpm7', resourceManager: undefined, end }
@@ -57,7 +70,7 @@ describe('the CDI specification of a TPM', () => {
     assert.deepEqual(hook, {
       hookName: 'poststop',
       path: '/bin/sh',
-      args: ['sh', '-c', 'kill "$(cat "$0")"; rm -f "$@"', '/run/a b.pid', '/run/cdi/a.json'],
+      args: ['sh', '-c', hook?.args[2], '/run/a b.pid', '/run/cdi/a.json'],
     })
   })
 
