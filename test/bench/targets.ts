@@ -88,7 +88,7 @@ export function targets(results: Results): Target[] {
         [200, 1.2],
       ] as const
     ).map(([tpms, atMost]) => ({
-      what: `proportional memory of ${tpms} separate TPMs at rest`,
+      what: `proportional memory at rest, separate TPMs: ${tpms}`,
       atMost,
       values: memory(results, tpms, OURS),
     })),
