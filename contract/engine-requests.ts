@@ -30,7 +30,7 @@ export const setProfileReq = struct({ length: u32, json: trailing(MAX_PROFILE_BY
 export const checkCryptoResp = struct({ tpmResult: u32, refused: u32 })
 export const peekStateResp = struct({ tpmResult: u32, size: u32 })
 export const resumeResp = struct({ tpmResult: u32, running: u32 })
-/** `words`: the program and its arguments, each followed by a NUL. */
+/** `words`: the engine's arguments, each followed by a NUL. */
 export const spawnReq = struct({ flags: u32, words: trailing(MAX_REQUEST_BODY_BYTES - 8) })
 export const spawnResp = struct({ errno: u32, pid: u32 })
 export const killReq = struct({ pid: u32 })
@@ -142,7 +142,7 @@ export const SPAWNER_REQUESTS = {
     req: spawnReq,
     resp: spawnResp,
     fds: 'the ones that become 3, 4 and 5',
-    note: 'flags 1: execute the program anew instead of forking; words: the program and its arguments, each followed by a NUL',
+    note: 'flags 1: execute the program anew instead of forking; words: the arguments, each followed by a NUL, which have to be options of an engine; errno 1 EPERM: with a weaker system call filter than the spawner was started for',
   },
   KILL: {
     code: 0x2002,

@@ -14,18 +14,18 @@ export const KEEPER_FD_VARIABLE = 'SWTPM_KEEPER_FD'
 
 export const KEEPER_REQUESTS = {
   /**
-   * The command line asks for a TPM. Value 1: in the background. Bytes: u32 each, the descriptors that were handed in and are
+   * The command line asks for a TPM, once. Value 1: in the background. Bytes: u32 each, the descriptors that were handed in and are
    * Node's alone from now on. The answer is the number of the process that lasts.
    */
   SERVE: 1,
   /** The TPM can be used: in the background, the first process ends and the terminal is let go. */
   READY: 2,
   /**
-   * How engines are started, once. Bytes: the arguments, each followed by a NUL. Descriptors: the state, the shared state, and
+   * How engines are started, once and before CONFINE. Bytes: the arguments, each followed by a NUL. Descriptors: the state, the shared state, and
    * what becomes the standard error, if there is a third one.
    */
   ENGINE: 3,
-  /** The user that engines run as, and that CONFINE changes to. Value: uid. Bytes: u32 gid, then u32 each of all groups. */
+  /** The user that engines run as, and that CONFINE changes to; once and before CONFINE. Value: uid. Bytes: u32 gid, then u32 each of all groups. */
   USER: 4,
   /** Start an engine. Descriptor: its end of the engine channel. The answer is its process number. */
   SPAWN: 5,

@@ -30,6 +30,9 @@ struct Message {
     return value;
   }
 
+  // The descriptor at `index`, which stays ours; -1 where there is none.
+  int fd(size_t index) const { return index < fd_count ? fds[index] : -1; }
+
   // The descriptor at `index`, which is the caller's from now on; -1 where there is none.
   int take(size_t index) {
     if (index >= fd_count) return -1;

@@ -22,6 +22,7 @@
 #include "common/log.h"
 #include "common/protect_process.h"
 #include "common/signals.h"
+#include "common/stray_fds.h"
 #include "engine/channel/channel.h"
 #include "engine/channel/options.h"
 #include "engine/channel/tracer.h"
@@ -67,8 +68,8 @@ void log_to_stderr(LogLevel level, std::string_view text) {
   (void)!::write(STDERR_FILENO, line.data(), line.size());
 }
 
-void begin_process(unsigned first_stray_fd) {
-  close_range(first_stray_fd, ~0U, 0);
+void begin_process(int first_stray_fd) {
+  close_from(first_stray_fd);
   // This memory holds keys and the TPM's secrets.
   protect_process();
   reset_signal_actions();
@@ -171,10 +172,13 @@ int run_engine(int argc, char** argv) {
 }  // namespace swtpm
 
 int main(int argc, char** argv) {
-  if (argc == 2 && std::string_view(argv[1]) == "--spawner") {
+  // What follows are the program that it starts, and the options that it is held to.
+  if (argc > 2 && std::string_view(argv[1]) == "--spawner") {
+    auto options = swtpm::parse_options(argc - 2, argv + 2);
+    if (!options) return swtpm::kExitUsage;
     swtpm::begin_process(swtpm::wire::kStateFd);
     swtpm::warm_up_libraries();
-    swtpm::run_spawner(swtpm::run_engine);
+    swtpm::run_spawner(argv[2], *options, swtpm::run_engine);
   }
   return swtpm::run_engine(argc, argv);
 }

@@ -1,115 +1,133 @@
 #include "engine/spawner.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include <string>
-#include <vector>
-
+#include "common/arguments.h"
+#include "common/capabilities.h"
 #include "common/children.h"
 #include "common/place_fds.h"
-#include "common/reason.h"
 #include "common/signals.h"
+#include "common/start_program.h"
+#include "common/syscall_filter.h"
 #include "engine/channel/channel.h"
 
 namespace swtpm {
 namespace {
 
-constexpr int kExitNoProgram = 127;
+constexpr int kExitFailure = 1;
+// A fleet has one for each TPM, and for a moment two.
 constexpr size_t kMaxEngines = 16384;
-using Engines = Children<kMaxEngines>;
+// What engines may take to end when nothing is asked any more, and to be gone after they were killed.
+constexpr int kEngineEndMs = 8000;
+constexpr int kKilledEndMs = 2000;
 
-std::vector<char*> split_words(std::span<uint8_t> words) {
-  std::vector<char*> out;
-  for (size_t start = 0; start < words.size(); start += strlen(out.back()) + 1)
-    out.push_back(reinterpret_cast<char*>(&words[start]));
-  out.push_back(nullptr);
-  return out;
+Children<kMaxEngines> g_engines;
+
+// An engine of root becomes the owner of its state, or keeps what using it takes; and it has to be killed
+// then.
+constexpr uint64_t kKept = Capabilities::bit(CAP_DAC_OVERRIDE) | Capabilities::bit(CAP_KILL) |
+                           Capabilities::bit(CAP_SETUID) | Capabilities::bit(CAP_SETGID);
+
+// Engines inherit all of it, and give up more. False with errno.
+bool confine(SeccompAction seccomp) {
+  limit_bounding_and_ambient_set(kKept);
+  Capabilities own;
+  if (!own.read() || !Capabilities{own.effective & kKept, own.permitted & kKept}.apply()) return false;
+  return seccomp == SeccompAction::kNone || SyscallFilter(seccomp == SeccompAction::kKill).install() == 0;
 }
 
-// In the child: the descriptors that came with the request become 3, 4 and 5.
-bool place(const Frame& frame) {
-  return place_fds(wire::kChannelFd, {frame.fds[0].get(), frame.fds[1].get(), frame.fds[2].get()});
-}
+// What every engine is, fixed before anything is read.
+struct Program {
+  const char* path;
+  SeccompAction seccomp;
+  int (*run_engine)(int, char**);
+};
 
-[[noreturn]] void be_engine(Frame& frame, bool fresh, int (*run_engine)(int, char**)) {
+// Starts what SPAWN asks for. Returns its process number, or -errno.
+pid_t start(const Program& program, Frame& frame, bool fresh) {
+  constexpr size_t flags = 2 * sizeof(uint32_t);
+  if (frame.body.size() <= flags || frame.body.back() != 0) return -EINVAL;
+  auto bytes = reinterpret_cast<char*>(frame.body.data());
+  char* words[Arguments::kMost];
+  int count = Arguments{bytes + flags, bytes + frame.body.size()}.list(program.path, words);
+  auto options = count > 0 ? parse_options(count, words) : std::nullopt;
+  if (!options || options->print_info) return -EINVAL;
+  // In the order in which they forbid more.
+  if (options->seccomp < program.seccomp) return -EPERM;
+  if (g_engines.full()) return -EAGAIN;
+  // They become 3, 4 and 5.
+  auto place = [&frame] {
+    return place_fds(wire::kChannelFd, {frame.fds[0].get(), frame.fds[1].get(), frame.fds[2].get()});
+  };
+  // It may have been replaced by a newer version. Its addresses are not those of the spawner.
+  if (fresh) return start_program(program.path, words, environ, place);
+  pid_t pid = ::fork();
+  if (pid != 0) return pid < 0 ? -errno : pid;
   unblock_all_signals();
-  std::vector<char*> words = split_words(std::span(frame.body).subspan(8));
-  if (!place(frame)) _exit(kExitNoProgram);
-  if (fresh) {
-    // The program may have been replaced by a newer version. Its addresses are not those of the spawner.
-    ::execv(words[0], words.data());
-    // The channel of the engine that it would have become.
-    Channel(wire::kChannelFd)
-        .log_event(LogLevel::kError,
-                   std::string("Cannot start \"") + words[0] + "\": " + reason_of(errno).text);
-    _exit(kExitNoProgram);
-  }
+  if (!place()) _exit(kExitFailure);
   prctl(PR_SET_NAME, "tpm-engine");
-  _exit(run_engine(static_cast<int>(words.size() - 1), words.data()));
+  _exit(program.run_engine(count, words));
 }
 
-void spawn(Channel& channel, Frame& frame, ByteReader& body, Engines& engines,
-           int (*run_engine)(int, char**)) {
-  bool fresh = body.u32() & wire::kSpawnFresh;
-  bool valid = body.remaining() > 0 && frame.body.back() == 0 && !engines.full();
-  pid_t pid = valid ? ::fork() : -1;
-  if (pid == 0) be_engine(frame, fresh, run_engine);
-  uint32_t error = pid > 0 ? 0 : valid ? static_cast<uint32_t>(errno) : EINVAL;
-  if (pid > 0) engines.add(pid);
-  channel.reply(frame.id, ByteWriter().u32(error).u32(static_cast<uint32_t>(pid)).take());
-}
-
-void kill_engine(Channel& channel, const Frame& frame, ByteReader& body, const Engines& engines) {
-  int result = engines.kill(static_cast<pid_t>(body.u32()));
-  channel.reply(frame.id, ByteWriter().u32(static_cast<uint32_t>(-result)).take());
-}
-
-void handle(Channel& channel, Frame& frame, Engines& engines, int (*run_engine)(int, char**)) {
+void handle(const Program& program, Channel& channel, Frame& frame) {
   ByteReader body(frame.body);
-  switch (static_cast<wire::Code>(body.u32())) {
-    case wire::Code::kSpawn:
-      return spawn(channel, frame, body, engines, run_engine);
-    case wire::Code::kKill:
-      return kill_engine(channel, frame, body, engines);
-    default:
-      channel.reply(frame.id, ByteWriter().u32(EINVAL).u32(0).take());
+  uint32_t code = body.u32();
+  uint32_t value = body.u32();
+  ByteWriter reply;
+  if (code == static_cast<uint32_t>(wire::Code::kSpawn)) {
+    pid_t pid = start(program, frame, value & wire::kSpawnFresh);
+    if (pid > 0) g_engines.add(pid);
+    reply.u32(pid > 0 ? 0 : static_cast<uint32_t>(-pid)).u32(pid > 0 ? static_cast<uint32_t>(pid) : 0);
+  } else if (code == static_cast<uint32_t>(wire::Code::kKill)) {
+    reply.u32(static_cast<uint32_t>(-g_engines.kill(static_cast<pid_t>(value))));
+  } else {
+    reply.u32(EINVAL).u32(0);
   }
+  channel.reply(frame.id, reply.take());
 }
 
-// Reaps the engines that have ended. An event has u32 pid, u32 exit code, u32 signal or 0.
-void report_ended(Channel& channel, Engines& engines) {
-  engines.reap([&channel](pid_t pid, int status, bool) {
+// An event has u32 pid, u32 exit code, u32 signal or 0.
+void report_ended(Channel& channel) {
+  g_engines.reap([&channel](pid_t pid, int status, bool) {
     ByteWriter ended;
     ended.u32(static_cast<uint32_t>(pid)).u32(exit_status_of(status)).u32(signal_of(status));
     channel.event(wire::Event::kEngineEnded, ended.take());
   });
 }
 
+// With the channels of the engines closed they shut their TPMs down and end.
+[[noreturn]] void end(int signals) {
+  g_engines.wait_for_all(signals, kEngineEndMs, [](int) {});
+  g_engines.kill_all();
+  g_engines.wait_for_all(signals, kKilledEndMs, [](int) {});
+  _exit(0);
+}
+
 }  // namespace
 
-void run_spawner(int (*run_engine)(int argc, char** argv)) {
+void run_spawner(const char* path, const Options& options, int (*run_engine)(int argc, char** argv)) {
+  Program program{path, options.seccomp, run_engine};
   prctl(PR_SET_NAME, "tpm-spawner");
   fcntl(wire::kChannelFd, F_SETFD, FD_CLOEXEC);
-  UniqueFd signals(signals_by_descriptor(signal_set({SIGCHLD})));
+  int signals = signals_by_descriptor(signal_set({SIGCHLD}));
+  if (signals < 0 || !confine(program.seccomp)) _exit(kExitFailure);
   Channel channel(wire::kChannelFd);
-  static Engines engines;
   Frame frame;
   while (true) {
-    pollfd events[] = {{wire::kChannelFd, POLLIN, 0}, {signals.get(), POLLIN, 0}};
-    if (::poll(events, 2, -1) < 0 && errno != EINTR) _exit(1);
+    pollfd events[] = {{wire::kChannelFd, POLLIN, 0}, {signals, POLLIN, 0}};
+    if (::poll(events, 2, -1) < 0 && errno != EINTR) _exit(kExitFailure);
     if (events[1].revents) {
-      while (next_signal(signals.get())) {
+      while (next_signal(signals)) {
       }
-      report_ended(channel, engines);
+      report_ended(channel);
     }
     if (!events[0].revents) continue;
-    if (!channel.read(frame)) _exit(0);
-    handle(channel, frame, engines, run_engine);
+    if (!channel.read(frame)) end(signals);
+    handle(program, channel, frame);
     for (UniqueFd& fd : frame.fds) fd.reset();
   }
 }

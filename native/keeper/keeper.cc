@@ -10,10 +10,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/stray_fds.h"
 #include "keeper/confine.h"
 #include "keeper/connection.h"
 #include "keeper/engines.h"
 #include "keeper/log.h"
+#include "keeper/news.h"
 #include "keeper/programs.h"
 #include "keeper/rest.h"
 #include "keeper/state_lock.h"
@@ -22,8 +24,8 @@ namespace swtpm::keeper {
 namespace {
 
 // What an engine may take to store the TPM after its channel was closed, and to be gone after it was killed.
-constexpr int64_t kEngineEndMs = 8000;
-constexpr int64_t kKilledEndMs = 2000;
+constexpr int kEngineEndMs = 8000;
+constexpr int kKilledEndMs = 2000;
 // Node is started again after a failure, later and later.
 constexpr int64_t kFirstPauseMs = 100;
 constexpr int64_t kLongestPauseMs = 5000;
@@ -36,22 +38,13 @@ Message g_message;
 Engines g_engines;
 Rest g_rest;
 
-// What Node is told unasked.
-struct Event {
-  uint32_t code;
-  uint32_t value;
-  uint8_t bytes[8];
-  size_t size;
-};
-constexpr size_t kMaxPending = 16;
-
 class Keeper {
  public:
   Keeper(int connection, pid_t node, int signals, int first)
       : connection_(connection), node_(node), signals_(signals), first_(first) {}
 
   int run() {
-    while (!over_ && (node_ >= 0 || resting_)) wait_for_something();
+    while (!over_) wait_for_something();
     return exit_code_;
   }
 
@@ -72,7 +65,7 @@ class Keeper {
       if (now_ms() >= wake_deadline_) kill(node_, SIGKILL);
       return;
     }
-    bool called = news_;
+    bool called = called_;
     for (size_t i = 0; i < watched; i++) called = called || events[2 + i].revents;
     if (called && g_rest.client_has_gone()) return end_at_rest();
     if (called && !pausing()) wake();
@@ -83,7 +76,7 @@ class Keeper {
 
   // Until something is to be done without being called; -1: nothing is.
   int timeout() const {
-    if (!resting_ || (node_ < 0 && !news_)) return -1;
+    if (!resting_ || (node_ < 0 && !called_)) return -1;
     int64_t left = (node_ >= 0 ? wake_deadline_ : next_start_) - now_ms();
     return left > 0 ? static_cast<int>(left) : 0;
   }
@@ -94,29 +87,34 @@ class Keeper {
         reap();
       else if (resting_ && node_ < 0 && signal != SIGUSR1 && signal != SIGUSR2)
         end_at_rest();
-      else if (resting_ && signal != SIGUSR2 && asked_to_end())
+      else if (resting_ && signal != SIGUSR2 && news_.ask_for_the_end())
         kill(node_, SIGKILL);      // it takes too long to go on: the end follows
       else if (signal != SIGUSR1)  // Node would open its debugger
-        tell(wire::kSaySignal, static_cast<uint32_t>(signal));
+        tell(signal_event(signal));
     }
+  }
+
+  void reap() {
+    g_engines.reap([this](pid_t pid, int status, bool is_engine) {
+      if (pid == node_)
+        node_ended(status);
+      else if (is_engine)
+        tell(end_event(pid, status));
+    });
   }
 
   // ---- Node
 
-  // To Node. At rest it is kept until a Node has taken it.
-  void tell(uint32_t code, uint32_t value, const void* bytes = nullptr, size_t size = 0) {
-    Event event{code, value, {}, size};
-    if (size) memcpy(event.bytes, bytes, size);
-    if (resting_ && pending_count_ < kMaxPending) {
-      pending_[pending_count_++] = event;
-      news_ = true;
-    }
+  // At rest it is kept, too, until a Node has taken it.
+  void tell(const Event& event) {
+    if (resting_ && !news_.keep(event)) return;
+    if (resting_) called_ = true;
     if (node_ >= 0) send_event(event);
   }
 
   void send_event(const Event& event) {
     events_sent_++;
-    send(connection_, event.code, event.value, event.bytes, event.size);
+    send(connection_, event.code, event.value, event.words, event.size);
   }
 
   void hear_node() {
@@ -142,13 +140,13 @@ class Keeper {
       case wire::kAskReady:
         return reply(ready());
       case wire::kAskEngine:
-        return reply(describe_engines());
+        return reply(confined_ ? -EPERM : g_engines.describe(g_message));
       case wire::kAskUser:
-        return reply(g_engines.set_user(g_message));
+        return reply(confined_ ? -EPERM : g_engines.set_user(g_message));
       case wire::kAskSpawn:
-        return reply(g_engines.start(g_message));
+        return reply(news_.have_room_beside(g_engines.count()) ? g_engines.start(g_message) : -EAGAIN);
       case wire::kAskKill:
-        return reply(g_engines.running().kill(static_cast<pid_t>(g_message.value)));
+        return reply(g_engines.kill(static_cast<pid_t>(g_message.value)));
       case wire::kAskLock:
         return lock();
       case wire::kAskUnlock:
@@ -160,7 +158,7 @@ class Keeper {
       case wire::kAskResumed:
         return resumed();
       case wire::kAskNotify:
-        if (g_message.fd_count > 0) service_manager_ = g_message.take(0);
+        if (service_manager_ < 0) service_manager_ = g_message.take(0);
         return reply(notify(g_message.bytes, g_message.size));
       default:
         return reply(-EINVAL);
@@ -172,11 +170,13 @@ class Keeper {
   }
 
   int serve() {
+    if (served_) return -EALREADY;
+    served_ = true;
     // What was handed in belongs to Node alone where Node says so; the rest is kept for who started us.
-    close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
+    close_on_exec_from(STDERR_FILENO + 1);
     for (size_t i = 0; i * sizeof(uint32_t) < g_message.size; i++) {
       int fd = static_cast<int>(g_message.word(i));
-      if (fd > 2 && fd != connection_ && fd != signals_ && fd != first_) close(fd);
+      if (fd > STDERR_FILENO && fd != connection_ && fd != signals_ && fd != first_) close(fd);
     }
     return getpid();
   }
@@ -184,30 +184,27 @@ class Keeper {
   int ready() {
     if (first_ < 0) return 0;
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    for (int fd = 0; null >= 0 && fd <= 2; fd++) dup2(null, fd);
-    if (null > 2) close(null);
+    for (int fd = 0; null >= 0 && fd <= STDERR_FILENO; fd++) dup2(null, fd);
+    if (null > STDERR_FILENO) close(null);
     uint8_t word = 'R';
     if (write(first_, &word, 1) == 1) close(first_);
     first_ = -1;
     return 0;
   }
 
-  int describe_engines() {
-    int result = g_engines.describe(g_message);
-    if (g_engines.log_fd() >= 0) g_log_fd = g_engines.log_fd();
-    return result;
-  }
-
   void lock() {
     uint32_t holder = 0;
-    int result = lock_.take(g_message.take(0), g_engines.state_fd(), holder);
+    int result = lock_.take(g_message, g_engines.state_fd(), holder);
     reply(result, &holder, result < 0 ? sizeof(holder) : 0);
   }
 
   int confine_all() {
-    if (g_message.value & wire::kConfineNeverRests) may_rest_ = false;
-    if (g_message.value & wire::kConfineBecomeUser && !g_engines.become_user()) return -errno;
-    return confine(g_message.value);
+    uint32_t flags = g_message.value;
+    if (flags & wire::kConfineNeverRests) may_rest_ = false;
+    if (flags & wire::kConfineBecomeUser && !g_engines.become_user()) return -errno;
+    if (!(flags & wire::kConfineBecomeUser)) confined_ = true;
+    bool filtered = flags & (wire::kConfineSeccompLog | wire::kConfineSeccompKill);
+    return filtered && g_engines.are_unfiltered() ? -EPERM : confine(flags);
   }
 
   // The service manager believes the process that it has started.
@@ -217,25 +214,19 @@ class Keeper {
     return sent < 0 ? -errno : static_cast<int>(sent);
   }
 
-  void reap() {
-    g_engines.running().reap([this](pid_t pid, int status, bool is_engine) {
-      uint32_t how[] = {exit_status_of(status), signal_of(status)};
-      if (pid == node_)
-        node_ended(status);
-      else if (is_engine)
-        tell(wire::kSayEngineEnded, static_cast<uint32_t>(pid), how, sizeof(how));
-    });
-  }
-
   // What it has said last is still to be heard.
   void node_ended(int status) {
     hear_node();
     if (over_ || node_ < 0) return;
     node_ = -1;
-    if (resting_) return asked_to_end() ? end_at_rest() : failed_to_wake(status);
-    // As everything that it had open is closed, the engine shuts its TPM down and ends.
-    exit_code_ = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-    over_ = true;
+    if (!resting_) return end(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+    if (news_.ask_for_the_end()) return end_at_rest();
+    char why[64];
+    if (WIFSIGNALED(status))
+      snprintf(why, sizeof(why), "it was killed by signal %d", WTERMSIG(status));
+    else
+      snprintf(why, sizeof(why), "it exited with status %d", WEXITSTATUS(status));
+    put_off(why);
   }
 
   // ---- rest
@@ -246,7 +237,7 @@ class Keeper {
     if (!g_rest.take(g_message)) return reply(-EINVAL);
     reply(0);
     resting_ = true;
-    news_ = false;
+    called_ = false;
     failures_ = 0;
     next_start_ = 0;
     node_ = -1;
@@ -264,65 +255,54 @@ class Keeper {
     events_sent_ = 0;
     wake_deadline_ = now_ms() + kWakeMs;
     if (!g_rest.give(connection_, g_engines)) kill(node_, SIGKILL);
-    for (size_t i = 0; i < pending_count_; i++) send_event(pending_[i]);
+    news_.for_each([this](const Event& event) { send_event(event); });
   }
 
   // Node has everything.
   void resumed() {
     g_rest.close_fds();
     resting_ = false;
-    pending_count_ = 0;
+    news_.clear();
     reply(0);
-  }
-
-  bool asked_to_end() const {
-    for (size_t i = 0; i < pending_count_; i++)
-      if (pending_[i].code == wire::kSaySignal && pending_[i].value != SIGUSR2) return true;
-    return false;
-  }
-
-  void failed_to_wake(int status) {
-    char why[64];
-    if (WIFSIGNALED(status))
-      snprintf(why, sizeof(why), "it was killed by signal %d", WTERMSIG(status));
-    else
-      snprintf(why, sizeof(why), "it exited with status %d", WEXITSTATUS(status));
-    put_off(why);
   }
 
   // The TPM goes on; what was to be decided waits.
   void put_off(const char* why) {
     disconnect();
     if (failures_++ == 0)
-      log("Cannot start \"%s\" again: %s; it is tried again, and the TPM goes on meanwhile\n", node_program(),
+      log("Cannot start \"%s\" again: %s; it is tried again, and the TPM goes on meanwhile", node_program(),
           why);
     int64_t pause = kFirstPauseMs;
     for (int i = 1; i < failures_ && pause < kLongestPauseMs; i++) pause *= 2;
     next_start_ = now_ms() + (pause < kLongestPauseMs ? pause : kLongestPauseMs);
-    news_ = true;
+    called_ = true;
     if (failures_ >= kPatience) g_rest.let_client_go();
   }
 
-  // ---- the end, while Node is at rest
+  // ---- the end
 
   void end_at_rest() {
     static constexpr char kStopping[] = "STOPPING=1";
     notify(kStopping, sizeof(kStopping) - 1);
     g_rest.remove_files();
-    // With its channel the engine loses its device too, and shuts its TPM down.
     g_rest.close_fds();
-    auto& engines = g_engines.running();
+    end(0);
+  }
+
+  // Without Node, and what it has left, an engine has no channel and no device: it shuts its TPM down and
+  // ends.
+  void end(int exit_code) {
     // A second request to end does not wait.
-    auto hurry = [&engines](int signal) {
-      if (signal == SIGTERM || signal == SIGINT) engines.kill_all();
+    auto hurry = [](int signal) {
+      if (signal == SIGTERM || signal == SIGINT) g_engines.kill_all();
     };
-    engines.wait_for_all(signals_, kEngineEndMs, hurry);
-    if (engines.count() > 0) {
-      log("The engine has not ended within %d s: it is killed\n", static_cast<int>(kEngineEndMs / 1000));
-      engines.kill_all();
-      engines.wait_for_all(signals_, kKilledEndMs, hurry);
+    g_engines.wait_for_all(signals_, kEngineEndMs, hurry);
+    if (g_engines.count() > 0) {
+      log("The engine has not ended within %d s: it is killed", kEngineEndMs / 1000);
+      g_engines.kill_all();
+      g_engines.wait_for_all(signals_, kKilledEndMs, hurry);
     }
-    exit_code_ = 0;
+    exit_code_ = exit_code;
     over_ = true;
   }
 
@@ -333,16 +313,18 @@ class Keeper {
   uint32_t events_sent_ = 0;
   int service_manager_ = -1;
   StateLock lock_;
+  bool served_ = false;
+  // What engines are, and who they run as, is not changed any more.
+  bool confined_ = false;
+  bool may_rest_ = true;
   // Node has gone to rest, and the next one has not everything yet.
   bool resting_ = false;
-  // Something is to be decided.
-  bool news_ = false;
-  Event pending_[kMaxPending] = {};
-  size_t pending_count_ = 0;
+  // Node is to be started, without a descriptor having something to say.
+  bool called_ = false;
+  News news_;
   int failures_ = 0;
   int64_t next_start_ = 0;
   int64_t wake_deadline_ = 0;
-  bool may_rest_ = true;
   bool over_ = false;
   int exit_code_ = 1;
 };

@@ -46,7 +46,7 @@ class Rest {
   void remove_files() const {
     auto path = reinterpret_cast<const char*>(left_.bytes) + kHead;
     for (const char* end = path + paths_size(); path < end; path += strlen(path) + 1)
-      if (unlink(path) < 0 && errno != ENOENT) log("Cannot remove \"%s\": %s\n", path, strerror(errno));
+      if (unlink(path) < 0 && errno != ENOENT) log("Cannot remove \"%s\": %s", path, strerror(errno));
   }
 
   // What is to be polled, and their number. `pausing`: Node could not be started a moment ago, so that

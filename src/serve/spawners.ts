@@ -1,5 +1,6 @@
 /** What starts engines: the keeper, or a process of our own. */
 
+import type { SeccompAction } from '../../contract/engine-options.ts'
 import type { Spawner } from '../engine-client/channel/spawner.ts'
 import type { Keeper } from '../keeper/keeper.ts'
 import { log } from '../system/log.ts'
@@ -11,6 +12,7 @@ const STDERR = 2
 /** The part of a configuration, of one TPM or of a fleet, that the spawner depends on. */
 interface SpawnerConfig {
   readonly daemonize: boolean
+  readonly seccomp: SeccompAction
   readonly freshEngines?: boolean
 }
 
@@ -24,7 +26,8 @@ const engineLog = ({ daemonize }: SpawnerConfig): number | undefined =>
  */
 export async function startSpawner(config: SpawnerConfig, user?: User): Promise<Spawner> {
   const { Spawner } = await import('../engine-client/channel/spawner.ts')
-  return new Spawner({ logFd: engineLog(config), user, freshEngines: config.freshEngines ?? false })
+  const { seccomp, freshEngines = false } = config
+  return new Spawner({ logFd: engineLog(config), user, seccomp, freshEngines })
 }
 
 /** The engines of one TPM, as children of the keeper. @param user undefined: the one that it has, or is the keeper's by now */

@@ -122,7 +122,7 @@ describe('frames of every kind on the engine channel', () => {
         allowSetLocality: true,
         trace: random.chance(0.3),
       })
-      const spawner = new Spawner({ logFd: undefined, user: undefined })
+      const spawner = new Spawner({ logFd: undefined, user: undefined, seccomp: 'none' })
       t.after(() => spawner.close())
       const [channelFd, theirs] = check(native.socketPair(), 'make a socket pair')
       const sharedStateFd = check(native.sharedMemory(SHARED_STATE_SIZE_BYTES), 'make memory')

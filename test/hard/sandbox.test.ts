@@ -103,7 +103,7 @@ async function readyEngine(t: Cleanup, options: Partial<EngineOptions>): Promise
   const directory = temporaryDirectory(t)
   const stateFd =
     options.backend === 'linear' ? openSync(join(directory, 'linear'), 'w+') : openSync(directory, 'r')
-  const spawner = new Spawner({ logFd: undefined, user: undefined })
+  const spawner = new Spawner({ logFd: undefined, user: undefined, seccomp: 'none' })
   const engine = new EngineClient(spawner, {
     ...ENGINE_DEFAULTS,
     stateFd,

@@ -1,13 +1,16 @@
 /**
  * The process that starts engines: `tpm-engine --spawner`, a child that the supervisor starts before it gives up the right
  * to start programs and changes its root or its user. It has no state and no keys. One spawner starts any number of
- * engines, and kills those that do not end.
+ * engines, and kills those that do not end. Which program they are, and how strict their filter of system calls is at least, it
+ * is told when it starts.
  */
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { encodeFrame, FRAME_KIND, FrameDecoder, SPAWN_FLAG } from '../../../contract/engine-channel.ts'
 import { engineEndedEvent } from '../../../contract/engine-events.ts'
+import type { SeccompAction } from '../../../contract/engine-options.ts'
 import { killReq, SPAWNER_REQUESTS, spawnReq, spawnResp, word } from '../../../contract/engine-requests.ts'
 import { BIG } from '../../../contract/struct.ts'
 import { SwtpmError } from '../../system/errors.ts'
@@ -24,6 +27,8 @@ export interface SpawnerOptions {
   readonly logFd: number | undefined
   /** The user that the engines run as; the supervisor's own when undefined. */
   readonly user: { readonly uid: number; readonly gid: number } | undefined
+  /** Every engine has this filter of system calls, or one that forbids more. */
+  readonly seccomp: SeccompAction
   /** Execute the program anew for each engine, whose addresses then are its own. */
   readonly freshEngines?: boolean
 }
@@ -35,7 +40,6 @@ interface Expected {
 }
 
 export class Spawner implements EngineSpawner {
-  readonly #program = enginePath()
   readonly #freshEngines: boolean
   readonly #socket: DescriptorSocket
   readonly #decoder = new FrameDecoder()
@@ -49,13 +53,15 @@ export class Spawner implements EngineSpawner {
   })
 
   /** @throws SwtpmError SWTPM_ERR_ENGINE_START */
-  constructor({ logFd, user, freshEngines = false }: SpawnerOptions) {
+  constructor({ logFd, user, seccomp, freshEngines = false }: SpawnerOptions) {
     this.#freshEngines = freshEngines
     const [ours, theirs] = check(native.socketPair(), 'make a socket pair for the engine')
+    // Of the name, not of the file, so that an upgrade is found.
+    const program = resolve(enginePath())
     let child: ChildProcess
     try {
       // Detached: a terminal's ^C reaches the supervisor alone, which then ends the engines in order.
-      child = spawn(this.#program, ['--spawner'], {
+      child = spawn(program, ['--spawner', program, '--seccomp', seccomp], {
         stdio: ['ignore', 'ignore', logFd ?? 'ignore', theirs],
         detached: true,
         ...(user && { uid: user.uid, gid: user.gid }),
@@ -84,7 +90,7 @@ export class Spawner implements EngineSpawner {
 
   spawn(args: readonly string[], fds: EngineDescriptors, fresh: boolean): SpawnedEngine {
     const id = this.#nextId++
-    const words = Buffer.from([this.#program, ...args].map((word) => `${word}\0`).join(''))
+    const words = Buffer.from(args.map((word) => `${word}\0`).join(''))
     const body = spawnReq.encode({ flags: fresh || this.#freshEngines ? SPAWN_FLAG.fresh : 0, words }, BIG)
     const pid = promiseWithFunctions<number>()
     const ended = promiseWithFunctions<string>()

@@ -34,7 +34,7 @@ export async function startEngineTpm(options: EngineTpmOptions): Promise<EngineC
   }
   const usual = process.env.SWTPM_ENGINE
   if (program !== undefined) process.env.SWTPM_ENGINE = program
-  const spawner = new Spawner({ logFd: undefined, user: undefined })
+  const spawner = new Spawner({ logFd: undefined, user: undefined, seccomp: 'none' })
   const engine = new EngineClient(spawner, settings)
   engine.once('exit', () => spawner.close())
   if (program !== undefined) process.env.SWTPM_ENGINE = usual ?? ''

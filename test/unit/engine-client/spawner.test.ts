@@ -1,43 +1,70 @@
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { closeSync, existsSync } from 'node:fs'
 import { constants } from 'node:os'
-import { it } from 'node:test'
-import { encodeFrame, FRAME_KIND, FrameDecoder } from '../../../contract/engine-channel.ts'
-import { killReq, SPAWNER_REQUESTS, word } from '../../../contract/engine-requests.ts'
+import { join } from 'node:path'
+import { it, type TestContext } from 'node:test'
+import { encodeFrame, FRAME_KIND, FrameDecoder, SPAWN_FLAG } from '../../../contract/engine-channel.ts'
+import { killReq, SPAWNER_REQUESTS, spawnReq } from '../../../contract/engine-requests.ts'
 import { BIG } from '../../../contract/struct.ts'
 import { enginePath } from '../../../src/engine-client/channel/engine-program.ts'
 import { DescriptorSocket } from '../../../src/system/io/descriptor-socket.ts'
 import { check } from '../../../src/system/native/check.ts'
 import { native } from '../../../src/system/native/load.ts'
+import { temporaryDirectory } from '../../support/swtpm.ts'
 
-it('the spawner kills no process that is not its child', async (t) => {
+/** A spawner for engines with a filter, and how it answers requests, which are u32 each. */
+function startSpawner(t: TestContext) {
   const [ours, theirs] = check(native.socketPair(), 'make a socket pair')
-  const spawner: ChildProcess = spawn(enginePath(), ['--spawner'], {
-    stdio: ['ignore', 'ignore', 'inherit', theirs],
+  const process = spawn(enginePath(), ['--spawner', enginePath(), '--seccomp', 'kill'], {
+    stdio: ['ignore', 'ignore', 'ignore', theirs],
   })
   closeSync(theirs)
   const socket = new DescriptorSocket(ours)
   t.after(() => socket.close())
+  const decoder = new FrameDecoder()
+  const waiting: ((body: Buffer) => void)[] = []
+  socket.on('data', (chunk) => {
+    for (const { kind, body } of decoder.push(chunk)) if (kind === FRAME_KIND.reply) waiting.shift()?.(body)
+  })
+  const ask = (code: number, body: Buffer): Promise<number> => {
+    socket.write(encodeFrame(FRAME_KIND.request, 1, code, body))
+    return new Promise((resolve) => waiting.push((reply) => resolve(reply.readUInt32BE())))
+  }
+  const close = (): Promise<number> => {
+    socket.close()
+    return new Promise((resolve) => process.once('exit', resolve))
+  }
+  return { ask, close }
+}
+
+it('the spawner kills no process that is not its child', async (t) => {
+  const { ask, close } = startSpawner(t)
   const other = spawn('sleep', ['600'])
   t.after(() => other.kill('SIGKILL'))
-  const decoder = new FrameDecoder()
-  const answers: number[] = []
-  const answered = new Promise<void>((resolve) => {
-    socket.on('data', (chunk) => {
-      for (const { body } of decoder.push(chunk)) answers.push(word.decode(body, BIG).value)
-      if (answers.length >= 3) resolve()
-    })
-  })
   // Another's child, the one that asks, and no process at all.
-  for (const [id, pid] of [other.pid as number, process.pid, 0].entries()) {
-    const body = killReq.encode({ pid }, BIG)
-    socket.write(encodeFrame(FRAME_KIND.request, id + 1, SPAWNER_REQUESTS.KILL.code, body))
-  }
-  await answered
-  assert.deepEqual(answers, [constants.errno.ESRCH, constants.errno.ESRCH, constants.errno.ESRCH])
+  for (const pid of [other.pid as number, process.pid, 0])
+    assert.equal(await ask(SPAWNER_REQUESTS.KILL.code, killReq.encode({ pid }, BIG)), constants.errno.ESRCH)
   assert.equal(other.exitCode ?? other.signalCode, null)
-  const ended = new Promise((resolve) => spawner.once('exit', resolve))
-  socket.close()
-  assert.equal(await ended, 0)
+  assert.equal(await close(), 0)
+})
+
+it('the spawner starts no other program, and no engine with less of a filter', async (t) => {
+  const { ask, close } = startSpawner(t)
+  const file = join(temporaryDirectory(t), 'file')
+  const { EINVAL, EPERM } = constants.errno
+  for (const [errno, ...args] of [
+    [EINVAL, '/bin/sh', '-c', `echo > ${file}`],
+    [EINVAL, '--tpm', '2', '/bin/sh'],
+    [EINVAL, '--print-info', '1'],
+    [EINVAL],
+    [EPERM, '--tpm', '2', '--seccomp', 'none'],
+    [EPERM, '--tpm', '2', '--seccomp', 'log'],
+  ] as const) {
+    const words = Buffer.from(args.map((word) => `${word}\0`).join(''))
+    for (const flags of [0, SPAWN_FLAG.fresh])
+      assert.equal(await ask(SPAWNER_REQUESTS.SPAWN.code, spawnReq.encode({ flags, words }, BIG)), errno)
+  }
+  assert.equal(await close(), 0)
+  assert.equal(existsSync(file), false)
 })
