@@ -11,6 +11,8 @@ import { log } from '../system/log.ts'
 import { CuseDevice } from './cuse-device.ts'
 import { CuseServer } from './cuse-server.ts'
 
+const ROOT = 0
+
 /** Serves until the session ends. @throws SwtpmError */
 export async function serveCuse(
   session: Session,
@@ -22,7 +24,7 @@ export async function serveCuse(
   const device = await CuseDevice.create(config, devices)
   session.goOn()
   session.device = device.path
-  serveDevice(session, device)
+  serveDevice(session, device, config)
   const result = await tpm.engine.attach('cuse', device.fd)
   if (result !== TPM_SUCCESS) {
     throw new SwtpmError('SWTPM_ERR_DEVICE', `Cannot serve "${device.path}": the engine answered ${result}`)
@@ -32,16 +34,22 @@ export async function serveCuse(
 }
 
 /** Goes on where an earlier supervisor has served. @throws SwtpmError */
-export function resumeCuse(session: Session, record: RestRecord): void {
-  serveDevice(session, new CuseDevice(record.take('device'), session.device ?? ''))
+export function resumeCuse(session: Session, config: CuseConfig, record: RestRecord): void {
+  serveDevice(session, new CuseDevice(record.take('device'), session.device ?? ''), config)
   session.resumePidFile(record)
 }
 
 /** Answers what the engine leaves to us, and closes the device at the end. */
-function serveDevice(session: Session, device: CuseDevice): void {
+function serveDevice(session: Session, device: CuseDevice, { ioctlUsers }: CuseConfig): void {
   const { tpm } = session
   session.onEnd(() => device.close())
-  const server = new CuseServer({ tpm, fd: device.fd, onShutdown: () => guarded(session.end(0)) })
+  const server = new CuseServer({
+    tpm,
+    fd: device.fd,
+    mayControl: (uid) =>
+      ioctlUsers === 'all' || uid === ROOT || (ioctlUsers === 'owner' && uid === process.getuid?.()),
+    onShutdown: () => guarded(session.end(0)),
+  })
   session.onRest((record) => {
     record.keep('device', device.fd)
     record.sharedState = true

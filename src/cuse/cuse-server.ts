@@ -24,7 +24,7 @@ import {
 import { FuseReply } from './fuse-reply.ts'
 import { ptmIoctl } from './ptm-ioctls.ts'
 
-const { EINVAL, EIO, ENOSYS } = constants.errno
+const { EINVAL, EIO, ENOSYS, EPERM } = constants.errno
 
 const UNIQUE_STEP = 2n
 /** The kernel counts up from a small number: one beyond this is none of its own. */
@@ -39,6 +39,8 @@ export interface CuseServerOptions {
   readonly tpm: Tpm
   /** Our descriptor of the device, on which the answers are written. */
   readonly fd: number
+  /** Whether the PTM verbs are for a process of this user. */
+  mayControl(uid: number): boolean
   /** PTM_SHUTDOWN has been executed and answered. */
   onShutdown(): void
 }
@@ -67,21 +69,22 @@ export class CuseServer {
 
   /** @throws RangeError where no engine that is in order would hand so many on, or one twice */
   #admit(request: Buffer): void {
-    const { opcode, unique } = fuseInHeader.decode(request, HOST)
+    const { opcode, unique, uid } = fuseInHeader.decode(request, HOST)
     if (this.#serving.size >= MAX_SERVING) throw new RangeError(`${MAX_SERVING} FUSE requests at a time`)
     if (unique === 0n || this.#serving.has(unique))
       throw new RangeError(`FUSE request ${unique}, which cannot be`)
     this.#serving.add(unique)
-    guarded(this.#serve(opcode, unique, request))
+    guarded(this.#serve(opcode, unique, uid, request))
   }
 
-  async #serve(opcode: number, unique: bigint, request: Buffer): Promise<void> {
+  async #serve(opcode: number, unique: bigint, uid: number, request: Buffer): Promise<void> {
     const reply = new FuseReply(this.#options.fd, unique)
     const body = request.subarray(fuseInHeader.size)
     try {
       switch (opcode) {
         case FUSE_IOCTL:
-          await this.#ioctl(body, reply)
+          if (this.#options.mayControl(uid)) await this.#ioctl(body, reply)
+          else reply.error(EPERM)
           break
         case FUSE_READ:
           await this.#read(body, reply)

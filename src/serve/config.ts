@@ -151,7 +151,12 @@ export interface CuseConfig extends RunConfig {
   readonly major: number
   readonly minor: number
   readonly foreground: boolean
+  readonly ioctlUsers: IoctlUsers
 }
+
+/** Who may control the TPM by ioctls on its device. */
+export const IOCTL_USERS = ['all', 'owner', 'root'] as const
+export type IoctlUsers = (typeof IOCTL_USERS)[number]
 
 /** Serve a TPM. */
 export type SwtpmConfig = SocketConfig | ChardevConfig | CuseConfig

@@ -41,7 +41,7 @@ export function resumeFrontEnd(session: Session, config: SwtpmConfig, record: Re
       resumeChardev(session, config, record)
       break
     case 'cuse':
-      resumeCuse(session, record)
+      resumeCuse(session, config, record)
   }
 }
 

@@ -30,7 +30,7 @@ class Trial {
     t.after(() => closeSync(fd))
     // The server asks it for nothing else here.
     const tpm = { engine: this.engine } as unknown as Tpm
-    new CuseServer({ tpm, fd, onShutdown() {} })
+    new CuseServer({ tpm, fd, mayControl: () => true, onShutdown() {} })
   }
 
   request(unique: bigint, opcode: number): void {

@@ -5,7 +5,7 @@
  * so in `since`, what is ours alone says `extension`.
  */
 
-import { INTERFACES, type Interface } from '../../../serve/config.ts'
+import { INTERFACES, type Interface, IOCTL_USERS } from '../../../serve/config.ts'
 import type { OptionSpec } from '../../common/options/option-table.ts'
 import { groups } from './groups.ts'
 import type { OptionRow } from './option.ts'
@@ -100,6 +100,17 @@ export const optionTable = {
     interfaces: cuses,
     group: groups.cuse,
     describe: 'Stay attached to the terminal or service manager; without it the TPM goes to the background.',
+  },
+
+  'ioctl-users': {
+    extension: cuses,
+    interfaces: cuses,
+    group: groups.cuse,
+    value: 'WHO',
+    choices: IOCTL_USERS,
+    defaultDescription: 'all',
+    describe:
+      'Who may control the TPM by ioctls: all who may open the device, the user that swtpm runs as and root (owner), or root alone.',
   },
 
   // socket and chardev ------------------------------------------------------------------------------------------------

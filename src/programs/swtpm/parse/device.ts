@@ -79,12 +79,13 @@ function deviceNumber(given: Given<'maj' | 'min'>, option: 'maj' | 'min'): numbe
 }
 
 export function cuseDeviceOf(
-  given: Given<'maj' | 'min' | 'name' | 'foreground'>,
-): Pick<CuseConfig, 'name' | 'major' | 'minor' | 'foreground'> {
+  given: Given<'maj' | 'min' | 'name' | 'foreground' | 'ioctl-users'>,
+): Pick<CuseConfig, 'name' | 'major' | 'minor' | 'foreground' | 'ioctlUsers'> {
   return {
     major: deviceNumber(given, 'maj'),
     minor: deviceNumber(given, 'min'),
     foreground: given.has('foreground'),
+    ioctlUsers: (given.text('ioctl-users') ?? 'all') as CuseConfig['ioctlUsers'],
     name: deviceName(given),
   }
 }
