@@ -34,6 +34,18 @@ describe('SIGTERM', () => {
     assert.equal(await again.swtpm.stop(), 0)
   })
 
+  it('is one process to who looks for its command line', async (t) => {
+    const { swtpm, directory } = await startSocketTpm(t)
+    const found = readdirSync('/proc').filter((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes(directory)
+      } catch {
+        return false
+      }
+    })
+    assert.deepEqual(found, [String(swtpm.pid)])
+  })
+
   it('ends right after a client has closed', async (t) => {
     const { swtpm, dataPath } = await startSocketTpm(t)
     for (let i = 0; i < 3; i++) assert.equal(await roundTrip(dataPath), 0)

@@ -47,5 +47,8 @@ async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
+const words = process.argv.slice(2)
+// Scripts look for the command line of swtpm in the list of processes, and expect one: the keeper's.
+process.title = 'node'
 onEscapedError(async () => {})
-guarded(main(process.argv.slice(2)).then((code) => process.exit(code)))
+guarded(main(words).then((code) => process.exit(code)))
