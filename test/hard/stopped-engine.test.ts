@@ -52,15 +52,20 @@ describe('a fleet with one engine that is stopped', { concurrency: true }, () =>
       )
   })
 
-  it('removes that TPM alone', async (t) => {
+  it('replaces the engines of the others by SIGUSR2, and removes that TPM alone', async (t) => {
     const fleet = await startFleet(t, { tpms: ['a', 'b'] })
-    const { engine } = (await fleet.list()).find(({ name }) => name === 'b')!
-    await stop(t, engine!)
-    assert.deepEqual(await fleet.run('remove', 'b'), { code: 0, stdout: '', stderr: '' })
-    assert.equal(alive(engine!), false)
+    const engineOf = async (tpm: string) => (await fleet.list()).find(({ name }) => name === tpm)?.engine
+    const [stopped, other] = [await engineOf('a'), await engineOf('b')]
+    await stop(t, stopped!)
+    process.kill(fleet.swtpm.pid, 'SIGUSR2')
+    await waitFor(async () => (await engineOf('b')) !== other && !alive(other!), {
+      what: 'another engine of b',
+    })
+    assert.deepEqual(await fleet.run('remove', 'a'), { code: 0, stdout: '', stderr: '' })
+    assert.equal(alive(stopped!), false)
     assert.deepEqual(
       (await fleet.list()).map(({ name }) => name),
-      ['a'],
+      ['b'],
     )
     assert.equal(await fleet.swtpm.stop(), 0)
   })

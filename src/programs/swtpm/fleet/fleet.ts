@@ -5,8 +5,12 @@ import { SwtpmError } from '../../../system/errors.ts'
 import { sentenceOf } from '../../../system/fault.ts'
 import { guarded, underGuard } from '../../../system/guard.ts'
 import { log } from '../../../system/log.ts'
+import { within } from '../../../system/time-limit.ts'
 import { OpenStates } from '../../../tpm/state/open-states.ts'
 import type { TpmState, TpmStatus } from './fleet-protocol.ts'
+
+/** How long SIGUSR2 waits for one engine to be replaced before it goes on to the next; it takes some 20 ms, seconds on a busy machine. */
+const REPLACEMENT_PATIENCE_MS = 2000
 
 /** Lets commands come in; the interface's front end. @throws SwtpmError */
 export type Serve = (session: Session, config: SwtpmConfig) => Promise<void>
@@ -74,10 +78,12 @@ export class Fleet {
 
   /** Replaces all engines by new ones, of the program that is installed now. */
   async replaceEngines(): Promise<void> {
-    // One after another: two engines of one TPM take the memory of two.
-    for (const member of this.#members.values()) {
+    // One after another: two engines of one TPM take the memory of two. One that takes long holds up no other.
+    for (const member of [...this.#members.values()]) {
       const { session } = member
-      if (session !== undefined) await this.#about(member, () => session.replaceEngine())
+      if (session === undefined) continue
+      const replaced = this.#about(member, () => session.replaceEngine())
+      await within(REPLACEMENT_PATIENCE_MS, replaced, 'late')
     }
   }
 
