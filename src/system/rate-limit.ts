@@ -13,8 +13,8 @@ export class RateLimit {
   #last: number
   #suppressed = 0
 
-  /** @param now in ms */
-  constructor(rate: Rate, now: () => number = () => performance.now()) {
+  /** @param now in ms. That of the process is had without loading node:perf_hooks. */
+  constructor(rate: Rate, now: () => number = () => process.uptime() * 1000) {
     this.#rate = rate
     this.#now = now
     this.#left = rate.burst
