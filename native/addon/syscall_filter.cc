@@ -12,6 +12,7 @@ Napi::Value ForbidSystemCalls(const Napi::CallbackInfo& info) {
   SyscallFilter filter(FlagArgument(info, 0));
   filter.forbid(kStartsPrograms);
   filter.forbid(kChangesUser);
+  filter.forbid(kChangesRoot);
   filter.forbid_new_processes();
   const long result = filter.install();
   if (result > 0) return Result(info, -ESRCH);  // the id of a thread that has another filter

@@ -118,13 +118,14 @@ int run(const Options& options) {
   g_channel = &channel;
   g_log_sink = [](LogLevel level, std::string_view text) { g_channel->log_event(level, text); };
 
+  const bool entered = enter_state_directory(options.backend);
   drop_privileges(options.backend);
   std::unique_ptr<Store> store = open_store(options);
   if (!store) return kExitFailure;
   NvState state(std::move(store));
   SharedState shared(wire::kSharedStateFd);
   Checkpoint checkpoint(shared.checkpoint(), shared.usable());
-  confine_files(options.backend);
+  confine_files(options.backend, entered);
   if (options.journal) end_journal_when_idle(state);
   Tracer tracer(channel);
   Tpm tpm(state, checkpoint,

@@ -27,10 +27,11 @@ constexpr int kKilledEndMs = 2000;
 
 Children<kMaxEngines> g_engines;
 
-// An engine of root becomes the owner of its state, or keeps what using it takes; and it has to be killed
-// then.
+// An engine of root has its state directory as its root, and becomes its owner, or keeps what using it takes;
+// and it has to be killed then.
 constexpr uint64_t kKept = Capabilities::bit(CAP_DAC_OVERRIDE) | Capabilities::bit(CAP_KILL) |
-                           Capabilities::bit(CAP_SETUID) | Capabilities::bit(CAP_SETGID);
+                           Capabilities::bit(CAP_SETUID) | Capabilities::bit(CAP_SETGID) |
+                           Capabilities::bit(CAP_SYS_CHROOT);
 
 // Engines inherit all of it, and give up more. False with errno.
 bool confine(SeccompAction seccomp) {

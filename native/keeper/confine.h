@@ -11,10 +11,11 @@
 namespace swtpm::keeper {
 
 // Root's keeper: what Node takes to remove files from directories of other users, and what an engine takes to
-// become the owner of its state, and then to be killed. Both drop the rest themselves.
+// become the owner of its state, to have that as its root, and then to be killed. Both drop the rest
+// themselves.
 constexpr uint64_t kKeptCapabilities = Capabilities::bit(CAP_DAC_OVERRIDE) | Capabilities::bit(CAP_FOWNER) |
                                        Capabilities::bit(CAP_KILL) | Capabilities::bit(CAP_SETUID) |
-                                       Capabilities::bit(CAP_SETGID);
+                                       Capabilities::bit(CAP_SETGID) | Capabilities::bit(CAP_SYS_CHROOT);
 
 // `flags`: see wire::kConfine*. Returns 0 or -errno; after an error the process may be half confined: end it.
 inline int confine(uint32_t flags) {

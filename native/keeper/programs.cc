@@ -17,6 +17,7 @@ namespace swtpm::keeper {
 namespace {
 
 constexpr const char* kEngine = "native/build/Release/tpm-engine";
+constexpr const char* kNodesOwn = "NODE_";
 constexpr const char* kLibraries = "LD_LIBRARY_PATH=";
 constexpr const char* kScript = "dist/swtpm.js";
 // Where the installation's root is, seen from the folder of this program: where it has been installed, and in
@@ -70,9 +71,12 @@ bool remember_words_and_environment(int argc, char** argv) {
   g_node_words = static_cast<char**>(calloc(static_cast<size_t>(argc) + 4, sizeof(char*)));
   g_node_environment = static_cast<char**>(calloc(count + 2, sizeof(char*)));
   if (!g_node_words || !g_node_environment) return false;
-  g_node_environment[0] = g_connection;
+  char** variable = g_node_environment;
+  *variable++ = g_connection;
   for (size_t i = 0; i < count; i++) {
-    g_node_environment[i + 1] = environ[i];
+    // NODE_OPTIONS and its like are for other programs of the user's: they would have Node load code, or
+    // certificates.
+    if (strncmp(environ[i], kNodesOwn, strlen(kNodesOwn)) != 0) *variable++ = environ[i];
     if (strncmp(environ[i], kLibraries, strlen(kLibraries)) == 0) g_engine_environment[0] = environ[i];
   }
   char** word = g_node_words;

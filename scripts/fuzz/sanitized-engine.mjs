@@ -21,7 +21,7 @@ const UNLIMITED = 'extern "C" int __wrap_setrlimit(unsigned, const void*) { retu
 /** The engine that its guest has broken into (test/hard/support/evil-engine.ts). */
 const EVIL = {
   source: path.join(projectRoot, 'test/hard/support/evil-engine.cc'),
-  flags: ['TPMLIB_Process', 'sendmsg', 'recvmsg', 'mmap64'].map((name) => `-Wl,--wrap=${name}`),
+  flags: ['TPMLIB_Process', 'sendmsg', 'recvmsg', 'mmap64', 'syscall'].map((name) => `-Wl,--wrap=${name}`),
 }
 
 /**

@@ -3,22 +3,13 @@
 // Each program is run once as it is mostly run, because a cache holds what has been compiled by its end: the functions that
 // are needed, and not those of which a start makes no use.
 
-import {
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import vm from 'node:vm'
 import { run } from './command.mjs'
+import { nodeWith } from './node-with.mjs'
 import { projectRoot } from './paths.mjs'
 import { note } from './terminal.mjs'
 
@@ -39,12 +30,11 @@ export async function recordCodeCaches(node, caches) {
   const abort = new AbortController()
   const work = mkdtempSync(path.join(tmpdir(), 'swtpm-code-cache-'))
   // swtpm's keeper takes the first Node in PATH.
-  const bin = path.join(work, 'bin')
-  mkdirSync(bin)
-  symlinkSync(node, path.join(bin, 'node'))
+  const bin = nodeWith(path.join(work, 'bin'), node, RECORDER)
+  const recording = path.join(bin, 'node')
   /** @param {string} program @returns {[string, ...string[]]} */
   const commandOf = (program) =>
-    program === 'swtpm' ? [KEEPER] : [node, path.join(projectRoot, 'dist', `${program}.js`)]
+    program === 'swtpm' ? [KEEPER] : [recording, path.join(projectRoot, 'dist', `${program}.js`)]
   /** @param {string} program @param {string[]} args */
   const record = async (program, ...args) => {
     const file = missing.get(program)
@@ -58,10 +48,7 @@ export async function recordCodeCaches(node, caches) {
     // The launcher goes through V8's cache if there is a file, whatever is in it.
     writeFileSync(file, '')
     const scratch = path.join(work, `${program}.cache`)
-    Object.assign(options.env, {
-      CODE_CACHE_TO: scratch,
-      NODE_OPTIONS: `--require ${JSON.stringify(RECORDER)}`,
-    })
+    Object.assign(options.env, { CODE_CACHE_TO: scratch })
     try {
       await run(command, [...first, ...args], options)
       copyFileSync(scratch, file)

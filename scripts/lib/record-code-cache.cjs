@@ -4,7 +4,7 @@
 const { writeFileSync } = require('node:fs')
 const vm = require('node:vm')
 
-const target = String(process.env.CODE_CACHE_TO)
+const target = process.env.CODE_CACHE_TO
 
 /** @type {import('node:vm').Script | undefined} */
 let program
@@ -17,5 +17,5 @@ vm.Script = class extends vm.Script {
 }
 
 process.once('exit', () => {
-  if (program !== undefined) writeFileSync(target, program.createCachedData())
+  if (program !== undefined && target !== undefined) writeFileSync(target, program.createCachedData())
 })

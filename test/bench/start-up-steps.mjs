@@ -10,6 +10,7 @@ import { accessSync, constants, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { nodeWith } from '../../scripts/lib/node-with.mjs'
 
 const HERE = path.dirname(fileURLToPath(import.meta.url))
 const SWTPM = path.join(HERE, '../../bin/swtpm')
@@ -22,6 +23,7 @@ const rounds = Number(process.argv[2] ?? 40)
 const work = mkdtempSync(path.join(tmpdir(), 'swtpm-startup-'))
 const bare = path.join(work, 'bare.js')
 writeFileSync(bare, "require('node:fs').writeSync(3, 'x')")
+const marking = nodeWith(path.join(work, 'bin'), process.execPath, MARKS)
 // Settings of Node that make it read certificates or load modules are no part of a start. The keeper takes the first
 // Node in PATH: this one.
 const { NODE_OPTIONS, NODE_EXTRA_CA_CERTS, ...rest } = process.env
@@ -150,11 +152,12 @@ try {
 }
 
 /** Adds the time of each step. @param {Map<string, number[]>} steps @param {Command} command */
-async function attribute(steps, command) {
+async function attribute(steps, [program, ...args]) {
   const file = path.join(work, 'marks.json')
-  const { started, answered } = await untilAnswer(command, {
+  const marked = program === process.execPath ? path.join(marking, 'node') : program
+  const { started, answered } = await untilAnswer([marked, ...args], {
     STARTUP_MARKS: file,
-    NODE_OPTIONS: `--require=${MARKS}`,
+    PATH: `${marking}:${environment.PATH}`,
   })
   /** @type {Record<string, number>} */
   const marks = JSON.parse(readFileSync(file, 'utf8'))

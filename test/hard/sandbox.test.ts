@@ -390,9 +390,10 @@ describe('the supervisor', () => {
   it('started by root, keeps what removing its files takes', { skip: withoutRoot }, async (t) => {
     const { swtpm, directory } = await startSocketTpm(t)
     await waitFor(() => status(swtpm.pid, 'Seccomp').join() === '2', { what: 'the filter' })
-    // The keeper: CAP_DAC_OVERRIDE, CAP_FOWNER; for engines that become the owner of the state CAP_KILL, CAP_SETUID, CAP_SETGID.
+    // The keeper: CAP_DAC_OVERRIDE, CAP_FOWNER; for engines that become the owner of the state CAP_KILL, CAP_SETUID, CAP_SETGID, and
+    // CAP_SYS_CHROOT for those that have it as their root.
     for (const set of ['CapPrm', 'CapEff', 'CapBnd'])
-      assert.deepEqual(status(swtpm.pid, set), ['00000000000000ea'])
+      assert.deepEqual(status(swtpm.pid, set), ['00000000000400ea'])
     for (const set of ['CapInh', 'CapAmb']) assert.deepEqual(status(swtpm.pid, set), [NO_CAPABILITIES])
     assert.deepEqual(status(swtpm.pid, 'NoNewPrivs'), ['1'])
     assert.deepEqual(limit(swtpm.pid, 'Max core file size'), ['0', '0'])

@@ -122,9 +122,15 @@ std::vector<Rule> rules(const Options& options) {
 
 }  // namespace
 
-void confine_files(Backend backend) {
+bool enter_state_directory(Backend backend) {
+  return backend == Backend::kDir && ::fchdir(wire::kStateFd) == 0 && ::chroot(".") == 0;
+}
+
+void confine_files(Backend backend, bool entered) {
   long version = syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
   if (version < 1) {
+    // Its root is the state directory, or its filter lets it open nothing.
+    if (entered || backend == Backend::kLinear) return;
     log(LogLevel::kWarning,
         "The kernel has no Landlock: an engine that is broken into can open what its user may; give each TPM "
         "a user of its own with --runas");

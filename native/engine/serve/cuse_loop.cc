@@ -255,7 +255,7 @@ ByteView CuseLoop::unread() const {
 void CuseLoop::set_unread(ByteView response) {
   response = response.first(std::min(response.size(), sizeof(device_.response)));
   device_.unread_end.store(0);
-  memcpy(device_.response, response.data(), response.size());
+  std::copy(response.begin(), response.end(), device_.response);
   device_.unread_offset.store(0);
   device_.unread_end.store(static_cast<uint32_t>(response.size()));
 }

@@ -193,14 +193,15 @@ StreamLoop::Outcome StreamLoop::read_message(int fd) {
 // False: read_some() has failed. A message of which the rest does not come in time is handled as it is.
 bool StreamLoop::read_rest(int fd) {
   auto deadline = std::chrono::steady_clock::now() + kRestOfMessagePatience;
-  while (have_ < wanted_bytes() && wanted_bytes() <= message_.size()) {
-    if (!wait_readable(fd, deadline)) break;
+  while (true) {
+    // Once: the bytes are in memory that an engine before this one has had, too.
+    const size_t wanted = wanted_bytes();
+    if (have_ >= wanted || wanted > message_.size() || !wait_readable(fd, deadline)) return true;
     // Only the rest of this message: what follows it is the next one.
-    ssize_t n = read_some(fd, wanted_bytes() - have_);
+    ssize_t n = read_some(fd, wanted - have_);
     if (n < 0) return false;
-    if (n == 0) break;  // the client may have shut down its side only and still wait for the answer
+    if (n == 0) return true;  // the client may have shut down its side only and still wait for the answer
   }
-  return true;
 }
 
 // libtpms answers to bytes that are no whole command with an error of its own.

@@ -112,13 +112,13 @@ bool Checkpoint::stage(ByteView command, uint8_t locality) {
   entry[0] = locality;
   store_be32(entry + 1, static_cast<uint32_t>(command.size()));
   memcpy(entry + kCommandHeadBytes, command.data(), command.size());
+  staged_end_ = static_cast<uint32_t>(start + kCommandHeadBytes + command.size());
   return true;
 }
 
 void Checkpoint::keep_staged(bool shutdown_due) {
   Valid next = valid();
-  const uint8_t* entry = memory_.commands + next.commands_bytes;
-  next.commands_bytes += static_cast<uint32_t>(kCommandHeadBytes) + load_be32(entry + 1);
+  next.commands_bytes = staged_end_;
   next.shutdown_due = shutdown_due;
   commit(next);
 }

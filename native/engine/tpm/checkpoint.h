@@ -94,6 +94,8 @@ class Checkpoint {
   CheckpointMemory& memory_;
   const bool usable_;
   bool too_large_ = false;
+  // Where the staged command ends. Not read from the memory, which another engine has had.
+  uint32_t staged_end_ = 0;
 };
 
 }  // namespace swtpm

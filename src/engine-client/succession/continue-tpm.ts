@@ -16,6 +16,7 @@ export interface Continuing {
 
 /**
  * @param clientFd the client of a listener that the engine before has handed over
+ * @param alone called when it has the TPM, and before it is given clients: ends the engine that had it before
  * @throws SwtpmError SWTPM_ERR_ENGINE_START: it cannot continue; SWTPM_ERR_ENGINE_GONE: it has ended over this
  */
 export async function continueTpm(
@@ -23,12 +24,14 @@ export async function continueTpm(
   served: ServedTpm,
   clientFd: number | undefined,
   events: Continuing,
+  alone: () => Promise<void>,
 ): Promise<void> {
   await engine.request(engineCode('SET_STORAGE'), word.encode({ value: served.storageLocked ? 1 : 0 }, BIG))
   if (served.profile !== undefined)
     await engine.request(engineCode('SET_PROFILE'), profileRequest(served.profile))
   const { tpmResult, running } = decodeResume(await engine.request(engineCode('RESUME'), Buffer.alloc(0)))
   if (tpmResult !== TPM_SUCCESS) throw startError('it cannot continue the TPM')
+  await alone()
   events.resumed(running !== 0)
   if (served.attached === undefined) return
   const { kind, fd, flags } = served.attached

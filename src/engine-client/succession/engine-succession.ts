@@ -333,7 +333,11 @@ export class EngineSuccession {
         // It has died over this. The new one takes over all the same, as after any death.
         this.#events.engineDied()
       }
-      await this.#continueIn(next, clientFd)
+      // It has given the TPM away. What is left of it must not live beside the next one: they share memory.
+      await this.#continueIn(next, clientFd, async () => {
+        old.kill()
+        await old.close()
+      })
       this.#serveBy(next)
     } catch (error) {
       await next.close()
@@ -345,7 +349,6 @@ export class EngineSuccession {
     } finally {
       if (clientFd !== undefined) closeSync(clientFd)
     }
-    await old.close()
   }
 
   /** @returns the reply @throws SwtpmError when it has ended, or was killed because it took too long */
@@ -371,8 +374,12 @@ export class EngineSuccession {
   }
 
   /** Lets an engine continue with the TPM and its clients. @throws SwtpmError */
-  #continueIn(engine: Engine, clientFd: number | undefined): Promise<void> {
-    return inTime(continueTpm(engine, this.#served, clientFd, this.#events), 'it did not take over')
+  #continueIn(
+    engine: Engine,
+    clientFd: number | undefined,
+    alone = async (): Promise<void> => {},
+  ): Promise<void> {
+    return inTime(continueTpm(engine, this.#served, clientFd, this.#events, alone), 'it did not take over')
   }
 
   /** @throws SwtpmError: the engine, or the whole succession, has ended by now */

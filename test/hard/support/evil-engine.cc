@@ -22,6 +22,7 @@ extern "C" {
 TPM_RESULT __real_TPMLIB_Process(unsigned char**, uint32_t*, uint32_t*, unsigned char*, uint32_t);
 ssize_t __real_sendmsg(int, const msghdr*, int);
 ssize_t __real_recvmsg(int, msghdr*, int);
+long __real_syscall(long, long, long, long, long, long, long);
 void* __real_mmap64(void*, size_t, int, int, int, off_t);
 }
 
@@ -189,6 +190,17 @@ ssize_t __wrap_recvmsg(int fd, msghdr* message, int flags) {
     if (stays) stay();
   }
   return n;
+}
+
+// A kernel that has no Landlock, where that is asked for.
+long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f) {
+#ifdef WITHOUT_LANDLOCK
+  if (number == SYS_landlock_create_ruleset) {
+    errno = ENOSYS;
+    return -1;
+  }
+#endif
+  return __real_syscall(number, a, b, c, d, e, f);
 }
 
 void* __wrap_mmap64(void* address, size_t size, int protection, int flags, int fd, off_t offset) {

@@ -7,7 +7,7 @@ import { type EngineEventName, eventType } from '../../../contract/engine-events
 import { projectRoot, temporaryDirectory } from '../../support/swtpm.ts'
 import { hex32, tpm2 } from '../../support/tpm-commands.ts'
 
-const WRAPPED = ['TPMLIB_Process', 'sendmsg', 'recvmsg', 'mmap64']
+const WRAPPED = ['TPMLIB_Process', 'sendmsg', 'recvmsg', 'mmap64', 'syscall']
 const LIBRARIES = ['-ltpms', '-lcrypto', '-lseccomp']
 
 let built: string | undefined
@@ -15,9 +15,12 @@ let built: string | undefined
 /** @returns a program for SWTPM_ENGINE; once for the whole test file */
 export function evilEngine(): string {
   // `npm run fuzz -- --sanitize` has built one.
-  built ??= process.env.SWTPM_EVIL_ENGINE ?? build()
+  built ??= process.env.SWTPM_EVIL_ENGINE ?? build([])
   return built
 }
+
+/** The same on a kernel that has no Landlock. */
+export const evilEngineWithoutLandlock = (): string => build(['-DWITHOUT_LANDLOCK'])
 
 /** @returns why there can be none, or false */
 export function noCppCompiler(): string | false {
@@ -30,7 +33,7 @@ export function noCppCompiler(): string | false {
 }
 
 /** The objects of the engine as it was built, and one more. */
-function build(): string {
+function build(definitions: readonly string[]): string {
   const directory = temporaryDirectory({ after: (undo) => process.on('exit', () => undo()) })
   const target = join(directory, 'tpm-engine')
   const objects = join(projectRoot, 'native/build/Release/obj.target/tpm-engine')
@@ -38,6 +41,7 @@ function build(): string {
     .filter((name) => name.endsWith('.o'))
     .map((name) => join(objects, name))
   execFileSync('g++', [
+    ...definitions,
     ...['-std=c++20', '-O1', '-fPIE', '-pie', '-pthread', '-o', target],
     ...[join(projectRoot, 'test/hard/support/evil-engine.cc'), ...parts],
     ...WRAPPED.map((name) => `-Wl,--wrap=${name}`),
