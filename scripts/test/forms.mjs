@@ -28,7 +28,7 @@ const ONE_FORM = [
   // …others start the supervisor, without our environment: it rests when it would for a user,
   ...['interop/libvirtd', 'interop/linuxkit'],
   // …they say themselves when it rests,
-  ...['protocol/rest', 'protocol/late-engine', 'protocol/data-descriptors'],
+  ...['protocol/rest', 'protocol/keeper', 'protocol/late-engine', 'protocol/data-descriptors'],
   // …the firmware of their guest gives up where a verb takes longer than 750 ms, as on a busy machine; a user's supervisor
   // is awake while it starts,
   'interop/qemu-boot',

@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, symlinkSync } from 'no
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { CMD } from '../support/control-commands.ts'
+import { isListening } from '../support/listening.ts'
 import { alive, enginePid, nextEngine } from '../support/processes.ts'
 import { RawConnection } from '../support/raw-connection.ts'
 import { isAwake, untilAtRest } from '../support/rest.ts'
@@ -151,7 +152,7 @@ describe('a TPM at rest', () => {
       { env: { SWTPM_REST_MS: REST_MS } },
     )
     t.after(() => swtpm.stop('SIGKILL'))
-    await swtpm.until(() => existsSync(path), 'it listens')
+    await swtpm.until(() => isListening(path), 'it listens')
     const control = await RawConnection.open(path)
     control.write(CMD.GET_CONFIG)
     await control.read(8)
