@@ -8,7 +8,7 @@ import { RateLimit } from '../system/rate-limit.ts'
 /** Levels of engines; others are for debugging. */
 const ERROR = 1
 const WARNING = 2
-/** From this level of `--log` on libtpms logs each step, which whoever looks for a fault wants to see. */
+/** From this level of `--log` on libtpms logs each step: the user looks for a fault, and all of it is wanted. */
 const DEBUGGING = 5
 const RATE = { burst: 200, perSecond: 20 }
 /** No sentence is as long, in characters. */

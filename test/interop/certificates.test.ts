@@ -52,7 +52,7 @@ const NO_REFERENCE_CA = [REFERENCE_LOCALCA, REFERENCE_CERT, '/usr/bin/certtool']
   ? false
   : 'the reference is missing: apt install swtpm-tools gnutls-bin'
 
-test('a CA is shared with the reference, whoever makes it', { skip: NO_REFERENCE_CA }, async (t) => {
+test('a CA that either program makes is shared with the other', { skip: NO_REFERENCE_CA }, async (t) => {
   const [ours, theirs] = [bin('swtpm_localca'), REFERENCE_LOCALCA]
   for (const [name, order, serial] of [
     ['ours, theirs, ours', [ours, theirs, ours], undefined],
