@@ -4,9 +4,10 @@ import { figure, scaled } from '../hard/support/scale.ts'
 import { describeSoak, soak } from '../hard/support/soak.ts'
 import { startCuseTpm } from '../support/cuse-tpm.ts'
 import { startProxyTpm } from '../support/proxy-tpm.ts'
+import { IS_ASLEEP_FORM } from '../support/rest.ts'
 
 /** An emulated processor takes so many in half an hour or so; SWTPM_SOAK sets another number. */
-const commands = Number(process.env.SWTPM_SOAK ?? scaled(2_000, 2_000_000))
+const commands = Number(process.env.SWTPM_SOAK ?? scaled(IS_ASLEEP_FORM ? 800 : 2_000, 2_000_000))
 const ARGS = ['--tpm2', '--flags', 'startup-clear']
 
 describe('soak', () => {
