@@ -21,7 +21,7 @@ const FUZZ = 'fuzz'
 const VM = 'vm'
 const PARTS = [HARD, FUZZ, VM]
 /** Of the tests in the virtual machine these have a long form. */
-const LONG_IN_VM = ['vm/soak', 'fuzz.test', 'vm/seccomp']
+const LONG_IN_VM = ['vm/systems/soak', 'fuzz.test', 'vm/seccomp']
 
 const USAGE = `Usage: npm run test:hard [-- OPTION… PART… FILE…]
 

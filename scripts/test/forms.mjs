@@ -70,7 +70,7 @@ export function formsOf(file, asked) {
   /** @type {readonly Form[]} */
   const possible = isOneOf(ONE_FORM) ? ['awake'] : FORMS
   if (asked.length > 0) return possible.filter((form) => asked.includes(form))
-  if (isOneOf(IN_BOTH)) return possible
+  if (possible.length === 1 || isOneOf(IN_BOTH)) return possible
   return [isOneOf(IN_ASLEEP) ? 'asleep' : 'awake']
 }
 

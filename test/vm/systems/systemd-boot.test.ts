@@ -4,11 +4,11 @@ import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import { DeviceHandle } from '../support/cuse-tpm.ts'
-import { FLAG, parseStateBlob } from '../support/state-blob.ts'
-import { type Cleanup, Swtpm, temporaryDirectory } from '../support/swtpm.ts'
-import { tool } from '../support/tools.ts'
-import { responseCode, TPM2 } from '../support/tpm-commands.ts'
+import { DeviceHandle } from '../../support/cuse-tpm.ts'
+import { FLAG, parseStateBlob } from '../../support/state-blob.ts'
+import { type Cleanup, Swtpm, temporaryDirectory } from '../../support/swtpm.ts'
+import { tool } from '../../support/tools.ts'
+import { responseCode, TPM2 } from '../../support/tpm-commands.ts'
 
 const content = Buffer.from('thirty-two bytes that must stay.')
 
