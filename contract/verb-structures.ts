@@ -56,6 +56,9 @@ export const ptmGetconfigResp = struct({ tpmResult: u32, flags: u32 })
 export const ptmSetbuffersizeReq = struct({ bufferSize: u32 })
 export const ptmSetbuffersizeResp = struct({ tpmResult: u32, bufferSize: u32, minSize: u32, maxSize: u32 })
 
+/** A flag of GET_INFO, and of TPMLIB_GetInfo(): the profiles that libtpms has; from 0.10 on, older ones answer nothing. */
+export const INFO_AVAILABLE_PROFILES = 64
+
 export const ptmGetinfoReq = struct({ flags: u64, offset: u32, pad: u32 })
 export const ptmGetinfoResp = struct({
   tpmResult: u32,

@@ -6,7 +6,6 @@
 import type { OptionSpec, OptionTable } from '../../src/programs/common/options/option-table.ts'
 import type { SubOptionSchema } from '../../src/programs/common/options/sub-option.ts'
 import { waysOf } from '../../src/programs/common/options/synopsis.ts'
-import { notYet } from '../../src/programs/swtpm/options/not-yet.ts'
 import type { OptionRow } from '../../src/programs/swtpm/options/option.ts'
 import { optionsOf, optionTable } from '../../src/programs/swtpm/options/table.ts'
 import { biosOptions } from '../../src/programs/swtpm_bios/bios-options.ts'
@@ -70,7 +69,6 @@ function notesOf(row: OptionRow, iface: Interface | undefined): string[] {
       `An extension${where ? ` for ${extension.join(' and ')}` : ''}; it must be written out in full.`,
     )
   }
-  if (row.feature !== undefined && notYet.has(row.feature)) notes.push('Not supported by this version.')
   return notes
 }
 

@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <sys/wait.h>
 
-#include "common/now_ms.h"
+#include "common/clock.h"
 #include "common/signals.h"
 
 namespace swtpm {

@@ -2,6 +2,7 @@
 
 import type { KeySlot } from '../../contract/engine-channel.ts'
 import { TPM_SUCCESS } from '../../contract/tpm-result.ts'
+import { INFO_AVAILABLE_PROFILES } from '../../contract/verb-structures.ts'
 import type { LibtpmsInfo } from '../engine-client/channel/engine-info.ts'
 import type { EngineClient } from '../engine-client/engine-client.ts'
 import { SwtpmError } from '../system/errors.ts'
@@ -53,11 +54,8 @@ export class EngineSecrets {
   }
 }
 
-/** What libtpms says of the profiles that it has: TPMLIB_GetInfo(). */
-const INFO_AVAILABLE_PROFILES = 64n
-
 async function customAlgorithms(engine: EngineClient): Promise<string | undefined> {
-  const info = await engine.verb('GET_INFO', { flags: INFO_AVAILABLE_PROFILES, offset: 0, pad: 0 })
+  const info = await engine.verb('GET_INFO', { flags: BigInt(INFO_AVAILABLE_PROFILES), offset: 0, pad: 0 })
   if (!('buffer' in info)) return undefined
   const { AvailableProfiles = [] }: LibtpmsInfo = JSON.parse(info.buffer.toString('utf8', 0, info.length - 1))
   return AvailableProfiles.find(({ Name }) => Name === 'custom')?.Algorithms

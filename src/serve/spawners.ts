@@ -17,7 +17,7 @@ interface SpawnerConfig {
 }
 
 /** In the background we close the terminal; an engine must not keep it open. */
-const engineLog = ({ daemonize }: SpawnerConfig): number | undefined =>
+const engineStderr = ({ daemonize }: SpawnerConfig): number | undefined =>
   daemonize && log.fd <= STDERR ? undefined : log.fd
 
 /**
@@ -27,9 +27,9 @@ const engineLog = ({ daemonize }: SpawnerConfig): number | undefined =>
 export async function startSpawner(config: SpawnerConfig, user?: User): Promise<Spawner> {
   const { Spawner } = await import('../engine-client/channel/spawner.ts')
   const { seccomp, freshEngines = false } = config
-  return new Spawner({ logFd: engineLog(config), user, seccomp, freshEngines })
+  return new Spawner({ logFd: engineStderr(config), user, seccomp, freshEngines })
 }
 
 /** The engines of one TPM, as children of the keeper. @param user undefined: the one that it has, or is the keeper's by now */
 export const keeperSpawner = (keeper: Keeper, config: SpawnerConfig, user: User | undefined): KeeperSpawner =>
-  new KeeperSpawner(keeper, { logFd: engineLog(config), user })
+  new KeeperSpawner(keeper, { logFd: engineStderr(config), user })

@@ -3,8 +3,8 @@
 #include <libtpms/tpm_library.h>
 #include <poll.h>
 
+#include "common/clock.h"
 #include "common/log.h"
-#include "engine/tpm/clock.h"
 #include "engine/tpm/library.h"
 #include "engine/tpm/tpm.h"
 

@@ -3,8 +3,8 @@
 #include <libtpms/tpm_library.h>
 #include <poll.h>
 
+#include "common/clock.h"
 #include "engine/libcrypto/prime_search.h"
-#include "engine/tpm/clock.h"
 
 namespace swtpm {
 namespace {

@@ -114,12 +114,11 @@ export class Spawner implements EngineSpawner {
         fds.sharedState,
       ])
     }
-    const kill = this.#kill.bind(this)
     return {
       pid: pid.promise,
       ended: ended.promise,
-      kill() {
-        pid.promise.then((number) => kill(number, expected)).catch(() => {})
+      kill: () => {
+        pid.promise.then((number) => this.#kill(number, expected)).catch(() => {})
       },
     }
   }

@@ -1,6 +1,7 @@
 /** What the main functions of the tools have in common: --help and --version, faults as text, the exit code. */
 
 import { isFault, sentenceOf } from '../../system/fault.ts'
+import { guarded } from '../../system/guard.ts'
 import { versionLine } from '../../system/version.ts'
 import type { HelpText } from './help.ts'
 import type { GivenOptions } from './options/given-options.ts'
@@ -45,11 +46,15 @@ export const COMMON_OPTIONS = {
 } as const satisfies OptionTable
 
 /** Runs a tool on this process's arguments and leaves its exit code for the end of the process. */
-export async function runTool<T extends OptionTable>(tool: Tool<T>): Promise<void> {
+export function runTool<T extends OptionTable>(tool: Tool<T>): void {
   const run = new ToolRun(tool)
   // Thrown where nothing waits for it, in a callback for one.
   process.on('uncaughtException', (error) => process.exit(run.report(error)))
-  process.exitCode = await run.exitCode(process.argv.slice(2))
+  guarded(
+    run.exitCode(process.argv.slice(2)).then((code) => {
+      process.exitCode = code
+    }),
+  )
 }
 
 class ToolRun<T extends OptionTable> {

@@ -2,13 +2,12 @@
  * `--print-capabilities`: what this swtpm can do, for the programs that start it.
  *
  * Shape and order are the reference's to the byte, because some readers match the text. A verb is there only when the
- * feature works, here (./options/not-yet.ts) and with the libtpms at hand.
+ * feature works with the libtpms at hand.
  * @see swtpm(8) --print-capabilities
  */
 import type { Changeable, EngineInfo, LibtpmsInfo } from '../../engine-client/channel/engine-info.ts'
 import type { Interface } from '../../serve/config.ts'
 import { COMPATIBLE_VERSION } from '../../system/version.ts'
-import { notYet } from './options/not-yet.ts'
 
 /** Flags of TPMLIB_GetInfo() that the capabilities are made from: features, algorithms, commands, available profiles. */
 export const CAPABILITY_INFO_FLAGS = 4 | 8 | 16 | 64
@@ -45,7 +44,7 @@ export function capabilitiesJson(iface: Interface, tpmVersion: '1.2' | '2', engi
     'tpmstate-dir-backend-opt-fsync',
     'cmdarg-pcap',
     'systemd-notify',
-  ].filter((feature) => feature !== false && !notYet.has(feature))
+  ].filter((feature) => feature !== false)
 
   const list = features.map((feature) => JSON.stringify(feature)).join(', ')
   const profileText = profiles === null ? '' : profilesText({ ...info, ...profiles })

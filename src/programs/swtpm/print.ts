@@ -3,6 +3,7 @@
 import { statSync } from 'node:fs'
 import { STATE_BLOBS } from '../../../contract/state-blobs.ts'
 import { TPM_RETRY, TPM_SUCCESS } from '../../../contract/tpm-result.ts'
+import { INFO_AVAILABLE_PROFILES } from '../../../contract/verb-structures.ts'
 import { engineInfo } from '../../engine-client/channel/engine-info.ts'
 import type { PrintRequest, StoredTpm } from '../../serve/config.ts'
 import { type OpenTpm, openTpm } from '../../serve/open-tpm.ts'
@@ -33,7 +34,7 @@ export async function print(request: PrintRequest): Promise<number> {
     case 'print-states':
       return printStates(request)
     case 'print-profiles':
-      return printInfo(TPMLIB_INFO_AVAILABLE_PROFILES, request)
+      return printInfo(INFO_AVAILABLE_PROFILES, request)
     case 'print-info':
       return request.stored === undefined
         ? printInfo(request.infoFlags, request)
@@ -81,9 +82,6 @@ async function printInfoOfTpm(
     return 0
   })
 }
-
-/** libtpms 0.10 and later; older ones answer nothing. */
-const TPMLIB_INFO_AVAILABLE_PROFILES = 64
 
 /**
  * One line of JSON without a newline, as the reference prints it. It only looks, so it needs no lock and may look at a TPM that

@@ -96,8 +96,9 @@ class ControlConnection {
   readonly #onClose: () => void
   readonly #unknown = new RateLimit(UNKNOWN_RATE)
   #pending: Buffer = Buffer.alloc(0)
-  /** What SET_DATAFD brings. */
+  /** What SET_DATAFD brings: with the command that has arrived, and with the one that is being executed. */
   #dataFd: number | undefined
+  #commandFd: number | undefined
   #deadline: NodeJS.Timeout | undefined
   #busy = false
   #ended = false
@@ -149,7 +150,9 @@ class ControlConnection {
     this.#open = false
     clearTimeout(this.#deadline)
     this.#deadline = undefined
-    this.#closeDataFd()
+    this.#closeCommandFd()
+    if (this.#dataFd !== undefined) closeSync(this.#dataFd)
+    this.#dataFd = undefined
     this.#socket.close()
     this.#onClose()
   }
@@ -171,12 +174,14 @@ class ControlConnection {
       }
       show('Ctrl Cmd', bytes, 'name' in command ? command.name : undefined)
       this.#busy = true
+      this.#commandFd = this.#dataFd
+      this.#dataFd = undefined
       try {
         const shutDown = await this.#answer(command)
         if (shutDown) return this.#options.onShutdown()
       } finally {
         this.#busy = false
-        this.#closeDataFd()
+        this.#closeCommandFd()
       }
     }
     if (this.#ended) this.#socket.end()
@@ -240,8 +245,8 @@ class ControlConnection {
         return { tpmResult: TPM_SUCCESS, caps: capabilities('control', tpm.version === '2') }
       case 'SET_DATAFD': {
         await engine
-        const fd = this.#dataFd
-        this.#dataFd = undefined
+        const fd = this.#commandFd
+        this.#commandFd = undefined
         return { tpmResult: fd === undefined ? TPM_IOERROR : await setDataFd(fd) }
       }
       default:
@@ -272,9 +277,9 @@ class ControlConnection {
     }
   }
 
-  #closeDataFd(): void {
-    if (this.#dataFd !== undefined) closeSync(this.#dataFd)
-    this.#dataFd = undefined
+  #closeCommandFd(): void {
+    if (this.#commandFd !== undefined) closeSync(this.#commandFd)
+    this.#commandFd = undefined
   }
 }
 

@@ -14,7 +14,6 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { notYet } from '../../../src/programs/swtpm/options/not-yet.ts'
 import { parseCommandLine } from '../../../src/programs/swtpm/parse/parse-command-line.ts'
 import { projectRoot } from '../man/project-root.ts'
 
@@ -67,7 +66,6 @@ for (const name of names) {
     assert.equal(parsed.daemonize, false)
     assert.equal(parsed.runAs, 'tss')
     assert.match(unit, /^Type=notify$/m)
-    assert.ok(!notYet.has('systemd-notify'))
   })
 }
 

@@ -49,16 +49,19 @@ export class FleetServer {
     let pending: Buffer = Buffer.alloc(0)
     let answered = Promise.resolve()
     let waiting = 0
+    const readOrWait = (): void => {
+      if (waiting > MAX_WAITING || socket.pendingBytes > 0) socket.pause()
+      else socket.resume()
+    }
     const answer = (answer: () => FleetAnswer | Promise<FleetAnswer>): void => {
-      if (++waiting > MAX_WAITING) socket.pause()
+      waiting++
       answered = answered.then(async () => {
         socket.write(Buffer.from(encodeLine(await answer())))
         waiting--
-        if (socket.pendingBytes === 0) socket.resume()
-        else socket.pause()
+        readOrWait()
       })
     }
-    socket.on('flushed', () => socket.resume())
+    socket.on('flushed', readOrWait)
     socket.on('data', (chunk, fds) => {
       for (const stray of fds) closeSync(stray)
       pending = Buffer.concat([pending, chunk])
@@ -72,6 +75,7 @@ export class FleetServer {
         answer(() => refusal(`a request is longer than ${MAX_LINE_BYTES} bytes`))
         guarded(answered.then(() => socket.end()))
       }
+      readOrWait()
     })
     // It has asked everything, and waits for the answers.
     socket.on('end', () => guarded(answered.then(() => socket.end())))

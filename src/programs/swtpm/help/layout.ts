@@ -7,7 +7,6 @@
 
 import type { SubOption } from '../../common/options/sub-option.ts'
 import { defaultText, labelOf, waysOf } from '../../common/options/synopsis.ts'
-import { notYet } from '../options/not-yet.ts'
 import type { OptionRow } from '../options/option.ts'
 
 const NO_BREAK = '\u00a0'
@@ -26,15 +25,8 @@ export function toPlainBlanks(text: string): string {
  */
 export function describeOption(row: OptionRow, width: number, sameAs?: string): string {
   const lines = waysOf(row).flatMap((synopsis) => wrapWords(breakable(synopsis), width, 4, ''))
-  const missing =
-    row.feature !== undefined && notYet.has(row.feature) ? ' Not supported by this version.' : ''
   lines.push(
-    ...wrapWords(
-      `${row.describe}${missing}${notes(row.defaultDescription, row.since)}`.split(' '),
-      width,
-      0,
-      ' ',
-    ),
+    ...wrapWords(`${row.describe}${notes(row.defaultDescription, row.since)}`.split(' '), width, 0, ' '),
   )
   if (sameAs !== undefined) lines.push(`${' '.repeat(SUB_INDENT)}Sub-options as for --${sameAs}.`)
   const sub = sameAs === undefined ? Object.entries<SubOption>(row.sub ?? {}) : []

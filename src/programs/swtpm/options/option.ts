@@ -12,6 +12,4 @@ export interface OptionRow extends OptionSpec {
    * so that it never makes an abbreviation ambiguous that the reference accepts.
    */
   readonly extension?: readonly Interface[]
-  /** The verb that announces the option; while it is in ./not-yet.ts, the option is refused. */
-  readonly feature?: string
 }

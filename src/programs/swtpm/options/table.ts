@@ -217,7 +217,6 @@ export const optionTable = {
     describe: 'Which localities may be set, and by whom.',
   },
   profile: {
-    feature: 'cmdarg-profile',
     since: '0.10',
     interfaces: everywhere,
     group: groups.behaviour,
@@ -232,7 +231,6 @@ export const optionTable = {
     describe: 'Where to log and how much.',
   },
   pcap: {
-    feature: 'cmdarg-pcap',
     since: '0.11',
     interfaces: everywhere,
     group: groups.diagnosis,

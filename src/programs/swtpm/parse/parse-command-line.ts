@@ -6,14 +6,7 @@
  * @see swtpm(8)
  */
 
-import type {
-  CommandLine,
-  CommonConfig,
-  Interface,
-  PrintRequest,
-  StateLocation,
-  StoredTpm,
-} from '../../../serve/config.ts'
+import type { CommandLine, CommonConfig, Interface, PrintRequest, StoredTpm } from '../../../serve/config.ts'
 import { INTERFACES } from '../../../serve/config.ts'
 import { namedDescriptors } from '../../../system/process/inherited-descriptors.ts'
 import type { InheritedDescriptor } from '../../../system/process/ready-descriptor.ts'
@@ -21,8 +14,7 @@ import { GivenOptions } from '../../common/options/given-options.ts'
 import { readOptions } from '../../common/options/read-options.ts'
 import { UsageError } from '../../common/options/usage-error.ts'
 import { CommandLineError } from '../exit/command-line-error.ts'
-import { notYet } from '../options/not-yet.ts'
-import { interfaceTable, optionRow, type optionTable } from '../options/table.ts'
+import { interfaceTable, type optionTable } from '../options/table.ts'
 import {
   allowsSetLocality,
   engineBehaviourOf,
@@ -149,28 +141,8 @@ const stored = (given: SwtpmOptions, { state, engine }: StateOptions): StoredTpm
   engine: { ...engineBehaviourOf(given), ...engine },
 })
 
-function tpmToServe(given: SwtpmOptions, env: NodeJS.ProcessEnv): StoredTpm {
-  const options = requireState(stateOf(given, env))
-  refuseNotYet(given, options.state)
-  return stored(given, options)
-}
-
-/** An option that would do nothing is refused: the user would rely on it. */
-function refuseNotYet(given: SwtpmOptions, state: StateLocation): void {
-  for (const { name } of given.list) {
-    const { feature } = optionRow(name)
-    if (feature !== undefined && notYet.has(feature)) {
-      throw new CommandLineError('badOption', `--${name} is not supported by this version`, name)
-    }
-  }
-  if (state.kind === 'linear' && notYet.has('nvram-backend-file')) {
-    throw new CommandLineError(
-      'badOption',
-      '--tpmstate: backend-uri=file:// is not supported by this version; use dir=DIR',
-      'tpmstate',
-    )
-  }
-}
+const tpmToServe = (given: SwtpmOptions, env: NodeJS.ProcessEnv): StoredTpm =>
+  stored(given, requireState(stateOf(given, env)))
 
 /** A TPM to be served: everything that it needs must be there. */
 function runConfigOf(given: SwtpmOptions, env: NodeJS.ProcessEnv, iface: Interface): CommandLine {

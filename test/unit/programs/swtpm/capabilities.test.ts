@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { EngineInfo } from '../../../../src/engine-client/channel/engine-info.ts'
 import { capabilitiesJson } from '../../../../src/programs/swtpm/capabilities.ts'
-import { notYet } from '../../../../src/programs/swtpm/options/not-yet.ts'
 import { COMPATIBLE_VERSION } from '../../../../src/system/version.ts'
 
 const libtpms09: EngineInfo = {
@@ -24,7 +23,7 @@ const libtpms010: EngineInfo = {
   profiles: { AvailableProfiles: [{ Name: 'default-v1' }, { Name: 'null' }] },
 }
 
-/** As the reference orders them; those that are not supported yet are left out. */
+/** As the reference orders them. */
 const verbs = [
   ...[
     'tpm-1.2',
@@ -39,7 +38,7 @@ const verbs = [
   ...['cmdarg-profile', 'cmdarg-print-profiles', 'profile-opt-remove-disabled', 'cmdarg-print-info'],
   ...['tpmstate-opt-lock', 'tpmstate-dir-backend-opt-backup', 'tpmstate-dir-backend-opt-fsync'],
   ...['cmdarg-pcap', 'systemd-notify'],
-].filter((verb) => !notYet.has(verb))
+]
 
 const list = (names: readonly string[]) => names.map((name) => `"${name}"`).join(', ')
 
@@ -66,14 +65,6 @@ test('what the libtpms at hand lacks is not claimed', () => {
   assert.doesNotMatch(text, /tpm-2.0|rsa-keysize|seccomp/)
   assert.doesNotMatch(capabilitiesJson('chardev', '2', { ...libtpms09, tpm12: false }), /tpm-1.2/)
   assert.doesNotMatch(capabilitiesJson('cuse', '2', libtpms09), /tpm-send-command-header/)
-})
-
-test('what is not supported yet is not claimed', () => {
-  const { features } = JSON.parse(capabilitiesJson('socket', '2', libtpms010))
-  assert.deepEqual(
-    features.filter((feature: string) => notYet.has(feature)),
-    [],
-  )
 })
 
 test('it is JSON', () => {
