@@ -7,8 +7,9 @@ import { describe, it } from 'node:test'
 import { FRAME_KIND, frameHeader } from '../../contract/engine-channel.ts'
 import { ENGINE_EVENTS, type EngineEventName } from '../../contract/engine-events.ts'
 import { BIG } from '../../contract/struct.ts'
-import { EVIL, eventFrame, evilEngine, noCppCompiler } from '../hard/support/evil-engine.ts'
+import { EVIL, eventFrame, evilEngine } from '../hard/support/evil-engine.ts'
 import { figure } from '../hard/support/scale.ts'
+import { noCxxCompiler } from '../support/compilers.ts'
 import { CMD } from '../support/control-commands.ts'
 import { type FleetTpm, type RunningFleet, startFleet } from '../support/fleet.ts'
 import { RawConnection } from '../support/raw-connection.ts'
@@ -53,7 +54,7 @@ async function goesOn(fleet: RunningFleet, other: FleetTpm): Promise<void> {
   assert.equal((await fleet.list()).find(({ name }) => name === 'other')?.state, 'running')
 }
 
-describe('an engine that has been broken into', { skip: noCppCompiler() }, () => {
+describe('an engine that has been broken into', { skip: noCxxCompiler() }, () => {
   it('harms no other TPM of its fleet by what it says', async (t) => {
     const fleet = await startFleet(t, { tpms: ['other'], env: { SWTPM_ENGINE: evilEngine() } })
     const other = fleet.describe('other')

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { check } from '../../src/system/native/check.ts'
 import { native } from '../../src/system/native/load.ts'
+import { noCompiler } from '../support/compilers.ts'
 import { CMD } from '../support/control-commands.ts'
 import { deepInWork, enginePid } from '../support/processes.ts'
 import { RawConnection } from '../support/raw-connection.ts'
@@ -15,7 +16,7 @@ import { TpmClient } from '../support/tpm-client.ts'
 import { responseCode, TPM2 } from '../support/tpm-commands.ts'
 import { waitFor } from '../support/wait.ts'
 import { NV, startEngineTpm, succeed } from './support/engine-tpm.ts'
-import { engineWith, noCompiler } from './support/preload.ts'
+import { engineWith } from './support/preload.ts'
 
 const { CANCEL_TPM_CMD } = CMD
 const TPM_RC_CANCELED = 0x909

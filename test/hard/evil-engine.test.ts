@@ -6,6 +6,7 @@ import { FRAME_KIND, frameHeader } from '../../contract/engine-channel.ts'
 import { BIG } from '../../contract/struct.ts'
 import { check } from '../../src/system/native/check.ts'
 import { native } from '../../src/system/native/load.ts'
+import { noCxxCompiler } from '../support/compilers.ts'
 import { connectUnix } from '../support/connect-unix.ts'
 import { CMD } from '../support/control-commands.ts'
 import { type FleetTpm, type RunningFleet, startFleet } from '../support/fleet.ts'
@@ -14,13 +15,7 @@ import { RawConnection } from '../support/raw-connection.ts'
 import { type Cleanup, startSocketTpm } from '../support/swtpm.ts'
 import { responseCode, TPM2 } from '../support/tpm-commands.ts'
 import { waitFor } from '../support/wait.ts'
-import {
-  EVIL,
-  eventFrame,
-  evilEngine,
-  evilEngineWithoutLandlock,
-  noCppCompiler,
-} from './support/evil-engine.ts'
+import { EVIL, eventFrame, evilEngine, evilEngineWithoutLandlock } from './support/evil-engine.ts'
 
 /** Seen from the state directory, which may be the engine's root. */
 const OUTSIDE = ['/etc/passwd', '../../../etc/passwd', '/proc/self/mem', '/proc']
@@ -87,7 +82,7 @@ const openFds = (pid: number): number => readdirSync(`/proc/${pid}/fd`).length
 
 const nodeOf = (keeper: number): number => descendants(keeper).find((pid) => nameOf(pid) === 'node') as number
 
-describe('a fleet with an engine that has been broken into', { skip: noCppCompiler() }, () => {
+describe('a fleet with an engine that has been broken into', { skip: noCxxCompiler() }, () => {
   it('loses that engine alone over a reply that does not fit, whatever was asked', async (t) => {
     const evil = await evilFleet(t)
     const { a } = evil
@@ -182,7 +177,7 @@ describe('a fleet with an engine that has been broken into', { skip: noCppCompil
   })
 })
 
-describe('an engine that has been broken into', { skip: noCppCompiler() }, () => {
+describe('an engine that has been broken into', { skip: noCxxCompiler() }, () => {
   it('opens nothing but its state', async (t) => {
     const { swtpm, dataPath } = await startSocketTpm(t, undefined, { env: { SWTPM_ENGINE: evilEngine() } })
     for (const path of OUTSIDE) assert.notEqual(await send(dataPath, EVIL.open(path)), 0, path)

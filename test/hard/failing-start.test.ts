@@ -9,6 +9,7 @@ import { chownSync, cpSync, mkdirSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { before, describe, it } from 'node:test'
+import { noCompiler } from '../support/compilers.ts'
 import { suiteCleanup } from '../support/suite.ts'
 import { bin, type SocketTpm, startSocketTpm, temporaryDirectory } from '../support/swtpm.ts'
 import {
@@ -19,7 +20,6 @@ import {
   type StartLine,
   siteOf,
 } from './support/failing-start.ts'
-import { noCompiler } from './support/preload.ts'
 import { figure, long, seed } from './support/scale.ts'
 
 const isRoot = process.getuid?.() === 0

@@ -7,12 +7,12 @@ import assert from 'node:assert/strict'
 import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { noCompiler } from '../support/compilers.ts'
 import { REFERENCE_SWTPM, startSocketTpm } from '../support/swtpm.ts'
 import { TpmClient } from '../support/tpm-client.ts'
 import { DiskModel, type Image } from './support/disk-model.ts'
 import type { DiskRecord } from './support/disk-shim.ts'
 import { NV } from './support/engine-tpm.ts'
-import { noCompiler } from './support/preload.ts'
 import {
   isResponse,
   type Known,

@@ -4,11 +4,12 @@ import assert from 'node:assert/strict'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { noCompiler } from '../support/compilers.ts'
 import { alive, descendants } from '../support/processes.ts'
 import { roundTrip } from '../support/round-trip.ts'
 import { type Cleanup, Swtpm, startSocketTpm, temporaryDirectory } from '../support/swtpm.ts'
 import { waitFor } from '../support/wait.ts'
-import { engineWith, noCompiler } from './support/preload.ts'
+import { engineWith } from './support/preload.ts'
 
 describe('a file outside the state directory', { skip: noCompiler() }, () => {
   it('cannot be reached through the descriptor of the directory', async (t) => {

@@ -8,9 +8,10 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync }
 import { basename, join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { type Site, setUp, site } from '../interop/setup-site.ts'
+import { noCompiler } from '../support/compilers.ts'
 import { bin, startSocketTpm } from '../support/swtpm.ts'
 import { waitFor } from '../support/wait.ts'
-import { killLibrary, noCompiler } from './support/preload.ts'
+import { killLibrary } from './support/preload.ts'
 import { figure, long } from './support/scale.ts'
 
 /** Quick ones: what is tested does not depend on the algorithm. */

@@ -7,11 +7,11 @@ import { cpSync, existsSync, mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import type { EngineClient } from '../../src/engine-client/engine-client.ts'
+import { noCompiler } from '../support/compilers.ts'
 import { type Cleanup, temporaryDirectory } from '../support/swtpm.ts'
 import { hex32, responseCode, TPM2, TPM12, tpm2 } from '../support/tpm-commands.ts'
 import { DiskShim, type Fault } from './support/disk-shim.ts'
 import { ask, createPrimaryEcc, defineLarge, NV, startEngineTpm, succeed } from './support/engine-tpm.ts'
-import { noCompiler } from './support/preload.ts'
 import { figure } from './support/scale.ts'
 
 const TPM_RC_NV_UNAVAILABLE = 0x923

@@ -9,6 +9,7 @@ import { copyFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import { noCompiler } from '../support/compilers.ts'
 import { CMD } from '../support/control-commands.ts'
 import { startControlTpm } from '../support/control-tpm.ts'
 import {
@@ -26,7 +27,7 @@ import { handlesIn, responseCode, TPM2, TPM12 } from '../support/tpm-commands.ts
 import { VmmClient } from '../support/vmm-client.ts'
 import { waitFor } from '../support/wait.ts'
 import { startEngineTpm, succeed } from './support/engine-tpm.ts'
-import { engineWith, noCompiler } from './support/preload.ts'
+import { engineWith } from './support/preload.ts'
 import { figure, scaled, seed } from './support/scale.ts'
 
 const TPM_RC_CANCELED = 0x909

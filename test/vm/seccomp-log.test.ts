@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { describe, it } from 'node:test'
-import { engineWith, noCompiler } from '../hard/support/preload.ts'
+import { engineWith } from '../hard/support/preload.ts'
+import { noCompiler } from '../support/compilers.ts'
 import { startSocketTpm, temporaryDirectory } from '../support/swtpm.ts'
 import { waitFor } from '../support/wait.ts'
 

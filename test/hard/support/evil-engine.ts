@@ -22,16 +22,6 @@ export function evilEngine(): string {
 /** The same on a kernel that has no Landlock. */
 export const evilEngineWithoutLandlock = (): string => build(['-DWITHOUT_LANDLOCK'])
 
-/** @returns why there can be none, or false */
-export function noCppCompiler(): string | false {
-  try {
-    execFileSync('g++', ['--version'], { stdio: 'ignore' })
-    return false
-  } catch {
-    return 'there is no C++ compiler: apt-get install g++'
-  }
-}
-
 /** The objects of the engine as it was built, and one more. */
 function build(definitions: readonly string[]): string {
   const directory = temporaryDirectory({ after: (undo) => process.on('exit', () => undo()) })

@@ -6,16 +6,6 @@ import { projectRoot, temporaryDirectory } from '../../support/swtpm.ts'
 
 const libraries = new Map<string, string>()
 
-/** @returns why there can be none, or false */
-export function noCompiler(): string | false {
-  try {
-    execFileSync('cc', ['--version'], { stdio: 'ignore' })
-    return false
-  } catch {
-    return 'there is no C compiler: apt-get install gcc'
-  }
-}
-
 /**
  * @param directory for the program
  * @param source name of a C file here

@@ -5,8 +5,9 @@ import { closeSync, openSync, readFileSync } from 'node:fs'
 import { constants } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { noCxxCompiler } from '../../support/compilers.ts'
 import { temporaryDirectory } from '../../support/swtpm.ts'
-import { compileNative, noCxxCompiler } from './support/compile-native.ts'
+import { compileNative } from './support/compile-native.ts'
 
 const HEADER_BYTES = 16
 

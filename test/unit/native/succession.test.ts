@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { describe, it } from 'node:test'
-import { compileNative, noCxxCompiler } from './support/compile-native.ts'
+import { noCxxCompiler } from '../../support/compilers.ts'
+import { compileNative } from './support/compile-native.ts'
 
 describe('the stages of an engine', { skip: noCxxCompiler() }, () => {
   it('leave the TPM to another engine, and take it back only by RESUME', (t) => {

@@ -14,7 +14,7 @@ import {
   errnosOf,
   type StartLine,
 } from '../../hard/support/failing-start.ts'
-import { noCompiler } from '../../hard/support/preload.ts'
+import { noCompiler } from '../../support/compilers.ts'
 import { temporaryDirectory } from '../../support/swtpm.ts'
 import { waitFor } from '../../support/wait.ts'
 

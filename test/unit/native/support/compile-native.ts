@@ -3,16 +3,6 @@ import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import { type Cleanup, projectRoot, temporaryDirectory } from '../../../support/swtpm.ts'
 
-/** @returns why there can be none, or false */
-export function noCxxCompiler(): string | false {
-  try {
-    execFileSync('c++', ['--version'], { stdio: 'ignore' })
-    return false
-  } catch {
-    return 'there is no C++ compiler: apt-get install g++'
-  }
-}
-
 /** @param sources paths from the project's root. @returns the program's path */
 export function compileNative(t: Cleanup, ...sources: readonly string[]): string {
   const program = join(temporaryDirectory(t), 'program')
