@@ -54,6 +54,33 @@ export const REFUSED_CRYPTO = {
   sha1Hmac: 128,
 } as const
 
+/** What becomes of a data command that the supervisor was shown: RESPOND. */
+export const VERDICT = {
+  /** The TPM executes it, and its response goes to the client. */
+  pass: 0,
+  /** The TPM executes it, or the bytes of this request in its place; the response comes as event RESPONSE, and the next RESPOND is waited for. */
+  run: 1,
+  /** The bytes of this request are the response, whatever they are. */
+  answer: 2,
+  /** They are a part of what the client is sent; the next RESPOND is waited for. */
+  part: 3,
+  /** The client is sent nothing, and may send its next command. */
+  silence: 4,
+  /** The connection is closed; a client of a CUSE device gets EPIPE. */
+  hangUp: 5,
+  /** A client of a CUSE device gets this errno from read(); any other connection is closed. */
+  errno: 6,
+} as const
+export type Verdict = keyof typeof VERDICT
+
+/** Why nobody waits for the answer to a command any more: COMMAND_GONE. */
+export const COMMAND_GONE = {
+  /** Its client, or the device. */
+  client: 0,
+  /** The TPM is powered off for good, or handed over to another engine. */
+  tpm: 1,
+} as const
+
 /** PROCESS with the locality that is set. */
 export const LOCALITY_CURRENT = 0xff
 

@@ -6,7 +6,7 @@
  * it in src/engine-client.
  * @see docs/design/0001-engine-wire.md
  */
-import { packed, type Struct, struct, u32, u64 } from './struct.ts'
+import { packed, type Struct, struct, u8, u32, u64 } from './struct.ts'
 
 const nothing = struct({})
 const level = struct({ level: u32 })
@@ -14,6 +14,9 @@ const version = struct({ version: u32 })
 const clientClosed = struct({ errno: u32 })
 /** `direction` 0: a command, 1: a response; `timeUs` in µs since 1970. */
 export const traceEvent = packed({ direction: u32, timeUs: u64 })
+export const commandEvent = packed({ number: u32, locality: u8 })
+export const responseEvent = struct({ number: u32 })
+export const commandGoneEvent = struct({ number: u32, why: u32 })
 /** `signal` 0: none. */
 export const engineEndedEvent = struct({ pid: u32, status: u32, signal: u32 })
 
@@ -69,6 +72,23 @@ export const ENGINE_EVENTS = {
     payload: traceEvent,
     bytes: 'the bytes',
     note: 'a command (0) or response (1) has passed; µs since 1970. Only with `--trace`',
+  },
+  COMMAND: {
+    type: 8,
+    payload: commandEvent,
+    bytes: 'the command',
+    note: 'a data command waits for RESPOND; with the locality that it would have. Only after INTERCEPT 1',
+  },
+  RESPONSE: {
+    type: 9,
+    payload: responseEvent,
+    bytes: 'the response',
+    note: 'what the TPM has answered to a command of verdict `run`, which waits for the next RESPOND',
+  },
+  COMMAND_GONE: {
+    type: 10,
+    payload: commandGoneEvent,
+    note: 'the answer to a command is not waited for any more: 0 its client has gone, 1 its TPM was powered off for good or handed over',
   },
 } as const satisfies Record<string, EngineEvent>
 

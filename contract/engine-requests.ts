@@ -25,6 +25,14 @@ export const processReq = struct({
   command: trailing(MAX_PROCESS_BYTES),
 })
 export const processResp = struct({ tpmResult: u32, length: u32, response: trailing(MAX_PROCESS_BYTES) })
+/** `errno` with verdict errno. */
+export const respondReq = struct({
+  number: u32,
+  verdict: u32,
+  errno: u32,
+  length: u32,
+  bytes: trailing(MAX_PROCESS_BYTES),
+})
 export const setKeyReq = struct({ purpose: u32, length: u32, key: trailing(MAX_KEY_BYTES) })
 export const setProfileReq = struct({ length: u32, json: trailing(MAX_PROFILE_BYTES) })
 export const checkCryptoResp = struct({ tpmResult: u32, refused: u32 })
@@ -126,6 +134,36 @@ export const ENGINE_REQUESTS = {
     req: nothing,
     resp: checkCryptoResp,
     note: 'tries what OpenSSL may refuse on this host, and says what it does (`REFUSED_CRYPTO`); takes some 100 ms',
+  },
+  INTERCEPT: {
+    code: 0x100c,
+    when: 'any',
+    urgent: true,
+    req: word,
+    resp: word,
+    note: '1: every data command comes as event COMMAND and waits for RESPOND. 0: no more; those that wait pass',
+  },
+  RESPOND: {
+    code: 0x100d,
+    when: 'any',
+    urgent: true,
+    req: respondReq,
+    resp: word,
+    note: 'what becomes of a command (`VERDICT`); 3 TPM_BAD_PARAMETER where it does not wait any more',
+  },
+  CUT_POWER: {
+    code: 0x100f,
+    when: 'any',
+    req: nothing,
+    resp: word,
+    note: 'power off without TPM2_Shutdown, as when the supply fails; INIT powers it on again',
+  },
+  DETACH: {
+    code: 0x100e,
+    when: 'any',
+    req: nothing,
+    resp: word,
+    note: 'stop serving the attached descriptor, as soon as the command that is executed has ended, and close it; a client of a listener is sent away. Nothing attached is no error',
   },
 } as const satisfies Record<string, EngineRequest>
 

@@ -2,6 +2,7 @@
 import {
   ATTACH_FLAG,
   ATTACH_KIND,
+  COMMAND_GONE,
   ENGINE_FDS,
   FRAME_KIND,
   frameHeader,
@@ -10,6 +11,7 @@ import {
   REFUSED_CRYPTO,
   ROUTE,
   SPAWN_FLAG,
+  VERDICT,
 } from '../engine-channel.ts'
 import { ENGINE_EVENTS, SPAWNER_EVENTS } from '../engine-events.ts'
 import {
@@ -223,6 +225,8 @@ ${flags('spawn', SPAWN_FLAG)}
 ${flags('refused', REFUSED_CRYPTO)}
 
 ${enumeration('Route', members(ROUTE))}
+${enumeration('Verdict', members(VERDICT))}
+${enumeration('CommandGone', members(COMMAND_GONE))}
 inline constexpr uint8_t kLocalityCurrent = ${hex(LOCALITY_CURRENT)};
 
 // Flags of PTM verbs.

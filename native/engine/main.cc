@@ -136,9 +136,10 @@ int run(const Options& options) {
            options.log_prefix + "    ",
            options.trace ? &tracer : nullptr});
   StorageGate gate([&channel] { channel.event(wire::Event::kStorageNeeded); });
-  DataPath path(tpm, gate, options.trace ? &tracer : nullptr);
-  Attachment attachment(channel, path, gate, shared.device());
-  Requests requests(channel, tpm, gate, attachment);
+  Interceptor interceptor(channel);
+  DataPath path(tpm, gate, interceptor, options.trace ? &tracer : nullptr);
+  Attachment attachment(channel, path, shared.device());
+  Requests requests(channel, tpm, gate, interceptor, attachment);
 
   limit_resources();
   if (!confine_system_calls(options)) _exit(kExitFailure);

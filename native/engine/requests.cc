@@ -20,8 +20,9 @@ Bytes result(TpmResult code) {
 
 }  // namespace
 
-Requests::Requests(Channel& channel, Tpm& tpm, StorageGate& gate, Attachment& attachment)
-    : channel_(channel), tpm_(tpm), gate_(gate), attachment_(attachment) {
+Requests::Requests(Channel& channel, Tpm& tpm, StorageGate& gate, Interceptor& interceptor,
+                   Attachment& attachment)
+    : channel_(channel), tpm_(tpm), gate_(gate), interceptor_(interceptor), attachment_(attachment) {
   std::latch started(1);  // see PumpThreads
   std::thread([&] {
     started.count_down();
@@ -45,6 +46,7 @@ Bytes Requests::handle<Code::kStop>(ByteReader&, Frame&) {
 // The process ends later, with the channel.
 template <>
 Bytes Requests::handle<Code::kShutdown>(ByteReader& body, Frame& frame) {
+  interceptor_.turn_away();
   return handle<Code::kStop>(body, frame);
 }
 
@@ -235,6 +237,39 @@ Bytes Requests::handle<Code::kHandOver>(ByteReader&, Frame& frame) {
   if (!gate_.locked()) return result(kTpmBadOrdinal);
   frame.reply_fd = attachment_.hand_over();
   return result(tpm_.hand_over());
+}
+
+template <>
+Bytes Requests::handle<Code::kIntercept>(ByteReader& body, Frame&) {
+  interceptor_.set_on(body.u32() != 0);
+  return result(kTpmSuccess);
+}
+
+template <>
+Bytes Requests::handle<Code::kRespond>(ByteReader& body, Frame&) {
+  uint32_t number = body.u32();
+  uint32_t verdict = body.u32();
+  uint32_t error = body.u32();
+  uint32_t length = body.u32();
+  if (length != body.remaining() || verdict > static_cast<uint32_t>(wire::Verdict::kErrno))
+    return result(kTpmBadParameter);
+  ByteView bytes = body.bytes(length);
+  bool waits = interceptor_.respond(number, {.verdict = static_cast<wire::Verdict>(verdict),
+                                             .error = static_cast<int>(error),
+                                             .bytes = Bytes(bytes.begin(), bytes.end())});
+  return result(waits ? kTpmSuccess : kTpmBadParameter);
+}
+
+template <>
+Bytes Requests::handle<Code::kCutPower>(ByteReader&, Frame&) {
+  gate_.turn_away();
+  return result(tpm_.cut_power());
+}
+
+template <>
+Bytes Requests::handle<Code::kDetach>(ByteReader&, Frame&) {
+  attachment_.hand_over();
+  return result(kTpmSuccess);
 }
 
 // ---- Which request, and on which thread. Here, because every handle() must be declared before.

@@ -18,7 +18,7 @@ namespace swtpm {
 
 class Requests {
  public:
-  Requests(Channel& channel, Tpm& tpm, StorageGate& gate, Attachment& attachment);
+  Requests(Channel& channel, Tpm& tpm, StorageGate& gate, Interceptor& interceptor, Attachment& attachment);
   Requests(const Requests&) = delete;
   Requests& operator=(const Requests&) = delete;
 
@@ -48,6 +48,7 @@ class Requests {
   Channel& channel_;
   Tpm& tpm_;
   StorageGate& gate_;
+  Interceptor& interceptor_;
   Attachment& attachment_;
   ResponseBuffer process_buffer_;
 

@@ -182,6 +182,10 @@ enum class Code : uint32_t {
   kResume = 0x1009,
   kHandOver = 0x100a,
   kCheckCrypto = 0x100b,
+  kIntercept = 0x100c,
+  kRespond = 0x100d,
+  kCutPower = 0x100f,
+  kDetach = 0x100e,
   kSpawn = 0x2001,
   kKill = 0x2002,
 };
@@ -194,6 +198,9 @@ enum class Event : uint32_t {
   kFuseRequest = 0x5,
   kStorageNeeded = 0x6,
   kTrace = 0x7,
+  kCommand = 0x8,
+  kResponse = 0x9,
+  kCommandGone = 0xa,
   kEngineEnded = 0x2001,
 };
 
@@ -236,6 +243,10 @@ inline constexpr Request kRequests[] = {
     {Code::kResume, When::kAnyTime, false, 0, 0},
     {Code::kHandOver, When::kAnyTime, false, 0, 0},
     {Code::kCheckCrypto, When::kStopped, false, 0, 0},
+    {Code::kIntercept, When::kAnyTime, true, 4, 4},
+    {Code::kRespond, When::kAnyTime, true, 16, 1048576},
+    {Code::kCutPower, When::kAnyTime, false, 0, 0},
+    {Code::kDetach, When::kAnyTime, false, 0, 0},
 };
 
 enum class AttachKind : uint32_t {
@@ -261,6 +272,21 @@ inline constexpr uint32_t kRefusedSha1Hmac = 128;
 enum class Route : uint32_t {
   kNative = 0x0,
   kSupervisor = 0x1,
+};
+
+enum class Verdict : uint32_t {
+  kPass = 0x0,
+  kRun = 0x1,
+  kAnswer = 0x2,
+  kPart = 0x3,
+  kSilence = 0x4,
+  kHangUp = 0x5,
+  kErrno = 0x6,
+};
+
+enum class CommandGone : uint32_t {
+  kClient = 0x0,
+  kTpm = 0x1,
 };
 
 inline constexpr uint8_t kLocalityCurrent = 0xff;

@@ -10,19 +10,29 @@ import { EventEmitter } from 'node:events'
 import { constants } from 'node:os'
 import {
   type AttachKind,
+  COMMAND_GONE,
   KEY_SLOT,
   type KeySlot,
   LOCALITY_CURRENT,
   ROUTE,
   type Route,
+  VERDICT,
+  type Verdict,
 } from '../../contract/engine-channel.ts'
-import { type EngineEventName, traceEvent } from '../../contract/engine-events.ts'
+import {
+  commandEvent,
+  commandGoneEvent,
+  type EngineEventName,
+  responseEvent,
+  traceEvent,
+} from '../../contract/engine-events.ts'
 import {
   checkCryptoResp,
   engineCode,
   peekStateResp,
   processReq,
   processResp,
+  respondReq,
   setKeyReq,
   word,
 } from '../../contract/engine-requests.ts'
@@ -77,6 +87,14 @@ export interface EngineEvents {
   storageNeeded: []
   /** A command or response has passed; only when the engine was started with `trace`. */
   trace: [direction: 'command' | 'response', timeUs: bigint, bytes: Buffer]
+  /** A data command waits for {@link EngineClient.respond}; only while commands are intercepted. */
+  command: [number: number, locality: number, bytes: Buffer]
+  /** What the TPM has answered to a command of verdict `run`. */
+  response: [number: number, bytes: Buffer]
+  /** The answer to a command is not waited for any more. */
+  commandGone: [number: number, why: keyof typeof COMMAND_GONE]
+  /** A client of the control channel, or of a CUSE device's ioctls, has cancelled the command that runs. */
+  cancelled: []
 }
 
 /** A TPM that is served, between two supervisors. */
@@ -138,6 +156,7 @@ export class EngineClient extends EventEmitter<EngineEvents> {
   /** Executes a PTM verb in the engine. */
   async verb<V extends VerbName>(name: V, request: Request<V>): Promise<Outcome<V>> {
     const { req, resp }: Verb = VERBS[name]
+    if (name === 'CANCEL_TPM_CMD') this.emit('cancelled')
     const reply = await this.#request(controlCode(name), req.encode(request, BIG))
     const result = word.decode(reply, BIG).value
     if (result !== TPM_SUCCESS) return { tpmResult: result } as Outcome<V>
@@ -177,6 +196,40 @@ export class EngineClient extends EventEmitter<EngineEvents> {
     const tpmResult = word.decode(reply, BIG).value
     if (tpmResult !== 0) return { tpmResult, response: Buffer.alloc(0) }
     return { tpmResult, response: processResp.decode(reply, BIG).response }
+  }
+
+  /** Has every data command come as event `command`, or no more. */
+  async intercept(on: boolean): Promise<void> {
+    this.#served.intercepted = on
+    await this.#result(engineCode('INTERCEPT'), word.encode({ value: on ? 1 : 0 }, BIG))
+  }
+
+  /**
+   * What becomes of an intercepted command, or follows for it.
+   * @returns false: it does not wait any more
+   */
+  async respond(
+    number: number,
+    verdict: Verdict,
+    { bytes = Buffer.alloc(0), errno = 0 }: { bytes?: Buffer; errno?: number } = {},
+  ): Promise<boolean> {
+    const body = respondReq.encode(
+      { number, verdict: VERDICT[verdict], errno, length: bytes.length, bytes },
+      BIG,
+    )
+    return (await this.#result(engineCode('RESPOND'), body)) === TPM_SUCCESS
+  }
+
+  /** Stops serving what is attached, and closes the engine's copy of it and ours. */
+  async detach(): Promise<void> {
+    await this.#result(engineCode('DETACH'), Buffer.alloc(0))
+    this.#served.clientOpen = false
+    this.#served.detached()
+  }
+
+  /** Powers the TPM off as a failing supply does. @returns a TPM result */
+  cutPower(): Promise<number> {
+    return this.#result(engineCode('CUT_POWER'), Buffer.alloc(0))
   }
 
   setRoute(route: Route): Promise<number> {
@@ -285,6 +338,19 @@ export class EngineClient extends EventEmitter<EngineEvents> {
       case 'STORAGE_NEEDED':
         this.emit('storageNeeded')
         break
+      case 'COMMAND': {
+        const { number, locality } = commandEvent.decode(payload, BIG)
+        this.emit('command', number, locality, payload.subarray(commandEvent.size))
+        break
+      }
+      case 'RESPONSE':
+        this.emit('response', responseEvent.decode(payload, BIG).number, payload.subarray(responseEvent.size))
+        break
+      case 'COMMAND_GONE': {
+        const { number, why } = commandGoneEvent.decode(payload, BIG)
+        this.emit('commandGone', number, why === COMMAND_GONE.client ? 'client' : 'tpm')
+        break
+      }
       case 'TRACE': {
         const { direction, timeUs } = traceEvent.decode(payload, BIG)
         const bytes = payload.subarray(traceEvent.size)

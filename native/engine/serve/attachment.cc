@@ -61,7 +61,7 @@ UniqueFd Attachment::hand_over() {
     loop = loop_;
     loop->request_stop();
   }
-  gate_.turn_away();
+  path_.turn_away();
   threads_.interrupt_until_idle();
   std::lock_guard lock(mutex_);
   loop->close();

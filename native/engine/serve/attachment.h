@@ -17,8 +17,8 @@ namespace swtpm {
 
 class Attachment {
  public:
-  Attachment(Channel& channel, DataPath& path, StorageGate& gate, DeviceState& device)
-      : channel_(channel), path_(path), gate_(gate), device_(device) {}
+  Attachment(Channel& channel, DataPath& path, DeviceState& device)
+      : channel_(channel), path_(path), device_(device) {}
 
   // kTpmIoerror: one is attached already, or there is no fd. kTpmBadParameter: unknown kind.
   // client: what take_client() of another engine's loop had.
@@ -37,7 +37,6 @@ class Attachment {
 
   Channel& channel_;
   DataPath& path_;
-  StorageGate& gate_;
   DeviceState& device_;
   std::mutex mutex_;
   std::shared_ptr<Loop> loop_;

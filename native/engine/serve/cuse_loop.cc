@@ -34,11 +34,11 @@ CuseLoop::CuseLoop(uint32_t flags, UniqueFd fd, Channel& channel, DataPath& path
       path_(path),
       device_(device),
       continued_(flags & wire::kAttachContinue),
-      lost_(device.in_flight.exchange(0) != 0) {
+      read_error_(device.in_flight.exchange(0) != 0 ? EIO : 0) {
   // The client is gone, and the kernel will not say so again.
   if (device_.current_opcode.load() == FUSE_RELEASE || has_unseen_release()) device_.open.store(0);
   if (!device_.open.load()) {
-    lost_ = false;
+    read_error_ = 0;
     set_unread({});
   }
 }
@@ -157,8 +157,12 @@ void CuseLoop::on_release(FuseReply reply) {
     std::lock_guard lock(mutex_);
     device_.open.store(0);
     session_++;  // a response still to come is not for the next client
-    lost_ = false;
-    if (!busy_) set_unread({});
+    read_error_ = 0;
+    answers_ = true;
+    if (busy_)
+      path_.client_left();
+    else
+      set_unread({});
     std::move(reply).data({});
   }
   if (in_transfer) channel_.event(wire::Event::kClientClosed, 0u);
@@ -169,10 +173,10 @@ void CuseLoop::on_read(Request& request) {
   fuse_read_in in;
   if (!decode(request.body(), in)) return std::move(reply).error(EIO);
   std::lock_guard lock(mutex_);
-  if (busy_)
+  if (int error = std::exchange(read_error_, 0))
+    std::move(reply).error(error);
+  else if ((busy_ && unread().empty()) || !answers_)
     parked_.push_back({std::move(reply), in.size});
-  else if (std::exchange(lost_, false))
-    std::move(reply).error(EIO);
   else
     serve_read(std::move(reply), in.size);
 }
@@ -193,7 +197,8 @@ std::optional<CuseLoop::Command> CuseLoop::on_write(Request& request) {
   uint32_t taken = std::min<uint32_t>(in.size, kTpmBufferSizeBytes);
   if (taken < in.size) path_.refusals().note(Refusals::Reason::kTooLong, command_size_code(path_.version()));
   Command command{std::move(reply), request.body().subspan(sizeof(in), taken)};
-  lost_ = false;
+  read_error_ = 0;
+  answers_ = true;
   set_unread({});
   if (process_if_short(command)) return std::nullopt;
   busy_ = true;
@@ -221,15 +226,53 @@ void CuseLoop::process(Command& command) {
   CommandProcessor::CommandOptions options{.short_code = insufficient_code(path_.version())};
   // One pointer fits into a std::function without an allocation.
   options.on_turn = [&command] { confirm(command); };
-  ByteView response = path_.run(command.bytes, buffer_, options);
+  DataPath::Outcome outcome =
+      path_.run(command.bytes, buffer_, options, {.send_part = [this](ByteView part) { send_part(part); }});
 
   std::lock_guard lock(mutex_);
   busy_ = false;
-  set_unread(busy_session_ == session_ ? response : ByteView{});
+  if (busy_session_ == session_) give(outcome);
   device_.in_flight.store(0);
-  for (ParkedRead& read : parked_) serve_read(std::move(read.reply), read.size);
-  parked_.clear();
+  if (answers_) serve_parked();
   notify_pollers();
+}
+
+// Called with the mutex held.
+void CuseLoop::give(const DataPath::Outcome& outcome) {
+  using What = DataPath::Outcome::What;
+  switch (outcome.what) {
+    case What::kResponse:
+      add_unread(outcome.response);
+      break;
+    case What::kNothing:
+      answers_ = false;
+      break;
+    case What::kHangUp:
+      read_error_ = EPIPE;
+      break;
+    case What::kError:
+      read_error_ = outcome.error;
+  }
+}
+
+// The rest of the response is still to come.
+void CuseLoop::send_part(ByteView part) {
+  std::lock_guard lock(mutex_);
+  if (busy_session_ != session_) return;
+  add_unread(part);
+  serve_parked();
+  notify_pollers();
+}
+
+// Called with the mutex held.
+void CuseLoop::serve_parked() {
+  for (ParkedRead& read : parked_) {
+    if (int error = std::exchange(read_error_, 0))
+      std::move(read.reply).error(error);
+    else
+      serve_read(std::move(read.reply), read.size);
+  }
+  parked_.clear();
 }
 
 // Has write() return.
@@ -252,6 +295,15 @@ ByteView CuseLoop::unread() const {
   return {device_.response + start, end - start};
 }
 
+// Behind what has not been read of a response that comes in parts.
+void CuseLoop::add_unread(ByteView response) {
+  ByteView before = unread();
+  if (before.empty()) return set_unread(response);
+  Bytes whole(before.begin(), before.end());
+  whole.insert(whole.end(), response.begin(), response.end());
+  set_unread(whole);
+}
+
 void CuseLoop::set_unread(ByteView response) {
   response = response.first(std::min(response.size(), sizeof(device_.response)));
   device_.unread_end.store(0);
@@ -264,8 +316,8 @@ void CuseLoop::set_unread(ByteView response) {
 // none.
 uint32_t CuseLoop::poll_events() const {
   if (to_supervisor()) return POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM;
-  if (busy_) return 0;
-  return POLLOUT | POLLWRNORM | (unread().empty() && !lost_ ? 0 : POLLIN | POLLRDNORM);
+  const uint32_t readable = unread().empty() && read_error_ == 0 ? 0 : POLLIN | POLLRDNORM;
+  return busy_ ? readable : POLLOUT | POLLWRNORM | readable;
 }
 
 void CuseLoop::on_poll(Request& request) {

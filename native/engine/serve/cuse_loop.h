@@ -59,6 +59,9 @@ class CuseLoop : public Loop {
   static void confirm(Command& command);
   bool process_if_short(Command& command);
   void process(Command& command);
+  void give(const DataPath::Outcome& outcome);
+  void send_part(ByteView part);
+  void serve_parked();
 
   void on_open(FuseReply reply);
   void on_release(FuseReply reply);
@@ -71,6 +74,7 @@ class CuseLoop : public Loop {
   bool to_supervisor() const { return route_.load(std::memory_order_acquire) == wire::Route::kSupervisor; }
   uint32_t poll_events() const;
   ByteView unread() const;
+  void add_unread(ByteView response);
   void set_unread(ByteView response);
   void serve_read(FuseReply reply, uint32_t size);
   void notify_pollers();
@@ -90,7 +94,8 @@ class CuseLoop : public Loop {
   uint64_t session_ = 0;       // counts the device's clients
   bool busy_ = false;          // a command is being processed; its thread alone may touch buffer_
   uint64_t busy_session_ = 0;  // whose command it is
-  bool lost_ = false;          // the earlier engine died over a command: the next READ fails
+  int read_error_ = 0;         // the next READ fails with it: the earlier engine has died over a command, say
+  bool answers_ = true;        // not the last command: its response is lost, and READs wait
   ResponseBuffer buffer_;
   std::deque<ParkedRead> parked_;
   std::vector<uint64_t> pollers_;  // kernel handles to wake

@@ -111,8 +111,7 @@ int StreamLoop::serve_client(int fd) {
   while (!stopping()) {
     if (read_message(fd) == Outcome::kEnd) return error_;
     device_.in_flight.store(1, std::memory_order_relaxed);
-    ByteView response = handle_message();
-    bool alive = respond(fd, response);
+    bool alive = give(fd, handle_message(fd));
     forget_message();
     device_.in_flight.store(0, std::memory_order_release);
     if (!alive) return error_;
@@ -219,7 +218,7 @@ void StreamLoop::drain(int fd) {
   }
 }
 
-ByteView StreamLoop::handle_message() {
+DataPath::Outcome StreamLoop::handle_message(int fd) {
   size_t start = has_prefix() ? kPrefixSizeBytes : 0;
   if (start > have_) start = have_;
   CommandProcessor::CommandOptions options{.short_code = command_size_code(path_.version())};
@@ -227,10 +226,26 @@ ByteView StreamLoop::handle_message() {
     // For this command alone. In the reference it stays, for the next client too.
     options.locality = message_[4];
     if (!path_.permits_locality(*options.locality))
-      return path_.refusals().answer(buffer_, Refusals::Reason::kLocalityForbidden,
-                                     locality_code(path_.version()));
+      return {.response = path_.refusals().answer(buffer_, Refusals::Reason::kLocalityForbidden,
+                                                  locality_code(path_.version()))};
   }
-  return path_.run({message_.data() + start, have_ - start}, buffer_, options);
+  return path_.run({message_.data() + start, have_ - start}, buffer_, options, client_at(fd));
+}
+
+Interceptor::Client StreamLoop::client_at(int fd) {
+  // The kernel's next command says that it has given this one up. A TCP client that has closed has only ended
+  // its side; one that does so and waits for the answer cannot be told from it, and gets the answer.
+  short gone_on = kind_.gives_commands_up ? POLLIN : 0;
+  // Two pointers fit into a std::function without an allocation.
+  return {.fd = fd, .gone_on = gone_on, .send_part = [this, fd](ByteView part) { respond(fd, part); }};
+}
+
+// False: the connection ends.
+bool StreamLoop::give(int fd, const DataPath::Outcome& outcome) {
+  using What = DataPath::Outcome::What;
+  if (outcome.what == What::kResponse) return respond(fd, outcome.response);
+  error_ = 0;
+  return outcome.what == What::kNothing;
 }
 
 // In one write() where the other side takes it: for the vTPM proxy each write() is a response of its own.

@@ -58,7 +58,9 @@ class StreamLoop : public Loop {
   bool has_prefix() const;
   void note_no_command(Refusals::Reason reason);
   void drain(int fd);
-  ByteView handle_message();
+  DataPath::Outcome handle_message(int fd);
+  Interceptor::Client client_at(int fd);
+  bool give(int fd, const DataPath::Outcome& outcome);
   bool respond(int fd, ByteView response);
   bool survives(int error);
 

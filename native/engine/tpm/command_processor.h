@@ -37,6 +37,8 @@ class CommandProcessor {
   virtual std::optional<ByteView> process_if_short(std::span<uint8_t> command, ResponseBuffer& buffer,
                                                    const CommandOptions& options) = 0;
 
+  // That a command has which says nothing else. Does not wait.
+  virtual uint8_t locality() const = 0;
   // Whether a client may choose this locality for a command of its own. Does not wait.
   virtual bool permits_locality(uint8_t locality) const = 0;
 

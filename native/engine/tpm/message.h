@@ -2,6 +2,7 @@
 // itself, and the buffer that a response lies in.
 #pragma once
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "common/bytes.h"
@@ -35,6 +36,20 @@ class ResponseBuffer {
     store_be32(data_ + 2, kTpmHeaderSizeBytes);
     store_be32(data_ + 6, code);
     size_ = kTpmHeaderSizeBytes;
+    return view();
+  }
+  // Any bytes. Where there is no memory for them, the response is empty.
+  ByteView assign(ByteView bytes) {
+    if (bytes.size() > capacity_) {
+      auto* larger = static_cast<uint8_t*>(realloc(data_, bytes.size()));
+      if (!larger) bytes = {};
+      if (larger) {
+        data_ = larger;
+        capacity_ = static_cast<uint32_t>(bytes.size());
+      }
+    }
+    std::copy(bytes.begin(), bytes.end(), data_);
+    size_ = static_cast<uint32_t>(bytes.size());
     return view();
   }
   // Lends the memory to `write(&data, &size, &capacity)`, which may reallocate it, and returns what that

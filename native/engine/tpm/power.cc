@@ -117,6 +117,14 @@ TpmResult Tpm::stop() {
   return kTpmSuccess;
 }
 
+TpmResult Tpm::cut_power() {
+  {
+    Lock lock(mutex_);
+    shutdown_due_ = false;
+  }
+  return stop();
+}
+
 void Tpm::stop_at_exit() {
   Lock lock(mutex_, std::defer_lock);
   int64_t deadline_ms = coarse_now_ms() + kExitPatienceMs;

@@ -30,6 +30,8 @@ const char* text_of(Refusals::Reason reason) {
     case Reason::kTurnedAway:
       return "the TPM was powered on or off while the command waited for the lock on its state; send it "
              "again";
+    case Reason::kHeldByScript:
+      return "a script held it when the TPM was powered off or handed over to another engine; send it again";
     case Reason::kNotStored:
       return "what it changes cannot be stored, as the lines above say; the TPM is as before";
     case Reason::kLibtpmsFailed:

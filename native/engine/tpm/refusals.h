@@ -25,6 +25,7 @@ class Refusals {
     kHandedOver,       // to another engine
     kStorageUnlocked,  // the lock on its state is not held, as after a migration
     kTurnedAway,       // it was powered on or off while the command waited for that lock
+    kHeldByScript,     // and then the TPM was powered off for good, or handed over
     kNotStored,        // what the command changes
     kLibtpmsFailed,    // to execute it
     kFailureMode,      // libtpms gave this answer, to each command from now on

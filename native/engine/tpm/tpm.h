@@ -55,6 +55,7 @@ class Tpm final : public CommandProcessor {
                                            const CommandOptions& options) override;
   // Does not wait.
   TpmResult set_locality(uint8_t locality);
+  uint8_t locality() const override { return checkpoint_.locality(); }
   bool permits_locality(uint8_t locality) const override;
   Refusals& refusals() override { return refusals_; }
 
@@ -70,6 +71,8 @@ class Tpm final : public CommandProcessor {
   // flags: PTM_INIT_FLAG_*. kTpmBadOrdinal: the TPM was handed over.
   TpmResult init(uint32_t flags);
   TpmResult stop();
+  // As stop(), without TPM2_Shutdown whatever the options say.
+  TpmResult cut_power();
 
   // For the end of the process: cancels what runs until the TPM is free, then stops it. Gives up after a few
   // seconds on a command that cannot be cancelled; the stored state is consistent at any time.

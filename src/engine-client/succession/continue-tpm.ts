@@ -33,6 +33,7 @@ export async function continueTpm(
   if (tpmResult !== TPM_SUCCESS) throw startError('it cannot continue the TPM')
   await alone()
   events.resumed(running !== 0)
+  if (served.intercepted) await engine.request(engineCode('INTERCEPT'), word.encode({ value: 1 }, BIG))
   if (served.attached === undefined) return
   const { kind, fd, flags } = served.attached
   if (kind === 'listener' && served.clientOpen && clientFd === undefined) {

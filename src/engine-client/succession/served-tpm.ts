@@ -30,6 +30,8 @@ export class ServedTpm {
   clientOpen = false
   route: Route = 'native'
   storageLocked = true
+  /** Data commands are shown to us. */
+  intercepted = false
   /** JSON, for a TPM 2.0 that a later INIT makes. */
   profile: string | undefined
 
@@ -44,7 +46,7 @@ export class ServedTpm {
 
   /** What the next supervisor of this TPM has to know; undefined while something is under way. */
   save(): SavedServedTpm | undefined {
-    if (this.#next !== undefined || this.route !== 'native') return undefined
+    if (this.#next !== undefined || this.route !== 'native' || this.intercepted) return undefined
     const { clientOpen, storageLocked, profile } = this
     return { clientOpen, storageLocked, profile }
   }
