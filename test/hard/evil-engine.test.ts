@@ -1,6 +1,7 @@
 /** A guest that has broken into its engine has that TPM, and nothing else: no other TPM of the fleet, no descriptors, no log. */
 import assert from 'node:assert/strict'
-import { closeSync, readdirSync } from 'node:fs'
+import { closeSync, readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { FRAME_KIND, frameHeader } from '../../contract/engine-channel.ts'
 import { BIG } from '../../contract/struct.ts'
@@ -10,12 +11,18 @@ import { noCxxCompiler } from '../support/compilers.ts'
 import { connectUnix } from '../support/connect-unix.ts'
 import { CMD } from '../support/control-commands.ts'
 import { type FleetTpm, type RunningFleet, startFleet } from '../support/fleet.ts'
-import { alive, descendants, enginePid, nameOf, nextEngine } from '../support/processes.ts'
+import { alive, descendants, enginePid, nameOf, nextEngine, replaceEngine } from '../support/processes.ts'
 import { RawConnection } from '../support/raw-connection.ts'
-import { type Cleanup, startSocketTpm } from '../support/swtpm.ts'
+import { type Cleanup, startSocketTpm, temporaryDirectory } from '../support/swtpm.ts'
 import { responseCode, TPM2 } from '../support/tpm-commands.ts'
 import { waitFor } from '../support/wait.ts'
-import { EVIL, eventFrame, evilEngine, evilEngineWithoutLandlock } from './support/evil-engine.ts'
+import {
+  EVIL,
+  engineThatEndsAtAttach,
+  eventFrame,
+  evilEngine,
+  evilEngineWithoutLandlock,
+} from './support/evil-engine.ts'
 
 /** Seen from the state directory, which may be the engine's root. */
 const OUTSIDE = ['/etc/passwd', '../../../etc/passwd', '/proc/self/mem', '/proc']
@@ -174,6 +181,74 @@ describe('a fleet with an engine that has been broken into', { skip: noCxxCompil
     const engines = (await fleet.list()).map(({ engine }) => engine as number)
     assert.equal(await fleet.swtpm.stop(), 0)
     assert.deepEqual(engines.filter(alive), [])
+  })
+})
+
+describe('SIGUSR2 to an engine that has been broken into', { skip: noCxxCompiler() }, () => {
+  for (const [lie, hex] of [
+    ['BAD_ORDINAL', '0000000a'],
+    ['FAIL', '00000009'],
+  ] as const) {
+    it(`replaces one that lies: ${lie}`, async (t) => {
+      const { swtpm, dataPath, controlPath } = await startSocketTpm(t, undefined, {
+        env: { SWTPM_ENGINE: evilEngine() },
+      })
+      // It has answered ATTACH.
+      assert.equal(await verb(controlPath, CMD.GET_CONFIG, 8), 0)
+      const engine = await enginePid(swtpm.pid)
+      assert.equal(await send(dataPath, EVIL.answer(Buffer.from(hex, 'hex'))), 0)
+      await replaceEngine(swtpm.pid)
+      await waitFor(async () => (await send(dataPath, TPM2.getRandom())) === 0, { what: 'the next engine' })
+      assert.equal(alive(engine), false)
+      assert.match(swtpm.stderr, /does not hand its TPM over/)
+      assert.equal(await swtpm.stop(), 0)
+    })
+  }
+
+  it('goes on with another engine, and the same client, when the new one ends as soon as it is to serve', async (t) => {
+    const directory = temporaryDirectory(t)
+    const [program, mark] = [join(directory, 'engine'), join(directory, 'mark')]
+    const lines = [
+      '#!/bin/sh',
+      `if rm ${mark} 2>/dev/null; then exec ${engineThatEndsAtAttach()} "$@"; fi`,
+      `exec ${evilEngine()} "$@"`,
+    ]
+    writeFileSync(program, lines.join('\n'), { mode: 0o755 })
+    const { swtpm, dataPath } = await startSocketTpm(t, undefined, { env: { SWTPM_ENGINE: program } })
+    const client = await RawConnection.open(dataPath)
+    const ask = async (command: Buffer): Promise<number | undefined> => {
+      client.write(command)
+      return responseCode(await client.readResponse())
+    }
+    assert.equal(await ask(TPM2.pcrExtend(16, Buffer.alloc(32, 1))), 0)
+    const first = await enginePid(swtpm.pid)
+    writeFileSync(mark, '')
+    process.kill(swtpm.pid, 'SIGUSR2')
+    await waitFor(() => !alive(first) && /new engine has taken over/.test(swtpm.stderr), {
+      what: 'the third engine',
+    })
+    assert.match(swtpm.stderr, /exited with status 3/)
+    assert.equal(await ask(TPM2.getRandom()), 0)
+    client.write(TPM2.pcrRead(16))
+    assert.notDeepEqual((await client.readResponse()).subarray(-32), Buffer.alloc(32))
+    client.close()
+    assert.equal(await swtpm.stop(), 0)
+  })
+
+  it('replaces one that lies in a fleet, and those of the others', async (t) => {
+    const evil = await evilFleet(t)
+    const { a, b, fleet } = evil
+    const engineOf = async (tpm: string) => (await fleet.list()).find(({ name }) => name === tpm)?.engine
+    const engineOfA = await engineOf('a')
+    assert.equal(await send(a.data, EVIL.answer(Buffer.from('0000000a', 'hex'))), 0)
+    process.kill(fleet.swtpm.pid, 'SIGUSR2')
+    await waitFor(() => !alive(engineOfA as number) && !alive(evil.engineOfB), {
+      what: 'both engines to be replaced',
+    })
+    for (const { data } of [a, b]) {
+      await waitFor(async () => (await send(data, TPM2.getRandom())) === 0, { what: 'the next engine' })
+    }
+    assert.equal(await fleet.swtpm.stop(), 0)
   })
 })
 

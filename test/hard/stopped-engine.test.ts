@@ -4,8 +4,10 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { startFleet } from '../support/fleet.ts'
-import { alive, descendants, enginePid, nameOf } from '../support/processes.ts'
+import { alive, descendants, enginePid, nameOf, replaceEngine } from '../support/processes.ts'
+import { RawConnection } from '../support/raw-connection.ts'
 import { type Cleanup, projectRoot, Swtpm, startSocketTpm, temporaryDirectory } from '../support/swtpm.ts'
+import { responseCode, TPM2 } from '../support/tpm-commands.ts'
 import { waitFor } from '../support/wait.ts'
 
 function isStopped(pid: number): boolean {
@@ -24,6 +26,22 @@ async function stop(t: Cleanup, pid: number): Promise<void> {
 }
 
 describe('a swtpm whose engine is stopped', () => {
+  it('has it replaced by SIGUSR2, with its TPM', async (t) => {
+    const tpm = await startSocketTpm(t)
+    const client = await RawConnection.open(tpm.dataPath)
+    client.write(TPM2.pcrExtend(16, Buffer.alloc(32, 1)))
+    assert.equal(responseCode(await client.readResponse()), 0)
+    client.close()
+    await stop(t, await enginePid(tpm.swtpm.pid))
+    await replaceEngine(tpm.swtpm.pid)
+    assert.match(tpm.swtpm.stderr, /has not answered within .*: it is killed/)
+    const next = await RawConnection.open(tpm.dataPath)
+    next.write(TPM2.pcrRead(16))
+    assert.notDeepEqual((await next.readResponse()).subarray(-32), Buffer.alloc(32))
+    next.close()
+    assert.equal(await tpm.swtpm.stop(), 0)
+  })
+
   it('ends on SIGTERM while that engine is being replaced', async (t) => {
     const tpm = await startSocketTpm(t)
     const engine = await enginePid(tpm.swtpm.pid)
@@ -52,21 +70,42 @@ describe('a fleet with one engine that is stopped', { concurrency: true }, () =>
       )
   })
 
-  it('replaces the engines of the others by SIGUSR2, and removes that TPM alone', async (t) => {
+  it('replaces it by SIGUSR2, and those of the others before', async (t) => {
     const fleet = await startFleet(t, { tpms: ['a', 'b'] })
     const engineOf = async (tpm: string) => (await fleet.list()).find(({ name }) => name === tpm)?.engine
     const [stopped, other] = [await engineOf('a'), await engineOf('b')]
     await stop(t, stopped!)
     process.kill(fleet.swtpm.pid, 'SIGUSR2')
-    await waitFor(async () => (await engineOf('b')) !== other && !alive(other!), {
-      what: 'another engine of b',
+    await waitFor(() => !alive(other!), { what: 'the other engine to be replaced' })
+    assert.equal(alive(stopped!), true)
+    await waitFor(async () => !alive(stopped!) && (await engineOf('a')) !== stopped, {
+      what: 'the stopped engine to be replaced',
     })
+    const client = await RawConnection.open(fleet.describe('a').data)
+    client.write(TPM2.getRandom())
+    assert.equal(responseCode(await client.readResponse()), 0)
+    client.close()
+    assert.equal(await fleet.swtpm.stop(), 0)
+  })
+
+  it('removes that TPM alone', async (t) => {
+    const fleet = await startFleet(t, { tpms: ['a', 'b'] })
+    const engineOf = async (tpm: string) => (await fleet.list()).find(({ name }) => name === tpm)?.engine
+    const stopped = await engineOf('a')
+    await stop(t, stopped!)
+    process.kill(fleet.swtpm.pid, 'SIGUSR2')
     assert.deepEqual(await fleet.run('remove', 'a'), { code: 0, stdout: '', stderr: '' })
     assert.equal(alive(stopped!), false)
     assert.deepEqual(
       (await fleet.list()).map(({ name }) => name),
       ['b'],
     )
+    // Its name and its state are free.
+    const again = await fleet.add('a')
+    const client = await RawConnection.open(again.data)
+    client.write(TPM2.getRandom())
+    assert.equal(responseCode(await client.readResponse()), 0)
+    client.close()
     assert.equal(await fleet.swtpm.stop(), 0)
   })
 

@@ -18,6 +18,7 @@ export interface Continuing {
  * @param clientFd the client of a listener that the engine before has handed over
  * @param alone called when it has the TPM, and before it is given clients: ends the engine that had it before
  * @throws SwtpmError SWTPM_ERR_ENGINE_START: it cannot continue; SWTPM_ERR_ENGINE_GONE: it has ended over this
+ * @throws AttachError it has continued, but cannot serve
  */
 export async function continueTpm(
   engine: Engine,
@@ -43,7 +44,7 @@ export async function continueTpm(
   const request = attachRequest({ kind, flags: flags | ATTACH_FLAG.continue })
   const fds = clientFd === undefined ? [fd] : [fd, clientFd]
   const result = word.decode(await engine.request(engineCode('ATTACH'), request, fds), BIG).value
-  if (result !== TPM_SUCCESS) throw startError(`it cannot serve the device: result ${result}`)
+  if (result !== TPM_SUCCESS) throw new AttachError(result)
   if (served.route !== 'native') {
     await engine.request(engineCode('SET_ROUTE'), word.encode({ value: ROUTE[served.route] }, BIG))
   }
@@ -52,6 +53,16 @@ export async function continueTpm(
 /** Why an engine does not take another one's place. */
 export const startError = (why: string): SwtpmError =>
   new SwtpmError('SWTPM_ERR_ENGINE_START', `No other engine could take over: ${why}`)
+
+/** An engine has the TPM, and does not serve what its clients are connected to. Another one may. */
+export class AttachError extends SwtpmError {
+  constructor(result: number) {
+    super(
+      'SWTPM_ERR_ENGINE_START',
+      `No other engine could take over: it cannot serve the device: result ${result}`,
+    )
+  }
+}
 
 /** A failure is the result alone. */
 function decodeResume(reply: Buffer): { tpmResult: number; running: number } {

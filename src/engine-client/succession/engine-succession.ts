@@ -9,16 +9,17 @@ import { closeSync } from 'node:fs'
 import type { EngineEventName } from '../../../contract/engine-events.ts'
 import { engineCode, word } from '../../../contract/engine-requests.ts'
 import { BIG } from '../../../contract/struct.ts'
-import { TPM_BAD_ORDINAL, TPM_SUCCESS } from '../../../contract/tpm-result.ts'
+import { TPM_SUCCESS } from '../../../contract/tpm-result.ts'
 import { controlCode } from '../../../contract/verbs.ts'
 import { SwtpmError } from '../../system/errors.ts'
 import { log } from '../../system/log.ts'
 import { reasonOf } from '../../system/reason.ts'
 import { within } from '../../system/time-limit.ts'
-import { continueTpm, startError } from './continue-tpm.ts'
+import { AttachError, continueTpm, startError } from './continue-tpm.ts'
 import type { Engine, RunningEngine, Starter } from './engine-starter.ts'
 import type { ServedTpm } from './served-tpm.ts'
 import { type SuccessionState, SuccessionStateMachine } from './succession-state.ts'
+import { whileItAnswers } from './while-it-answers.ts'
 
 export interface SuccessionEvents {
   /** An engine says something. That it is ready, only the first one says. @throws RangeError: it makes no sense */
@@ -41,8 +42,8 @@ const MAX_DEATHS_PER_MINUTE = 8
  */
 const NEW_ENGINE_LIMIT_MS = 30_000
 /**
- * How long an engine may take to hand its TPM over. It finishes the command that it is at, an RSA key for example, which
- * takes minutes on a slow machine at most. One that takes longer is killed, and the new one takes over as after any death.
+ * How long an engine that answers may take to hand its TPM over. It finishes the command that it is at, an RSA key for example,
+ * which takes minutes on a slow machine at most. One that takes longer is killed, and the new one takes over as after any death.
  */
 const HAND_OVER_LIMIT_MS = 120_000
 
@@ -203,8 +204,14 @@ export class EngineSuccession {
     try {
       await inTime(ready, 'it was not ready')
       // Meanwhile the old one may have been told to power its TPM on, or have died and been followed by a third.
-      await this.#state.until(() => this.#over || (this.#state.is('serving') && this.#unbroken === 0))
+      await this.#orKilled(
+        this.#state.until(() => this.#over || (this.#state.is('serving') && this.#unbroken === 0)),
+      )
       if (this.#over) throw this.#goneError()
+      // A command may be waiting for the storage in the old one, and would be lost.
+      if (!this.#served.storageLocked) {
+        throw startError('the lock on the state is not held, as after a migration')
+      }
     } catch (error) {
       await engine.close()
       throw error
@@ -285,26 +292,30 @@ export class EngineSuccession {
     }
   }
 
-  /** Starts engines until one continues, or it is too many. */
-  async #takeOver(reason: string): Promise<void> {
+  /**
+   * Starts engines until one continues, or it is too many.
+   * @param clientFd the client of a listener that an engine before has handed over
+   */
+  async #takeOver(reason: string, clientFd?: number): Promise<void> {
     while (!this.#tooManyDeaths()) {
       log.error(`The engine has ended unexpectedly: ${reason}`)
       // With addresses of its own: a client that has made the engine crash must not know those of the next one.
       const { engine, ready } = this.#start(true)
       try {
         await inTime(ready, 'it was not ready')
-        await this.#continueIn(engine, undefined)
+        await this.#continueIn(engine, clientFd)
         this.#serveBy(engine)
         log.warn('A new engine has taken over; a command that was being processed has been cancelled')
         return
       } catch (error) {
-        // One that has died in its turn is followed by the next; one that does not continue is the last.
-        if (this.#state.is('takingOver') && engine.ended) {
+        const died = engine.ended
+        await engine.close()
+        // One that has died in its turn, or cannot serve, is followed by the next; one that does not continue is the last.
+        if (this.#state.is('takingOver') && (died || error instanceof AttachError)) {
           // It may have read requests before it died.
           this.#events.engineDied()
           continue
         }
-        await engine.close()
         return this.#fail(`${reason}; ${(error as Error).message}`)
       }
     }
@@ -317,50 +328,68 @@ export class EngineSuccession {
     return this.#deaths.length > MAX_DEATHS_PER_MINUTE
   }
 
+  /**
+   * The new engine continues also where the old one does not hand over, or has died: from what it has left, as after any death.
+   * @throws SwtpmError: the new one does not, and the old one serves on; or there is none any more
+   */
   async #handOver(old: Engine, next: Engine): Promise<void> {
     this.#state.apply('handOver')
     let clientFd: number | undefined
-    let oldServes = false
     try {
-      try {
-        const result = word.decode(await this.#askToHandOver(old), BIG).value
-        clientFd = old.takeFd()
-        oldServes = result === TPM_BAD_ORDINAL
-        if (oldServes) throw startError('the lock on the state is not held, as after a migration')
-        if (result !== TPM_SUCCESS) throw startError(`the one that runs cannot hand over: result ${result}`)
-      } catch (error) {
-        if (!old.ended || this.#over) throw error
-        // It has died over this. The new one takes over all the same, as after any death.
-        this.#events.engineDied()
-      }
-      // It has given the TPM away. What is left of it must not live beside the next one: they share memory.
+      const handedOver = await this.#askToHandOver(old)
+      clientFd = handedOver ? old.takeFd() : undefined
+      // What is left of the old one must not live beside the next one: they share memory.
       await this.#continueIn(next, clientFd, async () => {
+        const died = old.ended
         old.kill()
         await old.close()
+        if (!handedOver && !died) this.#events.engineDied()
       })
       this.#serveBy(next)
     } catch (error) {
       await next.close()
       if (this.#over) throw error
-      if (old.ended) this.#fail((error as Error).message)
-      else if (oldServes) this.#serveBy(old)
-      else await this.#takeBack(old, clientFd)
-      throw error
+      if (!old.ended) {
+        await this.#takeBack(old, clientFd)
+        throw error
+      }
+      const reason = (error as Error).message
+      this.#state.apply('died')
+      this.#events.engineDied()
+      await this.#takeOver(reason, clientFd)
+      if (this.#over) throw error
     } finally {
       if (clientFd !== undefined) closeSync(clientFd)
     }
   }
 
-  /** @returns the reply @throws SwtpmError when it has ended, or was killed because it took too long */
-  async #askToHandOver(old: Engine): Promise<Buffer> {
+  /**
+   * One that does not answer, or takes too long, is killed.
+   * @returns whether it has handed its TPM over @throws SwtpmError when all engines are being ended
+   */
+  async #askToHandOver(old: Engine): Promise<boolean> {
     const reply = old.request(engineCode('HAND_OVER'), Buffer.alloc(0))
-    if ((await within(HAND_OVER_LIMIT_MS, reply, 'late')) === 'late') {
-      log.error(
-        `${old.describe()} has not handed its TPM over within ${HAND_OVER_LIMIT_MS / 1000} s: it is killed`,
-      )
-      old.kill()
+    await this.#orKilled(reply)
+    try {
+      const result = word.decode(await reply, BIG).value
+      if (result === TPM_SUCCESS) return true
+      // As the storage is locked, it has no reason that keeps another one from continuing.
+      log.error(`${old.describe()} does not hand its TPM over: result 0x${result.toString(16)}`)
+    } catch (error) {
+      if (!old.ended || this.#over) throw error
+      this.#events.engineDied()
     }
-    return reply
+    return false
+  }
+
+  /** Waits for `work` of the engine that serves. It is killed when it does not answer meanwhile, or takes too long. */
+  async #orKilled(work: Promise<unknown>): Promise<void> {
+    for (;;) {
+      const why = await whileItAnswers(() => this.#current, work, HAND_OVER_LIMIT_MS)
+      if (why === undefined || this.#current === undefined) return
+      log.error(`${this.#current.describe()} ${why}: it is killed`)
+      this.#current.kill()
+    }
   }
 
   /** The engine that was to be replaced continues. */

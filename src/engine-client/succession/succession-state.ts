@@ -2,7 +2,7 @@
  * The states of a TPM's succession of engines, and what leads from one to the next.
  *
  *     notStarted ──▶ starting ──▶ serving ◀──▶ takingOver
- *                                   ▲ │
+ *                                   ▲ │            ▲
  *                                   │ └─────▶ handingOver
  *                                   └──────────────┘
  *
@@ -17,7 +17,7 @@ export type Occurrence =
   | 'start'
   /** The first engine has said READY. */
   | 'ready'
-  /** The engine that serves has died, and another one can continue. */
+  /** The engine that serves, or both that the TPM was passed between, have ended, and another one can continue. */
   | 'died'
   /** The engine that serves is to be replaced by another one, which is ready. */
   | 'handOver'
@@ -40,7 +40,7 @@ export const TRANSITIONS = {
   /** No engine serves: a new one is started and continues with the TPM. Requests wait. */
   takingOver: { continued: 'serving', failed: 'ended', close: 'closing' },
   /** Two engines are alive, and the TPM goes from one to the other. Requests wait. */
-  handingOver: { continued: 'serving', failed: 'ended', close: 'closing' },
+  handingOver: { continued: 'serving', died: 'takingOver', failed: 'ended', close: 'closing' },
   /** The engines are ending. Requests are sent to them and fail when they have ended. */
   closing: { closed: 'ended' },
   /** There is no engine, and there will be none. Requests fail. */

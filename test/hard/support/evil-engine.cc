@@ -181,6 +181,12 @@ ssize_t __wrap_sendmsg(int fd, const msghdr* message, int flags) {
 // The end of the channel, which asks the engine to end, is not heard by one that stays.
 ssize_t __wrap_recvmsg(int fd, msghdr* message, int flags) {
   ssize_t n = __real_recvmsg(fd, message, flags);
+#ifdef ENDS_AT_ATTACH
+  constexpr uint32_t kAttach = 0x1001;
+  const msghdr& got = *message;
+  if (fd == kChannel && n >= 4 && be32(static_cast<const uint8_t*>(got.msg_iov[0].iov_base)) == kAttach)
+    _exit(3);
+#endif
   if (fd == kChannel && n <= 0) {
     bool stays;
     {

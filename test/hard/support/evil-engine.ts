@@ -22,6 +22,9 @@ export function evilEngine(): string {
 /** The same on a kernel that has no Landlock. */
 export const evilEngineWithoutLandlock = (): string => build(['-DWITHOUT_LANDLOCK'])
 
+/** One that has the TPM of the engine before, and ends when it is to serve its clients. */
+export const engineThatEndsAtAttach = (): string => build(['-DENDS_AT_ATTACH'])
+
 /** The objects of the engine as it was built, and one more. */
 function build(definitions: readonly string[]): string {
   const directory = temporaryDirectory({ after: (undo) => process.on('exit', () => undo()) })

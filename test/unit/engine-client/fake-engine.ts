@@ -28,6 +28,8 @@ export class FakeEngine implements Engine {
   readonly silentOn = new Set<RequestName>()
   /** What it answers other than success. */
   readonly answers = new Map<RequestName, Buffer>()
+  /** What it dies of when it is asked. */
+  dieOn: RequestName | undefined
   ended = false
   closed = false
   killed = false
@@ -54,7 +56,8 @@ export class FakeEngine implements Engine {
     if (this.ended) return Promise.reject(new Error('the fake engine has ended'))
     return new Promise((resolve, reject) => {
       this.#pending.set(name, { resolve, reject })
-      if (!this.silentOn.has(name)) this.answer(name)
+      if (this.dieOn === name) this.die()
+      else if (!this.silentOn.has(name)) this.answer(name)
     })
   }
 
