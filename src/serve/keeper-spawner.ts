@@ -75,5 +75,5 @@ export class KeeperSpawner implements EngineSpawner {
     }
   }
 
-  close(): void {}
+  async close(): Promise<void> {}
 }

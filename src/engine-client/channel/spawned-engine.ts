@@ -31,6 +31,6 @@ export interface EngineSpawner {
   spawn(args: readonly string[], fds: EngineDescriptors, fresh: boolean): SpawnedEngine
   /** An engine that an earlier supervisor of this TPM has had started. */
   adopt?(pid: number): SpawnedEngine
-  /** Nothing more is started. Engines that run continue. */
-  close(): void
+  /** Nothing more is started. Resolves when nothing is left of what started engines, in a bounded time; those of the keeper continue. */
+  close(): Promise<void>
 }

@@ -15,9 +15,11 @@ import { killReq, SPAWNER_REQUESTS, spawnReq, spawnResp, word } from '../../../c
 import { BIG } from '../../../contract/struct.ts'
 import { SwtpmError } from '../../system/errors.ts'
 import { DescriptorSocket } from '../../system/io/descriptor-socket.ts'
+import { log } from '../../system/log.ts'
 import { check } from '../../system/native/check.ts'
 import { native } from '../../system/native/load.ts'
 import { describeErrno, reasonOf } from '../../system/reason.ts'
+import { within } from '../../system/time-limit.ts'
 import { engineEnvironment, enginePath } from './engine-program.ts'
 import { howItEnded } from './how-it-ended.ts'
 import type { EngineDescriptors, EngineSpawner, SpawnedEngine } from './spawned-engine.ts'
@@ -39,7 +41,11 @@ interface Expected {
   ended(reason: string): void
 }
 
+/** How long it may take to end: it gives its engines 8 s, and 2 s more after it has killed them. */
+const END_LIMIT_MS = 11_000
+
 export class Spawner implements EngineSpawner {
+  readonly #child: ChildProcess
   readonly #freshEngines: boolean
   readonly #socket: DescriptorSocket
   readonly #decoder = new FrameDecoder()
@@ -50,6 +56,10 @@ export class Spawner implements EngineSpawner {
   #resolveGone!: () => void
   readonly gone = new Promise<void>((resolve) => {
     this.#resolveGone = resolve
+  })
+  #resolveExited!: () => void
+  readonly #exited = new Promise<void>((resolve) => {
+    this.#resolveExited = resolve
   })
 
   /** @throws SwtpmError SWTPM_ERR_ENGINE_START */
@@ -77,8 +87,13 @@ export class Spawner implements EngineSpawner {
       closeSync(theirs)
     }
     child.unref()
-    child.on('error', (error) => this.#end(reasonOf(error)))
+    this.#child = child
+    child.on('error', (error) => {
+      this.#end(reasonOf(error))
+      this.#resolveExited()
+    })
     child.on('exit', (code, signal) => {
+      this.#resolveExited()
       this.#socket.drain()
       this.#end(
         signal === null ? `the spawner exited with status ${code}` : `the spawner was killed by ${signal}`,
@@ -123,9 +138,13 @@ export class Spawner implements EngineSpawner {
     }
   }
 
-  /** Ends the spawner. */
-  close(): void {
+  async close(): Promise<void> {
     this.#end('the spawner was let go')
+    this.#child.ref()
+    if ((await within(END_LIMIT_MS, this.#exited, 'late')) !== 'late') return
+    log.error(`What starts engines has not ended within ${END_LIMIT_MS / 1000} s: it is killed`)
+    this.#child.kill('SIGKILL')
+    await this.#exited
   }
 
   #kill(pid: number, engine: Expected): void {

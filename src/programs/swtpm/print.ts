@@ -64,7 +64,7 @@ async function withTpm<T>(
       await opened.close()
     }
   } finally {
-    spawner.close()
+    await spawner.close()
   }
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { closeSync, existsSync } from 'node:fs'
+import { execFileSync, spawn } from 'node:child_process'
+import { closeSync, existsSync, writeFileSync } from 'node:fs'
 import { constants } from 'node:os'
 import { join } from 'node:path'
 import { it, type TestContext } from 'node:test'
@@ -8,10 +8,12 @@ import { encodeFrame, FRAME_KIND, FrameDecoder, SPAWN_FLAG } from '../../../cont
 import { killReq, SPAWNER_REQUESTS, spawnReq } from '../../../contract/engine-requests.ts'
 import { BIG } from '../../../contract/struct.ts'
 import { enginePath } from '../../../src/engine-client/channel/engine-program.ts'
+import { Spawner } from '../../../src/engine-client/channel/spawner.ts'
 import { DescriptorSocket } from '../../../src/system/io/descriptor-socket.ts'
 import { check } from '../../../src/system/native/check.ts'
 import { native } from '../../../src/system/native/load.ts'
 import { temporaryDirectory } from '../../support/swtpm.ts'
+import { waitFor } from '../../support/wait.ts'
 
 /** A spawner for engines with a filter, and how it answers requests, which are u32 each. */
 function startSpawner(t: TestContext) {
@@ -67,4 +69,38 @@ it('the spawner starts no other program, and no engine with less of a filter', a
   }
   assert.equal(await close(), 0)
   assert.equal(existsSync(file), false)
+})
+
+/** Ours, of a program whose lines these are; `$@` are the spawner's arguments, 3 is the channel. */
+function spawnerOf(t: TestContext, lines: readonly string[]): Spawner {
+  const program = join(temporaryDirectory(t), 'spawner')
+  writeFileSync(program, ['#!/bin/sh', ...lines].join('\n'), { mode: 0o755 })
+  const before = process.env.SWTPM_ENGINE
+  process.env.SWTPM_ENGINE = program
+  try {
+    return new Spawner({ logFd: undefined, user: undefined, seccomp: 'none' })
+  } finally {
+    if (before === undefined) delete process.env.SWTPM_ENGINE
+    else process.env.SWTPM_ENGINE = before
+  }
+}
+
+it('to close the spawner is to wait for its end', async (t) => {
+  const file = join(temporaryDirectory(t), 'ended')
+  const spawner = spawnerOf(t, ['cat <&3', `sh -c 'echo > ${file}'`])
+  await spawner.close()
+  assert.ok(existsSync(file))
+})
+
+it('a spawner that does not end is killed', async (t) => {
+  const directory = temporaryDirectory(t)
+  const [ready, never] = [join(directory, 'ready'), join(directory, 'never')]
+  execFileSync('mkfifo', [never])
+  const spawner = spawnerOf(t, [`echo > ${ready}`, `exec cat ${never}`])
+  await waitFor(() => existsSync(ready), { what: 'the spawner' })
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const closed = spawner.close()
+  t.mock.timers.tick(11_000)
+  // When its process has ended.
+  await closed
 })

@@ -109,7 +109,7 @@ export async function serveFleet(config: FleetConfig): Promise<number> {
     else server.close()
     socket.remove()
     pidFile?.remove()
-    spawner.close()
+    await spawner.close()
   }
 }
 
