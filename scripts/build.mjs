@@ -43,6 +43,7 @@ const SHARED = {
   absWorkingDir: projectRoot,
   // Native code is loaded from where it was built.
   external: ['ioctl', '*.node'],
+  loader: { '.sh': 'text' },
   // Files are written by us, and only those that differ: a program that runs meanwhile never finds half a file.
   write: false,
 }

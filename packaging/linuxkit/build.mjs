@@ -18,14 +18,14 @@ import { parseArgs } from 'node:util'
 import { UserError } from '../../scripts/lib/command.mjs'
 import { projectRoot } from '../../scripts/lib/paths.mjs'
 import { runMain } from '../../scripts/lib/terminal.mjs'
-import { cpio, directory, file, symlink } from '../../scripts/vm/cpio.mjs'
 import { ensureKernel } from '../../scripts/vm/kernel.mjs'
-import { collectModules } from '../../scripts/vm/modules.mjs'
+import { machineRoom } from '../../scripts/vm/load.mjs'
 import { servicesFor } from './services.mjs'
 
 const USAGE = 'Usage: node packaging/linuxkit/build.mjs --tpm 1.2|2.0 [--kernel 6.1|6.12] DIRECTORY'
 const APPLETS = ['cat', 'grep', 'insmod', 'ip', 'mkdir', 'mount', 'reboot', 'sh', 'sleep', 'stty']
 const HERE = path.join(projectRoot, 'packaging/linuxkit')
+const { collectModules, cpio, directory, file, symlink } = await machineRoom()
 
 runMain(async () => {
   const { values, positionals } = parseArgs({
@@ -44,7 +44,7 @@ runMain(async () => {
   for (const applet of APPLETS) tree.symlink(`bin/${applet}`, 'busybox')
   tree.program('/usr/sbin/runc', 'usr/bin/runc')
   tree.write('init', readFileSync(path.join(HERE, 'init.sh')), 0o755)
-  const modules = collectModules(kernel.modules, ['tpm_vtpm_proxy'])
+  const modules = collectModules(kernel.modules, { required: ['tpm_vtpm_proxy'] })
   tree.write('modules/order', modules.map(({ name }) => `${name}\n`).join(''))
   for (const { name, data } of modules) tree.write(`modules/${name}.ko`, data)
   for (const [index, service] of servicesFor(version).entries()) {
@@ -60,7 +60,7 @@ runMain(async () => {
 
 /** A file system in the making. */
 class Tree {
-  /** @type {Map<string, import('../../scripts/vm/cpio.mjs').Entry>} */
+  /** @type {Map<string, import('../../src/machine/cpio.ts').Entry>} */
   #entries = new Map()
 
   /** @param {string} name */

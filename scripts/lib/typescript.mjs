@@ -38,6 +38,7 @@ async function bundled(entry, file) {
       target: 'node20',
       // Only tables and texts are needed: what the programs themselves use is not loaded.
       packages: 'external',
+      loader: { '.sh': 'text' },
       write: false,
       logLevel: 'silent',
     })

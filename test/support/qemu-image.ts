@@ -1,8 +1,9 @@
 /** What a QEMU guest with a TPM boots: Debian's kernel and an initial file system that is nothing but busybox. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
-import { type Cleanup, projectRoot, temporaryDirectory } from './swtpm.ts'
+import { cpio, directory, file } from '../../src/machine/cpio.ts'
+import { ensureKernel } from '../../src/machine/kernel/debian.ts'
+import { type Cleanup, temporaryDirectory } from './swtpm.ts'
 
 export interface GuestImage {
   readonly kernel: string
@@ -40,19 +41,6 @@ while read -r line; do
 done
 `
 
-/** The scripts that know where Debian's kernels are; they are programs of their own, not part of what is bundled. */
-const script = (name: string): Promise<unknown> =>
-  import(pathToFileURL(join(projectRoot, 'scripts/vm', name)).href)
-
-interface KernelScript {
-  ensureKernel(series: string): Promise<{ readonly image: string }>
-}
-interface CpioScript {
-  cpio(entries: readonly unknown[]): Buffer
-  directory(name: string): unknown
-  file(name: string, data: Buffer | string, permissions?: number): unknown
-}
-
 /** What is missing on this machine for a guest; false if nothing is. */
 export const withoutQemu: string | false = existsSync(QEMU)
   ? existsSync(BUSYBOX)
@@ -62,14 +50,12 @@ export const withoutQemu: string | false = existsSync(QEMU)
 
 /** @throws when Debian's kernel is neither in the cache nor can be had */
 export async function makeGuestImage(t: Cleanup): Promise<GuestImage> {
-  const { ensureKernel } = (await script('kernel.mjs')) as KernelScript
-  const { cpio, directory, file } = (await script('cpio.mjs')) as CpioScript
   const { image: kernel } = await ensureKernel(KERNEL_SERIES)
   const initramfs = join(temporaryDirectory(t), 'initramfs')
   writeFileSync(
     initramfs,
     cpio([
-      ...['bin', 'dev', 'proc', 'sys'].map(directory),
+      ...['bin', 'dev', 'proc', 'sys'].map((name) => directory(name)),
       file('bin/busybox', readFileSync(BUSYBOX), 0o755),
       file('init', INIT, 0o755),
     ]),

@@ -1,29 +1,29 @@
-// Finds the end of a command's output in a channel that itself never ends.
+/** Finds the end of a command's output in a channel that itself never ends. */
 
 /**
  * Passes a stream on up to a token: "\0" and the given text. The guest writes it when the command has ended.
- *
- * @param {NodeJS.ReadableStream} source
- * @param {string} token
- * @param {NodeJS.WritableStream} sink
- * @returns {Promise<void>} fulfilled when the token has come and all before it is written, or the stream has ended
+ * @returns fulfilled when the token has come and all before it is written, or the stream has ended
  */
-export function cutAtToken(source, token, sink) {
+export function cutAtToken(
+  source: NodeJS.ReadableStream,
+  token: string,
+  sink: NodeJS.WritableStream,
+): Promise<void> {
   const mark = Buffer.from(`\0${token}`)
-  let held = Buffer.alloc(0)
+  let held: Buffer = Buffer.alloc(0)
   return new Promise((resolve) => {
     let found = false
-    const pass = (/** @type {Buffer} */ bytes) => {
+    const pass = (bytes: Buffer) => {
       if (bytes.length === 0 || sink.write(bytes)) return
       source.pause()
       sink.once('drain', () => source.resume())
     }
-    const finish = (/** @type {Buffer} */ rest) => {
+    const finish = (rest: Buffer) => {
       if (found) return
       found = true
       sink.write(rest, () => resolve())
     }
-    source.on('data', (chunk) => {
+    source.on('data', (chunk: Buffer) => {
       if (found) return
       const bytes = Buffer.concat([held, chunk])
       const end = bytes.indexOf(mark)
@@ -37,8 +37,8 @@ export function cutAtToken(source, token, sink) {
   })
 }
 
-/** @param {Buffer} mark @param {Buffer} bytes @returns {number} where a beginning of the mark starts at the end of the bytes */
-function beginningOf(mark, bytes) {
+/** Where a beginning of the mark starts at the end of the bytes. */
+function beginningOf(mark: Buffer, bytes: Buffer): number {
   for (let start = Math.max(0, bytes.length - mark.length + 1); start < bytes.length; start++) {
     if (mark.subarray(0, bytes.length - start).equals(bytes.subarray(start))) return start
   }

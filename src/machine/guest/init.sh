@@ -1,7 +1,7 @@
 #!/bin/sh
 # The guest's first process: puts the host's root directory (read-only over 9p, all writes kept in memory) in
-# place of the initial file system, then hands over to session.sh. It talks on the kernel's console only;
-# machine.mjs shows the end of that when the guest does not come up.
+# place of the initial file system, or a root directory that came with it; then hands over to session.sh. It talks
+# on the kernel's console only; machine.ts shows the end of that when the guest does not come up.
 
 fail() {
   echo "guest: $*"
@@ -11,7 +11,7 @@ fail() {
 
 mount -t devtmpfs devtmpfs /dev && mount -t proc proc /proc && mount -t sysfs sysfs /sys || fail 'no /dev, /proc or /sys'
 
-# accelerator.mjs asks only whether a guest gets this far.
+# accelerator.ts asks only whether a guest gets this far.
 read -r parameters </proc/cmdline
 case "$parameters " in *' probe '*)
   echo 'guest: probe passed'
@@ -23,8 +23,33 @@ while read -r module; do
   insmod "/modules/$module.ko" || fail "cannot load kernel module $module"
 done </modules/order
 
+. /job/settings # root
+
+finish() {
+  for directory in dev proc sys; do mount --move "/$directory" "/root/$directory"; done
+  mkdir -p /root/dev/pts /root/dev/shm
+  mount -t devpts -o gid=5,mode=620,ptmxmode=666 devpts /root/dev/pts
+  mount -t tmpfs -o mode=1777 tmpfs /root/dev/shm
+  mount -t cgroup2 cgroup2 /root/sys/fs/cgroup
+  mount -t securityfs securityfs /root/sys/kernel/security
+  mount -t debugfs debugfs /root/sys/kernel/debug
+  ln -s /proc/self/fd /root/dev/fd
+  ln -s fd/0 /root/dev/stdin
+  ln -s fd/1 /root/dev/stdout
+  ln -s fd/2 /root/dev/stderr
+  mkdir -p /root/run/guest
+  cp -r /bin/busybox /job/* /root/run/guest/
+}
+
+if [ "$root" = memory ]; then
+  # It is part of the initial file system, which stays: switch_root would empty both.
+  mount --bind /memory /root || fail 'cannot mount the root directory'
+  finish
+  cd /root && mount --move . / || fail 'cannot change the root directory'
+  exec chroot . /run/guest/busybox sh /run/guest/session.sh
+fi
+
 share=trans=virtio,version=9p2000.L,msize=524288
-mount -t 9p -o "$share,cache=none,ro" job /job || fail 'cannot mount the job'
 # cache=loose: the host's files do not change while the guest runs, so it may cache what it has read.
 mount -t 9p -o "$share,cache=loose,ro" host /host || fail "cannot mount the host's root directory"
 mount -t tmpfs -o size=75% layer /layer && mkdir /layer/upper /layer/work || fail 'no memory for writes'
@@ -51,18 +76,6 @@ cover() {
 cover /tmp 1777
 cover /run 755
 
-for directory in dev proc sys; do mount --move "/$directory" "/root/$directory"; done
-mkdir -p /root/dev/pts /root/dev/shm
-mount -t devpts -o gid=5,mode=620,ptmxmode=666 devpts /root/dev/pts
-mount -t tmpfs -o mode=1777 tmpfs /root/dev/shm
-mount -t cgroup2 cgroup2 /root/sys/fs/cgroup
-mount -t securityfs securityfs /root/sys/kernel/security
-mount -t debugfs debugfs /root/sys/kernel/debug
-ln -s /proc/self/fd /root/dev/fd
-ln -s fd/0 /root/dev/stdin
-ln -s fd/1 /root/dev/stdout
-ln -s fd/2 /root/dev/stderr
-
 number=0
 while read -r directory; do
   mkdir -p "/root$directory"
@@ -70,6 +83,5 @@ while read -r directory; do
   number=$((number + 1))
 done </job/shares
 
-mkdir /root/run/guest
-cp /bin/busybox /job/* /root/run/guest/
+finish
 exec switch_root /root /run/guest/busybox sh /run/guest/session.sh
