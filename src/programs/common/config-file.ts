@@ -3,8 +3,8 @@
  * environment. The first line of a name counts.
  */
 import { readFileSync } from 'node:fs'
+import { didYouMean } from '../../system/did-you-mean.ts'
 import { reasonOf } from '../../system/reason.ts'
-import { didYouMean } from './options/did-you-mean.ts'
 import { ToolFailure } from './tool-failure.ts'
 
 /** What a message tells a user who has no configuration that they can use. */

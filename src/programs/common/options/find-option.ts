@@ -1,5 +1,5 @@
 /** The option that a word on the command line names: by its name, an alias, or an abbreviation that fits no other. */
-import { didYouMean } from './did-you-mean.ts'
+import { didYouMean } from '../../../system/did-you-mean.ts'
 import type { OptionTable } from './option-table.ts'
 import { UsageError } from './usage-error.ts'
 

@@ -4,7 +4,7 @@
  * Items are separated by commas; a value that starts with `{` runs to the matching `}`, so that a JSON object may hold
  * commas. Every error names the option, the sub-option, the value and what is allowed.
  */
-import { didYouMean } from '../../common/options/did-you-mean.ts'
+import { didYouMean } from '../../../system/did-you-mean.ts'
 import type { GivenSubOptions, Owner, SubOption, SubOptionSchema } from '../../common/options/sub-option.ts'
 import { labelOf } from '../../common/options/synopsis.ts'
 import { CommandLineError, type ExitReason } from '../exit/command-line-error.ts'
