@@ -5,6 +5,7 @@
 /** From the ground up. Each entry is a layer of rooms. */
 export const LAYERS = [
   ['contract', 'src/system'],
+  ['src/tpm-structures'],
   ['src/keeper', 'src/tpm-commands', 'src/ptm-client', 'src/engine-client', 'src/machine'],
   ['src/tpm', 'src/programs/common'],
   ['src/serve', 'src/programs/swtpm_cert'],

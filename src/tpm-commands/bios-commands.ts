@@ -3,8 +3,10 @@
  * @see TPM 1.2 Part 3: 6.2 TPM_ContinueSelfTest, 7.1 TPM_GetCapability; TPM 2.0 Part 3: 10.3 TPM2_IncrementalSelfTest,
  * 24.8 TPM2_HierarchyChangeAuth
  */
+
+import { TPM_ALG, TPM_HANDLES } from '../tpm-structures/codes.ts'
+import { TPM_CC, TPM_ORD } from '../tpm-structures/command-codes.ts'
 import { sized16, u16, u32 } from './bytes.ts'
-import { TPM_ALG, TPM_CC, TPM_ORD, TPM_RH_PLATFORM } from './codes.ts'
 import { EMPTY_PASSWORD_CONTINUED, tpm2Authorized, tpm2Command, tpm12Command, tpmHeader } from './command.ts'
 
 const TPM_CAP_FLAG = 4
@@ -25,4 +27,9 @@ export const incrementalSelfTest = (): Buffer =>
 
 /** Gives the platform hierarchy a password instead of its empty one. */
 export const setPlatformPassword = (password: Buffer): Buffer =>
-  tpm2Authorized(TPM_CC.HierarchyChangeAuth, [TPM_RH_PLATFORM], [sized16(password)], EMPTY_PASSWORD_CONTINUED)
+  tpm2Authorized(
+    TPM_CC.HierarchyChangeAuth,
+    [TPM_HANDLES.PLATFORM],
+    [sized16(password)],
+    EMPTY_PASSWORD_CONTINUED,
+  )

@@ -3,8 +3,13 @@
  * @see TPM 2.0 Part 1, 18 "Command/response structure"; TPM 1.2 Part 3
  */
 import { BIG, u32 as long, packed, u16 as word } from '../../contract/struct.ts'
+import {
+  TPM_HANDLES,
+  TPM_ST_NO_SESSIONS,
+  TPM_ST_SESSIONS,
+  TPM_TAG_RQU_COMMAND,
+} from '../tpm-structures/codes.ts'
 import { ByteReader, concat, sized16, sized32, u8, u32 } from './bytes.ts'
-import { TPM_RS_PW, TPM_ST_NO_SESSIONS, TPM_ST_SESSIONS, TPM_TAG_RQU_COMMAND } from './codes.ts'
 
 /**
  * The ten bytes before every TPM command and response. `size` counts them, too; `code` is the ordinal (1.2) or command code
@@ -33,7 +38,7 @@ const CONTINUE_SESSION = 1
 
 /** An authorization area with one password session, whose password is empty. */
 const emptyPassword = (attributes: number): Buffer =>
-  sized32(u32(TPM_RS_PW), sized16(), u8(attributes), sized16())
+  sized32(u32(TPM_HANDLES.PW), sized16(), u8(attributes), sized16())
 
 const EMPTY_PASSWORD = emptyPassword(0)
 /** As a BIOS sends it. A password session has no end, so the attribute changes nothing. */

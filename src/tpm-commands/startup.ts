@@ -1,7 +1,8 @@
 /** The commands that the supervisor sends itself: Startup and self-test, of both versions. */
 import type { TpmVersion } from '../../contract/engine-options.ts'
+import { TPM_SU_CLEAR, TPM_SU_STATE } from '../tpm-structures/codes.ts'
+import { TPM_CC, TPM_ORD } from '../tpm-structures/command-codes.ts'
 import { u8, u16 } from './bytes.ts'
-import { TPM_CC, TPM_ORD, TPM_SU_CLEAR, TPM_SU_STATE } from './codes.ts'
 import { tpm2Command, tpm12Command } from './command.ts'
 
 /** How a TPM is told to start: from a clear state, from the saved one, or (TPM 1.2) deactivated. */

@@ -1,7 +1,8 @@
 /** The TPM 1.2 commands of a setup, as bytes, and what matters of their responses. @see TPM Main Part 3 */
 import { constants, createHash, createHmac, createPublicKey, publicEncrypt, randomBytes } from 'node:crypto'
+import { TPM_TAG_RQU_AUTH1_COMMAND } from '../tpm-structures/codes.ts'
+import { TPM_ORD } from '../tpm-structures/command-codes.ts'
 import { concat, sized32, u8, u16, u32 } from './bytes.ts'
-import { TPM_ORD, TPM_TAG_RQU_AUTH1_COMMAND } from './codes.ts'
 import { parametersOf, tpm12Authorized, tpm12Command } from './command.ts'
 
 const DIGEST_BYTES = 20

@@ -1,6 +1,7 @@
 /** What a BIOS and a manufacturer do to a TPM 1.2: physical presence, enable, activate. @see TPM 1.2 Part 3, 6 "Admin Opt-in" */
+
+import { TPM_ORD } from '../tpm-structures/command-codes.ts'
 import { u8, u16 } from './bytes.ts'
-import { TPM_ORD } from './codes.ts'
 import { tpm12Command } from './command.ts'
 
 export const TPM_PHYSICAL_PRESENCE_LOCK = 0x04

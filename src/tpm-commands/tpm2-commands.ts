@@ -1,14 +1,8 @@
 /** The TPM 2 commands of a setup, as bytes, and what matters of their responses. @see TPM 2.0 Library Part 3 */
+
+import { TPM_ALG, TPM_HANDLES, TPM_SU_CLEAR, TPMA_NV } from '../tpm-structures/codes.ts'
+import { TPM_CC } from '../tpm-structures/command-codes.ts'
 import { ByteReader, concat, sized16, u8, u16, u32 } from './bytes.ts'
-import {
-  TPM_ALG,
-  TPM_CC,
-  TPM_RH_ENDORSEMENT,
-  TPM_RH_OWNER,
-  TPM_RH_PLATFORM,
-  TPM_SU_CLEAR,
-  TPMA_NV,
-} from './codes.ts'
 import { parametersOf, tpm2Authorized, tpm2Command } from './command.ts'
 
 /** platformcreate, authread, ownerread, ppread, ppwrite, no_da, writedefine: read by all, locked for good when locked. */
@@ -29,7 +23,7 @@ export function createPrimary(hierarchy: Hierarchy, template: Buffer): Buffer {
   const noCreationPcr = u32(0)
   return tpm2Authorized(
     TPM_CC.CreatePrimary,
-    [hierarchy === 'owner' ? TPM_RH_OWNER : TPM_RH_ENDORSEMENT],
+    [hierarchy === 'owner' ? TPM_HANDLES.OWNER : TPM_HANDLES.ENDORSEMENT],
     [noUserAuth, sized16(template), noOutsideInfo, noCreationPcr],
   )
 }
@@ -75,7 +69,7 @@ export const readPublicPart = (response: Buffer): PublicPart =>
   publicPart(new ByteReader(parametersOf(response).sized16()))
 
 export const evictControl = (objectHandle: number, persistentHandle: number): Buffer =>
-  tpm2Authorized(TPM_CC.EvictControl, [TPM_RH_OWNER, objectHandle], [u32(persistentHandle)])
+  tpm2Authorized(TPM_CC.EvictControl, [TPM_HANDLES.OWNER, objectHandle], [u32(persistentHandle)])
 
 /** The size of an NVRAM area is a 16-bit number. */
 export const MAX_NV_BYTES = 0xffff
@@ -83,7 +77,7 @@ export const MAX_NV_BYTES = 0xffff
 /** @param size at most {@link MAX_NV_BYTES} */
 export function nvDefineSpace(index: number, size: number): Buffer {
   const publicInfo = sized16(u32(index), u16(TPM_ALG.SHA256), u32(NV_ATTRIBUTES), sized16(), u16(size))
-  return tpm2Authorized(TPM_CC.NV_DefineSpace, [TPM_RH_PLATFORM], [sized16(), publicInfo])
+  return tpm2Authorized(TPM_CC.NV_DefineSpace, [TPM_HANDLES.PLATFORM], [sized16(), publicInfo])
 }
 
 /** The commands that together write `data`. */
@@ -91,13 +85,15 @@ export function nvWrites(index: number, data: Buffer): Buffer[] {
   const commands: Buffer[] = []
   for (let offset = 0; offset < data.length; offset += NV_CHUNK_BYTES) {
     const chunk = data.subarray(offset, offset + NV_CHUNK_BYTES)
-    commands.push(tpm2Authorized(TPM_CC.NV_Write, [TPM_RH_PLATFORM, index], [sized16(chunk), u16(offset)]))
+    commands.push(
+      tpm2Authorized(TPM_CC.NV_Write, [TPM_HANDLES.PLATFORM, index], [sized16(chunk), u16(offset)]),
+    )
   }
   return commands
 }
 
 export const nvWriteLock = (index: number): Buffer =>
-  tpm2Authorized(TPM_CC.NV_WriteLock, [TPM_RH_PLATFORM, index])
+  tpm2Authorized(TPM_CC.NV_WriteLock, [TPM_HANDLES.PLATFORM, index])
 
 export const nvReadPublic = (index: number): Buffer => tpm2Command(TPM_CC.NV_ReadPublic, u32(index))
 
@@ -120,11 +116,11 @@ export function nvArea(response: Buffer): NvArea {
 /** The commands that together read what an area holds, authorized by an empty password. */
 export function nvReads({ index, attributes, size }: NvArea): Buffer[] {
   const authority =
-    (attributes & TPMA_NV.authRead) !== 0
+    (attributes & TPMA_NV.AUTHREAD) !== 0
       ? index
-      : (attributes & TPMA_NV.ppRead) !== 0
-        ? TPM_RH_PLATFORM
-        : TPM_RH_OWNER
+      : (attributes & TPMA_NV.PPREAD) !== 0
+        ? TPM_HANDLES.PLATFORM
+        : TPM_HANDLES.OWNER
   const commands: Buffer[] = []
   for (let offset = 0; offset < size; offset += NV_CHUNK_BYTES) {
     const count = Math.min(NV_CHUNK_BYTES, size - offset)
@@ -194,7 +190,7 @@ export function pcrAllocate(banks: readonly PcrBank[]): Buffer {
   const selections = banks.map(({ algorithm, active }) =>
     concat(u16(algorithm), u8(3), Buffer.alloc(3, active ? 0xff : 0)),
   )
-  return tpm2Authorized(TPM_CC.PCR_Allocate, [TPM_RH_PLATFORM], [u32(banks.length), ...selections])
+  return tpm2Authorized(TPM_CC.PCR_Allocate, [TPM_HANDLES.PLATFORM], [u32(banks.length), ...selections])
 }
 
 /** Whether the allocation will take effect at the next start. */

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { controlCode } from '../../contract/verbs.ts'
-import { TPM_CC, TPM_ORD } from '../../src/tpm-commands/codes.ts'
+import { TPM_CC, TPM_ORD } from '../../src/tpm-structures/command-codes.ts'
 import { bin, temporaryDirectory } from '../support/swtpm.ts'
 import { type Result, setup, site } from './setup-site.ts'
 

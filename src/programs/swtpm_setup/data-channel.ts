@@ -2,8 +2,8 @@
 import { BIG } from '../../../contract/struct.ts'
 import type { SocketConnection } from '../../ptm-client/socket-connection.ts'
 import { reasonOf } from '../../system/reason.ts'
-import { TPM_CC, TPM_ORD } from '../../tpm-commands/codes.ts'
 import { tpmHeader } from '../../tpm-commands/command.ts'
+import { TPM_CC, TPM_ORD } from '../../tpm-structures/command-codes.ts'
 import { ToolFailure } from '../common/tool-failure.ts'
 import type { Waits } from './waits.ts'
 

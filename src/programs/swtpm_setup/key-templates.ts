@@ -4,10 +4,10 @@
  * and the attestation and device identity keys of "TPM 2.0 Keys for Device Identity and Attestation".
  */
 import { concat, sized16, u16, u32 } from '../../tpm-commands/bytes.ts'
-import { TPM_ALG, TPMA_OBJECT } from '../../tpm-commands/codes.ts'
+import { TPM_ALG, TPMA_OBJECT } from '../../tpm-structures/codes.ts'
 import { CURVES, type KeyAlgorithm } from './key-algorithms.ts'
 
-const FIXED = TPMA_OBJECT.fixedTpm | TPMA_OBJECT.fixedParent | TPMA_OBJECT.sensitiveDataOrigin
+const FIXED = TPMA_OBJECT.fixedTPM | TPMA_OBJECT.fixedParent | TPMA_OBJECT.sensitiveDataOrigin
 
 interface AlgorithmRow {
   readonly type: 'rsa' | 'ecc'
@@ -137,7 +137,7 @@ export function spkTemplate(algorithm: KeyAlgorithm): Buffer {
   const row = ROWS[algorithm]
   return publicArea(row, {
     attributes:
-      FIXED | TPMA_OBJECT.userWithAuth | TPMA_OBJECT.noDa | TPMA_OBJECT.restricted | TPMA_OBJECT.decrypt,
+      FIXED | TPMA_OBJECT.userWithAuth | TPMA_OBJECT.noDA | TPMA_OBJECT.restricted | TPMA_OBJECT.decrypt,
     policy: NOTHING,
     symmetric: aesCfb(row.aesBits),
     scheme: NO_SCHEME,

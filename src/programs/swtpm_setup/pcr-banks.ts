@@ -1,5 +1,5 @@
 /** Which PCR banks a TPM 2 keeps. */
-import { TPM_ALG } from '../../tpm-commands/codes.ts'
+
 import {
   getPcrs,
   type PcrBank,
@@ -7,6 +7,7 @@ import {
   pcrBanks,
   pcrsAllocated,
 } from '../../tpm-commands/tpm2-commands.ts'
+import { TPM_ALG } from '../../tpm-structures/codes.ts'
 import { ToolFailure } from '../common/tool-failure.ts'
 import type { ToolLog } from '../common/tool-log.ts'
 import type { TpmProcess } from './tpm-process.ts'

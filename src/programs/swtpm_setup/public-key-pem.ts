@@ -1,7 +1,7 @@
 /** A public key of a TPM in the form that other programs read: PEM, SubjectPublicKeyInfo. */
 import { createPublicKey, type JsonWebKey } from 'node:crypto'
-import { TPM_ECC_CURVE } from '../../tpm-commands/codes.ts'
 import type { PublicPart } from '../../tpm-commands/tpm2-commands.ts'
+import { TPM_ECC_CURVE } from '../../tpm-structures/codes.ts'
 
 const CURVE_NAMES: Readonly<Record<number, string>> = {
   [TPM_ECC_CURVE.NIST_P256]: 'P-256',
