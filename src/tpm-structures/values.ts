@@ -1,0 +1,40 @@
+/**
+ * Fields as plain values: a number that Part 2 has a word for is the word (`'PCRS'`, `'fixedTPM|decrypt'`), yes and no a boolean, a handle and any
+ * other number a number (a bigint of 64 bits), bytes a Buffer, a list an array, a structure an object. A union is what was
+ * chosen. A structure or union with nothing in it is left out.
+ */
+import { contentOf, type FieldNode } from './fields.ts'
+
+export function plainFields(bytes: Buffer, fields: readonly FieldNode[]): Record<string, unknown> {
+  const plain: Record<string, unknown> = {}
+  for (const field of fields) {
+    const value = plainValue(bytes, field)
+    if (value !== undefined) plain[field.name] = value
+  }
+  return plain
+}
+
+/** @returns undefined: there is nothing in it */
+export function plainValue(bytes: Buffer, field: FieldNode): unknown {
+  const { type, value } = field
+  switch (type.kind) {
+    case 'number':
+      if (type.constants?.kind === 'yes-no' && Number(value) <= 1) return Number(value) === 1
+      return wordOf(field) ?? value
+    case 'list':
+      return field.children.map((child) => plainValue(bytes, child))
+    case 'struct':
+    case 'sized':
+      return field.children.length === 0 ? undefined : plainFields(bytes, field.children)
+    case 'fixed':
+      return type.length === 0 ? undefined : contentOf(bytes, field)
+    default:
+      return contentOf(bytes, field)
+  }
+}
+
+/** The word for a constant or bits. @returns undefined: a number without one, or a handle */
+export function wordOf({ type, value }: FieldNode): string | undefined {
+  if (type.kind !== 'number' || value === undefined || type.constants?.kind === 'handles') return undefined
+  return type.constants?.text(Number(value))
+}
