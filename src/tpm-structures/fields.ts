@@ -24,7 +24,7 @@ export interface FieldNode {
 /** What makes the bytes differ from what the tables say. It stays in this room. */
 class Unfit extends Error {}
 
-const ROOT: Type = { kind: 'struct', fields: [] }
+const ROOT: Type = { kind: 'struct', name: '', fields: [] }
 
 /** The node that the fields of a message hang on. */
 export const rootField = (length: number): FieldNode => newField('', ROOT, 0, length, undefined)

@@ -25,7 +25,8 @@ export type Type =
   | { readonly kind: 'sized'; readonly width: Width; readonly of: () => Type }
   | { readonly kind: 'list'; readonly width: Width; readonly of: () => Type }
   | { readonly kind: 'union'; readonly choices: ReadonlyMap<string, () => Type> }
-  | { readonly kind: 'struct'; readonly fields: readonly Field[] }
+  /** `name` is that of the row, like `TPMT_HA`. */
+  | { readonly kind: 'struct'; readonly name: string; readonly fields: readonly Field[] }
 
 export interface Field {
   readonly name: string
@@ -42,7 +43,7 @@ const known = new Map<string, Type>()
 export function typeNamed(name: string): Type {
   let type = known.get(name)
   if (type === undefined) {
-    type = readRow(WIDTHS[name] === undefined ? rowNamed(name) : name)
+    type = readRow(name, WIDTHS[name] === undefined ? rowNamed(name) : name)
     known.set(name, type)
   }
   return type
@@ -54,7 +55,7 @@ function rowNamed(name: string): string {
   return row
 }
 
-function readRow(row: string): Type {
+function readRow(name: string, row: string): Type {
   const [kind = '', ...words] = row.split(' ')
   const width = WIDTHS[kind]
   if (width !== undefined) {
@@ -95,7 +96,7 @@ function readRow(row: string): Type {
         ),
       }
     default:
-      return { kind: 'struct', fields: readFields(row) }
+      return { kind: 'struct', name, fields: readFields(row) }
   }
 }
 

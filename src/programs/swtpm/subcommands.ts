@@ -5,6 +5,7 @@ import type { OptionTable } from '../common/options/option-table.ts'
 import { CDI_OPTIONS, CDI_VERBS } from './cdi/cdi-options.ts'
 import { FLEET_OPTIONS, FLEET_VERBS } from './fleet/fleet-options.ts'
 import { interfaceTable } from './options/table.ts'
+import { TRACE_OPTIONS } from './trace/trace-options.ts'
 
 export interface Subcommand {
   readonly options: OptionTable
@@ -19,6 +20,7 @@ export const SUBCOMMANDS: ReadonlyMap<string, Subcommand> = new Map<string, Subc
   ...INTERFACES.map((iface) => [iface, { options: interfaceTable(iface), verbs: [] }] as const),
   ['fleet', { options: FLEET_OPTIONS, verbs: FLEET_VERBS, describesTpm: true }],
   ['cdi', { options: CDI_OPTIONS, verbs: CDI_VERBS }],
+  ['trace', { options: TRACE_OPTIONS, verbs: [] }],
 ])
 
 /** First words that nothing follows. */

@@ -26,6 +26,10 @@ export async function withoutInterface(argv: readonly string[]): Promise<number>
       const { fleet } = await import('./fleet/fleet-command.ts')
       return fleet(argv.slice(1))
     }
+    case 'trace': {
+      const { trace } = await import('./trace/trace-command.ts')
+      return trace(argv.slice(1))
+    }
     case 'completion':
       await printCompletionScript()
       return 0

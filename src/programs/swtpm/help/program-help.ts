@@ -13,6 +13,7 @@ export function programHelp(program = 'swtpm'): string {
 Usage: ${program} socket|chardev|cuse [options]
        ${program} fleet [options], ${program} fleet add|remove|list
        ${program} cdi write|remove [options]
+       ${program} trace FILE|- [options]
        ${program} -v|--version
 
   socket   TPM commands on a TCP or Unix socket: for QEMU, libvirt, TSS libraries
@@ -20,6 +21,7 @@ Usage: ${program} socket|chardev|cuse [options]
   cuse     a TPM device in user space, /dev/NAME, controlled by ioctls
   fleet    many TPMs of these kinds under one supervisor
   cdi      tells podman and other container runtimes of a TPM device
+  trace    prints TPM commands and responses in words
 
 Use the --help option to see the help screen for each interface type.
 Use the --version options to see version information.

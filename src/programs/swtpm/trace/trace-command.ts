@@ -1,0 +1,84 @@
+/** `swtpm trace`: TPM commands and responses in words, from what has recorded them. */
+import { createReadStream } from 'node:fs'
+import { exchangesFrom } from '../../../recordings/exchanges.ts'
+import { sentenceOf } from '../../../system/fault.ts'
+import { reasonOf } from '../../../system/reason.ts'
+import { exchangeJson, exchangeLine } from '../../../tpm-structures/exchange-text.ts'
+import { helpScreen } from '../../common/help.ts'
+import { readOptions } from '../../common/options/read-options.ts'
+import { UsageError, usageText } from '../../common/options/usage-error.ts'
+import { printError, printOut, write } from '../../common/output.ts'
+import { ToolFailure } from '../../common/tool-failure.ts'
+import { TRACE_OPTIONS } from './trace-options.ts'
+
+/** @param argv the words behind `trace` @returns the exit code */
+export async function trace(argv: readonly string[]): Promise<number> {
+  try {
+    const given = readOptions(TRACE_OPTIONS, argv)
+    if (given.has('help')) {
+      printOut(await helpText())
+      return 0
+    }
+    const [file, ...strays] = given.strays
+    if (strays.length > 0) throw new UsageError(`Unknown parameter '${strays[0]}'`)
+    if (file === undefined) throw new UsageError('Missing FILE: what to read, or - for standard input')
+    return await printTrace(file, { json: given.has('json'), secrets: given.has('secrets') })
+  } catch (error) {
+    if (error instanceof UsageError) printError(usageText('swtpm trace', 'swtpm trace', error, TRACE_OPTIONS))
+    else printError(`swtpm trace: ${sentenceOf(error)}\n`)
+    return 1
+  }
+}
+
+interface Output {
+  readonly json: boolean
+  readonly secrets: boolean
+}
+
+/** @returns the exit code: 1 where nothing could be read as a TPM command */
+async function printTrace(file: string, { json, secrets }: Output): Promise<number> {
+  let count = 0
+  const note = (problem: string) => printError(`swtpm trace: ${nameOf(file)}: ${problem}\n`)
+  for await (const exchange of exchangesFrom(bytesOf(file), note)) {
+    count++
+    const line = json
+      ? JSON.stringify(exchangeJson(exchange, { secrets }))
+      : exchangeLine(exchange, { secrets })
+    const failure = write(1, `${line}\n`)
+    // The reader has seen enough.
+    if (failure?.code === 'EPIPE') return 0
+    if (failure !== undefined) throw new ToolFailure(`Cannot write to standard output: ${reasonOf(failure)}`)
+  }
+  if (count === 0) note('there are no TPM commands in it')
+  return count === 0 ? 1 : 0
+}
+
+const nameOf = (file: string): string => (file === '-' ? 'standard input' : `"${file}"`)
+
+/** @throws ToolFailure when it cannot be read */
+async function* bytesOf(file: string): AsyncGenerator<Uint8Array> {
+  try {
+    yield* file === '-' ? process.stdin : createReadStream(file)
+  } catch (error) {
+    throw new ToolFailure(`Cannot read ${nameOf(file)}: ${reasonOf(error)}`, { cause: error })
+  }
+}
+
+const helpText = (): Promise<string> =>
+  helpScreen({
+    tool: 'swtpm trace FILE|-',
+    summary:
+      'Prints TPM commands and responses in words, a line for each command, from a pcapng file (swtpm socket --pcap), a recording (.tpmrec), a log of swtpm at level 20, or hex digits.',
+    table: TRACE_OPTIONS,
+    examples: [
+      ['swtpm trace boot.pcapng', 'what a kernel and its programs have asked a TPM'],
+      [
+        'swtpm socket … --log level=20 2>&1 | swtpm trace -',
+        'while it happens; also with the log of the C program',
+      ],
+      ['echo 80010000000c0000017b0008 | swtpm trace -', 'one command'],
+      ['swtpm trace --json boot.pcapng | jq -r .name | sort | uniq -c', 'how often each command'],
+    ],
+    epilogue:
+      "Names are those of the TCG's specification, Part 3. A command that does not fit its tables is printed as far as it does, with what is wrong in parentheses.",
+  })

@@ -1,0 +1,37 @@
+/**
+ * Exchanges out of what has recorded them: pcapng, .tpmrec, the log of swtpm at level 20, hex digits. What it is, is told by how it
+ * begins. Each exchange comes as soon as its bytes are there, so that a pipe can be followed.
+ */
+import type { TracedExchange } from '../tpm-structures/exchange-text.ts'
+import { Pairing } from './pairing.ts'
+import { isPcapng, PcapngReader } from './pcapng.ts'
+import { TextReader } from './text.ts'
+
+/**
+ * @param input the bytes of a file or pipe, in any pieces
+ * @param note told of what could not be read, each line of it once
+ * @throws what `input` throws
+ */
+export async function* exchangesFrom(
+  input: AsyncIterable<Uint8Array>,
+  note: (problem: string) => void,
+): AsyncGenerator<TracedExchange> {
+  let reader: PcapngReader | TextReader | undefined
+  let first = Buffer.alloc(0)
+  const pairing = new Pairing()
+  for await (const piece of input) {
+    let bytes = Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength)
+    if (reader === undefined) {
+      first = Buffer.concat([first, bytes])
+      // Four bytes say what it is.
+      if (first.length < 4) continue
+      bytes = first
+      reader = isPcapng(first) ? new PcapngReader(note) : new TextReader(note)
+    }
+    for (const item of reader.read(bytes)) yield* 'command' in item ? [item] : pairing.take(item)
+  }
+  reader ??= new TextReader(note)
+  for (const item of reader.end(first.length < 4 ? first : undefined))
+    yield* 'command' in item ? [item] : pairing.take(item)
+  yield* pairing.end()
+}
