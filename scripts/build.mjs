@@ -26,6 +26,8 @@ const WITH_ADDRESS = {
 }
 /** What only help needs, and is most of a program: a file of its own beside the programs, dist/yargs.js. */
 const LOADED_LATER = 'yargs'
+/** A part of `swtpm` that is large and no part of serving TPMs: a file of its own beside it, dist/ktest.js. */
+const APART = { name: 'ktest', source: 'swtpm/ktest/ktest-command.ts' }
 /** Where the bundled test files are, in the tree that they have under test/. */
 export const BUILT_TESTS = path.join(projectRoot, 'build/test')
 
@@ -48,6 +50,15 @@ const SHARED = {
   write: false,
 }
 
+/** @type {import('esbuild').Plugin} */
+const leaveApart = {
+  name: 'leave apart',
+  setup: (build) => {
+    const filter = new RegExp(`/${path.basename(APART.source)}$`)
+    build.onResolve({ filter }, () => ({ path: `./${APART.name}.js`, external: true }))
+  },
+}
+
 /** @returns {Promise<number>} how many files changed */
 export async function buildPrograms() {
   const programs = (await readdir(SOURCES)).filter((name) => existsSync(path.join(SOURCES, name, 'main.ts')))
@@ -56,9 +67,18 @@ export async function buildPrograms() {
     outdir: PROGRAMS,
     external: [...(SHARED.external ?? []), `./${LOADED_LATER}.js`],
     alias: { [LOADED_LATER]: `./${LOADED_LATER}.js` },
+    plugins: [leaveApart],
     // Names stay, for traces.
     minifyWhitespace: true,
     // import() of Node's own modules too: it would bring up the loader for ES modules.
+    supported: { 'dynamic-import': false },
+  })
+  changed += await bundle({
+    entryPoints: [{ in: path.join(SOURCES, APART.source), out: APART.name }],
+    outdir: PROGRAMS,
+    external: [...(SHARED.external ?? []), `./${LOADED_LATER}.js`],
+    alias: { [LOADED_LATER]: `./${LOADED_LATER}.js` },
+    minifyWhitespace: true,
     supported: { 'dynamic-import': false },
   })
   changed += await bundle({

@@ -6,6 +6,7 @@
 import type { OptionSpec, OptionTable } from '../../src/programs/common/options/option-table.ts'
 import type { SubOptionSchema } from '../../src/programs/common/options/sub-option.ts'
 import { waysOf } from '../../src/programs/common/options/synopsis.ts'
+import { KTEST_OPTIONS } from '../../src/programs/swtpm/ktest/ktest-options.ts'
 import type { OptionRow } from '../../src/programs/swtpm/options/option.ts'
 import { optionsOf, optionTable } from '../../src/programs/swtpm/options/table.ts'
 import { biosOptions } from '../../src/programs/swtpm_bios/bios-options.ts'
@@ -38,13 +39,14 @@ export interface DocumentedOption {
   readonly hidden: boolean
 }
 
-/** What can follow the name of a program that has no interfaces. */
+/** What can follow the name of a program that has no interfaces, or of a part of `swtpm`. */
 export const tools = {
   swtpm_ioctl: documented(ioctlOptions),
   swtpm_bios: documented(biosOptions),
   swtpm_setup: documented(SETUP_OPTIONS),
   swtpm_localca: documented(LOCALCA_OPTIONS),
   swtpm_cert: documented(CERT_OPTIONS),
+  'swtpm-ktest': documented(KTEST_OPTIONS),
 } as const
 
 export type Tool = keyof typeof tools

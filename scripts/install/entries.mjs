@@ -60,7 +60,7 @@ function programs({ bin, lib }, node) {
       Buffer.from(`${JSON.stringify({ name: 'swtpm', version, license })}\n`),
     ),
     file(path.join(lib, 'LICENSE'), built('LICENSE')),
-    file(path.join(lib, 'dist/yargs.js'), built('dist/yargs.js')),
+    ...['dist/yargs.js', 'dist/ktest.js'].map((each) => file(path.join(lib, each), built(each))),
     // The keeper takes it before any in PATH.
     { kind: 'link', path: path.join(lib, 'node'), contents: node },
     ...names.flatMap((name) => [

@@ -17,6 +17,7 @@ const ONE_FORM = [
   // …nothing of what they test is a supervisor that could rest,
   ...[
     'unit/',
+    'ktest/',
     'fuzz/engine-channel',
     'fuzz/evil-engine',
     'fuzz/options',

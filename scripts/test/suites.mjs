@@ -7,7 +7,7 @@ import { projectRoot } from '../lib/paths.mjs'
 /** The one that needs the programs of native/bench. */
 const BENCH_SUITE = 'bench'
 /** These run on this machine. */
-export const HOST_SUITES = ['unit', 'protocol', 'interop', 'hard', 'fuzz', BENCH_SUITE]
+export const HOST_SUITES = ['unit', 'protocol', 'interop', 'hard', 'fuzz', 'ktest', BENCH_SUITE]
 /** These need few packages. */
 const SMALL_SUITES = ['unit', 'protocol', 'fuzz']
 /** These need /dev/cuse, /dev/vtpmx and root, and run in the virtual machine, on each kernel. */

@@ -26,7 +26,7 @@ export interface Job {
   /** Where the command's output goes; default: this process's. */
   readonly stdout?: NodeJS.WritableStream
   readonly stderr?: NodeJS.WritableStream
-  /** Called when the command starts. */
+  /** Called when the guest is up; what is to be prepared follows. */
   readonly onUp?: (bootMs: number) => void
   /** Default 2. */
   readonly cpus?: number
@@ -37,6 +37,8 @@ export interface Job {
   readonly root?: readonly Entry[]
   /** Added to the kernel's command line. */
   readonly kernelArguments?: string
+  /** Boot by a bzImage: QEMU lays the initial file system of others over the ACPI tables of a machine that has a TPM. */
+  readonly bootsImage?: boolean
   /** More of QEMU's arguments. */
   readonly devices?: readonly string[]
   /** Wait for a debugger on this TCP port of the loopback before the kernel's first instruction. */

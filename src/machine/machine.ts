@@ -9,7 +9,7 @@
  *      initial file system               ───►      /run/guest
  *      9p "host", "share0" …             ───►      /, the shared directories
  *      fd 3  first serial port           ◄───      kernel messages
- *      fd 4  channel "control"           ◄──►      up · unprepared · exit STATUS        size ROWS COLUMNS
+ *      fd 4  channel "control"           ◄──►      up · started · exit STATUS · unprepared        size ROWS COLUMNS
  *      fd 5, 6  channels "stdout", …     ◄───      the command's output
  *      fd 7  channel "log"               ◄───      /dev/kmsg
  */
@@ -102,10 +102,10 @@ class Machine {
       // A debugger takes its time.
       const bootMs = this.#job.gdbPort === undefined ? BOOT_TIMEOUT_MS : undefined
       giveUpAfter(bootMs, `did not come up within ${BOOT_TIMEOUT_MS / 1000} s`)
-      const up = () => {
-        const { timeoutMs, onUp } = this.#job
+      const up = () => this.#job.onUp?.(performance.now() - started)
+      const commandStarted = () => {
+        const { timeoutMs } = this.#job
         giveUpAfter(timeoutMs, `was ended: its command ran longer than ${(timeoutMs ?? 0) / 1000} s`, true)
-        onUp?.(performance.now() - started)
       }
       const ended = (status: number) => {
         this.#exitStatus = status
@@ -115,7 +115,7 @@ class Machine {
       this.#watchConsole()
       this.#followWindowSize()
       const drained = Promise.all([this.#connectOutput(), this.#connectLog()])
-      this.#watchControl(up, ended)
+      this.#watchControl({ up, started: commandStarted, ended })
       this.#qemu.on('error', reject)
       this.#qemu.on('close', () => {
         clearTimeout(timer)
@@ -150,15 +150,16 @@ class Machine {
     this.#stream(CONSOLE_FD).on('data', keep)
   }
 
-  #watchControl(up: () => void, ended: (status: number) => void): void {
+  #watchControl(on: { up(): void; started(): void; ended(status: number): void }): void {
     let text = ''
     this.#channel('control').on('data', (chunk) => {
       const lines = (text + chunk).split('\n')
       text = lines.pop() ?? ''
       for (const line of lines) {
-        if (line === 'up') up()
+        if (line === 'up') on.up()
+        else if (line === 'started') on.started()
         else if (line === 'unprepared') this.#isPrepared = false
-        else if (line.startsWith('exit ')) ended(Number(line.slice('exit '.length)))
+        else if (line.startsWith('exit ')) on.ended(Number(line.slice('exit '.length)))
       }
     })
   }

@@ -36,6 +36,8 @@ const OPTIONS: Readonly<Record<string, string>> = {
   tpm_crb: 'TCG_CRB',
 }
 
+/** What only a build tree has. */
+const OF_TREE = 'include/config/kernel.release'
 const PACKED = /\.ko(\.(xz|zst|gz))?$/
 
 /**
@@ -84,17 +86,19 @@ function missing(name: string, modulesDir: string | undefined): MachineFault {
 
 /** Module name to path. */
 function index(modulesDir: string): Map<string, string> {
-  const order = join(modulesDir, 'modules.order')
-  const installed = join(modulesDir, 'kernel')
-  if (existsSync(installed)) {
-    const files = ['kernel', 'updates', 'extra'].filter((folder) => existsSync(join(modulesDir, folder)))
-    return named(files.flatMap((folder) => filesBelow(join(modulesDir, folder))))
-  }
-  if (!existsSync(order)) return named(filesBelow(modulesDir))
-  // A build tree is large: it says itself where its modules are. Of old it names what they are made of.
-  const lines = readFileSync(order, 'utf8').split('\n').filter(Boolean)
-  return named(lines.map((line) => join(modulesDir, line.replace(/\.o$/, '.ko'))))
+  // A build tree is large: it says itself where its modules are.
+  if (existsSync(join(modulesDir, OF_TREE)))
+    return named(linesOf(join(modulesDir, 'modules.order')).map((line) => join(modulesDir, moduleFile(line))))
+  const folders = ['kernel', 'updates', 'extra'].map((name) => join(modulesDir, name))
+  const there = folders.filter((folder) => existsSync(folder))
+  return named((there.length > 0 ? there : [modulesDir]).flatMap(filesBelow))
 }
+
+/** Newer trees name what a module is made of. */
+const moduleFile = (line: string): string => line.replace(/\.o$/, '.ko')
+
+const linesOf = (file: string): string[] =>
+  existsSync(file) ? readFileSync(file, 'utf8').split('\n').filter(Boolean) : []
 
 const filesBelow = (folder: string): string[] =>
   readdirSync(folder, { recursive: true }).map((entry) => join(folder, String(entry)))
@@ -106,7 +110,7 @@ const named = (files: readonly string[]): Map<string, string> =>
 function builtinModules(modulesDir: string): ReadonlySet<string> | undefined {
   const list = join(modulesDir, 'modules.builtin')
   if (!existsSync(list)) return undefined
-  return new Set(readFileSync(list, 'utf8').split('\n').map(moduleName))
+  return new Set(linesOf(list).map((line) => moduleName(moduleFile(line))))
 }
 
 /** A file may spell with "-" what the module's name spells with "_". */

@@ -14,12 +14,12 @@ export interface Files {
 }
 
 export function qemuArguments(job: Job, { initrd, accelerator }: Files): string[] {
-  const { kernel, interactive, shares = [], cpus = 2, clock, root, devices = [], gdbPort } = job
+  const { kernel, interactive, shares = [], cpus = 2, clock, root, devices = [], gdbPort, bootsImage } = job
   return [
     ...['-M', 'q35', ...accelerator, '-m', '2048'],
     ...['-smp', String(clock === undefined ? cpus : 1)],
     ...['-nodefaults', '-no-user-config', '-display', 'none', '-nic', 'none', '-no-reboot'],
-    ...['-kernel', kernel.image, '-initrd', initrd],
+    ...['-kernel', bootsImage ? kernel.bzImage : kernel.image, '-initrd', initrd],
     ...['-append', kernelArguments(job)],
     ...['-chardev', `socket,id=console,fd=${CONSOLE_FD}`, '-serial', 'chardev:console'],
     ...['-device', 'virtio-serial-pci'],

@@ -45,6 +45,7 @@ if [ "$interactive" = yes ]; then
   done <&7 &
   status=126
   run_script prepare 2>&8 7>&- && {
+    echo started >&7
     "$busybox" setsid -c /bin/sh /run/guest/command <&8 >&8 2>&8 7>&- 8>&-
     status=$?
   }
@@ -59,6 +60,7 @@ else
   "$busybox" cat /run/guest/stderr >"$port" 7>&- &
   exec 5>/run/guest/stdout 6>/run/guest/stderr
   if run_script prepare 2>&6 5>&- 7>&-; then
+    echo started >&7
     /bin/sh /run/guest/command </dev/null >&5 2>&6 5>&- 6>&- 7>&-
     status=$?
   else

@@ -161,12 +161,14 @@ async function describe(series: string, directory: string): Promise<Kernel> {
     })
   const release = image.slice('vmlinuz-'.length)
   const vmlinux = join(directory, VMLINUX)
+  const bzImage = join(directory, 'boot', image)
   // Since Debian 13 the package has them where /lib leads.
   const modules = ['lib/modules', 'usr/lib/modules'].map((folder) => join(directory, folder, release))
   return {
     series,
     release,
-    image: existsSync(vmlinux) ? vmlinux : join(directory, 'boot', image),
+    image: existsSync(vmlinux) ? vmlinux : bzImage,
+    bzImage,
     modules: modules.find((folder) => existsSync(folder)) ?? modules[0],
     directory,
   }

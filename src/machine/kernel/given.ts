@@ -33,6 +33,7 @@ export function givenKernel(path: string, modules: string | undefined): Kernel {
     series: path,
     release,
     image,
+    bzImage: image,
     modules: modules === undefined ? (isTree ? place : undefined) : modulesDirectory(modules, release),
     directory: undefined,
   }

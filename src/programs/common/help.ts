@@ -8,6 +8,8 @@ import { waysOf } from './options/synopsis.ts'
 export interface HelpText {
   readonly tool: string
   readonly summary: string
+  /** What follows the options: `-- COMMAND`. */
+  readonly operands?: string
   readonly table: OptionTable
   readonly examples: readonly (readonly [command: string, meaning: string])[]
   readonly epilogue: string
@@ -18,7 +20,7 @@ export async function helpScreen(help: HelpText): Promise<string> {
   const parser = yargs([])
     .scriptName(help.tool)
     .detectLocale(false)
-    .usage(`${help.summary}\n\nUsage: $0 [options]`)
+    .usage(`${help.summary}\n\nUsage: $0 [options]${help.operands === undefined ? '' : ` ${help.operands}`}`)
     .help(false)
     .version(false)
     .wrap(Math.min(110, process.stdout.columns ?? 100))

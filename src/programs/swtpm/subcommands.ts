@@ -4,6 +4,7 @@ import { INTERFACES } from '../../serve/config.ts'
 import type { OptionTable } from '../common/options/option-table.ts'
 import { CDI_OPTIONS, CDI_VERBS } from './cdi/cdi-options.ts'
 import { FLEET_OPTIONS, FLEET_VERBS } from './fleet/fleet-options.ts'
+import { KTEST_OPTIONS } from './ktest/ktest-options.ts'
 import { interfaceTable } from './options/table.ts'
 import { TRACE_OPTIONS } from './trace/trace-options.ts'
 
@@ -19,6 +20,7 @@ export interface Subcommand {
 export const SUBCOMMANDS: ReadonlyMap<string, Subcommand> = new Map<string, Subcommand>([
   ...INTERFACES.map((iface) => [iface, { options: interfaceTable(iface), verbs: [] }] as const),
   ['fleet', { options: FLEET_OPTIONS, verbs: FLEET_VERBS, describesTpm: true }],
+  ['ktest', { options: KTEST_OPTIONS, verbs: [] }],
   ['cdi', { options: CDI_OPTIONS, verbs: CDI_VERBS }],
   ['trace', { options: TRACE_OPTIONS, verbs: [] }],
 ])

@@ -1,4 +1,4 @@
-/** `swtpm` without the name of an interface: fleets, CDI, help, version, shell completion, or an error. */
+/** `swtpm` without the name of an interface: fleets, CDI, traces, kernel tests, help, version, shell completion, or an error. */
 import { printOut } from '../common/output.ts'
 import { reportUsage } from './exit/report-failure.ts'
 import { COMPLETION_REQUEST, complete, printCompletionScript } from './help/completion.ts'
@@ -29,6 +29,10 @@ export async function withoutInterface(argv: readonly string[]): Promise<number>
     case 'trace': {
       const { trace } = await import('./trace/trace-command.ts')
       return trace(argv.slice(1))
+    }
+    case 'ktest': {
+      const { ktest } = await import('./ktest/ktest-command.ts')
+      return ktest(argv.slice(1))
     }
     case 'completion':
       await printCompletionScript()

@@ -33,6 +33,8 @@ const cases: [keys: string, bash: string, zsh?: string][] = [
     'swtpm fleet add a -- socket --tpmstate ',
     'swtpm fleet add a -- socket --tpmstate=',
   ],
+  ['swtpm kt\t', 'swtpm ktest '],
+  ['swtpm ktest --fail\t', 'swtpm ktest --fail-on ', 'swtpm ktest --fail-on='],
   ['swtpm cdi wr\t', 'swtpm cdi write '],
   ['swtpm cdi write --dev\t', 'swtpm cdi write --device ', 'swtpm cdi write --device='],
   // An interface does not know the options of another one.

@@ -14,6 +14,7 @@ Usage: ${program} socket|chardev|cuse [options]
        ${program} fleet [options], ${program} fleet add|remove|list
        ${program} cdi write|remove [options]
        ${program} trace FILE|- [options]
+       ${program} ktest [options] -- COMMAND
        ${program} -v|--version
 
   socket   TPM commands on a TCP or Unix socket: for QEMU, libvirt, TSS libraries
@@ -22,6 +23,7 @@ Usage: ${program} socket|chardev|cuse [options]
   fleet    many TPMs of these kinds under one supervisor
   cdi      tells podman and other container runtimes of a TPM device
   trace    prints TPM commands and responses in words
+  ktest    runs a command on a given Linux kernel in QEMU, with TPMs of these kinds
 
 Use the --help option to see the help screen for each interface type.
 Use the --version options to see version information.

@@ -1,0 +1,88 @@
+/** What a command line of `swtpm ktest` asks for. */
+import { resolve } from 'node:path'
+import { workingDirectory } from '../../../system/surroundings.ts'
+import type { GivenOptions } from '../../common/options/given-options.ts'
+import { UsageError } from '../../common/options/usage-error.ts'
+import type { KTEST_OPTIONS } from './ktest-options.ts'
+import { isSplatClass, SPLAT_CLASSES, type SplatClass } from './splat-classes.ts'
+import { type TpmDescription, tpmDescriptions } from './tpm-description.ts'
+
+export interface KtestSettings {
+  readonly command: readonly string[]
+  /** Undefined: the first that there is. */
+  readonly kernel: string | undefined
+  readonly modules: string | undefined
+  readonly ownModules: readonly string[]
+  readonly kernelArguments: string
+  readonly waitsForDebugger: boolean
+  readonly tpms: readonly TpmDescription[]
+  readonly hasMemoryRoot: boolean
+  readonly with: readonly string[]
+  readonly shares: readonly string[]
+  readonly env: Readonly<Record<string, string>>
+  readonly cpus: number
+  readonly countsInstructions: boolean
+  readonly failOn: readonly SplatClass[]
+  readonly timeoutMs: number | undefined
+  readonly out: string | undefined
+}
+
+type Given = GivenOptions<typeof KTEST_OPTIONS>
+
+/** @throws UsageError */
+export function ktestSettings(given: Given, command: readonly string[]): KtestSettings {
+  if (command.length === 0)
+    throw new UsageError('Missing the command that the guest is to run, behind "--": swtpm ktest -- ls /dev')
+  const hasMemoryRoot = given.text('root') === 'memory'
+  if (given.has('with') && !hasMemoryRoot)
+    throw new UsageError(
+      '--with is for --root memory: otherwise the guest sees all files of this host',
+      'with',
+    )
+  if (given.has('share') && hasMemoryRoot)
+    throw new UsageError(
+      '--share needs --root host: a directory of this host does not outlast a suspend',
+      'share',
+    )
+  return {
+    command,
+    kernel: given.text('kernel'),
+    modules: given.text('modules'),
+    ownModules: given.all('module').map(absolute),
+    kernelArguments: given.all('cmdline').join(' '),
+    waitsForDebugger: given.has('gdb'),
+    tpms: tpmDescriptions(given.all('tpm')),
+    hasMemoryRoot,
+    with: given.all('with'),
+    shares: given.all('share').map(absolute),
+    env: Object.fromEntries(given.all('env').map(assignment)),
+    cpus: number(given, 'cpus') ?? 2,
+    countsInstructions: given.has('icount'),
+    failOn: given.all('fail-on').flatMap((list) => list.split(',').map(splatClass)),
+    timeoutMs: scaled(number(given, 'timeout'), 1000),
+    out: given.text('out'),
+  }
+}
+
+const absolute = (path: string): string => resolve(workingDirectory() ?? '/', path)
+
+const scaled = (value: number | undefined, factor: number): number | undefined =>
+  value === undefined ? undefined : value * factor
+
+function number(given: Given, name: 'cpus' | 'timeout'): number | undefined {
+  const text = given.text(name)
+  if (text === undefined) return undefined
+  if (!/^[1-9]\d{0,5}$/.test(text)) throw new UsageError(`--${name}: "${text}" is no number from 1 on`, name)
+  return Number(text)
+}
+
+function assignment(text: string): [string, string] {
+  const [, name, value] = /^([A-Za-z_]\w*)=(.*)$/s.exec(text) ?? []
+  if (name === undefined) throw new UsageError(`--env: "${text}" is not NAME=VALUE`, 'env')
+  return [name, value ?? '']
+}
+
+function splatClass(word: string): SplatClass {
+  if (isSplatClass(word)) return word
+  throw new UsageError(`--fail-on: "${word}" is none of ${SPLAT_CLASSES.join(', ')}`, 'fail-on')
+}

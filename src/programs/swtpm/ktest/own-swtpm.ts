@@ -1,0 +1,62 @@
+/** The program by which TPMs are served: this one. */
+import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { installedFile } from '../../../system/paths.ts'
+import { findProgram } from '../../common/access.ts'
+import { ToolFailure } from '../../common/tool-failure.ts'
+
+/** @throws ToolFailure when it is not there */
+export function ownSwtpm(): string {
+  try {
+    return installedFile('bin/swtpm', 'npm run build')
+  } catch {
+    const found = findProgram('swtpm')
+    if (found !== undefined) return found
+    throw new ToolFailure('Cannot find the program swtpm: put its directory into PATH')
+  }
+}
+
+/** What the program consists of, to be copied where the host's files are not seen. */
+export function filesOfSwtpm(): string[] {
+  const root = dirname(installedFile('package.json', 'npm run build'))
+  const compiled = ['swtpm', 'swtpm_native.node', 'tpm-engine'].map((name) => `native/build/Release/${name}`)
+  const parts = ['package.json', 'dist', 'node', 'node_modules/ioctl', ...compiled].map((part) =>
+    join(root, part),
+  )
+  return [ownSwtpm(), process.execPath, ...parts.filter((path) => existsSync(path))]
+}
+
+/** A TPM that this process has started and must end. */
+export interface StartedTpm {
+  /** Sends SIGTERM, and returns when it has ended. */
+  end(): Promise<void>
+}
+
+/**
+ * Starts swtpm and waits until clients can use it.
+ * @throws ToolFailure with what it said when it ended instead
+ */
+export function startSwtpm(args: readonly string[]): Promise<StartedTpm> {
+  const child = spawn(ownSwtpm(), [...args, '--ready-fd', '3'], {
+    stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+  })
+  let said = ''
+  child.stderr?.on('data', (chunk) => {
+    said = (said + chunk).slice(-4096)
+  })
+  const ended = new Promise<void>((resolve) => {
+    child.on('close', () => resolve())
+  })
+  const end = () => {
+    child.kill('SIGTERM')
+    return ended
+  }
+  // However this process ends, its TPMs do not stay behind.
+  process.on('exit', () => child.kill('SIGTERM'))
+  return new Promise((resolve, reject) => {
+    child.stdio[3]?.once('data', () => resolve({ end }))
+    child.on('error', (cause) => reject(new ToolFailure(`Cannot start swtpm: ${cause.message}`, { cause })))
+    child.on('close', () => reject(new ToolFailure(`The TPM has ended: ${said.trim() || 'it said nothing'}`)))
+  })
+}

@@ -1,0 +1,4 @@
+import { guarded } from '../../src/system/guard.ts'
+import { describeKernel } from './kernel.ts'
+
+guarded(describeKernel('6.1'))

@@ -1,0 +1,98 @@
+/** What holds of `swtpm ktest` on each kernel. A machine takes seconds to boot, so that each of these looks at many things. */
+import assert from 'node:assert/strict'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { commandCodes, messagesIn, runKtest, withoutKernel } from '../support/ktest.ts'
+import { temporaryDirectory } from '../support/swtpm.ts'
+
+const STARTUP = 0x144
+const SHUTDOWN = 0x145
+const GET_RANDOM = 0x17b
+
+/** A page allocation of 16 MB that root asks the kernel for: harmless, and the kernel warns of it. */
+const PLANT_WARNING = `
+import socket
+open('/proc/sys/net/core/optmem_max', 'w').write('1000000000')
+a, b = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+try:
+    a.sendmsg([b'x'], [(socket.SOL_SOCKET, 2, bytes(16 << 20))])
+except OSError:
+    pass
+`
+
+export async function describeKernel(series: string): Promise<void> {
+  const skip = await withoutKernel(series)
+  const random = (device: string) => `tpm2_getrandom -T device:${device} --hex 8; echo`
+
+  describe(`swtpm ktest --kernel ${series}`, { skip }, () => {
+    it('has three TPMs at a time, traces each, and finds a warning of the kernel', async (t) => {
+      const directory = temporaryDirectory(t)
+      writeFileSync(join(directory, 'warn.py'), PLANT_WARNING)
+      const script = [
+        'ls $TPM_0 $TPMRM_0 $TPM_1 $TPMRM_1 $TPM_old',
+        ...['$TPMRM_0', '$TPMRM_1'].map(random),
+        // What a program writes into the log is no splat.
+        'echo "BUG: this is no bug of the kernel" >/dev/kmsg',
+        '/usr/bin/python3 warn.py',
+        'echo "to standard error" >&2; exit 3',
+      ].join('\n')
+      const { code, stdout, stderr } = await runKtest(
+        [
+          ...['--kernel', series, '--tpm', 'vtpm', '--tpm', 'tis', '--tpm', 'old=cuse,1.2'],
+          ...['--fail-on', 'bug,warning', '--out', 'out', '--', 'sh', '-c', script],
+        ],
+        directory,
+      )
+      assert.equal(code, 65, stderr)
+      assert.match(stderr, /^to standard error$/m)
+      assert.match(stderr, /log has 1 warning; the command ended with 3\n {2}\[.*\] WARNING: .*__alloc_pages/)
+      const lines = stdout.trim().split('\n')
+      assert.deepEqual(lines.slice(0, 5), [
+        ...['/dev/tpm0', '/dev/tpm1', '/dev/tpmrm0', '/dev/tpmrm1', '/dev/vtpm2'],
+      ])
+      for (const line of lines.slice(5)) assert.match(line, /^[0-9a-f]{16}$/)
+      assert.equal(lines.length, 7)
+      const out = join(directory, 'out')
+      const dmesg = readFileSync(join(out, 'dmesg.txt'), 'utf8')
+      assert.match(dmesg, /^\[ {4}0\.000000\] Linux version /m)
+      assert.match(dmesg, /tpm_tis .* 2\.0 TPM/)
+      for (const [name, line] of [
+        ['0', lines[5]],
+        ['1', lines[6]],
+      ] as const) {
+        const messages = messagesIn(out, `trace-${name}.pcapng`)
+        assert.equal(messages.length % 2, 0, 'each command has its response')
+        const answers = messages.filter((message) => message.toString('hex').endsWith(line!))
+        assert.equal(answers.length, 1, `the trace of TPM ${name} has the random number that its client saw`)
+      }
+      assert.equal(commandCodes(out, 'trace-old.pcapng').length > 0, true)
+    })
+
+    for (const kind of ['tis', 'crb']) {
+      it(`suspends to RAM and wakes, its TPM behind tpm-${kind}; the command's exit code comes back`, async (t) => {
+        const directory = temporaryDirectory(t)
+        const script = `${random('$TPM_0')}; ktest-suspend 2 && ${random('$TPMRM_0')}; exit 7`
+        const { code, stdout, stderr } = await runKtest([
+          ...['--kernel', series, '--tpm', kind, '--root', 'memory', '--fail-on', 'warning,bug,hung'],
+          ...['--out', directory, '--', 'sh', '-c', script],
+        ])
+        assert.equal(code, 7, stderr)
+        assert.match(stdout, /^[0-9a-f]{16}\n[0-9a-f]{16}\n$/)
+        assert.match(
+          readFileSync(join(directory, 'dmesg.txt'), 'utf8'),
+          /Waking up from system sleep state S3/,
+        )
+        const commands = messagesIn(directory).filter((_, at) => at % 2 === 0)
+        const isOfState = (command: Buffer, code: number) =>
+          command.readUInt32BE(6) === code && command.readUInt16BE(10) === 1
+        const shutdown = commands.findIndex((command) => isOfState(command, SHUTDOWN))
+        const startup = commands.findIndex((command) => isOfState(command, STARTUP))
+        assert.equal(shutdown > 0, true, 'the driver saves the state')
+        assert.equal(startup > shutdown, true, 'the firmware brings it back')
+        const after = commands.slice(startup).map((command) => command.readUInt32BE(6))
+        assert.equal(after.includes(GET_RANDOM), true)
+      })
+    }
+  })
+}
