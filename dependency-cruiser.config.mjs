@@ -7,7 +7,7 @@ export const LAYERS = [
   ['contract', 'src/system'],
   ['src/tpm-structures'],
   ['src/keeper', 'src/tpm-commands', 'src/ptm-client', 'src/engine-client', 'src/machine', 'src/recordings'],
-  ['src/tpm', 'src/programs/common'],
+  ['src/tpm', 'src/responders', 'src/programs/common'],
   ['src/serve', 'src/programs/swtpm_cert'],
   ['src/cuse', 'src/vtpm-proxy'],
   [

@@ -6,8 +6,9 @@ import type { RestRecord } from '../serve/rest/rest-record.ts'
 import type { Session } from '../serve/session.ts'
 import { SwtpmError } from '../system/errors.ts'
 import { guarded } from '../system/guard.ts'
-import type { DeviceDirectory } from '../system/io/device-directory.ts'
+import { DeviceDirectory } from '../system/io/device-directory.ts'
 import { log } from '../system/log.ts'
+import type { Tpm } from '../tpm/tpm.ts'
 import { CuseDevice } from './cuse-device.ts'
 import { CuseServer } from './cuse-server.ts'
 
@@ -24,13 +25,38 @@ export async function serveCuse(
   const device = await CuseDevice.create(config, devices)
   session.goOn()
   session.device = device.path
-  serveDevice(session, device, config)
-  const result = await tpm.engine.attach('cuse', device.fd)
-  if (result !== TPM_SUCCESS) {
-    throw new SwtpmError('SWTPM_ERR_DEVICE', `Cannot serve "${device.path}": the engine answered ${result}`)
+  const served = serveDevice(session, device, config)
+  await attach(tpm, device)
+  session.plug = {
+    async out() {
+      await tpm.engine.detach()
+      served.device?.close()
+      served.device = undefined
+    },
+    async in() {
+      const found = DeviceDirectory.open()
+      try {
+        served.device = await CuseDevice.create(config, found)
+      } finally {
+        found.close()
+      }
+      await attach(tpm, served.device)
+    },
   }
   session.writePidFile()
   log.info(`Serving ${device.path}`)
+}
+
+/** Has the engine serve it. @throws SwtpmError */
+async function attach(tpm: Tpm, { fd, path }: CuseDevice): Promise<void> {
+  const result = await tpm.engine.attach('cuse', fd)
+  if (result === TPM_SUCCESS) return
+  throw new SwtpmError('SWTPM_ERR_DEVICE', `Cannot serve "${path}": the engine answered ${result}`)
+}
+
+/** The device that is there now. */
+interface ServedDevice {
+  device: CuseDevice | undefined
 }
 
 /** Goes on where an earlier supervisor has served. @throws SwtpmError */
@@ -40,25 +66,29 @@ export function resumeCuse(session: Session, config: CuseConfig, record: RestRec
 }
 
 /** Answers what the engine leaves to us, and closes the device at the end. */
-function serveDevice(session: Session, device: CuseDevice, { ioctlUsers }: CuseConfig): void {
+function serveDevice(session: Session, first: CuseDevice, { ioctlUsers }: CuseConfig): ServedDevice {
   const { tpm } = session
-  session.onEnd(() => device.close())
+  const served: ServedDevice = { device: first }
+  session.onEnd(() => served.device?.close())
   const server = new CuseServer({
     tpm,
-    fd: device.fd,
+    get fd() {
+      return (served.device ?? first).fd
+    },
     mayControl: (uid) =>
       ioctlUsers === 'all' || uid === ROOT || (ioctlUsers === 'owner' && uid === process.getuid?.()),
     onShutdown: () => guarded(session.end(0)),
   })
   session.onRest((record) => {
-    record.keep('device', device.fd)
+    record.keep('device', first.fd)
     record.sharedState = true
     return server.idle
   })
   tpm.engine.on('clientClosed', (errno) => {
     // 0: a client has closed the device.
-    if (errno !== 0 && !session.ending) endWithoutDevice(session, device.path)
+    if (errno !== 0 && !session.ending) endWithoutDevice(session, first.path)
   })
+  return served
 }
 
 /** An administrator has aborted the connection, by /sys/class/cuse/NAME/abort for one. */

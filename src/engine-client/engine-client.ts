@@ -293,6 +293,11 @@ export class EngineClient extends EventEmitter<EngineEvents> {
     return this.#engines.close()
   }
 
+  /** @see EngineSuccession.crash */
+  crash(): void {
+    this.#engines.crash()
+  }
+
   /** @see EngineSuccession.kill */
   kill(): void {
     this.#engines.kill()

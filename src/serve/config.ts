@@ -13,9 +13,19 @@ import type { Owner } from '../system/process/users.ts'
 import type { KeySource } from '../tpm/state/state-key.ts'
 import type { StateLocation } from '../tpm/state/state-location.ts'
 import type { StartupType } from '../tpm-commands/startup.ts'
+import type { ScriptConfig } from './scripting/scripting.ts'
 import type { PcapConfig } from './trace/pcap-file.ts'
 
-export type { KeySource, LogConfig, Owner, PcapConfig, PidFileTarget, StateLocation, TpmVersion }
+export type {
+  KeySource,
+  LogConfig,
+  Owner,
+  PcapConfig,
+  PidFileTarget,
+  ScriptConfig,
+  StateLocation,
+  TpmVersion,
+}
 
 /** The three front ends, as the first word of the command line names them. */
 export const INTERFACES = ['socket', 'chardev', 'cuse'] as const
@@ -97,6 +107,8 @@ export interface CommonConfig {
   readonly chroot: string | undefined
   readonly profile: ProfileConfig | undefined
   readonly pcap: PcapConfig | undefined
+  /** What a script does to its commands; undefined: there is none. */
+  readonly script: ScriptConfig | undefined
   /** Go to the background once ready; on cuse unless `--foreground`. */
   readonly daemonize: boolean
 }
@@ -163,7 +175,7 @@ export type SwtpmConfig = SocketConfig | ChardevConfig | CuseConfig
 
 /** Print something and exit; the interface's own options need not be complete. */
 export type PrintRequest = CommonConfig & { readonly interface: Interface } & (
-    | { readonly action: 'help' | 'version' | 'print-capabilities' | 'print-profiles' }
+    | { readonly action: 'help' | 'version' | 'fault-help' | 'print-capabilities' | 'print-profiles' }
     | ({ readonly action: 'print-states' } & StoredTpm)
     | {
         readonly action: 'print-info'

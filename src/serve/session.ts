@@ -17,6 +17,8 @@ import type { CommonConfig, SwtpmConfig } from './config.ts'
 import { COMMAND_BYTES } from './engine-options.ts'
 import { leaveTpm, type OpenTpm, type OpenTpmOptions, openTpm, resumeTpm } from './open-tpm.ts'
 import { RestRecord } from './rest/rest-record.ts'
+import type { ScriptConfig, Scripting } from './scripting/scripting.ts'
+import type { Plug } from './scripting/served-tpm-control.ts'
 import { PcapFile } from './trace/pcap-file.ts'
 
 /** What serves the TPM, besides this process. */
@@ -42,6 +44,10 @@ export class Session {
   readonly tpm: Tpm
   /** Path of the device that it is served on, if it is one and known. */
   device: string | undefined
+  /** What takes its device or socket away, and makes it again; undefined while there is none. */
+  plug: Plug | undefined
+  /** Its scripts, where the user has asked for some. */
+  script: Scripting | undefined
   readonly #config: SwtpmConfig
   readonly #host: SessionHost
   readonly #opened: OpenTpm
@@ -132,14 +138,29 @@ export class Session {
    * at once. A fleet stays where it is.
    */
   get startsEngineLate(): boolean {
-    const { interface: iface, flags, profile } = this.#config
-    return this.#host.keeper !== undefined && iface === 'socket' && flags.needInit && profile === undefined
+    const { interface: iface, flags, profile, script } = this.#config
+    return (
+      this.#host.keeper !== undefined &&
+      iface === 'socket' &&
+      flags.needInit &&
+      profile === undefined &&
+      script === undefined
+    )
   }
 
   /** Starts the engine and hands it its keys; if it starts late, the keys are read. @throws SwtpmError */
   async equipEngine(): Promise<void> {
+    if (this.#config.script !== undefined) await this.#beginScript(this.#config.script)
     if (!this.startsEngineLate) return this.engineNeeded()
     this.#opened.readSecrets()
+  }
+
+  /** @throws SwtpmError: the engine cannot be started; RuleError */
+  async #beginScript(config: ScriptConfig): Promise<void> {
+    const { beginScript } = await import('./scripting/begin-script.ts')
+    this.script = beginScript(this, config)
+    // Shown to it from the first one on.
+    this.#engineSteps.push(() => this.script?.begin() ?? Promise.resolve())
   }
 
   /** Takes a step that needs the engine: now, or as soon as that has been started. @throws SwtpmError what the step throws now */

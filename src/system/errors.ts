@@ -22,6 +22,7 @@ const CODES = {
   SWTPM_ERR_ENDED: 'it was told to end while it started',
   SWTPM_ERR_USER: 'there is no such user or group',
   SWTPM_ERR_LOG: 'the log cannot be written',
+  SWTPM_ERR_SCRIPT: 'a rule or a script is wrong',
   SWTPM_ERR_FLEET: 'the fleet has no such TPM, or has it already, or cannot have it',
 } as const
 

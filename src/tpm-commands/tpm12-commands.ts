@@ -181,3 +181,23 @@ export const nvValue = (response: Buffer): Buffer => parametersOf(response).size
 export const nvLock = (): Buffer => nvDefineSpace(NV_INDEX_LOCK, 0, 0)
 
 export const sha1 = (data: Uint8Array | string): Buffer => createHash('sha1').update(data).digest()
+
+const CAP_HANDLE = 0x14
+/** TPM_RESOURCE_TYPE */
+export const RESOURCE_TYPE = { key: 1, auth: 2, transport: 4 } as const
+export type ResourceType = keyof typeof RESOURCE_TYPE
+
+export const getResources = (type: ResourceType): Buffer =>
+  tpm12Command(TPM_ORD.GetCapability, u32(CAP_HANDLE), sized32(u32(RESOURCE_TYPE[type])))
+
+/** The handles of the resources that are loaded. @throws RangeError when the response is too short */
+export function resourceHandles(response: Buffer): number[] {
+  const reader = parametersOf(response)
+  reader.u32() // the size of the list
+  return Array.from({ length: reader.u16() }, () => reader.u32())
+}
+
+export const flushSpecific = (handle: number, type: ResourceType): Buffer =>
+  tpm12Command(TPM_ORD.FlushSpecific, u32(handle), u32(RESOURCE_TYPE[type]))
+
+export const getTicks = (): Buffer => tpm12Command(TPM_ORD.GetTicks)

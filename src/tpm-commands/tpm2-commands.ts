@@ -95,6 +95,9 @@ export function nvWrites(index: number, data: Buffer): Buffer[] {
 export const nvWriteLock = (index: number): Buffer =>
   tpm2Authorized(TPM_CC.NV_WriteLock, [TPM_HANDLES.PLATFORM, index])
 
+export const nvUndefineSpace = (index: number): Buffer =>
+  tpm2Authorized(TPM_CC.NV_UndefineSpace, [TPM_HANDLES.PLATFORM, index])
+
 export const nvReadPublic = (index: number): Buffer => tpm2Command(TPM_CC.NV_ReadPublic, u32(index))
 
 export interface NvArea {
@@ -176,10 +179,17 @@ export function manufacturer(response: Buffer): string {
   return reader.bytes(4).toString('latin1').replace(/\0+$/, '')
 }
 
-export type HandleKind = 'nv' | 'persistent'
+/** The first handle of each kind. */
+const FIRST_HANDLE = {
+  nv: 0x01000000,
+  session: 0x02000000,
+  savedSession: 0x03000000,
+  transient: 0x80000000,
+  persistent: 0x81000000,
+} as const
+export type HandleKind = keyof typeof FIRST_HANDLE
 
-export const getHandles = (kind: HandleKind): Buffer =>
-  getCapability(CAP_HANDLES, kind === 'nv' ? 0x01000000 : 0x81000000, 64)
+export const getHandles = (kind: HandleKind): Buffer => getCapability(CAP_HANDLES, FIRST_HANDLE[kind], 64)
 
 export function handles(response: Buffer): number[] {
   const reader = capabilityData(response)

@@ -186,6 +186,24 @@ export class Tpm {
     if (!this.#running) throw new PowerOnError('start the TPM', tpmResult)
   }
 
+  /**
+   * Power fails and comes back behind the user's back: no TPM2_Shutdown, no Startup. What a running command has not stored is lost.
+   * @throws SwtpmError SWTPM_ERR_TPM_INIT
+   */
+  async reset(): Promise<void> {
+    await this.cutPower()
+    await this.engine.unbroken(async () => {
+      const { tpmResult } = await this.engine.verb('INIT', { initFlags: 0 })
+      this.#initialized(tpmResult)
+    })
+  }
+
+  /** Power off without TPM2_Shutdown. */
+  async cutPower(): Promise<void> {
+    this.#running = false
+    await this.engine.cutPower()
+  }
+
   stop(): Promise<number> {
     return this.#stop('STOP')
   }

@@ -12,7 +12,7 @@ import type { Session } from '../serve/session.ts'
 import { inherited } from '../serve/socket/open-endpoint.ts'
 import { SwtpmError } from '../system/errors.ts'
 import { guarded } from '../system/guard.ts'
-import { type DeviceDirectory, isDevice } from '../system/io/device-directory.ts'
+import { DeviceDirectory, isDevice } from '../system/io/device-directory.ts'
 import { log } from '../system/log.ts'
 import { reasonOf } from '../system/reason.ts'
 import { type NewDevice, newProxyDevice, registered } from './new-device.ts'
@@ -29,16 +29,43 @@ export async function serveVtpmProxy(
   // The kernel gives the self-test two seconds, and on a busy machine makes no device of a TPM that takes longer.
   await tpm.selfTest()
   session.goOn()
-  const device = newProxyDevice(tpm.version, devices, config.chroot ?? '')
-  ownDevice(session, device.serverFd)
-  await expectRegistration(session, device, devices)
+  const owned = ownDevice(session)
+  await makeProxyDevice(session, config, devices, owned)
   endWithPeer(session)
-  announce(device)
-  if (!isDevice(devices.find(`tpm${device.tpmNum}`), device)) warnOfMissingNode()
-  session.device = `/dev/tpm${device.tpmNum}`
+  session.plug = {
+    async out() {
+      await tpm.engine.detach()
+      owned.close()
+    },
+    async in() {
+      const found = DeviceDirectory.open()
+      try {
+        await makeProxyDevice(session, config, found, owned)
+      } finally {
+        found.close()
+      }
+    },
+  }
   const control = openControl(session, config.control)
   session.writePidFile()
   control.serve()
+}
+
+/** Has the kernel make a device, and register it. @throws SwtpmError */
+async function makeProxyDevice(
+  session: Session,
+  config: ChardevConfig,
+  devices: DeviceDirectory,
+  owned: OwnedDevice,
+): Promise<void> {
+  const device = newProxyDevice(session.tpm.version, devices, config.chroot ?? '')
+  owned.fd = device.serverFd
+  if (session.script !== undefined) session.script.stack.registering = true
+  await expectRegistration(session, device, devices)
+  if (session.script !== undefined) session.script.stack.registering = false
+  announce(device)
+  if (!isDevice(devices.find(`tpm${device.tpmNum}`), device)) warnOfMissingNode()
+  session.device = `/dev/tpm${device.tpmNum}`
 }
 
 /** A device that is there already. @throws SwtpmError */
@@ -70,12 +97,25 @@ export function resumeChardev(session: Session, config: ChardevConfig, record: R
 }
 
 /** The device lasts as long as its descriptor is open. */
-function ownDevice(session: Session, fd: number): void {
-  session.onEnd(() => closeSync(fd))
+class OwnedDevice {
+  fd: number | undefined
+
+  close(): void {
+    if (this.fd !== undefined) closeSync(this.fd)
+    this.fd = undefined
+  }
+}
+
+function ownDevice(session: Session, fd?: number): OwnedDevice {
+  const owned = new OwnedDevice()
+  owned.fd = fd
+  session.onEnd(() => owned.close())
   session.onRest((record) => {
-    record.keep('device', fd)
+    if (owned.fd === undefined) return false
+    record.keep('device', owned.fd)
     return true
   })
+  return owned
 }
 
 /** The kernel has no more commands for us, or the peer has gone: nothing is left to serve. */

@@ -235,6 +235,11 @@ export class EngineSuccession {
     return ended.every(Boolean)
   }
 
+  /** Kills the engine that serves; another one takes over, as after any such death. */
+  crash(): void {
+    this.#current?.kill()
+  }
+
   /** Ends the engines at once; {@link close} then waits for their end. */
   kill(): void {
     this.#beginClosing()

@@ -1,7 +1,9 @@
 /** `swtpm`: reads the command line and does what it asks for. */
 
 import { Keeper, keeperFd } from '../../keeper/keeper.ts'
+import type { ScriptConfig } from '../../serve/config.ts'
 import { checkDescriptors } from '../../serve/descriptors.ts'
+import { SwtpmError } from '../../system/errors.ts'
 import { guarded } from '../../system/guard.ts'
 import { DEFAULT_LOG_PREFIX } from '../../system/log.ts'
 import { reserveDescriptor } from '../../system/process/inherited-descriptors.ts'
@@ -29,6 +31,7 @@ async function main(argv: readonly string[]): Promise<number> {
     }
     const commandLine = parseCommandLine(rest, process.env, word)
     logging = commandLine
+    if ('script' in commandLine && commandLine.script !== undefined) await checkRules(commandLine.script)
     // The descriptors of the command line are long used when another supervisor has served before.
     if (commandLine.action === 'run' && Keeper.hasWoken) return await resumeSwtpm(commandLine)
     reserveDescriptor(keeperFd())
@@ -44,6 +47,17 @@ async function main(argv: readonly string[]): Promise<number> {
     }
     reportFailure(error, logging)
     return exitCodeOf(error, iface)
+  }
+}
+
+/** Before anything is opened. @throws CommandLineError */
+async function checkRules(script: ScriptConfig): Promise<void> {
+  const { checkScript } = await import('../../serve/scripting/check-script.ts')
+  try {
+    checkScript(script)
+  } catch (error) {
+    if (error instanceof SwtpmError) throw new CommandLineError('general', error.message, 'fault')
+    throw error
   }
 }
 

@@ -25,6 +25,11 @@ export async function print(request: PrintRequest): Promise<number> {
       printOut(programVersion(request.interface))
       return 0
     }
+    case 'fault-help': {
+      const { effectHelp } = await import('../../responders/rules/effect-help.ts')
+      printOut(effectHelp())
+      return 0
+    }
     case 'print-capabilities': {
       const { CAPABILITY_INFO_FLAGS, capabilitiesJson } = await import('./capabilities.ts')
       const engine = engineInfo(CAPABILITY_INFO_FLAGS, request.tpmVersion)

@@ -8,9 +8,10 @@ import { guarded } from '../../system/guard.ts'
 import { removeSocketFile } from '../../system/io/socket-files.ts'
 import { whenReadable } from '../../system/io/when-readable.ts'
 import { native } from '../../system/native/load.ts'
-import type { SocketConfig } from '../config.ts'
+import type { DataEndpoint, SocketConfig } from '../config.ts'
 import { openControl, resumeControl } from '../control/open-control.ts'
 import type { RestRecord } from '../rest/rest-record.ts'
+import type { Plug } from '../scripting/served-tpm-control.ts'
 import type { Session } from '../session.ts'
 import { type OpenEndpoint, openEndpoint } from './open-endpoint.ts'
 
@@ -21,9 +22,13 @@ export async function serveSocket(session: Session, config: SocketConfig): Promi
 
   // Both sockets exist before the TPM is powered on: a management tool waits for the files, not for the TPM.
   const data = config.server === undefined ? undefined : openEndpoint(config.server)
-  if (data !== undefined) {
-    session.onEnd(() => closeSync(data.fd))
-    ownDataPath(session, data.path)
+  if (data !== undefined && config.server !== undefined) {
+    if (session.script !== undefined && config.server.kind !== 'fd') {
+      session.plug = plugOf(session, config, config.server, data)
+    } else {
+      session.onEnd(() => closeSync(data.fd))
+      ownDataPath(session, data.path)
+    }
   }
   const control = openControl(session, config.control)
   await session.powerOn()
@@ -43,6 +48,29 @@ export async function serveSocket(session: Session, config: SocketConfig): Promi
     session.engineNeeded().catch(() => {})
   })
   session.onEnd(() => stopWaiting())
+}
+
+/** The socket for TPM commands, for a script that takes it away. */
+function plugOf(session: Session, config: SocketConfig, endpoint: DataEndpoint, first: OpenEndpoint): Plug {
+  let open: OpenEndpoint | undefined = first
+  session.onEnd(() => {
+    if (open === undefined) return
+    closeSync(open.fd)
+    open.remove()
+  })
+  return {
+    async out() {
+      await session.tpm.engine.detach()
+      if (open === undefined) return
+      closeSync(open.fd)
+      open.remove()
+      open = undefined
+    },
+    async in() {
+      open = openEndpoint(endpoint)
+      await attach(session, config, open)
+    },
+  }
 }
 
 /** Has the engine serve the data channel. @throws SwtpmError */

@@ -6,6 +6,8 @@ export interface Given<Name extends string> {
   has(name: Name): boolean
   /** The value; the last one of an option that was repeated, '' for a switch. */
   text(name: Name): string | undefined
+  /** The values of an option that counts each time. */
+  all(name: Name): readonly string[]
 }
 
 /** One option as it was given. */
@@ -36,7 +38,6 @@ export class GivenOptions<T extends OptionTable> implements Given<keyof T & stri
     return this.list.findLast((option) => option.name === name)?.value
   }
 
-  /** The values of an option that counts each time. */
   all(name: keyof T & string): readonly string[] {
     return this.list.filter((option) => option.name === name).map(({ value }) => value)
   }

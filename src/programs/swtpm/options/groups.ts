@@ -6,6 +6,7 @@ export const groups = {
   connection: 'Connections and process:',
   state: 'State and keys:',
   behaviour: 'Behaviour of the TPM:',
+  script: 'Faults and scripts:',
   diagnosis: 'Log and trace:',
   information: 'Information (print and exit):',
 } as const

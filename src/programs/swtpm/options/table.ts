@@ -223,6 +223,23 @@ export const optionTable = {
     sub: profileSchema,
     describe: 'The algorithms and commands that a new TPM 2.0 has; needs libtpms 0.10.',
   },
+  fault: {
+    extension: everywhere,
+    interfaces: everywhere,
+    group: groups.script,
+    value: 'RULE',
+    describe:
+      "What goes wrong with which command, such as 'GetRandom#1-2: rc=RETRY'; may be given more than once. RULE help prints " +
+      'the words of the language.',
+  },
+  'fault-seed': {
+    extension: everywhere,
+    interfaces: everywhere,
+    group: groups.script,
+    value: 'N',
+    defaultDescription: '0',
+    describe: 'Which commands a rule with a chance strikes: the same ones for the same number.',
+  },
   log: {
     interfaces: everywhere,
     group: groups.diagnosis,

@@ -28,6 +28,7 @@ import { controlOf, dataServerOf } from './endpoint.ts'
 import { cNumberOf } from './given.ts'
 import { keyOf } from './key.ts'
 import { logOf, pcapOf, pidOf, readyFdOf } from './output.ts'
+import { scriptOf } from './script.ts'
 import { requireState, type StateOptions, stateOf } from './state.ts'
 
 type SwtpmOptions = GivenOptions<typeof optionTable>
@@ -93,6 +94,7 @@ function commonOf(given: SwtpmOptions, env: NodeJS.ProcessEnv, iface: Interface)
     migration: migrationOf(given),
     profile: profileOf(given),
     pcap: pcapOf(given),
+    script: scriptOf(given),
     runAs: given.text('runas'),
     chroot: given.text('chroot'),
     daemonize: iface === 'cuse' ? !given.has('foreground') : given.has('daemon'),
@@ -114,6 +116,7 @@ function printRequestOf(
       }
   }
   const request = () => ({ interface: iface, ...commonOf(given, env, iface) })
+  if (given.all('fault').includes('help')) return { action: 'fault-help', ...request(), script: undefined }
   if (given.has('print-capabilities')) return { action: 'print-capabilities', ...request() }
   if (given.has('print-states')) {
     const state = stateOf(given, env, 'setup')

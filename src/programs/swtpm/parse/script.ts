@@ -1,0 +1,31 @@
+/** `--fault` and what belongs to it: what a script does to the commands of a TPM. */
+import type { ScriptConfig } from '../../../serve/config.ts'
+import type { Given } from '../../common/options/given-options.ts'
+import { CommandLineError } from '../exit/command-line-error.ts'
+
+/** The rules are read when the scripts are loaded, which a TPM without any does not do. @throws {CommandLineError} */
+export function scriptOf(given: Given<'fault' | 'fault-seed'>): ScriptConfig | undefined {
+  const faults = given.all('fault')
+  const seed = given.text('fault-seed')
+  if (faults.length === 0) {
+    if (seed !== undefined)
+      throw new CommandLineError(
+        'general',
+        '--fault-seed: there is no --fault that it could be for',
+        'fault-seed',
+      )
+    return undefined
+  }
+  return { faults, faultSeed: seed === undefined ? undefined : seedOf(seed) }
+}
+
+function seedOf(text: string): number {
+  const number = Number(text)
+  if (!/^\d+$/.test(text) || number > 0xffff_ffff)
+    throw new CommandLineError(
+      'general',
+      `--fault-seed: "${text}" is not a number from 0 to 4294967295`,
+      'fault-seed',
+    )
+  return number
+}

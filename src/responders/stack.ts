@@ -1,0 +1,206 @@
+/**
+ * A TPM's responders. The newest sees a command first; `next()` asks those below, and at the bottom the TPM. With none there, and
+ * nobody who watches, no command comes here: the TPM is then served as if there were no scripts.
+ */
+import type { TpmVersion } from '../../contract/engine-options.ts'
+import { TPM_FAIL, TPM_RC_CANCELED, TPM_RC_FAILURE } from '../../contract/tpm-result.ts'
+import { log } from '../system/log.ts'
+import { TPM_CC } from '../tpm-structures/command-codes.ts'
+import { Exchange, type Gone, type Incoming } from './exchange.ts'
+import { type Random, seededRandom } from './random.ts'
+import type { Next, Responder } from './responder.ts'
+import { Response } from './response.ts'
+import type { TpmControl } from './tpm-control.ts'
+import { Matcher } from './when/when.ts'
+
+/** Asks the TPM. @returns its response */
+export type Bottom = (command: Buffer) => Promise<Buffer>
+
+/** Is told of every exchange, at its beginning; its `response` says how it ended. */
+export type Watcher = (exchange: Exchange) => void
+
+interface Entry {
+  readonly matcher: Matcher
+  readonly responder: Responder
+  /** For messages. */
+  readonly name: string
+}
+
+export interface StackOptions {
+  readonly version: TpmVersion
+  readonly tpm: TpmControl
+  /** Of what goes by chance. */
+  readonly seed: number
+}
+
+export class ResponderStack {
+  readonly #options: StackOptions
+  /** Oldest first. */
+  #entries: readonly Entry[] = []
+  readonly #watchers = new Set<Watcher>()
+  readonly #counts = new Map<number | undefined, number>()
+  readonly #beganMs = performance.now()
+  #number = 0
+  /** Random streams given out. */
+  #streams = 0
+  #previousResponse = Buffer.alloc(0)
+  #onActive: (active: boolean) => void = () => {}
+  /** Commands that the kernel sends by itself while it registers a device come from its driver. */
+  registering = false
+
+  constructor(options: StackOptions) {
+    this.#options = options
+  }
+
+  /** Whether commands have to come here at all. */
+  get active(): boolean {
+    return this.#entries.length > 0 || this.#watchers.size > 0
+  }
+
+  /** Called whenever {@link active} changes. */
+  set onActive(changed: (active: boolean) => void) {
+    this.#onActive = changed
+  }
+
+  /** Random numbers of their own for somebody, the same for the same seed. */
+  random(): Random {
+    return seededRandom(this.#options.seed, this.#streams++)
+  }
+
+  /**
+   * Puts a responder on top of the others.
+   * @param name for messages
+   * @returns takes it away again
+   * @throws RuleError: `when` is wrong
+   */
+  on(when: ConstructorParameters<typeof Matcher>[0], responder: Responder, name = nameOf(when)): Disposable {
+    const entry: Entry = { matcher: this.matcher(when), responder, name }
+    this.#change(() => {
+      this.#entries = [...this.#entries, entry]
+    })
+    return {
+      [Symbol.dispose]: () =>
+        this.#change(() => {
+          this.#entries = this.#entries.filter((other) => other !== entry)
+        }),
+    }
+  }
+
+  /** Counts from now on. @throws RuleError */
+  matcher(when: ConstructorParameters<typeof Matcher>[0]): Matcher {
+    const since = performance.now()
+    return new Matcher(when, this.random(), () => performance.now() - since)
+  }
+
+  /** Has every exchange told to `watcher`. @returns ends that */
+  watch(watcher: Watcher): Disposable {
+    this.#change(() => this.#watchers.add(watcher))
+    return { [Symbol.dispose]: () => this.#change(() => this.#watchers.delete(watcher)) }
+  }
+
+  #change(change: () => void): void {
+    const before = this.active
+    change()
+    if (this.active !== before) this.#onActive(this.active)
+  }
+
+  /**
+   * What becomes of a command.
+   * @returns `'pass'`: the TPM is to execute it as if nobody had looked
+   */
+  async handle(incoming: Incoming, bottom: Bottom): Promise<Response | 'pass'> {
+    let answered!: (response: Response) => void
+    const exchange = this.#begin(
+      incoming,
+      new Promise((resolve) => {
+        answered = resolve
+      }),
+    )
+    for (const watcher of this.#watchers) watcher(exchange)
+    const entries = this.#entries
+    const first = this.#below(entries.length, entries, exchange)
+    if (first < 0 && this.#watchers.size === 0) return 'pass'
+    const response = await this.#run(first, entries, exchange, bottom)
+    this.#previousResponse = Buffer.from(response.bytes)
+    answered(response)
+    return response
+  }
+
+  #begin(incoming: Incoming, response: Promise<Response>): Exchange {
+    const { version, tpm } = this.#options
+    const code = incoming.bytes.length < 10 ? undefined : incoming.bytes.readUInt32BE(6)
+    const nth = (this.#counts.get(code) ?? 0) + 1
+    if (this.#counts.size < MAX_COUNTED_CODES || this.#counts.has(code)) this.#counts.set(code, nth)
+    return new Exchange({
+      ...incoming,
+      from: this.registering || code === SET_LOCALITY ? 'driver' : incoming.from,
+      version,
+      tpm,
+      response,
+      number: ++this.#number,
+      nth,
+      atMs: performance.now() - this.#beganMs,
+      previousResponse: this.#previousResponse,
+    })
+  }
+
+  /** The next responder below that is meant by this exchange; -1: the TPM. */
+  #below(from: number, entries: readonly Entry[], exchange: Exchange): number {
+    for (let index = from - 1; index >= 0; index--) {
+      const entry = entries[index] as Entry
+      // One that was taken away meanwhile is not asked any more.
+      if (this.#entries.includes(entry) && entry.matcher.isMeant(exchange)) return index
+    }
+    return -1
+  }
+
+  async #run(
+    index: number,
+    entries: readonly Entry[],
+    exchange: Exchange,
+    bottom: Bottom,
+  ): Promise<Response> {
+    if (index < 0) return new Response(exchange, await bottom(exchange.bytes))
+    const { responder, name } = entries[index] as Entry
+    const next: Next = (command) => {
+      const passed = exchange.withBytes(command ?? exchange.bytes)
+      return this.#run(this.#below(index, entries, passed), entries, passed, bottom)
+    }
+    try {
+      return await settle(responder, exchange, next)
+    } catch (error) {
+      return this.#failed(error, exchange, name)
+    }
+  }
+
+  /** A responder has thrown: because nobody waits any more, which is no fault of its, or because it is wrong. */
+  #failed(error: unknown, exchange: Exchange, name: string): Response {
+    const { version } = this.#options
+    if (exchange.signal.aborted) {
+      const cancelled = (exchange.signal.reason as Gone) === 'cancelled'
+      return cancelled
+        ? Response.ofCode(exchange, version === '2' ? TPM_RC_CANCELED : TPM_FAIL)
+        : Response.none(exchange, { how: 'silence' })
+    }
+    const where = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    log.error(`A responder (${name}) failed over ${exchange}, which is answered FAILURE: ${where}`)
+    return Response.ofCode(exchange, version === '2' ? TPM_RC_FAILURE : TPM_FAIL)
+  }
+}
+
+/** What the kernel's proxy driver sends by itself, of either version. */
+const SET_LOCALITY = TPM_CC.SetLocality
+/** A hostile client makes up command codes. */
+const MAX_COUNTED_CODES = 1000
+
+async function settle(responder: Responder, exchange: Exchange, next: Next): Promise<Response> {
+  const answer = await responder(exchange, next)
+  if (answer === undefined) return next()
+  if (answer instanceof Response) return answer
+  if (typeof answer === 'number') return Response.ofCode(exchange, answer)
+  if (Buffer.isBuffer(answer)) return new Response(exchange, answer)
+  if (typeof answer === 'function') return settle(answer, exchange, next)
+  throw new TypeError('it returned neither a response, bytes, a response code nor an effect')
+}
+
+const nameOf = (when: unknown): string => (typeof when === 'string' ? when : 'with a function for when')

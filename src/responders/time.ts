@@ -1,0 +1,42 @@
+/** Times of rules: `900ms`, `2s`, `50us`. */
+import type { Exchange } from './exchange.ts'
+
+const UNIT_MS = { us: 0.001, ms: 1, s: 1000 } as const
+/** setTimeout takes no more. */
+export const LONGEST_MS = 2 ** 31 - 1
+
+/** @returns ms; undefined where the text is no time */
+export function parseTime(text: string): number | undefined {
+  const match = /^(\d+(?:\.\d+)?)(us|ms|s)$/.exec(text)
+  if (match === null) return undefined
+  const ms = Number(match[1]) * UNIT_MS[match[2] as keyof typeof UNIT_MS]
+  return ms <= LONGEST_MS ? ms : undefined
+}
+
+/** The command was cancelled, or nobody waits for its response: the reason is that of the signal. */
+export class Aborted extends Error {
+  constructor(signal: AbortSignal) {
+    super(String(signal.reason))
+    this.name = 'Aborted'
+  }
+}
+
+/** Waits so long, or for ever. @throws Aborted as soon as nobody waits for the response any more, or the command is cancelled */
+export function wait({ signal }: Pick<Exchange, 'signal'>, ms: number | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const end = (): void => {
+      clearTimeout(timer)
+      reject(new Aborted(signal))
+    }
+    const timer = setTimeout(
+      () => {
+        signal.removeEventListener('abort', end)
+        if (ms === undefined) wait({ signal }, ms).then(resolve, reject)
+        else resolve()
+      },
+      Math.min(ms ?? LONGEST_MS, LONGEST_MS),
+    )
+    if (signal.aborted) end()
+    else signal.addEventListener('abort', end, { once: true })
+  })
+}

@@ -1,0 +1,122 @@
+/** Brings the data commands that the engine is shown to the responders, and what they decide back to the engine. */
+import type { EngineClient } from '../../engine-client/engine-client.ts'
+import type { Gone } from '../../responders/exchange.ts'
+import type { Response } from '../../responders/response.ts'
+import type { ResponderStack } from '../../responders/stack.ts'
+import { Aborted, wait } from '../../responders/time.ts'
+import { SwtpmError } from '../../system/errors.ts'
+import { guarded } from '../../system/guard.ts'
+
+/** A command that waits in the engine. */
+interface Held {
+  readonly number: number
+  readonly abort: AbortController
+  /** The TPM executes it now, and its response is waited for. */
+  executing: { resolve(response: Buffer): void; reject(error: Error): void } | undefined
+}
+
+/** From now on, as long as the engine lasts. */
+export function interceptCommands(engine: EngineClient, stack: ResponderStack): void {
+  const held = new Map<number, Held>()
+
+  const end = (command: Held, reason: Gone): void => {
+    command.abort.abort(reason)
+    command.executing?.reject(new Aborted(command.abort.signal))
+    command.executing = undefined
+  }
+  const endAll = (reason: Gone): void => {
+    for (const command of held.values()) end(command, reason)
+    held.clear()
+  }
+
+  engine.on('command', (number, locality, bytes) => {
+    const command: Held = { number, abort: new AbortController(), executing: undefined }
+    held.set(number, command)
+    guarded(handle(engine, stack, command, locality, bytes).finally(() => held.delete(number)))
+  })
+  engine.on('response', (number, bytes) => {
+    const command = held.get(number)
+    command?.executing?.resolve(bytes)
+    if (command !== undefined) command.executing = undefined
+  })
+  engine.on('commandGone', (number, why) => {
+    const command = held.get(number)
+    if (command !== undefined)
+      end(
+        command,
+        why === 'client' ? 'the client has gone' : 'the TPM was powered off or its engine replaced',
+      )
+  })
+  // What the TPM executes, the engine cancels.
+  engine.on('cancelled', () => {
+    for (const { abort } of held.values()) abort.abort('cancelled' satisfies Gone)
+  })
+  engine.on('engineDied', () => endAll('the engine has ended'))
+  engine.on('exit', () => endAll('the engine has ended'))
+}
+
+async function handle(
+  engine: EngineClient,
+  stack: ResponderStack,
+  held: Held,
+  locality: number,
+  bytes: Buffer,
+): Promise<void> {
+  const { signal } = held.abort
+  try {
+    const response = await stack.handle({ bytes, locality, from: 'client', signal }, (command) =>
+      execute(engine, held, command === bytes ? undefined : command),
+    )
+    if (response === 'pass') await engine.respond(held.number, 'pass')
+    else await deliver(engine, held.number, response, signal)
+  } catch (error) {
+    // Its client has been told by the engine that took over, or there is none any more.
+    if (error instanceof Aborted) return
+    if (!(error instanceof SwtpmError) || error.code !== 'SWTPM_ERR_ENGINE_GONE') throw error
+  }
+}
+
+/** @param command undefined: the bytes that the engine has @throws Aborted: nobody waits for the response any more */
+async function execute(engine: EngineClient, held: Held, command: Buffer | undefined): Promise<Buffer> {
+  const response = new Promise<Buffer>((resolve, reject) => {
+    held.executing = { resolve, reject }
+  })
+  // It may be rejected while the request is under way.
+  response.catch(() => {})
+  const waits = await engine.respond(held.number, 'run', command === undefined ? {} : { bytes: command })
+  if (!waits) throw new Aborted(held.abort.signal)
+  return response
+}
+
+/** Has the engine give the client a response, in its way. */
+async function deliver(
+  engine: EngineClient,
+  number: number,
+  { bytes, delivery }: Response,
+  signal: AbortSignal,
+): Promise<void> {
+  switch (delivery.how) {
+    case 'whole':
+      break
+    case 'twice':
+      await engine.respond(number, 'part', { bytes })
+      break
+    case 'pieces': {
+      const { sizeBytes, pauseMs } = delivery
+      let at = 0
+      for (; at + sizeBytes < bytes.length; at += sizeBytes) {
+        await engine.respond(number, 'part', { bytes: bytes.subarray(at, at + sizeBytes) })
+        await wait({ signal }, pauseMs)
+      }
+      await engine.respond(number, 'answer', { bytes: bytes.subarray(at) })
+      return
+    }
+    case 'errno':
+      await engine.respond(number, 'errno', { errno: delivery.errno })
+      return
+    default:
+      await engine.respond(number, delivery.how)
+      return
+  }
+  await engine.respond(number, 'answer', { bytes })
+}

@@ -1,0 +1,49 @@
+/** The scripts of one TPM: its responders, and the faults of the command line. */
+import { FaultList } from '../../responders/fault.ts'
+import { ResponderStack } from '../../responders/stack.ts'
+import type { TpmControl } from '../../responders/tpm-control.ts'
+import type { Tpm } from '../../tpm/tpm.ts'
+import { interceptCommands } from './intercept.ts'
+
+export interface ScriptConfig {
+  /** Rules, in the order in which they were given. */
+  readonly faults: readonly string[]
+  /** Of what goes by chance. */
+  readonly faultSeed: number | undefined
+}
+
+const DEFAULT_SEED = 0
+
+export class Scripting {
+  readonly stack: ResponderStack
+  readonly faults: FaultList
+  readonly #tpm: Tpm
+  /** Settles when the engine does what was last asked of it. */
+  #settled: Promise<void> = Promise.resolve()
+
+  /** Nothing is intercepted until there is a responder, and {@link begin} was called. @throws RuleError */
+  constructor(tpm: Tpm, control: TpmControl, { faults, faultSeed }: ScriptConfig) {
+    this.#tpm = tpm
+    this.stack = new ResponderStack({ version: tpm.version, tpm: control, seed: faultSeed ?? DEFAULT_SEED })
+    this.faults = new FaultList(this.stack)
+    for (const rule of faults) this.faults.add(rule)
+    interceptCommands(tpm.engine, this.stack)
+  }
+
+  /** Has the engine show commands, while there is anybody to see them. @throws SwtpmError */
+  async begin(): Promise<void> {
+    const follow = (active: boolean): void => {
+      this.#settled = this.#tpm.engine.intercept(active)
+      // Who waits for it is told; an engine that has gone needs no telling.
+      this.#settled.catch(() => {})
+    }
+    this.stack.onActive = follow
+    if (this.stack.active) follow(true)
+    await this.#settled
+  }
+
+  /** From the next command on, the responders that are there now are asked. @throws SwtpmError: the engine has gone */
+  get settled(): Promise<void> {
+    return this.#settled
+  }
+}
