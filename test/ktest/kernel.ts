@@ -67,6 +67,9 @@ export async function describeKernel(series: string): Promise<void> {
         assert.equal(answers.length, 1, `the trace of TPM ${name} has the random number that its client saw`)
       }
       assert.equal(commandCodes(out, 'trace-old.pcapng').length > 0, true)
+      // In words.
+      assert.match(readFileSync(join(out, 'trace-1.txt'), 'utf8'), / Startup startupType CLEAR +→ SUCCESS$/m)
+      assert.match(readFileSync(join(out, 'trace-0.txt'), 'utf8'), new RegExp(`randomBytes ${lines[5]}`))
     })
 
     for (const kind of ['tis', 'crb']) {

@@ -84,7 +84,8 @@ export const KTEST_OPTIONS = {
   out: {
     value: 'DIR',
     group: JUDGING,
-    describe: 'write dmesg.txt there, and what passed between driver and TPM as trace.pcapng',
+    describe:
+      'write dmesg.txt there, and what passed between driver and TPM: trace.pcapng, and in words trace.txt; with several TPMs trace-NAME',
   },
   help: { alias: 'h', group: 'Help', describe: 'this text', endsReading: true },
 } as const satisfies OptionTable

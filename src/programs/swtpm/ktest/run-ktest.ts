@@ -57,7 +57,7 @@ export async function runKtest(settings: KtestSettings): Promise<number> {
   } finally {
     progress.end()
     await Promise.all(hardware.map((tpm) => tpm.end()))
-    out?.close()
+    await out?.finish()
     removeDirectory()
     process.off('exit', removeDirectory)
   }
