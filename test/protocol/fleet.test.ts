@@ -182,7 +182,7 @@ describe('the fleet’s socket', () => {
     const client = await RawConnection.open(fleet.socket)
     client.socket.write('{')
     assert.deepEqual(await fleet.list(), [])
-    client.socket.write(Buffer.alloc(70_000, 0x20))
+    client.socket.end(Buffer.alloc(70_000, 0x20))
     assert.match((await client.readToEnd()).toString(), /longer than 65536 bytes/)
   })
 })

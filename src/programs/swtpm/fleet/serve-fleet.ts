@@ -13,6 +13,7 @@ import { SwtpmError } from '../../../system/errors.ts'
 import { isFault, sentenceOf } from '../../../system/fault.ts'
 import { guarded } from '../../../system/guard.ts'
 import { loadIoctl } from '../../../system/io/ioctl.ts'
+import type { LineServer } from '../../../system/io/line-server.ts'
 import { type LogConfig, log } from '../../../system/log.ts'
 import { PidFile } from '../../../system/process/pid-file.ts'
 import type { InheritedDescriptor } from '../../../system/process/ready-descriptor.ts'
@@ -24,7 +25,7 @@ import { makesDevice, serveFrontEnd } from '../front-end.ts'
 import { Serving } from '../serving.ts'
 import { Fleet } from './fleet.ts'
 import type { FleetAnswer, FleetRequest } from './fleet-protocol.ts'
-import { FleetServer } from './fleet-server.ts'
+import { serveFleetClients } from './fleet-server.ts'
 import { fleetTpm } from './fleet-tpm-config.ts'
 import { checkName, readTpmLines, type TpmLine } from './tpms-file.ts'
 
@@ -84,7 +85,7 @@ export async function serveFleet(config: FleetConfig): Promise<number> {
   )
   // Before the first TPM: what works then will work later.
   let pidFile: PidFile | undefined
-  let server: FleetServer | undefined
+  let server: LineServer | undefined
   try {
     confine(config.seccomp, mayMakeDevices)
     serving.confineKeeper(false)
@@ -95,7 +96,7 @@ export async function serveFleet(config: FleetConfig): Promise<number> {
         if (!fleet.ending) log.error(`${config.tpmsFile}:${number}: ${sentenceOf(error)}`)
       }),
     )
-    server = new FleetServer(socket.fd, (request) => answer(fleet, add, request))
+    server = serveFleetClients(socket.fd, (request) => answer(fleet, add, request))
     if (config.pid !== undefined) pidFile = PidFile.write(config.pid, keeper.pid)
     serving.ready()
     log.info(`Fleet of ${fleet.list().length} TPMs, asked at "${config.control.path}"`)
