@@ -28,7 +28,8 @@ ${IN_VM.join(', ')}; without any: all of them. A failure says how to have its ro
   --minutes N      how long each test of a fuzzer runs (default 1)
   --rounds N       as many rounds instead
   --seed S         where the seeds begin (default: anywhere)
-  --sanitize       with engines that are watched by AddressSanitizer and UndefinedBehaviorSanitizer
+  --sanitize WHAT  with engines that are watched: "address" by AddressSanitizer and UndefinedBehaviorSanitizer, "thread" by
+                   ThreadSanitizer
   --kernel SERIES  of the virtual machine: ${KERNEL_SERIES.join(' or ')} (default ${KERNEL_SERIES[0]})
   --help`
 
@@ -55,7 +56,11 @@ runMain(async () => {
   const env = { SWTPM_SEED: String(seed), SWTPM_FIGURES: figures }
   if (rounds === undefined) env.SWTPM_FUZZ_SECONDS = String(minutes * 60)
   else env.SWTPM_FUZZ_ROUNDS = String(rounds)
-  if (sanitize) Object.assign(env, await step('Compile the engines with sanitizers', sanitizedEngines))
+  if (sanitize)
+    Object.assign(
+      env,
+      await step('Compile the engines with sanitizers', (progress) => sanitizedEngines(sanitize, progress)),
+    )
 
   note(`The seeds begin at ${seed}`)
   const report = new Report({ verbose: true })
@@ -84,7 +89,7 @@ function parseArguments() {
         minutes: { type: 'string', default: '1' },
         rounds: { type: 'string' },
         seed: { type: 'string', default: String(randomInt(2 ** 31)) },
-        sanitize: { type: 'boolean', default: false },
+        sanitize: { type: 'string' },
         kernel: { type: 'string', default: KERNEL_SERIES[0] },
         help: { type: 'boolean', default: false },
       },
@@ -94,7 +99,7 @@ function parseArguments() {
       minutes: positive('--minutes', values.minutes),
       rounds: values.rounds === undefined ? undefined : positive('--rounds', values.rounds),
       seed: positive('--seed', values.seed),
-      sanitize: values.sanitize,
+      sanitize: sanitizerOf(values.sanitize),
       kernel: values.kernel,
       help: values.help,
       wanted: (/** @type {string} */ file) => positionals.length === 0 || positionals.includes(nameOf(file)),
@@ -102,6 +107,12 @@ function parseArguments() {
   } catch (error) {
     throw new UserError(error instanceof Error ? error.message : String(error), { hint: USAGE })
   }
+}
+
+/** @param {string | undefined} text @returns {import('./fuzz/sanitized-engine.mjs').Sanitizer | undefined} */
+function sanitizerOf(text) {
+  if (text === undefined || text === 'address' || text === 'thread') return text
+  throw new Error(`--sanitize "${text}" is neither "address" nor "thread"`)
 }
 
 /** @param {string} option @param {string} text */

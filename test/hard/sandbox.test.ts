@@ -42,6 +42,7 @@ import {
   LOG,
   SeccompFilter,
 } from './support/seccomp-filter.ts'
+import { numbersOf } from './support/system-calls.ts'
 
 const withoutRoot = process.getuid?.() !== 0 && 'it takes root to start something as another user'
 const OTHER_USER = 54321
@@ -51,14 +52,6 @@ const SYSTEM_CALLS = 1024
 const MAX_ALLOWED = 32
 const X32 = 0x40000000
 const NO_CAPABILITIES = '0000000000000000'
-
-/** Numbers of system calls on this machine. */
-function numbersOf<const N extends string>(...names: N[]): Record<N, number> {
-  const source = `#include <sys/syscall.h>\n${names.map((name) => `= ${name} SYS_${name}`).join('\n')}\n`
-  const text = execFileSync('cc', ['-E', '-P', '-'], { input: source, encoding: 'utf8' })
-  const found = [...text.matchAll(/^= (\w+) (\d+)$/gm)].map(([, name, nr]) => [name, Number(nr)])
-  return Object.fromEntries(found) as Record<N, number>
-}
 
 /** One field of /proc/PID/status, of all threads: each value once. */
 function status(pid: number, field: string): string[] {

@@ -12,7 +12,7 @@ import {
   type VerbName,
 } from '../../contract/verbs.ts'
 import { ioctl } from '../../src/system/io/ioctl.ts'
-import { type Cleanup, Swtpm, temporaryDirectory, untilReady } from './swtpm.ts'
+import { type Cleanup, SECCOMP, Swtpm, temporaryDirectory, untilReady } from './swtpm.ts'
 import { asksAgain } from './tpm-client.ts'
 
 let count = 0
@@ -36,7 +36,17 @@ export async function startCuseTpm(
 ): Promise<CuseTpm> {
   const name = deviceName()
   const path = `/dev/${name}`
-  const options = ['--foreground', '-n', name, '--tpmstate', `dir=${directory}`, '--ready-fd', '3', ...args]
+  const options = [
+    '--foreground',
+    '-n',
+    name,
+    '--tpmstate',
+    `dir=${directory}`,
+    '--ready-fd',
+    '3',
+    ...SECCOMP,
+    ...args,
+  ]
   const swtpm = new Swtpm(['cuse', ...options], { stdio: ['pipe'] })
   t.after(() => swtpm.stop('SIGKILL'))
   await untilReady(swtpm)

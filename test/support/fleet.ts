@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { ask } from '../../src/programs/swtpm/fleet/fleet-client.ts'
 import type { FleetAnswer, FleetRequest, TpmStatus } from '../../src/programs/swtpm/fleet/fleet-protocol.ts'
 import { isListening } from './listening.ts'
-import { bin, type Cleanup, Swtpm, temporaryDirectory } from './swtpm.ts'
+import { bin, type Cleanup, SECCOMP, Swtpm, temporaryDirectory } from './swtpm.ts'
 
 export interface Ended {
   readonly code: number
@@ -70,7 +70,16 @@ export async function startFleet(
     [...tpms.map((name) => `${name}: ${describe(name).words.join(' ')}`), ...lines].join('\n'),
   )
   const ctrl = ['--ctrl', `type=unixio,path=${socket}`]
-  const [program, ...args] = [...wrapper, bin('swtpm'), 'fleet', ...ctrl, '--tpms', file, ...options]
+  const [program, ...args] = [
+    ...wrapper,
+    bin('swtpm'),
+    'fleet',
+    ...ctrl,
+    '--tpms',
+    file,
+    ...SECCOMP,
+    ...options,
+  ]
   const swtpm = new Swtpm(args, { program: program as string, env })
   t.after(() => swtpm.stop('SIGKILL'))
   await swtpm.until(() => isListening(socket) && swtpm.stderr.includes('Fleet of'), 'the fleet is there')

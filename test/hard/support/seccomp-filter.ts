@@ -22,6 +22,8 @@ export interface SystemCall {
 export const ALLOW = 0x7fff0000
 export const LOG = 0x7ffc0000
 export const KILL_PROCESS = 0x80000000
+/** The call fails; the lower half is the errno. */
+export const FAIL = 0x50000
 
 /** AUDIT_ARCH_* of this machine, and of one whose numbers mean other calls. */
 export const [NATIVE, FOREIGN] =
@@ -62,6 +64,8 @@ export function cannotFetchFilters(): string | false {
 }
 
 export class SeccompFilter {
+  /** As the kernel has it: a sock_filter each. */
+  readonly bytes: Buffer
   readonly #program: readonly Instruction[]
 
   /** The filter that was installed last. */
@@ -70,6 +74,7 @@ export class SeccompFilter {
       execFileSync(PYTHON, ['-c', FETCH, String(pid)], { encoding: 'utf8' }).trim(),
       'hex',
     )
+    this.bytes = bytes
     this.#program = Array.from({ length: bytes.length / 8 }, (_, i) => ({
       code: bytes.readUInt16LE(i * 8),
       ifTrue: bytes.readUInt8(i * 8 + 2),
