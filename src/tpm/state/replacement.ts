@@ -9,6 +9,7 @@ import {
   constants,
   existsSync,
   fsyncSync,
+  lstatSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -18,7 +19,7 @@ import {
   unlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import type { TpmVersion } from '../../../contract/engine-options.ts'
 import { permanentFile } from './state-files.ts'
 
@@ -65,7 +66,7 @@ export function completeReplacements(directory: string): void {
   for (const name of namesIn(directory)) {
     if (!name.startsWith(NEW_TPM_FOLDER)) continue
     const folder = join(directory, name)
-    if (isReplaced(folder)) removeObsolete(directory, folder)
+    if (isFolder(folder) && isReplaced(folder)) removeObsolete(directory, folder)
   }
 }
 
@@ -89,6 +90,9 @@ export function removeNewTpm(folder: string): void {
   rmSync(folder, { recursive: true, force: true, maxRetries: 3 })
 }
 
+/** Not a link to one, which another user may have put there. */
+const isFolder = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
+
 /** Whether the new TPM has left the folder for its place. */
 const isReplaced = (folder: string): boolean =>
   existsSync(join(folder, OBSOLETE)) &&
@@ -100,14 +104,30 @@ function obsoleteFile(directory: string, name: string): ObsoleteFile {
 }
 
 function removeObsolete(directory: string, folder: string): void {
-  const obsolete = JSON.parse(readFileSync(join(folder, OBSOLETE), 'utf8')) as ObsoleteFile[]
-  for (const { name, size, mtimeMs } of obsolete) {
+  for (const { name, size, mtimeMs } of readObsolete(join(folder, OBSOLETE))) {
     const path = join(directory, name)
     const now = statSync(path, { throwIfNoEntry: false })
-    if (now?.size === size && now.mtimeMs === mtimeMs) unlinkSync(path)
+    if (now?.isFile() && now.size === size && now.mtimeMs === mtimeMs) unlinkSync(path)
   }
   syncPath(directory)
   removeNewTpm(folder)
+}
+
+/**
+ * What the list names of this directory. The directory may belong to another user, and then so may the list: a path that leads elsewhere is
+ * none of ours.
+ */
+function readObsolete(path: string): ObsoleteFile[] {
+  let list: unknown
+  try {
+    list = JSON.parse(readFileSync(path, 'utf8'))
+  } catch (error) {
+    if (error instanceof SyntaxError) return []
+    throw error
+  }
+  const isOurs = (entry: ObsoleteFile | null): boolean =>
+    typeof entry?.name === 'string' && basename(entry.name) === entry.name
+  return Array.isArray(list) ? list.filter(isOurs) : []
 }
 
 /** @throws the system's error; none where the file system cannot sync a directory */
