@@ -25,7 +25,6 @@ namespace swtpm {
 namespace {
 
 // Standard streams, channel, state, listener, client or device, and a state file or two.
-constexpr rlim_t kMaxDescriptors = 32;
 // Several times what libraries, stacks and the largest state take.
 constexpr rlim_t kMaxAddressSpaceBytes = 256 << 20;
 

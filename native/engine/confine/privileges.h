@@ -2,9 +2,14 @@
 // starts it, and resources that a TPM does not need.
 #pragma once
 
+#include <stdint.h>
+
 #include "engine/channel/options.h"
 
 namespace swtpm {
+
+// Of an engine that serves; their numbers are below this. A power of 2.
+inline constexpr uint64_t kMaxDescriptors = 32;
 
 // Leaves the process without capabilities, also as root. Where root may use the state directory only by its
 // capabilities, the process becomes the user who owns the directory. Where that user may not use all state

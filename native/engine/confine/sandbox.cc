@@ -11,12 +11,14 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include <initializer_list>
 #include <memory>
 #include <vector>
 
 #include "common/log.h"
 #include "common/reason.h"
 #include "common/unique_fd.h"
+#include "engine/confine/privileges.h"
 #include "generated/contract.h"
 
 namespace swtpm {
@@ -49,25 +51,43 @@ struct Rule {
 scmp_arg_cmp equals(unsigned argument, uint64_t value) {
   return {argument, SCMP_CMP_EQ, value, 0};
 }
-scmp_arg_cmp is_not(unsigned argument, uint64_t value) {
-  return {argument, SCMP_CMP_NE, value, 0};
-}
 scmp_arg_cmp lacks(unsigned argument, uint64_t bits) {
   return {argument, SCMP_CMP_MASKED_EQ, bits, 0};
 }
 scmp_arg_cmp contains(unsigned argument, uint64_t bits) {
   return {argument, SCMP_CMP_MASKED_EQ, bits, bits};
 }
+// The bits that `mask` has are those of `value`.
+scmp_arg_cmp masked(unsigned argument, uint64_t mask, uint64_t value) {
+  return {argument, SCMP_CMP_MASKED_EQ, mask, value};
+}
 scmp_arg_cmp is_state(unsigned argument) {
   return equals(argument, wire::kStateFd);
+}
+
+// A system call on any descriptor that this process may have but standard error, which may be the terminal of
+// a user, who types there, or a log that others write to as well. Not SCMP_CMP_NE: it compares 64 bits, of
+// which the kernel takes 32, so that 2^32 + 2 would be another number to the filter and standard error to the
+// kernel.
+void allow_but_on_stderr(std::vector<Rule>& allowed, int system_call,
+                         std::initializer_list<scmp_arg_cmp> others = {}) {
+  constexpr uint64_t all = ~uint64_t{0};
+  constexpr uint64_t highest = kMaxDescriptors - 1;
+  static_assert((kMaxDescriptors & highest) == 0 && STDERR_FILENO == 2);
+  auto allow = [&](uint64_t mask, uint64_t value) {
+    scmp_arg_cmp fd = masked(0, mask, value);
+    allowed.push_back(others.size() == 0 ? Rule(system_call, fd) : Rule(system_call, fd, *others.begin()));
+  };
+  constexpr uint64_t beyond = all & ~highest;
+  allow(beyond | 1, 1);                                                                // odd
+  allow(beyond | 3, 0);                                                                // 0, 4, 8 and so on
+  for (uint64_t bit = 4; bit <= highest; bit <<= 1) allow(beyond | 3 | bit, 2 | bit);  // 6, 10 and so on
+  for (uint64_t none : {uint64_t{0xffffffff}, all}) allow(all, none);                  // -1, which is EBADF
 }
 
 std::vector<Rule> rules(const Options& options) {
   std::vector<Rule> allowed = {
       // The channel, the clients and the log.
-      // Standard error may be the terminal of a user, who types there, and a log that is written from its end
-      // on.
-      Rule(SCMP_SYS(read), is_not(0, STDERR_FILENO)),
       Rule(SCMP_SYS(write)),
       Rule(SCMP_SYS(sendmsg), equals(0, wire::kChannelFd)),
       Rule(SCMP_SYS(recvmsg)),
@@ -75,7 +95,6 @@ std::vector<Rule> rules(const Options& options) {
       Rule(SCMP_SYS(poll)),
       Rule(SCMP_SYS(close)),
       Rule(SCMP_SYS(fcntl), equals(1, F_GETFL)),
-      Rule(SCMP_SYS(fcntl), equals(1, F_SETFL)),
       // Threads: mutexes, and the signal that interrupts a pump thread's blocking call.
       Rule(SCMP_SYS(futex)),
       Rule(SCMP_SYS(tgkill), equals(0, static_cast<uint64_t>(getpid()))),
@@ -102,6 +121,10 @@ std::vector<Rule> rules(const Options& options) {
       Rule(SCMP_SYS(fsync)),
       Rule(SCMP_SYS(exit_group)),
   };
+  allow_but_on_stderr(allowed, SCMP_SYS(read));
+  // Without O_APPEND it could overwrite the log, which other TPMs may have part in, and with O_NONBLOCK keep
+  // them from it.
+  allow_but_on_stderr(allowed, SCMP_SYS(fcntl), {equals(1, F_SETFL)});
   const auto allow = [&](const auto&... more) { (allowed.push_back(more), ...); };
 #ifdef __NR_ppoll
   if (SCMP_SYS(poll) < 0) allow(Rule(SCMP_SYS(ppoll)));  // newer architectures do not have poll
@@ -115,7 +138,7 @@ std::vector<Rule> rules(const Options& options) {
   allow(Rule(SCMP_SYS(openat), is_state(0)), Rule(SCMP_SYS(newfstatat), is_state(0)),
         Rule(SCMP_SYS(renameat), is_state(0), is_state(2)), Rule(SCMP_SYS(unlinkat), is_state(0)));
   if (options.mode_given) allow(Rule(SCMP_SYS(fchmod)));
-  if (options.journal) allow(Rule(SCMP_SYS(pwrite64), is_not(0, STDERR_FILENO)));
+  if (options.journal) allow_but_on_stderr(allowed, SCMP_SYS(pwrite64));
   if (options.backup) allow(Rule(SCMP_SYS(linkat), is_state(0), is_state(2)));
   return allowed;
 }
