@@ -72,6 +72,7 @@ export class EngineLink {
   #gone: string | undefined
   /** What it has said that the contract does not have. */
   #breach: string | undefined
+  #killed = false
   #pid: number | undefined
 
   /** Starts an engine. @throws SystemError */
@@ -123,7 +124,7 @@ export class EngineLink {
     })
     // How it ended says more than the closed channel; it follows at once. Where it does not, the engine has left us, and lives.
     this.#socket.on('close', () => {
-      setTimeout(() => this.#expel('its channel closed'), STATUS_PATIENCE_MS).unref()
+      setTimeout(() => this.kill('its channel closed'), STATUS_PATIENCE_MS).unref()
     })
     pid.then(
       (number) => {
@@ -144,6 +145,7 @@ export class EngineLink {
     const quiet =
       // How its engine has ended may still have to be heard.
       this.#socket.open &&
+      !this.#killed &&
       this.#pending.size === 0 &&
       this.#decoder.isEmpty &&
       this.#socket.pendingBytes === 0 &&
@@ -205,39 +207,45 @@ export class EngineLink {
    * killed has ended it within 2 s
    */
   async close(): Promise<boolean> {
-    this.#socket.close()
     const closed = Promise.race([this.#hasEnded, this.#spawner.gone])
-    if ((await within(CLOSED_PATIENCE_MS, closed, 'late')) === 'late') {
+    if (!this.#killed) {
+      this.#socket.close()
+      if ((await within(CLOSED_PATIENCE_MS, closed, 'late')) !== 'late') return this.ended
       log.warn(`${this.describe()} has not ended within ${CLOSED_PATIENCE_MS / 1000} s: it is killed`)
       this.kill()
-      await within(KILLED_PATIENCE_MS, closed, 'late')
     }
+    await within(KILLED_PATIENCE_MS, closed, 'late')
     return this.ended
   }
 
-  /** Ends the engine at once, with nothing put in order. */
-  kill(): void {
+  /**
+   * Ends the engine, with nothing put in order. What it says from now on is not heard. Its channel stays open until it has ended: one
+   * that noticed the end of that first would power its TPM off, and leave that to the next engine so.
+   * @param reason for its end, if its parent does not report any
+   */
+  kill(reason = 'it was killed'): void {
     if (this.#gone !== undefined) return
-    this.#socket.close()
+    if (!this.#killed) {
+      this.#killed = true
+      this.#socket.pause()
+      setTimeout(() => this.#end(reason), KILLED_PATIENCE_MS).unref()
+    }
     this.#kill()
   }
 
   #receive(chunk: Buffer, fds: readonly number[]): void {
+    if (this.#killed) {
+      for (const fd of fds) closeSync(fd)
+      return
+    }
     try {
       this.#keep(fds)
       for (const frame of this.#decoder.push(chunk)) this.#dispatch(frame)
     } catch (error) {
       if (!(error instanceof RangeError)) throw error
-      this.#breach ??= `it broke the protocol: ${error.message}`
-      this.#expel(this.#breach)
+      this.#breach = `it broke the protocol: ${error.message}`
+      this.kill(this.#breach)
     }
-  }
-
-  /** It must not live when another engine is given its TPM. @param reason for its end, if its parent does not report any */
-  #expel(reason: string): void {
-    if (this.#gone !== undefined) return
-    this.kill()
-    setTimeout(() => this.#end(reason), KILLED_PATIENCE_MS).unref()
   }
 
   /** @throws RangeError for descriptors that nobody has asked for */

@@ -19,6 +19,11 @@ class Trial {
   readonly heard: string[] = []
   readonly #engine: DescriptorSocket
   killed = false
+  /** Does not end as soon as it is killed, but by {@link dies}. */
+  lingers = false
+  readonly dies: () => void
+  /** Its end of the channel has been closed by the link. */
+  hungUp = false
 
   constructor(t: TestContext) {
     let end!: (reason: string) => void
@@ -26,9 +31,10 @@ class Trial {
       end = resolve
     })
     let theirs = -1
+    this.dies = () => end('it was killed by SIGKILL')
     const kill = (): void => {
       this.killed = true
-      end('it was killed by SIGKILL')
+      if (!this.lingers) this.dies()
     }
     const spawner = {
       gone: new Promise<void>(() => {}),
@@ -44,6 +50,9 @@ class Trial {
     })
     native.setNonBlocking(theirs, true)
     this.#engine = new DescriptorSocket(theirs)
+    this.#engine.on('close', () => {
+      this.hungUp = true
+    })
     t.after(() => {
       this.#engine.close()
       this.link.kill()
@@ -162,5 +171,26 @@ describe('an event of an engine', () => {
       await trial.untilEnded()
       assert.equal(trial.heard.length, 1, what)
     }
+  })
+})
+
+describe('an engine that is killed', () => {
+  it('is not told so before it has ended, as it would power its TPM off, and is not heard any more', async (t) => {
+    const trial = new Trial(t)
+    trial.lingers = true
+    await trial.link.started
+    trial.says(Buffer.concat([header(FRAME_KIND.event, 0, 4), hex('ffffffff')]))
+    while (!trial.killed) await turn()
+    const asked = assert.rejects(trial.link.request(engineCode('HAND_OVER'), Buffer.alloc(0)))
+    trial.says(Buffer.concat([header(FRAME_KIND.reply, 1, 4), hex('00000000')]), [openSync('/dev/null', 'r')])
+    assert.equal(trial.link.save(), undefined)
+    const closed = trial.link.close()
+    for (let turns = 0; turns < 20; turns++) await turn()
+    assert.equal(trial.hungUp, false)
+    assert.deepEqual(trial.heard, [])
+    trial.dies()
+    assert.equal(await closed, true)
+    await asked
+    while (!trial.hungUp) await turn()
   })
 })
