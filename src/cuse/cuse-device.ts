@@ -19,13 +19,12 @@ import {
   FUSE_MAJOR,
   FUSE_MINOR,
   fuseInHeader,
+  MAX_TRANSFER_BYTES,
 } from './fuse-protocol.ts'
 import { FuseReply } from './fuse-reply.ts'
 import { refusal } from './refusal.ts'
 
 const CUSE = { name: 'cuse', module: 'cuse' }
-/** Largest read and write passed in one request, in bytes. TPM commands are at most 4096; blobs come in pieces. */
-const MAX_TRANSFER_BYTES = 64 * 1024
 const INIT_BUFFER_BYTES = 8192
 /** What the kernel needs at least to speak CUSE. */
 const MIN_FUSE_MINOR = 11

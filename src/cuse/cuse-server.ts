@@ -20,20 +20,30 @@ import {
   fuseReadIn,
   fuseWriteIn,
   fuseWriteOut,
+  MAX_TRANSFER_BYTES,
 } from './fuse-protocol.ts'
 import { FuseReply } from './fuse-reply.ts'
 import { ptmIoctl } from './ptm-ioctls.ts'
 
-const { EINVAL, EIO, ENOSYS, EPERM } = constants.errno
+const { EBUSY, EINVAL, EIO, ENOSYS, EPERM } = constants.errno
 
 const UNIQUE_STEP = 2n
 /** The kernel counts up from a small number: one beyond this is none of its own. */
 const MAX_UNIQUE = 2n ** 62n
-/** A device has one client, with some threads at most. */
-const MAX_SERVING = 1024
+/** A device has one client, with some threads at most. What they ask beyond is refused, so that little is kept. */
+const MAX_SERVING = 256
+/** A request has no more: a write, whose bytes CUSE_INIT limits, or an ioctl. */
+const MAX_REQUEST_BYTES = fuseInHeader.size + fuseWriteIn.size + MAX_TRANSFER_BYTES
 /** A client that waits longer than for so many other requests is found by its interruption. */
 const REQUESTS_BACK = 1024n
 const REQUESTS_AHEAD = 16n
+
+/** Without the bytes that follow. */
+const BODY_SIZES: Readonly<Record<number, number>> = {
+  [FUSE_IOCTL]: fuseIoctlIn.size,
+  [FUSE_READ]: fuseReadIn.size,
+  [FUSE_WRITE]: fuseWriteIn.size,
+}
 
 export interface CuseServerOptions {
   readonly tpm: Tpm
@@ -67,12 +77,21 @@ export class CuseServer {
     return this.#serving.size === 0 && this.#transfer.mode === 'command'
   }
 
-  /** @throws RangeError where no engine that is in order would hand so many on, or one twice */
+  /** @throws RangeError where no engine that is in order would hand one on twice, or one that is none of the kernel's */
   #admit(request: Buffer): void {
-    const { opcode, unique, uid } = fuseInHeader.decode(request, HOST)
-    if (this.#serving.size >= MAX_SERVING) throw new RangeError(`${MAX_SERVING} FUSE requests at a time`)
+    const { len, opcode, unique, uid } = fuseInHeader.decode(request, HOST)
+    if (
+      len !== request.length ||
+      len > MAX_REQUEST_BYTES ||
+      len < fuseInHeader.size + (BODY_SIZES[opcode] ?? 0)
+    )
+      throw new RangeError(`FUSE request ${opcode} of ${request.length} bytes`)
     if (unique === 0n || this.#serving.has(unique))
       throw new RangeError(`FUSE request ${unique}, which cannot be`)
+    if (this.#serving.size >= MAX_SERVING) {
+      new FuseReply(this.#options.fd, unique).error(EBUSY)
+      return
+    }
     this.#serving.add(unique)
     guarded(this.#serve(opcode, unique, uid, request))
   }

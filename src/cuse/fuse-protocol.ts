@@ -13,6 +13,9 @@ export const CUSE_INIT = 4096
 export const FUSE_MAJOR = 7
 export const FUSE_MINOR = 31
 
+/** Largest read and write passed in one request, in bytes. TPM commands are at most 4096; blobs come in pieces. */
+export const MAX_TRANSFER_BYTES = 64 * 1024
+
 export const fuseInHeader = packed({
   len: u32,
   opcode: u32,

@@ -7,7 +7,14 @@ import { describe, it, type TestContext } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { HOST } from '../../../contract/struct.ts'
 import { CuseServer } from '../../../src/cuse/cuse-server.ts'
-import { FUSE_READ, fuseInHeader, fuseOutHeader, fuseReadIn } from '../../../src/cuse/fuse-protocol.ts'
+import {
+  FUSE_IOCTL,
+  FUSE_READ,
+  FUSE_WRITE,
+  fuseInHeader,
+  fuseOutHeader,
+  fuseReadIn,
+} from '../../../src/cuse/fuse-protocol.ts'
 import type { Tpm } from '../../../src/tpm/tpm.ts'
 import { temporaryDirectory } from '../../support/swtpm.ts'
 
@@ -33,9 +40,9 @@ class Trial {
     new CuseServer({ tpm, fd, mayControl: () => true, onShutdown() {} })
   }
 
-  request(unique: bigint, opcode: number): void {
-    const body = Buffer.alloc(fuseReadIn.size)
-    const len = fuseInHeader.size + body.length
+  request(unique: bigint, opcode: number, bytes = fuseReadIn.size, lies = 0): void {
+    const body = Buffer.alloc(bytes)
+    const len = fuseInHeader.size + body.length + lies
     const header = { len, opcode, unique, nodeid: 0n, uid: 0, gid: 0, pid: 0, padding: 0 }
     this.engine.emit('fuseRequest', Buffer.concat([fuseInHeader.encode(header, HOST), body]))
   }
@@ -65,9 +72,20 @@ describe('requests of an engine', () => {
     assert.throws(() => trial.request(0n, FUSE_READ), RangeError)
     trial.request(2n, FUSE_READ)
     assert.throws(() => trial.request(2n, FUSE_READ), RangeError)
-    // No client has as many under way.
-    for (let unique = 4n; unique <= 2048n; unique += 2n) trial.request(unique, FUSE_READ)
-    assert.throws(() => trial.request(2050n, FUSE_READ), RangeError)
+    // No request of the kernel is as short, or as long, or has another length than it says.
+    for (const opcode of [FUSE_IOCTL, FUSE_READ, FUSE_WRITE])
+      for (const bytes of [0, 3, 31, 70_000])
+        assert.throws(() => trial.request(4n, opcode, bytes), RangeError, `${opcode} of ${bytes}`)
+    assert.throws(() => trial.request(4n, FUSE_READ, 40, 1), RangeError)
+    assert.deepEqual(trial.answered, [])
+  })
+
+  it('are refused where there are too many', (t) => {
+    const trial = new Trial(t)
+    for (let i = 1n; i <= 256n; i++) trial.request(2n * i, FUSE_READ)
+    assert.deepEqual(trial.answered, [])
+    trial.request(514n, FUSE_READ)
+    assert.deepEqual(trial.answered, [514n])
   })
 })
 
