@@ -1,7 +1,8 @@
 /** The options of an engine that serves a TPM 2.0 from a directory and is told nothing else. */
 import { ENGINE_OPTIONS, type EngineOption, type EngineOptionValues } from '../../contract/engine-options.ts'
+import { SECCOMP_ACTION } from './swtpm.ts'
 
-const CHOSEN = { tpmVersion: '2', backend: 'dir', seccomp: 'kill', logLevel: 1 } as const
+const CHOSEN = { tpmVersion: '2', backend: 'dir', seccomp: SECCOMP_ACTION ?? 'kill', logLevel: 1 } as const
 
 export const ENGINE_DEFAULTS = {
   ...Object.fromEntries(

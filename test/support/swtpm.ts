@@ -23,12 +23,11 @@ export const REFERENCE_SWTPM = '/usr/bin/swtpm'
 
 /**
  * Engines that are watched by ThreadSanitizer begin with system calls that no part of swtpm may make: `npm run fuzz -- --sanitize thread`
- * has what starts them go without its filter.
+ * has them, and what starts them, go without a filter.
  */
+export const SECCOMP_ACTION = process.env.SWTPM_TEST_SECCOMP
 export const SECCOMP: readonly string[] =
-  process.env.SWTPM_TEST_SECCOMP === undefined
-    ? []
-    : ['--seccomp', `action=${process.env.SWTPM_TEST_SECCOMP}`]
+  SECCOMP_ACTION === undefined ? [] : ['--seccomp', `action=${SECCOMP_ACTION}`]
 
 export class Swtpm {
   readonly child: ChildProcess
