@@ -14,8 +14,12 @@ export interface DeviceFleet extends RunningFleet {
 }
 
 /** @param wrapper a program that starts the fleet, with its first arguments */
-export async function startDeviceFleet(t: Cleanup, wrapper: readonly string[] = []): Promise<DeviceFleet> {
-  const fleet = await startFleet(t, { wrapper })
+export async function startDeviceFleet(
+  t: Cleanup,
+  wrapper: readonly string[] = [],
+  env: NodeJS.ProcessEnv = {},
+): Promise<DeviceFleet> {
+  const fleet = await startFleet(t, { wrapper, env })
   let count = 0
   /** The address of the TPM. @throws with what the fleet says */
   const add = async (t: Cleanup, words: readonly string[]): Promise<string> => {

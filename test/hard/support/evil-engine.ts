@@ -63,6 +63,8 @@ export const EVIL = {
   poke: (offset: number, bytes: Buffer) => evil(7, hex32(offset), bytes),
   /** Ends with this status. */
   go: (status: number) => evil(8, Buffer.of(status)),
+  /** Writes to what it serves. */
+  write: (bytes: Buffer) => evil(9, bytes),
 } as const
 
 /** An event of an engine, whose payload may be any. */
