@@ -17,6 +17,7 @@ export const LAYERS = [
     'src/programs/swtpm_setup',
     'src/programs/swtpm_localca',
   ],
+  ['src/library'],
 ]
 
 /** @param {readonly string[]} rooms @returns {string} a pattern for the files in them */

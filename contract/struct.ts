@@ -25,7 +25,7 @@ export const BIG: Layout = { littleEndian: false, trailing: 'used' }
 /** The linear state file: little-endian on every machine. */
 export const LITTLE: Layout = { littleEndian: true, trailing: 'used' }
 
-interface Field<T> {
+export interface Field<T> {
   readonly size: number
   readonly align: number
   /** True for an array that may be shorter than `size` on a wire whose layout says so. */

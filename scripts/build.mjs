@@ -11,12 +11,14 @@ import { createRequire } from 'node:module'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { recordCodeCaches } from './lib/code-cache.mjs'
-import { UserError } from './lib/command.mjs'
+import { capture, UserError } from './lib/command.mjs'
 import { displayPath, projectRoot } from './lib/paths.mjs'
 import { runMain, step } from './lib/terminal.mjs'
 
 const SOURCES = path.join(projectRoot, 'src/programs')
 const LAUNCHER = path.join(projectRoot, 'src/programs/common/launcher.ts')
+const LIBRARY = path.join(projectRoot, 'src/library')
+const EFFECTS = path.join(LIBRARY, 'effects.ts')
 const PROGRAMS = path.join(projectRoot, 'dist')
 const TESTS = path.join(projectRoot, 'test')
 /** yargs is written for ES modules and asks for its own address, which CommonJS does not have. */
@@ -106,6 +108,51 @@ export async function buildPrograms() {
   return changed
 }
 
+/**
+ * What programs import: `swtpm` is dist/index.js, `swtpm/faults` dist/faults.js, which has its functions from the former.
+ * @returns {Promise<number>} how many files changed
+ */
+export async function buildLibrary() {
+  const index = { entryPoints: [{ in: path.join(LIBRARY, 'index.ts'), out: 'index' }] }
+  const faults = {
+    entryPoints: [{ in: path.join(LIBRARY, 'faults.ts'), out: 'faults' }],
+    plugins: [EFFECTS_OF_INDEX],
+  }
+  let changed = 0
+  for (const entry of [index, faults]) {
+    changed += await bundle({ ...entry, outdir: PROGRAMS, ...WITH_ADDRESS })
+  }
+  return changed
+}
+
+/** @type {import('esbuild').Plugin} */
+const EFFECTS_OF_INDEX = {
+  name: 'effects-of-index',
+  setup(build) {
+    build.onResolve({ filter: /\/effects\.ts$/ }, () => ({ path: EFFECTS, namespace: 'of-index' }))
+    build.onLoad({ filter: /.*/, namespace: 'of-index' }, async () => {
+      const source = await readFile(EFFECTS, 'utf8')
+      const names = [...source.matchAll(/^export \{([^}]*)\}/gm)].flatMap(([, list]) =>
+        (list ?? '').split(','),
+      )
+      const lines = names.map((name) => `export const ${name.trim()} = effects.${name.trim()}`)
+      return {
+        contents: [`import { effects } from './index.js'`, ...lines].join('\n'),
+        loader: 'js',
+        resolveDir: LIBRARY,
+      }
+    })
+    build.onResolve({ filter: /^\.\/index\.js$/ }, () => ({ path: './index.js', external: true }))
+  },
+}
+
+/** Their types: dist/types. @returns {Promise<void>} */
+export async function buildTypes() {
+  capture(process.execPath, [path.join(projectRoot, 'node_modules/typescript/bin/tsc'), '-p', LIBRARY], {
+    cwd: projectRoot,
+  })
+}
+
 /** @returns {Promise<number>} how many files changed */
 export async function buildTests() {
   const sources = (await filesBelow(TESTS)).filter((name) => name.endsWith('.test.ts'))
@@ -187,6 +234,8 @@ async function removeLeftovers(current) {
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   runMain(async () => {
     await step('Bundle the programs into dist/', buildPrograms)
+    await step('Bundle the library into dist/', buildLibrary)
+    if (process.argv.includes('--types')) await step('Write the types of the library', buildTypes)
     if (process.argv.includes('--tests')) await step('Bundle the tests into build/test/', buildTests)
   })
 }

@@ -4,7 +4,7 @@
 
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { buildPrograms } from './build.mjs'
+import { buildLibrary, buildPrograms } from './build.mjs'
 import { UserError } from './lib/command.mjs'
 import { runMain, say, step } from './lib/terminal.mjs'
 import { debianPackages } from './setup/debian.mjs'
@@ -58,6 +58,7 @@ export async function setUp({ needs, kernels }) {
   await runSteps([debianPackages(needs), npmPackages(), nativeLayer()])
   if (needs.includes('bench')) await runSteps([measuringPrograms()])
   await step('Bundle the programs', buildPrograms)
+  await step('Bundle the library', buildLibrary)
   await runSteps(kernels.map(kernel))
   if (needs.includes('test')) await runSteps([unpackedPackages('libvirt')])
 }

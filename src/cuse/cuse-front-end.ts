@@ -47,6 +47,31 @@ export async function serveCuse(
   log.info(`Serving ${device.path}`)
 }
 
+/**
+ * A device of a TPM that is on, for a program. All who may open it may use the PTM ioctls.
+ * @returns what takes it away once the engine serves it no more
+ * @throws SwtpmError
+ */
+export async function exposeCuse(
+  { tpm }: Pick<Session, 'tpm'>,
+  name: string,
+  devices: DeviceDirectory,
+): Promise<{ readonly path: string; close(): void }> {
+  const device = await CuseDevice.create({ name, major: 0, minor: 0 }, devices)
+  const server = new CuseServer({ tpm, fd: device.fd, mayControl: () => true, onShutdown() {} })
+  const close = (): void => {
+    server.close()
+    device.close()
+  }
+  try {
+    await attach(tpm, device)
+  } catch (error) {
+    close()
+    throw error
+  }
+  return { path: device.path, close }
+}
+
 /** Has the engine serve it. @throws SwtpmError */
 async function attach(tpm: Tpm, { fd, path }: CuseDevice): Promise<void> {
   const result = await tpm.engine.attach('cuse', fd)

@@ -63,13 +63,25 @@ export class CuseServer {
   /** Verbs that are not urgent run one after the other. */
   #tail: Promise<void> = Promise.resolve()
 
+  readonly #onRequest = (request: Buffer): void => this.#admit(request)
+  readonly #onEngineDied = (): void => this.#failLostRequests()
+  readonly #onClientClosed = (): void => this.#transfer.abandon()
+
   constructor(options: CuseServerOptions) {
     this.#options = options
     this.#transfer = new StateblobTransfer(options.tpm)
     const { engine } = options.tpm
-    engine.on('fuseRequest', (request) => this.#admit(request))
-    engine.on('engineDied', () => this.#failLostRequests())
-    engine.on('clientClosed', () => this.#transfer.abandon())
+    engine.on('fuseRequest', this.#onRequest)
+    engine.on('engineDied', this.#onEngineDied)
+    engine.on('clientClosed', this.#onClientClosed)
+  }
+
+  /** The device goes: its requests are no more ours to answer. */
+  close(): void {
+    const { engine } = this.#options.tpm
+    engine.off('fuseRequest', this.#onRequest)
+    engine.off('engineDied', this.#onEngineDied)
+    engine.off('clientClosed', this.#onClientClosed)
   }
 
   /** No request is being answered, and no state blob is being transferred. */

@@ -23,6 +23,7 @@ const CODES = {
   SWTPM_ERR_USER: 'there is no such user or group',
   SWTPM_ERR_LOG: 'the log cannot be written',
   SWTPM_ERR_SCRIPT: 'a rule or a script is wrong',
+  SWTPM_ERR_NO_RESPONSE: 'a script has lost the response to a command',
   SWTPM_ERR_FLEET: 'the fleet has no such TPM, or has it already, or cannot have it',
 } as const
 

@@ -31,6 +31,8 @@ export interface LogConfig {
   /** Put in front of every line; may be empty. */
   readonly prefix: string
   readonly format: 'text' | 'json'
+  /** Warnings and errors alone. */
+  readonly problemsOnly?: boolean
 }
 
 /** The prefix without `--log`. */
@@ -140,6 +142,7 @@ class Log {
 
   #write(severity: Severity, level: number, message: string): void {
     if (!this.isEnabled(level)) return
+    if (this.#config.problemsOnly && severity !== 'error' && severity !== 'warn') return
     this.#pino ??= this.#open()
     const text = message.endsWith('\n') ? message.slice(0, -1) : message
     const tpm = this.#tpmName?.getStore()

@@ -126,6 +126,9 @@ export function resultText(code: number, version: TpmVersion, command?: Naming):
   return `${name} at ${of} ${at}${called === undefined ? '' : ` (${called})`}`
 }
 
+/** The response codes of TPM 2.0 by name, without the place that format one has. */
+export const resultCodes = (): Readonly<Record<string, number>> => ({ ...ABOUT_ONE, ...ERRORS })
+
 /** All names that {@link parseResultCode} knows, for "did you mean". */
 export const resultNames = (): string[] => [
   ...new Set([...Object.keys(ERRORS), ...Object.keys(ABOUT_ONE), ...Object.keys(TPM12)]),

@@ -60,12 +60,43 @@ async function makeProxyDevice(
 ): Promise<void> {
   const device = newProxyDevice(session.tpm.version, devices, config.chroot ?? '')
   owned.fd = device.serverFd
-  if (session.script !== undefined) session.script.stack.registering = true
-  await expectRegistration(session, device, devices)
-  if (session.script !== undefined) session.script.stack.registering = false
+  await register(session, device, devices)
   announce(device)
   if (!isDevice(devices.find(`tpm${device.tpmNum}`), device)) warnOfMissingNode()
   session.device = `/dev/tpm${device.tpmNum}`
+}
+
+/** The kernel asks the TPM what it must know. @throws SwtpmError */
+async function register(session: Session, device: NewDevice, devices: DeviceDirectory): Promise<void> {
+  const stack = session.script?.stack
+  if (stack === undefined) return expectRegistration(session, device, devices)
+  stack.registering = true
+  try {
+    await expectRegistration(session, device, devices)
+  } finally {
+    stack.registering = false
+  }
+}
+
+/**
+ * A device of a TPM that is on, for a program.
+ * @returns its number, and what takes it away once the engine serves it no more
+ * @throws SwtpmError
+ */
+export async function exposeVtpmProxy(
+  session: Session,
+  devices: DeviceDirectory,
+): Promise<{ readonly tpmNum: number; close(): void }> {
+  await session.tpm.selfTest()
+  const device = newProxyDevice(session.tpm.version, devices, '')
+  try {
+    await register(session, device, devices)
+  } catch (error) {
+    await session.tpm.engine.detach()
+    closeSync(device.serverFd)
+    throw error
+  }
+  return { tpmNum: device.tpmNum, close: () => closeSync(device.serverFd) }
 }
 
 /** A device that is there already. @throws SwtpmError */

@@ -1,0 +1,62 @@
+/** What a TPM is made with, and the configuration that follows from it. */
+
+import { parseCommandLine } from '../programs/swtpm/parse/parse-command-line.ts'
+import type { SocketConfig } from '../serve/config.ts'
+import { SwtpmError } from '../system/errors.ts'
+
+export type TpmVersion = '2' | '1.2'
+/** The Startup that is sent when the TPM is powered on. */
+export type Startup = 'clear' | 'state' | 'none'
+
+export interface TpmOptions {
+  /** `'2'` without it. */
+  readonly version?: TpmVersion
+  /** A directory, which is made if it is not there; without it the state is in memory, and gone with the TPM. */
+  readonly state?: string
+  /** `'clear'` without it; `'none'` for those who test start-up. */
+  readonly startup?: Startup
+  /** Of what goes by chance in rules: the same commands are struck for the same number. */
+  readonly faultSeed?: number
+  /**
+   * Further words of the command line of `swtpm socket`, for what has no option of its own here.
+   * @example ['--locality', 'reject-locality-4']
+   */
+  readonly words?: readonly string[]
+}
+
+/** Takes no client: the library's devices come later. */
+const NOWHERE = '/nonexistent'
+
+/** @throws Error: an option is wrong */
+export function configOf(options: TpmOptions, state: SocketConfig['state']): SocketConfig {
+  const { version = '2', startup = 'clear', faultSeed, words = [] } = options
+  if (version !== '2' && version !== '1.2') throw new TypeError(`version "${version}" is neither 2 nor 1.2`)
+  if (!['clear', 'state', 'none'].includes(startup))
+    throw new TypeError(`startup "${startup}" is not one of clear, state and none`)
+  const config = parseCommandLine(
+    [
+      ...(version === '2' ? ['--tpm2'] : []),
+      ...['--tpmstate', `dir=${NOWHERE}`, '--ctrl', `type=unixio,path=${NOWHERE}`],
+      ...words,
+    ],
+    {},
+    'socket',
+  )
+  if (config.action !== 'run' || config.interface !== 'socket')
+    throw new SwtpmError('SWTPM_ERR_SCRIPT', 'the words ask for something to be printed, and not for a TPM')
+  return {
+    ...config,
+    state,
+    engine: { ...config.engine, sync: options.state !== undefined },
+    allowSetLocality: true,
+    flags: { needInit: false, startup },
+    control: undefined,
+    server: undefined,
+    log: { ...config.log, prefix: '' },
+    script: {
+      ...config.script,
+      faults: config.script?.faults ?? [],
+      faultSeed: faultSeed ?? config.script?.faultSeed,
+    },
+  }
+}

@@ -1,0 +1,44 @@
+/** Commands of this program to its own TPM, without a device. */
+import type { EngineClient } from '../engine-client/engine-client.ts'
+import { fromHex } from '../responders/effects/instead.ts'
+import type { Incoming } from '../responders/exchange.ts'
+import type { Response } from '../responders/response.ts'
+import type { ResponderStack } from '../responders/stack.ts'
+import { SwtpmError } from '../system/errors.ts'
+
+export async function sendInProcess(
+  stack: ResponderStack,
+  engine: EngineClient,
+  command: Buffer | string,
+  { locality, signal }: Pick<Incoming, 'locality' | 'signal'>,
+): Promise<Response> {
+  signal.throwIfAborted()
+  const bytes = typeof command === 'string' ? fromHex(command.replace(/\s+/g, '')) : Buffer.from(command)
+  const response = await stack.handle({ bytes, locality, from: 'client', signal }, (altered) =>
+    process(engine, altered, locality),
+  )
+  signal.throwIfAborted()
+  // There is always a watcher: the log.
+  if (response === 'pass') throw new TypeError('a command has passed its log')
+  switch (response.delivery.how) {
+    case 'silence':
+      throw lost('the response was lost')
+    case 'hangUp':
+      throw lost('the connection was closed')
+    case 'errno':
+      throw Object.assign(lost(`read() failed with errno ${response.delivery.errno}`), {
+        errno: response.delivery.errno,
+      })
+    default:
+      return response
+  }
+}
+
+async function process(engine: EngineClient, command: Buffer, locality: number): Promise<Buffer> {
+  const { tpmResult, response } = await engine.process(command, locality)
+  if (tpmResult !== 0)
+    throw new SwtpmError('SWTPM_ERR_SCRIPT', `the engine refuses the command: result ${tpmResult}`)
+  return response
+}
+
+const lost = (why: string): SwtpmError => new SwtpmError('SWTPM_ERR_NO_RESPONSE', `No response: ${why}`)
