@@ -22,8 +22,8 @@ const IN_VM = ['cuse-fuzz']
 
 const USAGE = `Usage: npm run fuzz [-- OPTION… FUZZER…]
 
-FUZZER is one of control, engine-channel, evil-engine, options, state-files, tpm-commands and, in the virtual machine,
-${IN_VM.join(', ')}; without any: all of them. A failure says how to have its round again.
+FUZZER is one of control, engine-channel, evil-engine, options, state-files, tpm-commands, tpm-structures and, in the
+virtual machine, ${IN_VM.join(', ')}; without any: all of them. A failure says how to have its round again.
 
   --minutes N      how long each test of a fuzzer runs (default 1)
   --rounds N       as many rounds instead

@@ -23,6 +23,7 @@ const ONE_FORM = [
     'fuzz/options',
     'fuzz/state-files',
     'fuzz/tpm-commands',
+    'fuzz/tpm-structures',
   ],
   ...['hard/soak', 'hard/storage-faults', 'interop/ca-faults', 'interop/certificates', 'interop/own-ca'],
   ...['protocol/fleet', 'protocol/messages', 'protocol/pcap', 'protocol/print'],

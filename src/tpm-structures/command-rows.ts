@@ -44,7 +44,7 @@ export const COMMAND_ROWS: Readonly<Record<keyof typeof TPM_CC, string>> = {
   PCR_Event: '@pcrHandle | eventData:TPM2B_DATA | | digests:TPML_DIGEST_VALUES',
   PCR_Reset: '@pcrHandle',
   SequenceComplete:
-    '@sequenceHandle | buffer:TPM2B_DATA hierarchy:TPM_HANDLE | | result:TPM2B_DIGEST validation:TPMT_TK',
+    '@sequenceHandle | buffer:TPM2B_SECRET hierarchy:TPM_HANDLE | | result:TPM2B_DIGEST validation:TPMT_TK',
   SetAlgorithmSet: '@authHandle | algorithmSet:u32',
   SetCommandCodeAuditStatus: '@auth | auditAlg:TPM_ALG_ID setList:TPML_CC clearList:TPML_CC',
   FieldUpgradeData: '| fuData:TPM2B_DATA | | nextDigest:TPMT_HA firstDigest:TPMT_HA',
@@ -56,7 +56,7 @@ export const COMMAND_ROWS: Readonly<Record<keyof typeof TPM_CC, string>> = {
   ActivateCredential:
     '@activateHandle @keyHandle | credentialBlob:TPM2B_ID_OBJECT secret:TPM2B_DATA | | certInfo:TPM2B_SECRET',
   Certify: `@objectHandle @signHandle | ${ATTESTS} | | certifyInfo:TPM2B_ATTEST signature:TPMT_SIGNATURE`,
-  PolicyNV: '@authHandle nvIndex policySession | operandB:TPM2B_DATA offset:u16 operation:TPM_EO',
+  PolicyNV: '@authHandle nvIndex policySession | operandB:TPM2B_SECRET offset:u16 operation:TPM_EO',
   CertifyCreation:
     '@signHandle objectHandle | qualifyingData:TPM2B_DATA creationHash:TPM2B_DIGEST inScheme:TPMT_SIG_SCHEME creationTicket:TPMT_TK' +
     ' | | certifyInfo:TPM2B_ATTEST signature:TPMT_SIGNATURE',
@@ -76,7 +76,7 @@ export const COMMAND_ROWS: Readonly<Record<keyof typeof TPM_CC, string>> = {
     ' | | outDuplicate:TPM2B_PRIVATE outSymSeed:TPM2B_DATA',
   Create: `@parentHandle | ${CREATES} | | outPrivate:TPM2B_PRIVATE ${CREATED}`,
   ECDH_ZGen: '@keyHandle | inPoint:TPM2B_ECC_POINT | | outPoint:TPM2B_SECRET_POINT',
-  HMAC: '@handle | buffer:TPM2B_DATA hashAlg:TPM_ALG_ID | | outHMAC:TPM2B_DIGEST',
+  HMAC: '@handle | buffer:TPM2B_SECRET hashAlg:TPM_ALG_ID | | outHMAC:TPM2B_DIGEST',
   Import:
     '@parentHandle | encryptionKey:TPM2B_SECRET objectPublic:TPM2B_PUBLIC duplicate:TPM2B_PRIVATE inSymSeed:TPM2B_DATA' +
     ' symmetricAlg:TPMT_SYM_DEF | | outPrivate:TPM2B_PRIVATE',
@@ -85,7 +85,7 @@ export const COMMAND_ROWS: Readonly<Record<keyof typeof TPM_CC, string>> = {
   RSA_Decrypt:
     '@keyHandle | cipherText:TPM2B_DATA inScheme:TPMT_RSA_DECRYPT label:TPM2B_DATA | | message:TPM2B_SECRET',
   HMAC_Start: '@handle | auth:TPM2B_AUTH hashAlg:TPM_ALG_ID | sequenceHandle',
-  SequenceUpdate: '@sequenceHandle | buffer:TPM2B_DATA',
+  SequenceUpdate: '@sequenceHandle | buffer:TPM2B_SECRET',
   Sign: '@keyHandle | digest:TPM2B_DIGEST inScheme:TPMT_SIG_SCHEME validation:TPMT_TK | | signature:TPMT_SIGNATURE',
   Unseal: '@itemHandle | | | outData:TPM2B_SECRET',
   PolicySigned:
@@ -126,7 +126,7 @@ export const COMMAND_ROWS: Readonly<Record<keyof typeof TPM_CC, string>> = {
     '| capability:TPM_CAP property:TPM_PROPERTY(capability) propertyCount:u32 | | moreData:TPMI_YES_NO capabilityData:TPMS_CAPABILITY_DATA',
   GetRandom: '| bytesRequested:u16 | | randomBytes:TPM2B_DIGEST',
   GetTestResult: '| | | outData:TPM2B_DATA testResult:TPM_RC',
-  Hash: '| data:TPM2B_DATA hashAlg:TPM_ALG_ID hierarchy:TPM_HANDLE | | outHash:TPM2B_DIGEST validation:TPMT_TK',
+  Hash: '| data:TPM2B_SECRET hashAlg:TPM_ALG_ID hierarchy:TPM_HANDLE | | outHash:TPM2B_DIGEST validation:TPMT_TK',
   PCR_Read:
     '| pcrSelectionIn:TPML_PCR_SELECTION | | pcrUpdateCounter:u32 pcrSelectionOut:TPML_PCR_SELECTION pcrValues:TPML_DIGEST',
   PolicyPCR: 'policySession | pcrDigest:TPM2B_DIGEST pcrs:TPML_PCR_SELECTION',

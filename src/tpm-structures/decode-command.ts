@@ -8,6 +8,7 @@ import {
   TPM_TAG_RQU_AUTH2_COMMAND,
   TPM_TAG_RQU_COMMAND,
 } from './codes.ts'
+import { TPM_CC } from './command-codes.ts'
 import { type CommandRow, commandByCode } from './commands.ts'
 import { contentOf, type FieldNode } from './fields.ts'
 import {
@@ -58,9 +59,10 @@ export class DecodedCommand extends DecodedMessage {
     }
     this.handles = this.hasHeader ? this.handlesOf(this.row?.handles ?? []) : []
     this.#parametersEnd = this.bytes.length - (sessions12 ?? 0) * AUTH1_BYTES
+    // Linux gives SetLocality the tag, and no authorizations.
     this.sessions =
       sessions12 === undefined
-        ? this.tag === TPM_ST_SESSIONS && this.row !== undefined
+        ? this.tag === TPM_ST_SESSIONS && this.row !== undefined && this.code !== TPM_CC.SetLocality
           ? this.#sessions()
           : []
         : this.#sessions12(sessions12)

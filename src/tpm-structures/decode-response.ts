@@ -82,7 +82,7 @@ export class DecodedResponse extends DecodedMessage {
   }
 
   #body(): void {
-    const withSessions = this.tag === TPM_ST_SESSIONS && this.command.row !== undefined
+    const withSessions = this.tag === TPM_ST_SESSIONS && this.command.sessions.length > 0
     if (!withSessions) {
       this.#readParameters()
       return

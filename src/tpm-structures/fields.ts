@@ -225,13 +225,17 @@ export class FieldReader {
     })
   }
 
-  /** A field with fields in it is as long as they are, also when one of them does not fit. */
+  /**
+   * A field with fields in it is as long as they are, also when one of them does not fit. One whose own size or count is cut
+   * off is not there.
+   */
   #container(name: string, type: Type, parent: FieldNode, read: (node: FieldNode) => void): void {
     const node = newField(name, type, this.#at, 0, parent)
     try {
       read(node)
     } finally {
       node.length = this.#at - node.offset
+      if (node.length < sizeBytes(node)) parent.children.pop()
     }
   }
 
