@@ -288,6 +288,19 @@ describe('an engine that has been broken into', { skip: noCxxCompiler() }, () =>
     assert.doesNotMatch(swtpm.stderr, /SIGSEGV|SIGABRT|Internal error/)
   })
 
+  it('is followed by one that does not execute what broke into it', async (t) => {
+    const { swtpm, dataPath } = await startSocketTpm(t, undefined, { env: { SWTPM_ENGINE: evilEngine() } })
+    // A command that the next engine repeats. What is left in its place would end that, and each one after it.
+    const extend = TPM2.pcrExtend(16, Buffer.alloc(32, 0x5a))
+    assert.equal(await send(dataPath, extend), 0)
+    const left = Buffer.from(extend)
+    left.set(EVIL.go(0).subarray(6, 10), 6)
+    await send(dataPath, EVIL.leave(extend, left))
+    assert.equal(await swtpm.exited, 1)
+    assert.match(swtpm.stderr, /has left a command that is none to be repeated/)
+    assert.doesNotMatch(swtpm.stderr, /exited with status 0/)
+  })
+
   it('does not outlive its swtpm', async (t) => {
     const { swtpm, dataPath } = await startSocketTpm(t, undefined, { env: { SWTPM_ENGINE: evilEngine() } })
     const engine = await enginePid(swtpm.pid)

@@ -5,6 +5,7 @@
 #include <libtpms/tpm_library.h>
 
 #include "common/log.h"
+#include "engine/tpm/command_effect.h"
 #include "engine/tpm/library.h"
 #include "engine/tpm/random.h"
 #include "engine/tpm/tpm.h"
@@ -85,6 +86,14 @@ TpmResult Tpm::restore(const Checkpoint::Saved& saved) {
   ResponseBuffer buffer;
   if (result == TPM_SUCCESS) {
     for (const Checkpoint::Command& command : saved.commands) {
+      // They may be a stranger's, who has broken into the engine before: what broke into that is not to be
+      // repeated.
+      if (command.locality > wire::kHighestLocality ||
+          nature_of(options_.version, command.bytes).effect != CommandEffect::kRepeatable) {
+        log(LogLevel::kError, "The engine before has left a command that is none to be repeated");
+        result = TPM_FAIL;
+        break;
+      }
       Bytes bytes = command.bytes;
       locality_override_ = command.locality;
       library::process(bytes, buffer);

@@ -35,7 +35,7 @@ constexpr uint32_t kEvent = 3;
 constexpr size_t kHeaderBytes = 12;
 constexpr int kFdsAtOnce = 12;
 
-enum Action : uint32_t { kSay = 1, kSayOften, kAnswer, kPassFds, kStay, kOpen, kPoke, kGo, kWrite };
+enum Action : uint32_t { kSay = 1, kSayOften, kAnswer, kPassFds, kStay, kOpen, kPoke, kGo, kWrite, kLeave };
 
 std::mutex g_mutex;
 bool g_answers;
@@ -133,6 +133,18 @@ uint32_t act(uint32_t action, const uint8_t* argument, size_t size) {
     }
     case kGo:
       _exit(argument[0]);
+    case kLeave: {
+      // The first half is looked for, the second takes its place; not in this command, which is there as well.
+      size_t half = size / 2;
+      uint8_t* last = nullptr;
+      for (uint8_t* at = g_shared; (at = static_cast<uint8_t*>(memmem(
+                                       at, static_cast<size_t>(g_shared + g_shared_size - at), argument, half)));
+           at++)
+        last = at;
+      if (!last) return ENOENT;
+      memcpy(last, argument + half, half);
+      _exit(1);
+    }
     case kWrite: {
       // What it serves has some number behind the descriptors that it has been started with.
       uint32_t error = EBADF;

@@ -65,6 +65,8 @@ export const EVIL = {
   go: (status: number) => evil(8, Buffer.of(status)),
   /** Writes to what it serves. */
   write: (bytes: Buffer) => evil(9, bytes),
+  /** Ends, and leaves other bytes in the place of some to the next engine, as many. */
+  leave: (before: Buffer, after: Buffer) => evil(10, before, after),
 } as const
 
 /** An event of an engine, whose payload may be any. */
