@@ -1,4 +1,5 @@
 /** Brings the data commands that the engine is shown to the responders, and what they decide back to the engine. */
+import { TPM_BUFFER_SIZE_BYTES } from '../../../contract/limits.ts'
 import type { EngineClient } from '../../engine-client/engine-client.ts'
 import type { Gone } from '../../responders/exchange.ts'
 import type { Response } from '../../responders/response.ts'
@@ -6,6 +7,9 @@ import type { ResponderStack } from '../../responders/stack.ts'
 import { Aborted, wait } from '../../responders/time.ts'
 import { SwtpmError } from '../../system/errors.ts'
 import { guarded } from '../../system/guard.ts'
+
+/** The engine shows one at a time. Others are of commands that are gone, and still with a responder. */
+const MAX_HELD = 64
 
 /** A command that waits in the engine. */
 interface Held {
@@ -29,7 +33,10 @@ export function interceptCommands(engine: EngineClient, stack: ResponderStack): 
     held.clear()
   }
 
+  // What is thrown here is a breach of the protocol: the engine may have been broken into.
   engine.on('command', (number, locality, bytes) => {
+    if (held.has(number) || held.size >= MAX_HELD || bytes.length > TPM_BUFFER_SIZE_BYTES)
+      throw new RangeError(`command ${number} of ${bytes.length} bytes, beside ${held.size} others`)
     const command: Held = { number, abort: new AbortController(), executing: undefined }
     held.set(number, command)
     guarded(handle(engine, stack, command, locality, bytes).finally(() => held.delete(number)))
