@@ -102,6 +102,11 @@ export const ENGINE_OPTIONS = {
     cpp: 'SeccompAction',
     describe: 'what happens on a system call that is not allowed',
   },
+  seedInsecure: {
+    flag: 'seed-insecure',
+    kind: 'text',
+    describe: 'the TPM draws its random numbers from this text, and its clock counts commands: for tests',
+  },
   logPrefix: { flag: 'log-prefix', kind: 'text', describe: "in front of libtpms's log lines" },
 } as const satisfies Record<string, EngineOption>
 

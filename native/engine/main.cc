@@ -34,6 +34,7 @@
 #include "engine/serve/storage_gate.h"
 #include "engine/shared_state.h"
 #include "engine/spawner.h"
+#include "engine/tpm/insecure_seed.h"
 #include "engine/tpm/library.h"
 #include "engine/tpm/tpm.h"
 #include "state/dir_store.h"
@@ -128,6 +129,7 @@ int run(const Options& options) {
   confine_files(options.backend, entered);
   if (options.journal) end_journal_when_idle(state);
   Tracer tracer(channel);
+  if (!options.seed_insecure.empty()) insecure_seed::begin(options.seed_insecure, shared.seed());
   Tpm tpm(state, checkpoint,
           {options.tpm_version,
            {options.allow_set_locality, options.reject_locality_4},

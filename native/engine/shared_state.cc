@@ -43,6 +43,8 @@ struct SharedState::Layout {
   uint32_t reserved;
   DeviceState device;
   CheckpointMemory checkpoint;
+  // Behind what version 2 had first: older engines left it zero.
+  insecure_seed::Position seed;
 };
 
 SharedState::SharedState(int fd) {
@@ -51,7 +53,7 @@ SharedState::SharedState(int fd) {
   // engine, and would destroy what it finds.
   static_assert(std::is_trivial_v<Layout> && std::is_standard_layout_v<Layout>);
   static_assert(offsetof(Layout, device.last_unique) == wire::kSharedStateLastUniqueOffset);
-  static_assert(offsetof(Layout, checkpoint) == 278584 && sizeof(Layout) == 1867936 &&
+  static_assert(offsetof(Layout, checkpoint) == 278584 && sizeof(Layout) == 1867952 &&
                     sizeof(Layout) <= wire::kSharedStateSizeBytes,
                 "version 2 has these offsets and sizes");
 
@@ -79,6 +81,10 @@ DeviceState& SharedState::device() {
 
 CheckpointMemory& SharedState::checkpoint() {
   return layout_->checkpoint;
+}
+
+insecure_seed::Position& SharedState::seed() {
+  return layout_->seed;
 }
 
 }  // namespace swtpm

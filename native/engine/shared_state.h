@@ -5,6 +5,7 @@
 
 #include "engine/serve/device_state.h"
 #include "engine/tpm/checkpoint.h"
+#include "engine/tpm/insecure_seed.h"
 
 namespace swtpm {
 
@@ -21,6 +22,7 @@ class SharedState {
 
   DeviceState& device();
   CheckpointMemory& checkpoint();
+  insecure_seed::Position& seed();
 
  private:
   struct Layout;

@@ -95,6 +95,7 @@ struct EngineOptions {
   bool trace = false;
   unsigned log_level = 0;
   SeccompAction seccomp{};
+  std::string seed_insecure;
   std::string log_prefix;
 };
 
@@ -120,6 +121,7 @@ void visit_engine_options(Visit visit) {
   visit("trace", &EngineOptions::trace, true);
   visit("log-level", &EngineOptions::log_level, NumberRule{10, 1000});
   visit("seccomp", &EngineOptions::seccomp, kSeccompActionChoices);
+  visit("seed-insecure", &EngineOptions::seed_insecure);
   visit("log-prefix", &EngineOptions::log_prefix);
 }
 

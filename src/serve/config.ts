@@ -107,6 +107,8 @@ export interface CommonConfig {
   readonly chroot: string | undefined
   readonly profile: ProfileConfig | undefined
   readonly pcap: PcapConfig | undefined
+  /** The TPM does the same in every run; undefined: it does not, as it should. */
+  readonly seedInsecure: number | undefined
   /** What a script does to its commands; undefined: there is none. */
   readonly script: ScriptConfig | undefined
   /** Go to the background once ready; on cuse unless `--foreground`. */
@@ -121,6 +123,7 @@ type OfTheSupervisor =
   | 'seccomp'
   | 'trace'
   | 'logLevel'
+  | 'seedInsecure'
   | 'logPrefix'
 
 /** Engine options that the user gives as sub-options and that only the engine needs to understand. */

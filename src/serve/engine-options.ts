@@ -22,5 +22,6 @@ export function engineOptions(
     trace: config.pcap !== undefined || log.isEnabled(COMMAND_BYTES),
     logLevel: config.log.level,
     logPrefix: config.log.prefix,
+    seedInsecure: config.seedInsecure === undefined ? '' : String(config.seedInsecure),
   }
 }

@@ -1,11 +1,13 @@
 /** A TPM with its state and its engine, before anything is served or powered on. */
 import { closeSync } from 'node:fs'
+import { join } from 'node:path'
 import type { AttachKind } from '../../contract/engine-channel.ts'
 import type { EngineSpawner } from '../engine-client/channel/spawned-engine.ts'
 import { EngineClient, type RunningTpm } from '../engine-client/engine-client.ts'
 import { NO_SHARED_STATE } from '../engine-client/succession/engine-starter.ts'
 import type { Keeper } from '../keeper/keeper.ts'
 import { log } from '../system/log.ts'
+import { checkSeed } from '../tpm/state/insecure-seed.ts'
 import { lockOf, type OpenState, openState } from '../tpm/state/state-location.ts'
 import { type SavedTpm, Tpm } from '../tpm/tpm.ts'
 import type { CommonConfig, StoredTpm } from './config.ts'
@@ -55,10 +57,12 @@ export function openTpm(
   const { state, tpmVersion } = config
   const opened = openState(state, { sync: config.engine.sync, root, createDirectory, keeper })
   const release = claimState?.(opened.fd)
+  if (state.kind === 'dir') checkSeed(join(root, state.path), config.seedInsecure)
   const engine = new EngineClient(spawner, engineOptions(config, opened.fd, allowSetLocality))
   const tpm = new Tpm(engine, opened.lock, {
     version: tpmVersion,
     incomingMigration: config.migration.incoming,
+    keepsNoSecrets: config.seedInsecure !== undefined,
   })
   return whole(config, tpm, opened, release)
 }
@@ -84,7 +88,11 @@ export function resumeTpm(
     attached: attached && { ...attached, fd: record.take('attached') },
     sharedStateFd: record.has('sharedState') ? record.take('sharedState') : NO_SHARED_STATE,
   })
-  const tpm = new Tpm(engine, lock, { version: tpmVersion, incomingMigration: false })
+  const tpm = new Tpm(engine, lock, {
+    version: tpmVersion,
+    incomingMigration: false,
+    keepsNoSecrets: config.seedInsecure !== undefined,
+  })
   tpm.resume(record.get<SavedTpm>('tpm'))
   return whole(config, tpm, { fd, lock })
 }

@@ -150,6 +150,11 @@ export class Session {
 
   /** Starts the engine and hands it its keys; if it starts late, the keys are read. @throws SwtpmError */
   async equipEngine(): Promise<void> {
+    const { seedInsecure } = this.#config
+    if (seedInsecure !== undefined)
+      log.warn(
+        `This TPM keeps no secrets: its keys and random numbers follow from --seed-insecure ${seedInsecure}, for tests`,
+      )
     if (this.#config.script !== undefined) await this.#beginScript(this.#config.script)
     if (!this.startsEngineLate) return this.engineNeeded()
     this.#opened.readSecrets()

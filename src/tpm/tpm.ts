@@ -35,6 +35,8 @@ export interface TpmOptions {
   readonly version: TpmVersion
   /** The state comes in by migration: it is locked only when the first blob or command arrives. */
   readonly incomingMigration: boolean
+  /** It has no secrets (`--seed-insecure`), and is given none. */
+  readonly keepsNoSecrets?: boolean
 }
 
 export interface SavedTpm {
@@ -63,6 +65,8 @@ const POWER_ON_FAULTS: ReadonlySet<SwtpmErrorCode> = new Set([
 
 export class Tpm {
   readonly version: TpmVersion
+  /** No state of another TPM may come into it. */
+  readonly keepsNoSecrets: boolean
   readonly engine: EngineClient
   readonly #storage: StorageLock
   #running = false
@@ -77,6 +81,7 @@ export class Tpm {
 
   constructor(engine: EngineClient, storage: StorageLock, options: TpmOptions) {
     this.version = options.version
+    this.keepsNoSecrets = options.keepsNoSecrets ?? false
     this.engine = engine
     this.#storage = storage
     this.#incomingMigration = options.incomingMigration

@@ -14,6 +14,7 @@ import {
 } from '../../contract/tpm-result.ts'
 import { PTM_HASH_DATA_SIZE } from '../../contract/verb-structures.ts'
 import type { Outcome, Request, VerbName } from '../../contract/verbs.ts'
+import { log } from '../system/log.ts'
 import type { Tpm } from './tpm.ts'
 
 type Handler<V extends VerbName> = (tpm: Tpm, request: Request<V>) => Promise<Outcome<V>>
@@ -57,8 +58,15 @@ const HANDLERS: { [V in Exclude<VerbName, 'GET_CAPABILITY' | 'SET_DATAFD'>]: Han
     if (request.type === STATE_BLOBS.savestate.type) await tpm.releaseStorageAfterMigration()
     return outcome
   },
-  SET_STATEBLOB: async (tpm, request) =>
-    (await tpm.ensureLockedStorage()) ? tpm.forward('SET_STATEBLOB', request) : { tpmResult: TPM_IOERROR },
+  SET_STATEBLOB: async (tpm, request) => {
+    if (tpm.keepsNoSecrets) {
+      log.error('SET_STATEBLOB is refused: with --seed-insecure no TPM comes in that has secrets')
+      return { tpmResult: TPM_BAD_ORDINAL }
+    }
+    return (await tpm.ensureLockedStorage())
+      ? tpm.forward('SET_STATEBLOB', request)
+      : { tpmResult: TPM_IOERROR }
+  },
 
   LOCK_STORAGE: async (tpm, { retries }) => ({
     tpmResult: (await tpm.lockStorage(retries)) ? TPM_SUCCESS : TPM_FAIL,

@@ -7,6 +7,8 @@
 
 #include <cstring>
 
+#include "engine/tpm/insecure_seed.h"
+
 namespace swtpm::callbacks {
 namespace {
 
@@ -18,6 +20,7 @@ TPM_RESULT nvram_init() {
 }
 
 TPM_RESULT load(unsigned char** data, uint32_t* length, uint32_t, const char* name) {
+  insecure_seed::CallbackScope scope;
   *data = nullptr;
   *length = 0;
   auto type = blob_type(std::string_view(name));
@@ -33,11 +36,13 @@ TPM_RESULT load(unsigned char** data, uint32_t* length, uint32_t, const char* na
 }
 
 TPM_RESULT store(const unsigned char* data, uint32_t length, uint32_t, const char* name) {
+  insecure_seed::CallbackScope scope;
   auto type = blob_type(std::string_view(name));
   return type ? g_state->store(*type, {data, length}) : TPM_FAIL;
 }
 
 TPM_RESULT erase(uint32_t, const char* name, TPM_BOOL must_exist) {
+  insecure_seed::CallbackScope scope;
   auto type = blob_type(std::string_view(name));
   return type ? g_state->erase(*type, must_exist) : TPM_FAIL;
 }

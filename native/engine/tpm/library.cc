@@ -2,6 +2,8 @@
 
 #include <libtpms/tpm_error.h>
 
+#include "engine/tpm/insecure_seed.h"
+
 namespace swtpm::library {
 namespace {
 
@@ -13,7 +15,13 @@ TPMLIB_TPMVersion choice(TpmVersion version) {
   return version == TpmVersion::k20 ? TPMLIB_TPM_VERSION_2 : TPMLIB_TPM_VERSION_1_2;
 }
 
+TpmResult main_init() {
+  insecure_seed::Scope scope;
+  return TPMLIB_MainInit();
+}
+
 bool process(std::span<uint8_t> command, ResponseBuffer& buffer) {
+  insecure_seed::Scope scope;
   TPM_RESULT result = buffer.fill([&](uint8_t** data, uint32_t* size, uint32_t* capacity) {
     return TPMLIB_Process(data, size, capacity, command.data(), static_cast<uint32_t>(command.size()));
   });
@@ -21,6 +29,7 @@ bool process(std::span<uint8_t> command, ResponseBuffer& buffer) {
 }
 
 VolatileState::VolatileState() {
+  insecure_seed::Scope scope;
   unsigned char* raw = nullptr;
   result_ = TPMLIB_VolatileAll_Store(&raw, &size_);
   bytes_.reset(raw);

@@ -21,6 +21,9 @@ namespace swtpm::library {
 
 TPMLIB_TPMVersion choice(TpmVersion version);
 
+// Powers the TPM on.
+TpmResult main_init();
+
 // Has the TPM that runs execute one command. False: there is no well-formed response.
 bool process(std::span<uint8_t> command, ResponseBuffer& buffer);
 

@@ -71,7 +71,7 @@ TpmResult Tpm::main_init() {
   state_.take_failure();
   state_.begin_power_on(permanent_given_);
   LogOnce once;
-  TpmResult result = TPMLIB_MainInit();
+  TpmResult result = library::main_init();
   // libtpms does not mind that; but a TPM must not forget its PCRs.
   if (state_.found_volatile() == FoundVolatile::kUnusable) return failure_code(options_.version);
   if (result != TPM_SUCCESS && refuses_volatile_state()) {
@@ -82,7 +82,7 @@ TpmResult Tpm::main_init() {
     log(LogLevel::kWarning, "The TPM did not start with its state; trying the backup");
     TPMLIB_Terminate();
     TPMLIB_ChooseTPMVersion(library::choice(options_.version));
-    result = TPMLIB_MainInit();
+    result = library::main_init();
     if (result != TPM_SUCCESS) state_.swap_backup();  // the backup is no better: put it back
   }
   if (result != TPM_SUCCESS) state_.report_refused_permanent(library::release());

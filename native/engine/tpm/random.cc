@@ -2,6 +2,7 @@
 
 #include <openssl/rand.h>
 
+#include "engine/tpm/insecure_seed.h"
 #include "engine/tpm/library.h"
 
 namespace swtpm {
@@ -20,7 +21,11 @@ void stir_random(TpmVersion version) {
   else
     command.u16(0x00c1).u32(14 + kStirBytes).u32(kTpm12OrdStirRandom).u32(kStirBytes);
   uint8_t entropy[kStirBytes];
-  RAND_bytes(entropy, sizeof(entropy));
+  {
+    // Of a TPM with a seed it is the seed's, from a part of the stream that no engine has used before.
+    insecure_seed::Scope scope;
+    RAND_bytes(entropy, sizeof(entropy));
+  }
   Bytes bytes = command.bytes(entropy).take();
   ResponseBuffer buffer;
   library::process(bytes, buffer);

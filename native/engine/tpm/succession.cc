@@ -82,7 +82,7 @@ TpmResult Tpm::restore(const Checkpoint::Saved& saved) {
   TPMLIB_Terminate();
   state_.begin_restore(saved.volatile_state);
   TPMLIB_ChooseTPMVersion(library::choice(options_.version));
-  TPM_RESULT result = TPMLIB_MainInit();
+  TPM_RESULT result = library::main_init();
   ResponseBuffer buffer;
   if (result == TPM_SUCCESS) {
     for (const Checkpoint::Command& command : saved.commands) {

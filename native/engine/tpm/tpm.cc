@@ -5,6 +5,7 @@
 
 #include "common/log.h"
 #include "engine/tpm/callbacks.h"
+#include "engine/tpm/insecure_seed.h"
 #include "engine/tpm/library.h"
 #include "engine/tpm/refused_crypto.h"
 #include "engine/tpm/version_probe.h"
@@ -57,6 +58,7 @@ ByteView Tpm::run_in_turn(std::span<uint8_t> command, CommandEffect effect, Resp
   if (command.size() < kTpmHeaderSizeBytes)
     return refusals_.answer(buffer, Refusals::Reason::kTooShort, command_options.short_code);
   if (is_set_locality(command)) return obey_set_locality(command, buffer);
+  insecure_seed::count_command();
   locality_override_ = command_options.locality;
   ByteView response = run_as_transaction(command, effect, buffer);
   locality_override_.reset();

@@ -2,6 +2,7 @@
 #include <libtpms/tpm_error.h>
 #include <libtpms/tpm_tis.h>
 
+#include "engine/tpm/insecure_seed.h"
 #include "engine/tpm/library.h"
 #include "engine/tpm/tpm.h"
 
@@ -35,6 +36,7 @@ template <typename Verb>
 TpmResult Tpm::change(Verb verb) {
   Lock lock(mutex_);
   if (!usable()) return kTpmBadOrdinal;
+  insecure_seed::Scope scope;
   TpmResult result = verb();
   save_checkpoint();
   return result;

@@ -48,9 +48,10 @@ export async function print(request: PrintRequest): Promise<number> {
 }
 
 /** What libtpms says without a TPM. */
-function printInfo(flags: number, { tpmVersion }: PrintRequest): number {
+function printInfo(flags: number, { tpmVersion, seedInsecure }: PrintRequest): number {
   const { info } = engineInfo(flags, tpmVersion)
-  printOut(`${JSON.stringify(info ?? {})}\n`)
+  const json = JSON.stringify(info ?? {})
+  printOut(`${seedInsecure === undefined ? json : withSeed(json, seedInsecure)}\n`)
   return 0
 }
 
@@ -83,10 +84,14 @@ async function printInfoOfTpm(
     const info = await tpm.forward('GET_INFO', { flags: BigInt(request.infoFlags), offset: 0, pad: 0 })
     if (!('buffer' in info)) return 1
     // Without the NUL at its end.
-    printOut(`${info.buffer.toString('utf8', 0, info.length - 1)}\n`)
+    const text = info.buffer.toString('utf8', 0, info.length - 1)
+    printOut(`${request.seedInsecure === undefined ? text : withSeed(text, request.seedInsecure)}\n`)
     return 0
   })
 }
+
+const withSeed = (json: string, seedInsecure: number): string =>
+  JSON.stringify({ ...JSON.parse(json), SeedInsecure: seedInsecure })
 
 /**
  * One line of JSON without a newline, as the reference prints it. It only looks, so it needs no lock and may look at a TPM that

@@ -4,6 +4,7 @@ import type { SwtpmConfig } from '../../../serve/config.ts'
 import { CommandLineError } from '../exit/command-line-error.ts'
 import type { OptionName } from '../options/table.ts'
 import { givenOptions, isInterface, parseCommandLine } from '../parse/parse-command-line.ts'
+import { withSeedInPrefix } from '../parse/seed.ts'
 
 /** These concern the process, which all TPMs of a fleet have in common. */
 const OF_THE_PROCESS: ReadonlySet<OptionName> = new Set([
@@ -55,7 +56,7 @@ export function fleetTpm(
   }
   return {
     ...located(config, directory),
-    log: { ...log, prefix: `${log.prefix}${name}: ` },
+    log: withSeedInPrefix({ ...log, prefix: `${log.prefix}${name}: ` }, config.seedInsecure),
     seccomp,
     runAs,
     // Only the fleet's own --daemon takes the process to the background.

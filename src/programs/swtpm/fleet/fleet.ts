@@ -110,7 +110,7 @@ export class Fleet {
       log.error(failure)
       guarded(member.session?.end(1, failure) ?? Promise.resolve())
     }
-    return log.of(member.name, () => underGuard(guard, work))
+    return log.of(logNameOf(member), () => underGuard(guard, work))
   }
 
   #refuseDuplicate(name: string, path: string): void {
@@ -179,6 +179,10 @@ export class Fleet {
     if (this.#members.get(member.name) === member) this.#members.delete(member.name)
   }
 }
+
+/** A TPM that keeps no secrets is called so in every line. */
+const logNameOf = ({ name, config: { seedInsecure } }: Member): string =>
+  seedInsecure === undefined ? name : `${name}: insecure seed ${seedInsecure}`
 
 function statusOf({ name, state, config, session, failure }: Member): TpmStatus {
   const engine = session?.tpm.engine.pid

@@ -223,6 +223,15 @@ export const optionTable = {
     sub: profileSchema,
     describe: 'The algorithms and commands that a new TPM 2.0 has; needs libtpms 0.10.',
   },
+  'seed-insecure': {
+    extension: everywhere,
+    interfaces: everywhere,
+    group: groups.behaviour,
+    value: 'N',
+    describe:
+      'The same keys, random numbers and clock in every run with this number (0 to 4294967295): for tests. Whoever knows the ' +
+      'number knows all keys. For a new state directory, or one made with the same number.',
+  },
   fault: {
     extension: everywhere,
     interfaces: everywhere,

@@ -29,6 +29,7 @@ import { cNumberOf } from './given.ts'
 import { keyOf } from './key.ts'
 import { logOf, pcapOf, pidOf, readyFdOf } from './output.ts'
 import { scriptOf } from './script.ts'
+import { refuseExistingTpm, seedOf, withSeedInPrefix } from './seed.ts'
 import { requireState, type StateOptions, stateOf } from './state.ts'
 
 type SwtpmOptions = GivenOptions<typeof optionTable>
@@ -52,8 +53,13 @@ export function parseCommandLine(
 ): CommandLine {
   const given = givenOptions(argv, iface)
   const request = printRequestOf(given, env, iface)
-  if (request !== undefined) return request
+  if (request !== undefined) {
+    if (request.action === 'print-info' && request.stored !== undefined)
+      refuseExistingTpm(request.stored.state, request)
+    return request
+  }
   const config = runConfigOf(given, env, iface)
+  if (config.action === 'run') refuseExistingTpm(config.state, config)
   refuseSharedReadyFd(config)
   return config
 }
@@ -81,8 +87,9 @@ export function givenOptions(argv: readonly string[], iface: Interface): SwtpmOp
 
 function commonOf(given: SwtpmOptions, env: NodeJS.ProcessEnv, iface: Interface): CommonConfig {
   const tpmVersion = given.has('tpm2') ? '2' : '1.2'
+  const seedInsecure = seedOf(given)
   return {
-    log: logOf(given, env),
+    log: withSeedInPrefix(logOf(given, env), seedInsecure),
     tpmVersion,
     fileKey: keyOf(given, 'key'),
     migrationKey: keyOf(given, 'migration-key'),
@@ -94,6 +101,7 @@ function commonOf(given: SwtpmOptions, env: NodeJS.ProcessEnv, iface: Interface)
     migration: migrationOf(given),
     profile: profileOf(given),
     pcap: pcapOf(given),
+    seedInsecure,
     script: scriptOf(given),
     runAs: given.text('runas'),
     chroot: given.text('chroot'),

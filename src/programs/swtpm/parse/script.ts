@@ -16,16 +16,17 @@ export function scriptOf(given: Given<'fault' | 'fault-seed'>): ScriptConfig | u
       )
     return undefined
   }
-  return { faults, faultSeed: seed === undefined ? undefined : seedOf(seed) }
+  return { faults, faultSeed: seed === undefined ? undefined : numberFrom0('fault-seed', seed) }
 }
 
-function seedOf(text: string): number {
+/** @throws {CommandLineError} */
+export function numberFrom0(option: 'fault-seed' | 'seed-insecure', text: string): number {
   const number = Number(text)
   if (!/^\d+$/.test(text) || number > 0xffff_ffff)
     throw new CommandLineError(
       'general',
-      `--fault-seed: "${text}" is not a number from 0 to 4294967295`,
-      'fault-seed',
+      `--${option}: "${text}" is not a number from 0 to 4294967295`,
+      option,
     )
   return number
 }
