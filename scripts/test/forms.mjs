@@ -55,9 +55,16 @@ const IN_ASLEEP = [
     'systemd',
     'tcsd',
   ].map((name) => `interop/${name}`),
-  ...['dictionary-attack', 'hostile-clients', 'kill', 'lost-state', 'sandbox', 'state-path'].map(
-    (name) => `hard/${name}`,
-  ),
+  ...[
+    'dictionary-attack',
+    'evil-engine',
+    'hostile-clients',
+    'kill',
+    'lost-state',
+    'sandbox',
+    'state-',
+    'volatile-state',
+  ].map((name) => `hard/${name}`),
   ...['hard/stopped-engine', 'hard/succession'],
 ]
 
