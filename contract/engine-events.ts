@@ -12,8 +12,8 @@ const nothing = struct({})
 const level = struct({ level: u32 })
 const version = struct({ version: u32 })
 const clientClosed = struct({ errno: u32 })
-/** `direction` 0: a command, 1: a response; `timeUs` in µs since 1970. */
-export const traceEvent = packed({ direction: u32, timeUs: u64 })
+/** `direction` 0: a command, 1: a response; `timeUs` in µs since 1970; `locality` of a command, 0 for a response. */
+export const traceEvent = packed({ direction: u32, timeUs: u64, locality: u8 })
 export const commandEvent = packed({ number: u32, locality: u8 })
 export const responseEvent = struct({ number: u32 })
 export const commandGoneEvent = struct({ number: u32, why: u32 })
@@ -71,7 +71,7 @@ export const ENGINE_EVENTS = {
     type: 7,
     payload: traceEvent,
     bytes: 'the bytes',
-    note: 'a command (0) or response (1) has passed; µs since 1970. Only with `--trace`',
+    note: 'a command (0) or response (1) has passed; µs since 1970, and the locality of a command. Only with `--trace`',
   },
   COMMAND: {
     type: 8,

@@ -26,6 +26,7 @@ export const PACKAGES = [
     only: ['demo', 'test', 'bench'],
   },
   { why: 'the reference, to exchange state with', names: ['swtpm', 'swtpm-tools'], only: ['test', 'bench'] },
+  { why: "Wireshark's view of a trace", names: ['tshark'], only: ['test'] },
   { why: 'count system calls', names: ['strace'], only: ['test', 'bench'] },
   { why: 'check the format of the C++ sources', names: ['clang-format'], only: ['test'] },
   { why: 'use a TPM through a socket', names: ['libtss2-tcti-swtpm0'], only: ['test'] },

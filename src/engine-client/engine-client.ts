@@ -86,7 +86,7 @@ export interface EngineEvents {
   /** A command waits until the storage is locked again: answer with {@link EngineClient.setStorage}. */
   storageNeeded: []
   /** A command or response has passed; only when the engine was started with `trace`. */
-  trace: [direction: 'command' | 'response', timeUs: bigint, bytes: Buffer]
+  trace: [direction: 'command' | 'response', timeUs: bigint, bytes: Buffer, locality: number]
   /** A data command waits for {@link EngineClient.respond}; only while commands are intercepted. */
   command: [number: number, locality: number, bytes: Buffer]
   /** What the TPM has answered to a command of verdict `run`. */
@@ -357,9 +357,9 @@ export class EngineClient extends EventEmitter<EngineEvents> {
         break
       }
       case 'TRACE': {
-        const { direction, timeUs } = traceEvent.decode(payload, BIG)
+        const { direction, timeUs, locality } = traceEvent.decode(payload, BIG)
         const bytes = payload.subarray(traceEvent.size)
-        this.emit('trace', direction === 0 ? 'command' : 'response', timeUs, bytes)
+        this.emit('trace', direction === 0 ? 'command' : 'response', timeUs, bytes, locality)
         break
       }
     }

@@ -9,6 +9,8 @@ export interface RecordedMessage {
   readonly bytes: Buffer
   /** In seconds, on any clock that goes on. */
   readonly at: number | undefined
+  /** Of a command. */
+  readonly locality?: number
 }
 
 export class Pairing {
@@ -44,7 +46,7 @@ export class Pairing {
     return {
       at: at === undefined || this.#start === undefined ? undefined : at - this.#start,
       duration: at === undefined || response?.at === undefined ? undefined : response.at - at,
-      locality: undefined,
+      locality: command.locality,
       command: command.bytes,
       response: response?.bytes,
     }

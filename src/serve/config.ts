@@ -15,6 +15,7 @@ import type { StateLocation } from '../tpm/state/state-location.ts'
 import type { StartupType } from '../tpm-commands/startup.ts'
 import type { ScriptConfig } from './scripting/scripting.ts'
 import type { PcapConfig } from './trace/pcap-file.ts'
+import type { TraceConfig } from './trace/trace-file.ts'
 
 export type {
   KeySource,
@@ -25,6 +26,7 @@ export type {
   ScriptConfig,
   StateLocation,
   TpmVersion,
+  TraceConfig,
 }
 
 /** The three front ends, as the first word of the command line names them. */
@@ -109,6 +111,8 @@ export interface CommonConfig {
   readonly pcap: PcapConfig | undefined
   /** The TPM does the same in every run; undefined: it does not, as it should. */
   readonly seedInsecure: number | undefined
+  /** Commands and responses in words. */
+  readonly trace: TraceConfig | undefined
   /** What a script does to its commands; undefined: there is none. */
   readonly script: ScriptConfig | undefined
   /** Go to the background once ready; on cuse unless `--foreground`. */

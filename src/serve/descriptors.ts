@@ -33,6 +33,7 @@ const namedBy = (config: MayNameDescriptors): Named[] => {
   return [
     { by: config.log?.destination, what: 'the log', use: 'write', code: 'SWTPM_ERR_LOG' },
     { by: config.pcap?.destination, what: 'the pcap file', use: 'write', code: 'SWTPM_ERR_LOG' },
+    { by: config.trace?.destination, what: 'the trace', use: 'write', code: 'SWTPM_ERR_LOG' },
     { by: config.pid, what: 'the pid file', use: 'write', code: 'SWTPM_ERR_PID_FILE' },
     { by: config.readyFd, what: '--ready-fd', use: 'write', code: 'SWTPM_ERR_READY_FD' },
     { by: config.fileKey?.origin, what: 'the state key', use: 'read', code: 'SWTPM_ERR_STATE_KEY' },

@@ -194,16 +194,26 @@ export class Session {
     }
   }
 
-  /** Writes what passes between clients and TPM to a file, where the user asked for it. @throws SwtpmError */
-  openTrace(): void {
+  /** Writes what passes between clients and TPM to files, where the user asked for it. @throws SwtpmError */
+  async openTraces(): Promise<void> {
+    if (this.#config.trace !== undefined) {
+      const { TraceFile } = await import('./trace/trace-file.ts')
+      const file = new TraceFile(this.#config.trace)
+      this.tpm.engine.on('trace', (...message) => file.record(...message))
+      this.#endsLast(() => file.close())
+    }
     if (this.#config.pcap === undefined) return
     const file = new PcapFile(this.#config.pcap)
     this.tpm.engine.on('trace', (kind, timeUs, bytes) => {
       file.record(kind === 'command' ? 'toTpm' : 'fromTpm', timeUs, bytes)
     })
-    // Last of all: powering the TPM off sends TPM2_Shutdown.
-    if (this.#ending) file.close()
-    else this.#cleanups.unshift(() => file.close())
+    this.#endsLast(() => file.close())
+  }
+
+  /** For what sees everything: powering the TPM off sends TPM2_Shutdown. */
+  #endsLast(cleanup: () => void): void {
+    if (this.#ending) cleanup()
+    else this.#cleanups.unshift(cleanup)
   }
 
   /** Adds something to be undone at the end; the last added goes first. At once, where the end has begun. */

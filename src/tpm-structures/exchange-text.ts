@@ -40,7 +40,8 @@ export function exchangeLine(exchange: TracedExchange, options: WordOptions): st
   const locality = exchange.locality ? `locality ${exchange.locality} ` : ''
   const asked = `${locality}${commandInWords(command, options)}`
   const answered = response === undefined ? 'no response' : responseInWords(response, options)
-  return [...times, ` ${asked.padEnd(COMMAND_COLUMNS)} → ${answered}`].join(' ')
+  const columns = times.length === 0 ? '' : `${times.join(' ')}  `
+  return `${columns}${asked.padEnd(COMMAND_COLUMNS)} → ${answered}`
 }
 
 /** Name, handles, sessions, parameters; and what does not fit. */

@@ -35,7 +35,7 @@ class DataPath {
   // A response of the TPM is always well-formed; one that a script has made is what it has made it.
   Outcome run(std::span<uint8_t> command, ResponseBuffer& buffer,
               const CommandProcessor::CommandOptions& options, const Interceptor::Client& client) {
-    if (tracer_) tracer_->command(command);
+    if (tracer_) tracer_->command(command, options.locality.value_or(tpm_.locality()));
     Outcome outcome = interceptor_.on() ? run_intercepted(command, buffer, options, client)
                                         : Outcome{.response = execute(command, buffer, options)};
     if (tracer_ && outcome.what == Outcome::What::kResponse) tracer_->response(outcome.response);

@@ -153,7 +153,7 @@ void Tpm::send_shutdown_if_due() {
   // STATE keeps more, and does no harm if the next Startup is CLEAR; it can fail where CLEAR does not.
   for (uint16_t type : {kTpm2SuState, kTpm2SuClear}) {
     Bytes command = ByteWriter().u16(0x8001).u32(12).u32(kTpm2CcShutdown).u16(type).take();
-    if (options_.tracer) options_.tracer->command(command);
+    if (options_.tracer) options_.tracer->command(command, 0);
     if (!library::process(command, buffer)) continue;
     if (options_.tracer) options_.tracer->response(buffer.view());
     TpmResult code = message_code(buffer.view().data());

@@ -72,7 +72,7 @@ export async function serveSwtpm(config: SwtpmConfig): Promise<number> {
       becomeUser(user)
       serving.keeperBecomesUser()
     }
-    session.openTrace()
+    await session.openTraces()
     await session.equipEngine()
     await serveFrontEnd(session, config, devices)
     if (late && user !== undefined) {

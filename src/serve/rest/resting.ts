@@ -54,7 +54,10 @@ export function restWhenIdle(keeper: Keeper, session: Session, config: SwtpmConf
  * here.
  */
 export const mayRest = (config: SwtpmConfig): boolean =>
-  config.chroot === undefined && config.pcap === undefined && !log.isEnabled(COMMAND_BYTES)
+  config.chroot === undefined &&
+  config.pcap === undefined &&
+  config.trace === undefined &&
+  !log.isEnabled(COMMAND_BYTES)
 
 /** Ends this process, where that can be. @returns false where it cannot at the moment */
 function rest(keeper: Keeper, session: Session): boolean {

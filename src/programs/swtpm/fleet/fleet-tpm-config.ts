@@ -54,6 +54,8 @@ export function fleetTpm(
   if (config.action !== 'run') {
     throw refused(`--${config.action} prints something and ends: say swtpm ${iface} --${config.action}`)
   }
+  if (config.trace?.destination.kind === 'stdout')
+    throw refused('--trace -: the lines of all TPMs would be mixed; name a file')
   return {
     ...located(config, directory),
     log: withSeedInPrefix({ ...log, prefix: `${log.prefix}${name}: ` }, config.seedInsecure),

@@ -144,7 +144,7 @@ export class Fleet {
     member.session = session
     member.ended = session.ended.then(() => this.#ended(member, session))
     try {
-      session.openTrace()
+      await session.openTraces()
       await session.equipEngine()
       await this.#serve(session, config)
       if (member.state === 'starting') member.state = 'running'

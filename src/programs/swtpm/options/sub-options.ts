@@ -288,6 +288,23 @@ export const profileSchema = {
   },
 } as const satisfies SwtpmSchema
 
+export const traceSchema = {
+  file: {
+    ...place,
+    ...path('File that the lines are appended to; - is standard output. The name alone will do.'),
+  },
+  fd: { ...place, ...fd('Open file to write to.') },
+  json: flag('JSON lines, with all parameters.'),
+  secrets: flag('Passwords, sensitive data and the like, too; otherwise their length only.'),
+  mode: {
+    kind: 'octal',
+    metavar: 'MODE',
+    describe: 'File mode bits of the file, in octal.',
+    default: 0o640,
+  },
+  truncate: flag('Empty the file first.'),
+} as const satisfies SwtpmSchema
+
 export const pcapSchema = {
   file: { ...place, ...path('File that TPM commands and responses are written to as pcapng.') },
   fd: { ...place, ...fd('Open file to write to.') },

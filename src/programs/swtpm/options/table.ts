@@ -22,6 +22,7 @@ import {
   seccompSchema,
   serverSchema,
   tpmstateSchema,
+  traceSchema,
 } from './sub-options.ts'
 
 const everywhere: readonly Interface[] = INTERFACES
@@ -262,6 +263,13 @@ export const optionTable = {
     group: groups.diagnosis,
     sub: pcapSchema,
     describe: 'Write TPM commands and responses to a pcapng file for Wireshark.',
+  },
+  trace: {
+    extension: everywhere,
+    interfaces: everywhere,
+    group: groups.diagnosis,
+    sub: traceSchema,
+    describe: 'Write TPM commands and responses in words, a line for each command; --trace FILE is enough.',
   },
   'print-capabilities': {
     since: '0.2',

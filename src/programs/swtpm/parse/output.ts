@@ -1,14 +1,14 @@
-/** `--log`, `--pid`, `--ready-fd` and `--pcap`: what swtpm writes besides its state. */
+/** `--log`, `--pid`, `--ready-fd`, `--pcap` and `--trace`: what swtpm writes besides its state. */
 
-import type { LogConfig, PcapConfig, PidFileTarget } from '../../../serve/config.ts'
+import type { LogConfig, PcapConfig, PidFileTarget, TraceConfig } from '../../../serve/config.ts'
 import { DEFAULT_LOG_PREFIX } from '../../../system/log.ts'
 import type { InheritedDescriptor } from '../../../system/process/ready-descriptor.ts'
 import type { Given } from '../../common/options/given-options.ts'
 import { type SubOptionValues, withDefaults } from '../../common/options/sub-option.ts'
 import { CommandLineError } from '../exit/command-line-error.ts'
-import { logSchema, pcapSchema, pidSchema } from '../options/sub-options.ts'
+import { logSchema, pcapSchema, pidSchema, traceSchema } from '../options/sub-options.ts'
 import { descriptorOf, givenSubOptions, subOptionsOf } from './given.ts'
-import { subOptionError } from './sub-options.ts'
+import { parseSubOptions, subOptionError } from './sub-options.ts'
 
 /**
  * `--log`: lines go to standard error unless a file is given, which wins over a descriptor. With the option there is no
@@ -62,4 +62,20 @@ export function pcapOf(given: Given<'pcap'>): PcapConfig | undefined {
   if (values.file !== undefined) return { destination: { kind: 'file', path: values.file }, ...common }
   if (values.fd !== undefined) return { destination: { kind: 'fd', fd: values.fd }, ...common }
   throw subOptionError('pcap', 'one of file=PATH and fd=FD is required')
+}
+
+/** `--trace FILE,json` is short for `--trace file=FILE,json`. */
+export function traceOf(given: Given<'trace'>): TraceConfig | undefined {
+  const text = given.text('trace')
+  if (text === undefined) return undefined
+  const [first = ''] = text.split(',')
+  const isShort = !first.includes('=') && !Object.hasOwn(traceSchema, first)
+  const list = isShort && first !== '' ? `file=${text}` : text
+  const values = withDefaults(traceSchema, parseSubOptions('trace', list, traceSchema))
+  const { json, secrets, mode, truncate, file, fd } = values
+  const common = { json, secrets, mode, truncate }
+  if (file === '-') return { destination: { kind: 'stdout' }, ...common }
+  if (file !== undefined) return { destination: { kind: 'file', path: file }, ...common }
+  if (fd !== undefined) return { destination: { kind: 'fd', fd }, ...common }
+  throw subOptionError('trace', 'one of FILE, file=PATH and fd=FD is required')
 }

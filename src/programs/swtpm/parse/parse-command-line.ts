@@ -27,7 +27,7 @@ import { chardevOf, cuseDeviceOf } from './device.ts'
 import { controlOf, dataServerOf } from './endpoint.ts'
 import { cNumberOf } from './given.ts'
 import { keyOf } from './key.ts'
-import { logOf, pcapOf, pidOf, readyFdOf } from './output.ts'
+import { logOf, pcapOf, pidOf, readyFdOf, traceOf } from './output.ts'
 import { scriptOf } from './script.ts'
 import { refuseExistingTpm, seedOf, withSeedInPrefix } from './seed.ts'
 import { requireState, type StateOptions, stateOf } from './state.ts'
@@ -102,6 +102,7 @@ function commonOf(given: SwtpmOptions, env: NodeJS.ProcessEnv, iface: Interface)
     profile: profileOf(given),
     pcap: pcapOf(given),
     seedInsecure,
+    trace: traceOf(given),
     script: scriptOf(given),
     runAs: given.text('runas'),
     chroot: given.text('chroot'),

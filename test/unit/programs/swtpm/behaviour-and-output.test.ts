@@ -13,6 +13,7 @@ const accepted: [options: string, meaning: object][] = [
       pid: undefined,
       profile: undefined,
       pcap: undefined,
+      trace: undefined,
       fileKey: undefined,
     },
   ],

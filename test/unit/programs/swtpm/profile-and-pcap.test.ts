@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { profileOf } from '../../../../src/programs/swtpm/parse/behaviour.ts'
-import { pcapOf } from '../../../../src/programs/swtpm/parse/output.ts'
+import { pcapOf, traceOf } from '../../../../src/programs/swtpm/parse/output.ts'
 import { givenOptions } from '../../../../src/programs/swtpm/parse/parse-command-line.ts'
 import { words } from './command-line.ts'
 
@@ -42,7 +42,24 @@ test('--pcap', () => {
   })
 })
 
+test('--trace', () => {
+  const plain = { json: false, secrets: false, mode: 0o640, truncate: false }
+  for (const [line, config] of [
+    ['--trace /p', { destination: { kind: 'file', path: '/p' }, ...plain }],
+    ['--trace -', { destination: { kind: 'stdout' }, ...plain }],
+    ['--trace -,json,secrets', { destination: { kind: 'stdout' }, ...plain, json: true, secrets: true }],
+    ['--trace json,file=/p', { destination: { kind: 'file', path: '/p' }, ...plain, json: true }],
+    [
+      '--trace fd=5,truncate,mode=0600',
+      { destination: { kind: 'fd', fd: 5 }, ...plain, truncate: true, mode: 0o600 },
+    ],
+  ] as const)
+    assert.deepEqual(traceOf(given(line)), config, line)
+})
+
 const refused: [line: string, message: string][] = [
+  ['--trace json', '--trace: one of FILE, file=PATH and fd=FD is required'],
+  ['--trace /p,jsno', '--trace: "jsno" is unknown; did you mean "json"?'],
   ['--pcap truncate', '--pcap: one of file=PATH and fd=FD is required'],
   ['--profile remove-disabled=check', '--profile: exactly one of name, profile, file and fd is required'],
   ['--profile name=a,fd=3', '--profile: exactly one of name, profile, file and fd is required'],
@@ -50,6 +67,6 @@ const refused: [line: string, message: string][] = [
 ]
 for (const [line, message] of refused) {
   test(`refused: ${line}`, () => {
-    assert.throws(() => [profileOf(given(line)), pcapOf(given(line))], { message })
+    assert.throws(() => [profileOf(given(line)), pcapOf(given(line)), traceOf(given(line))], { message })
   })
 }
