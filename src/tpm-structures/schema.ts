@@ -100,12 +100,22 @@ function readRow(name: string, row: string): Type {
   }
 }
 
-/** `name:TYPE name:TYPE(selector)`. */
-export const readFields = (text: string): Field[] =>
-  text
-    .split(' ')
-    .filter((word) => word !== '')
-    .map((word) => {
-      const [, name, type, selector] = /^(\w+):(\w+)(?:\((\w+)\))?$/.exec(word)!
-      return { name: name!, type: typeNamed(type!), selector }
-    })
+const knownFields = new Map<string, readonly Field[]>()
+
+/** `name:TYPE name:TYPE(selector)`. Only for texts of this room, which are few: they are kept. */
+export function readFields(text: string): readonly Field[] {
+  let fields = knownFields.get(text)
+  if (fields === undefined) {
+    fields = text
+      .split(' ')
+      .filter((word) => word !== '')
+      .map(readField)
+    knownFields.set(text, fields)
+  }
+  return fields
+}
+
+function readField(word: string): Field {
+  const [, name, type, selector] = /^(\w+):(\w+)(?:\((\w+)\))?$/.exec(word)!
+  return { name: name!, type: typeNamed(type!), selector }
+}

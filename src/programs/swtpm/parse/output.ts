@@ -65,7 +65,7 @@ export function pcapOf(given: Given<'pcap'>): PcapConfig | undefined {
 }
 
 /** `--trace FILE,json` is short for `--trace file=FILE,json`. */
-export function traceOf(given: Given<'trace'>): TraceConfig | undefined {
+export function traceOf(given: Given<'trace'>, daemonize: boolean): TraceConfig | undefined {
   const text = given.text('trace')
   if (text === undefined) return undefined
   const [first = ''] = text.split(',')
@@ -74,6 +74,12 @@ export function traceOf(given: Given<'trace'>): TraceConfig | undefined {
   const values = withDefaults(traceSchema, parseSubOptions('trace', list, traceSchema))
   const { json, secrets, mode, truncate, file, fd } = values
   const common = { json, secrets, mode, truncate }
+  if (file === '-' && daemonize)
+    throw subOptionError(
+      'trace',
+      'in the background there is no standard output; name a file, or stay in the foreground',
+      'general',
+    )
   if (file === '-') return { destination: { kind: 'stdout' }, ...common }
   if (file !== undefined) return { destination: { kind: 'file', path: file }, ...common }
   if (fd !== undefined) return { destination: { kind: 'fd', fd }, ...common }

@@ -87,6 +87,7 @@ export function givenOptions(argv: readonly string[], iface: Interface): SwtpmOp
 
 function commonOf(given: SwtpmOptions, env: NodeJS.ProcessEnv, iface: Interface): CommonConfig {
   const tpmVersion = given.has('tpm2') ? '2' : '1.2'
+  const daemonize = iface === 'cuse' ? !given.has('foreground') : given.has('daemon')
   const seedInsecure = seedOf(given)
   return {
     log: withSeedInPrefix(logOf(given, env), seedInsecure),
@@ -102,11 +103,11 @@ function commonOf(given: SwtpmOptions, env: NodeJS.ProcessEnv, iface: Interface)
     profile: profileOf(given),
     pcap: pcapOf(given),
     seedInsecure,
-    trace: traceOf(given),
+    trace: traceOf(given, daemonize),
     script: scriptOf(given),
     runAs: given.text('runas'),
     chroot: given.text('chroot'),
-    daemonize: iface === 'cuse' ? !given.has('foreground') : given.has('daemon'),
+    daemonize,
   }
 }
 

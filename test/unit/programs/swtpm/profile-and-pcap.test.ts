@@ -54,7 +54,8 @@ test('--trace', () => {
       { destination: { kind: 'fd', fd: 5 }, ...plain, truncate: true, mode: 0o600 },
     ],
   ] as const)
-    assert.deepEqual(traceOf(given(line)), config, line)
+    assert.deepEqual(traceOf(given(line), false), config, line)
+  assert.throws(() => traceOf(given('--trace -'), true), /in the background there is no standard output/)
 })
 
 const refused: [line: string, message: string][] = [
@@ -67,6 +68,8 @@ const refused: [line: string, message: string][] = [
 ]
 for (const [line, message] of refused) {
   test(`refused: ${line}`, () => {
-    assert.throws(() => [profileOf(given(line)), pcapOf(given(line)), traceOf(given(line))], { message })
+    assert.throws(() => [profileOf(given(line)), pcapOf(given(line)), traceOf(given(line), false)], {
+      message,
+    })
   })
 }
