@@ -7,19 +7,21 @@
 
 import { closeSync } from 'node:fs'
 import type { EngineEventName } from '../../../contract/engine-events.ts'
-import { engineCode, word } from '../../../contract/engine-requests.ts'
+import { word } from '../../../contract/engine-requests.ts'
 import { BIG } from '../../../contract/struct.ts'
 import { TPM_SUCCESS } from '../../../contract/tpm-result.ts'
 import { controlCode } from '../../../contract/verbs.ts'
 import { SwtpmError } from '../../system/errors.ts'
 import { log } from '../../system/log.ts'
 import { reasonOf } from '../../system/reason.ts'
-import { within } from '../../system/time-limit.ts'
 import { AttachError, continueTpm, startError } from './continue-tpm.ts'
+import { Deaths } from './deaths.ts'
 import type { Engine, RunningEngine, Starter } from './engine-starter.ts'
+import { askToHandOver } from './hand-over.ts'
+import { inTime } from './in-time.ts'
 import type { ServedTpm } from './served-tpm.ts'
 import { type SuccessionState, SuccessionStateMachine } from './succession-state.ts'
-import { whileItAnswers } from './while-it-answers.ts'
+import { orKilled } from './while-it-answers.ts'
 
 export interface SuccessionEvents {
   /** An engine says something. That it is ready, only the first one says. @throws RangeError: it makes no sense */
@@ -33,19 +35,6 @@ export interface SuccessionEvents {
   /** The engine has ended, and there will be no other one; nothing more comes. */
   ended(reason: string): void
 }
-
-/** A TPM that outlives so many engines within a minute has a fault that the next engine will not cure. */
-const MAX_DEATHS_PER_MINUTE = 8
-/**
- * How long a new engine may take until it is ready, and again until it has taken over. It takes some 20 ms; seconds on an
- * emulated or busy machine. Meanwhile clients of a TPM whose engine has died wait, and so does who asked to replace it.
- */
-const NEW_ENGINE_LIMIT_MS = 30_000
-/**
- * How long an engine that answers may take to hand its TPM over. It finishes the command that it is at, an RSA key for example,
- * which takes minutes on a slow machine at most. One that takes longer is killed, and the new one takes over as after any death.
- */
-const HAND_OVER_LIMIT_MS = 120_000
 
 /** An engine that has been started to take the place of another. */
 interface Candidate {
@@ -75,7 +64,7 @@ export class EngineSuccession {
   /** An INIT was sent: from then on there is a TPM that another engine can continue with. */
   #poweredOn = false
   #endReason = ''
-  #deaths: number[] = []
+  readonly #deaths: Deaths
 
   /**
    * The first engine is started by {@link start}, or by the first request.
@@ -86,9 +75,9 @@ export class EngineSuccession {
     this.#served = served
     this.#events = events
     this.#state = new SuccessionStateMachine(saved === undefined ? 'notStarted' : 'serving')
+    this.#deaths = new Deaths(saved?.deaths)
     if (saved === undefined) return
     this.#poweredOn = saved.poweredOn
-    this.#deaths = [...saved.deaths]
     this.#current = this.#resume(saved)
   }
 
@@ -109,7 +98,7 @@ export class EngineSuccession {
     const engine = settled ? this.#current : undefined
     const link = engine?.save()
     if (engine === undefined || link === undefined) return undefined
-    return { ...link, channelFd: engine.channelFd, poweredOn: this.#poweredOn, deaths: this.#deaths }
+    return { ...link, channelFd: engine.channelFd, poweredOn: this.#poweredOn, deaths: this.#deaths.times }
   }
 
   #resume(saved: RunningSuccession): Engine {
@@ -204,7 +193,8 @@ export class EngineSuccession {
     try {
       await inTime(ready, 'it was not ready')
       // Meanwhile the old one may have been told to power its TPM on, or have died and been followed by a third.
-      await this.#orKilled(
+      await orKilled(
+        () => this.#current,
         this.#state.until(() => this.#over || (this.#state.is('serving') && this.#unbroken === 0)),
       )
       if (this.#over) throw this.#goneError()
@@ -302,7 +292,7 @@ export class EngineSuccession {
    * @param clientFd the client of a listener that an engine before has handed over
    */
   async #takeOver(reason: string, clientFd?: number): Promise<void> {
-    while (!this.#tooManyDeaths()) {
+    while (!this.#deaths.oneMoreIsTooMany()) {
       log.error(`The engine has ended unexpectedly: ${reason}`)
       // With addresses of its own: a client that has made the engine crash must not know those of the next one.
       const { engine, ready } = this.#start(true)
@@ -324,13 +314,7 @@ export class EngineSuccession {
         return this.#fail(`${reason}; ${(error as Error).message}`)
       }
     }
-    this.#fail(`${reason}, as ${MAX_DEATHS_PER_MINUTE} others did within a minute`)
-  }
-
-  #tooManyDeaths(): boolean {
-    const now = Date.now()
-    this.#deaths = [...this.#deaths.filter((time) => now - time < 60_000), now]
-    return this.#deaths.length > MAX_DEATHS_PER_MINUTE
+    this.#fail(`${reason}, as ${Deaths.most} others did within a minute`)
   }
 
   /**
@@ -340,60 +324,34 @@ export class EngineSuccession {
   async #handOver(old: Engine, next: Engine): Promise<void> {
     this.#state.apply('handOver')
     let clientFd: number | undefined
+    let oldIsNeeded = true
     try {
-      const handedOver = await this.#askToHandOver(old)
-      clientFd = handedOver ? old.takeFd() : undefined
+      const answer = await askToHandOver(old)
+      if (this.#over) throw this.#goneError()
+      if (answer === 'handedOver') clientFd = old.takeFd()
+      else if (answer === 'died') this.#events.engineDied()
       // What is left of the old one must not live beside the next one: they share memory.
       await this.#continueIn(next, clientFd, async () => {
-        const died = old.ended
+        oldIsNeeded = false
         old.kill()
         await old.close()
-        if (!handedOver && !died) this.#events.engineDied()
+        if (answer === 'refused') this.#events.engineDied()
       })
       this.#serveBy(next)
     } catch (error) {
       await next.close()
       if (this.#over) throw error
-      if (!old.ended) {
+      if (oldIsNeeded && !old.ended) {
         await this.#takeBack(old, clientFd)
         throw error
       }
-      const reason = (error as Error).message
+      await old.close()
       this.#state.apply('died')
       this.#events.engineDied()
-      await this.#takeOver(reason, clientFd)
+      await this.#takeOver((error as Error).message, clientFd)
       if (this.#over) throw error
     } finally {
       if (clientFd !== undefined) closeSync(clientFd)
-    }
-  }
-
-  /**
-   * One that does not answer, or takes too long, is killed.
-   * @returns whether it has handed its TPM over @throws SwtpmError when all engines are being ended
-   */
-  async #askToHandOver(old: Engine): Promise<boolean> {
-    const reply = old.request(engineCode('HAND_OVER'), Buffer.alloc(0))
-    await this.#orKilled(reply)
-    try {
-      const result = word.decode(await reply, BIG).value
-      if (result === TPM_SUCCESS) return true
-      // As the storage is locked, it has no reason that keeps another one from continuing.
-      log.error(`${old.describe()} does not hand its TPM over: result 0x${result.toString(16)}`)
-    } catch (error) {
-      if (!old.ended || this.#over) throw error
-      this.#events.engineDied()
-    }
-    return false
-  }
-
-  /** Waits for `work` of the engine that serves. It is killed when it does not answer meanwhile, or takes too long. */
-  async #orKilled(work: Promise<unknown>): Promise<void> {
-    for (;;) {
-      const why = await whileItAnswers(() => this.#current, work, HAND_OVER_LIMIT_MS)
-      if (why === undefined || this.#current === undefined) return
-      log.error(`${this.#current.describe()} ${why}: it is killed`)
-      this.#current.kill()
     }
   }
 
@@ -440,12 +398,5 @@ export class EngineSuccession {
   #goneError(): SwtpmError {
     const why = this.#state.is('closing') ? 'it is being closed' : this.#endReason
     return new SwtpmError('SWTPM_ERR_ENGINE_GONE', `The engine has ended: ${why}`)
-  }
-}
-
-/** @throws SwtpmError SWTPM_ERR_ENGINE_START when it takes too long */
-async function inTime(work: Promise<void>, late: string): Promise<void> {
-  if ((await within(NEW_ENGINE_LIMIT_MS, work, 'late')) === 'late') {
-    throw startError(`${late} within ${NEW_ENGINE_LIMIT_MS / 1000} s`)
   }
 }

@@ -4,6 +4,7 @@
  */
 import { BIG } from '../../../contract/struct.ts'
 import { controlCode, VERBS } from '../../../contract/verbs.ts'
+import { log } from '../../system/log.ts'
 import { within } from '../../system/time-limit.ts'
 import type { Engine } from './engine-starter.ts'
 
@@ -17,14 +18,30 @@ const TURNS = 3
 const TURN_MS = 2000
 
 /**
- * @param current whose work it is; that may pass to another engine meanwhile
- * @param limitMs how long it may take all in all
- * @returns undefined when the work is done, well or not; otherwise what is wrong, to be said of the engine
+ * How long an engine that answers may take to hand its TPM over, or to do what comes before. It finishes the command that it is at, an
+ * RSA key for example, which takes minutes on a slow machine at most.
  */
-export async function whileItAnswers(
+const WORK_LIMIT_MS = 120_000
+
+/**
+ * Waits for `work` of an engine, well done or not. The engine is killed when it does not answer meanwhile, or takes too long; others take
+ * over then, as after any death.
+ * @param current whose work it is; that may pass to another engine meanwhile
+ */
+export async function orKilled(current: () => Engine | undefined, work: Promise<unknown>): Promise<void> {
+  for (;;) {
+    const why = await whileItAnswers(current, work)
+    const engine = current()
+    if (why === undefined || engine === undefined) return
+    log.error(`${engine.describe()} ${why}: it is killed`)
+    engine.kill()
+  }
+}
+
+/** @returns undefined when the work is done; otherwise what is wrong, to be said of the engine */
+async function whileItAnswers(
   current: () => Engine | undefined,
   work: Promise<unknown>,
-  limitMs: number,
 ): Promise<string | undefined> {
   const done = work.then(
     () => undefined,
@@ -40,8 +57,8 @@ export async function whileItAnswers(
     }
     return undefined
   }
-  const late = `has not done what it was asked for within ${limitMs / 1000} s`
-  const why = await within(limitMs, watch(), late)
+  const late = `has not done what it was asked for within ${WORK_LIMIT_MS / 1000} s`
+  const why = await within(WORK_LIMIT_MS, watch(), late)
   over = true
   return why
 }
