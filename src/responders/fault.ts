@@ -2,6 +2,7 @@
 import { log } from '../system/log.ts'
 import { type Effect, strike } from './effects/effect.ts'
 import type { Exchange } from './exchange.ts'
+import type { Responder } from './responder.ts'
 import { parseRule } from './rules/rule.ts'
 import type { ResponderStack } from './stack.ts'
 
@@ -14,8 +15,13 @@ export interface Fault extends Disposable {
   readonly text: string
   /** How many commands it has struck. */
   readonly struck: number
-  /** The next exchange that it strikes. */
-  next(): Promise<Exchange>
+  /** The command that it has struck last. */
+  readonly last: Exchange | undefined
+  /**
+   * The next exchange that it strikes.
+   * @throws Error: it was removed; the reason of `signal`
+   */
+  next(signal?: AbortSignal): Promise<Exchange>
 }
 
 /** More rules than anybody writes; each costs time for every command. */
@@ -40,14 +46,12 @@ export class FaultList {
       this.#faults.delete(number)
       entry[Symbol.dispose]()
     })
-    const entry = this.#stack.on(
-      rule.when,
-      (exchange, next) => {
-        fault.strikes(exchange)
-        return strike(rule.effects, exchange, next)
-      },
-      fault.toString(),
-    )
+    const responder: Responder = (exchange, next, removed) => {
+      fault.strikes(exchange)
+      return strike(rule.effects, exchange, next, removed)
+    }
+    const needsPrevious = rule.effects.some((effect) => effect.needsPrevious)
+    const entry = this.#stack.on(rule.when, Object.assign(responder, { text, needsPrevious }), `${fault}`)
     this.#faults.set(number, fault)
     return fault
   }
@@ -73,13 +77,19 @@ export class FaultList {
   }
 }
 
+interface Waiting {
+  resolve(exchange: Exchange): void
+  reject(error: unknown): void
+}
+
 class ActiveFault implements Fault {
   readonly number: number
   readonly text: string
   readonly label: string | undefined
   struck = 0
+  last: Exchange | undefined
   readonly #remove: () => void
-  #waiting: ((exchange: Exchange) => void)[] = []
+  readonly #waiting = new Set<Waiting>()
 
   constructor(
     number: number,
@@ -94,16 +104,31 @@ class ActiveFault implements Fault {
 
   strikes(exchange: Exchange): void {
     this.struck++
+    this.last = exchange
     log.info(`${this} struck ${exchange}`)
-    for (const resolve of this.#waiting.splice(0)) resolve(exchange)
+    for (const { resolve } of this.#waiting) resolve(exchange)
   }
 
-  next(): Promise<Exchange> {
-    return new Promise((resolve) => this.#waiting.push(resolve))
+  async next(signal?: AbortSignal): Promise<Exchange> {
+    signal?.throwIfAborted()
+    let give!: () => void
+    let waiting!: Waiting
+    try {
+      return await new Promise<Exchange>((resolve, reject) => {
+        waiting = { resolve, reject }
+        this.#waiting.add(waiting)
+        give = () => reject(signal?.reason)
+        signal?.addEventListener('abort', give)
+      })
+    } finally {
+      this.#waiting.delete(waiting)
+      signal?.removeEventListener('abort', give)
+    }
   }
 
   [Symbol.dispose](): void {
     this.#remove()
+    for (const { reject } of this.#waiting) reject(new Error(`${this} was removed`))
   }
 
   toString(): string {

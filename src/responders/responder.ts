@@ -14,6 +14,8 @@ export type Answer = Response | Buffer | number | NamedResponder
 /** A responder that can be told from others. */
 export interface NamedResponder extends Responder {
   readonly text: string
+  /** It asks for {@link Exchange.previousResponse}. Of a responder without a text it is not known whether it does. */
+  readonly needsPrevious?: boolean
 }
 
 /**
@@ -23,5 +25,7 @@ export interface NamedResponder extends Responder {
 export type Responder = (
   exchange: Exchange,
   next: Next,
+  /** Aborted when the responder is taken away. It is to wait no longer then; the exchange is still its to answer. */
+  removed: AbortSignal,
   // biome-ignore lint/suspicious/noConfusingVoidType: a responder that only looks has no return statement
 ) => Answer | undefined | void | Promise<Answer | undefined | void>

@@ -8,7 +8,7 @@ import { log } from '../system/log.ts'
 import { TPM_CC } from '../tpm-structures/command-codes.ts'
 import { Exchange, type Gone, type Incoming } from './exchange.ts'
 import { type Random, seededRandom } from './random.ts'
-import type { Next, Responder } from './responder.ts'
+import type { NamedResponder, Next, Responder } from './responder.ts'
 import { Response } from './response.ts'
 import type { TpmControl } from './tpm-control.ts'
 import { Matcher } from './when/when.ts'
@@ -22,6 +22,7 @@ export type Watcher = (exchange: Exchange) => void
 interface Entry {
   readonly matcher: Matcher
   readonly responder: Responder
+  readonly removed: AbortController
   /** For messages. */
   readonly name: string
 }
@@ -41,6 +42,8 @@ export class ResponderStack {
   readonly #counts = new Map<number | undefined, number>()
   readonly #beganMs = performance.now()
   #number = 0
+  /** Exchanges that are under way. */
+  #running = 0
   /** Random streams given out. */
   #streams = 0
   #previousResponse = Buffer.alloc(0)
@@ -52,9 +55,9 @@ export class ResponderStack {
     this.#options = options
   }
 
-  /** Whether commands have to come here at all. */
+  /** Whether commands have to come here at all; what is under way is decided here to its end. */
   get active(): boolean {
-    return this.#entries.length > 0 || this.#watchers.size > 0
+    return this.#entries.length > 0 || this.#watchers.size > 0 || this.#running > 0
   }
 
   /** Called whenever {@link active} changes. */
@@ -74,15 +77,17 @@ export class ResponderStack {
    * @throws RuleError: `when` is wrong
    */
   on(when: ConstructorParameters<typeof Matcher>[0], responder: Responder, name = nameOf(when)): Disposable {
-    const entry: Entry = { matcher: this.matcher(when), responder, name }
+    const entry: Entry = { matcher: this.matcher(when), responder, removed: new AbortController(), name }
     this.#change(() => {
       this.#entries = [...this.#entries, entry]
     })
     return {
-      [Symbol.dispose]: () =>
+      [Symbol.dispose]: () => {
         this.#change(() => {
           this.#entries = this.#entries.filter((other) => other !== entry)
-        }),
+        })
+        entry.removed.abort()
+      },
     }
   }
 
@@ -104,6 +109,12 @@ export class ResponderStack {
     if (this.active !== before) this.#onActive(this.active)
   }
 
+  /** From now until this is disposed of an exchange is under way: its command has come, and its answer has not been given. */
+  begin(): Disposable {
+    this.#change(() => this.#running++)
+    return { [Symbol.dispose]: () => this.#change(() => this.#running--) }
+  }
+
   /**
    * What becomes of a command.
    * @returns `'pass'`: the TPM is to execute it as if nobody had looked
@@ -119,10 +130,15 @@ export class ResponderStack {
     for (const watcher of this.#watchers) watcher(exchange)
     const entries = this.#entries
     const first = this.#below(entries.length, entries, exchange)
-    if (first < 0 && this.#watchers.size === 0) return 'pass'
-    const response = await this.#run(first, entries, exchange, bottom)
-    this.#previousResponse = Buffer.from(response.bytes)
-    answered(response)
+    if (first < 0 && this.#watchers.size === 0 && !entries.some(({ responder }) => needsPrevious(responder)))
+      return 'pass'
+    let response = Response.none(exchange, { how: 'silence' })
+    try {
+      response = await this.#run(first, entries, exchange, bottom)
+    } finally {
+      this.#previousResponse = Buffer.from(response.bytes)
+      answered(response)
+    }
     return response
   }
 
@@ -161,13 +177,13 @@ export class ResponderStack {
     bottom: Bottom,
   ): Promise<Response> {
     if (index < 0) return new Response(exchange, await bottom(exchange.bytes))
-    const { responder, name } = entries[index] as Entry
+    const { responder, removed, name } = entries[index] as Entry
     const next: Next = (command) => {
       const passed = exchange.withBytes(command ?? exchange.bytes)
       return this.#run(this.#below(index, entries, passed), entries, passed, bottom)
     }
     try {
-      return await settle(responder, exchange, next)
+      return await settle(responder, exchange, next, removed.signal)
     } catch (error) {
       return this.#failed(error, exchange, name)
     }
@@ -193,14 +209,23 @@ const SET_LOCALITY = TPM_CC.SetLocality
 /** A hostile client makes up command codes. */
 const MAX_COUNTED_CODES = 1000
 
-async function settle(responder: Responder, exchange: Exchange, next: Next): Promise<Response> {
-  const answer = await responder(exchange, next)
+async function settle(
+  responder: Responder,
+  exchange: Exchange,
+  next: Next,
+  removed: AbortSignal,
+): Promise<Response> {
+  const answer = await responder(exchange, next, removed)
   if (answer === undefined) return next()
   if (answer instanceof Response) return answer
   if (typeof answer === 'number') return Response.ofCode(exchange, answer)
   if (Buffer.isBuffer(answer)) return new Response(exchange, answer)
-  if (typeof answer === 'function') return settle(answer, exchange, next)
+  if (typeof answer === 'function') return settle(answer, exchange, next, removed)
   throw new TypeError('it returned neither a response, bytes, a response code nor an effect')
 }
+
+/** What passes is not seen. */
+const needsPrevious = (responder: Responder): boolean =>
+  !('text' in responder) || (responder as NamedResponder).needsPrevious === true
 
 const nameOf = (when: unknown): string => (typeof when === 'string' ? when : 'with a function for when')

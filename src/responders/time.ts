@@ -21,22 +21,29 @@ export class Aborted extends Error {
   }
 }
 
-/** Waits so long, or for ever. @throws Aborted as soon as nobody waits for the response any more, or the command is cancelled */
-export function wait({ signal }: Pick<Exchange, 'signal'>, ms: number | undefined): Promise<void> {
+/**
+ * Waits so long, or for ever.
+ * @param enough ends the waiting before its time
+ * @throws Aborted as soon as nobody waits for the response any more, or the command is cancelled
+ */
+export function wait(
+  { signal }: Pick<Exchange, 'signal'>,
+  ms: number | undefined,
+  enough?: AbortSignal,
+): Promise<void> {
   return new Promise((resolve, reject) => {
-    const end = (): void => {
+    const timer = ms === undefined ? undefined : setTimeout(() => end(resolve), Math.min(ms, LONGEST_MS))
+    const abort = (): void => end(() => reject(new Aborted(signal)))
+    const stop = (): void => end(resolve)
+    function end(settle: () => void): void {
       clearTimeout(timer)
-      reject(new Aborted(signal))
+      signal.removeEventListener('abort', abort)
+      enough?.removeEventListener('abort', stop)
+      settle()
     }
-    const timer = setTimeout(
-      () => {
-        signal.removeEventListener('abort', end)
-        if (ms === undefined) wait({ signal }, ms).then(resolve, reject)
-        else resolve()
-      },
-      Math.min(ms ?? LONGEST_MS, LONGEST_MS),
-    )
-    if (signal.aborted) end()
-    else signal.addEventListener('abort', end, { once: true })
+    if (signal.aborted) return abort()
+    if (enough?.aborted) return stop()
+    signal.addEventListener('abort', abort)
+    enough?.addEventListener('abort', stop)
   })
 }

@@ -25,6 +25,7 @@ uint32_t Interceptor::show(ByteView command, uint8_t locality) {
     waits_ = true;
     left_ = false;
     turned_away_ = false;
+    ordered_ = false;
     orders_.clear();
   }
   Bytes payload(5);
@@ -45,6 +46,7 @@ Interceptor::Order Interceptor::wait(uint32_t number, const Client& client) {
     if (!orders_.empty()) {
       Order order = std::move(orders_.front());
       orders_.pop_front();
+      ordered_ = true;
       using wire::Verdict;
       waits_ = order.verdict == Verdict::kRun || order.verdict == Verdict::kPart;
       return order;
@@ -53,7 +55,8 @@ Interceptor::Order Interceptor::wait(uint32_t number, const Client& client) {
       gone(number, wire::CommandGone::kClient);
       return {.what = Order::What::kClientGone};
     }
-    if (!on()) {
+    // What has been executed is not executed a second time.
+    if (!on() && !ordered_) {
       waits_ = false;
       return {};
     }

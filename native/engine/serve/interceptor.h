@@ -73,6 +73,7 @@ class Interceptor {
   bool waits_ = false;   // it is not done with
   bool left_ = false;    // its client has
   bool turned_away_ = false;
+  bool ordered_ = false;  // the supervisor has begun with it
   std::deque<Order> orders_;
 };
 

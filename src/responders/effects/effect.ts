@@ -6,17 +6,20 @@ import type { Alteration } from '../alteration.ts'
 import type { Exchange } from '../exchange.ts'
 import type { NamedResponder, Next, Responder } from '../responder.ts'
 import { type Delivery, Response } from '../response.ts'
+import { wait } from '../time.ts'
 
 /** A command that effects strike. */
 export class Strike {
   readonly exchange: Exchange
   readonly #next: Next
+  readonly #removed: AbortSignal | undefined
   #command: Buffer
   #answer: Response | undefined
 
-  constructor(exchange: Exchange, next: Next) {
+  constructor(exchange: Exchange, next: Next, removed: AbortSignal | undefined) {
     this.exchange = exchange
     this.#next = next
+    this.#removed = removed
     this.#command = exchange.bytes
   }
 
@@ -33,6 +36,11 @@ export class Strike {
   async response(): Promise<Response> {
     this.#answer ??= await this.#next(this.#command === this.exchange.bytes ? undefined : this.#command)
     return this.#answer
+  }
+
+  /** Waits so long, or for ever, but no longer than the effect is there. @throws Aborted */
+  wait(ms: number | undefined): Promise<void> {
+    return wait(this.exchange, ms, this.#removed)
   }
 
   /** Nothing is given to the client, in this way. */
@@ -55,7 +63,7 @@ export interface Effect extends NamedResponder {
 export type AlteringEffect = Effect & Alteration
 
 export function effect(text: string, act: Effect['act']): Effect {
-  const responder: Responder = (exchange, next) => strike([made], exchange, next)
+  const responder: Responder = (exchange, next, removed) => strike([made], exchange, next, removed)
   const made: Effect = Object.assign(responder, { text, act })
   return made
 }
@@ -69,8 +77,13 @@ export function alteringEffect(text: string, alter: Alteration['alter']): Alteri
 }
 
 /** Has the effects strike, from left to right. @returns what the client is to get */
-export async function strike(effects: readonly Effect[], exchange: Exchange, next: Next): Promise<Response> {
-  const struck = new Strike(exchange, next)
+export async function strike(
+  effects: readonly Effect[],
+  exchange: Exchange,
+  next: Next,
+  removed?: AbortSignal,
+): Promise<Response> {
+  const struck = new Strike(exchange, next, removed)
   for (const { act } of effects) await act(struck)
   return struck.response()
 }

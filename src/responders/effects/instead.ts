@@ -58,7 +58,8 @@ export function fromHex(hex: string): Buffer {
  * @example tpm.on('PCR_Read', previous())
  */
 export function previous(): Effect {
-  return effect('previous', (strike) => {
+  const made = effect('previous', (strike) => {
     strike.answer = new Response(strike.exchange, strike.exchange.previousResponse)
   })
+  return Object.assign(made, { needsPrevious: true })
 }

@@ -1,5 +1,4 @@
 /** When a command is executed, and when its response is given. */
-import { wait } from '../time.ts'
 import { type Effect, effect } from './effect.ts'
 
 /**
@@ -10,14 +9,14 @@ import { type Effect, effect } from './effect.ts'
 export function delay(ms: number | readonly [least: number, most: number], random = Math.random): Effect {
   const [least, most] = typeof ms === 'number' ? [ms, ms] : ms
   const text = least === most ? `delay=${least}ms` : `delay=${least}ms..${most}ms`
-  return effect(text, (strike) => wait(strike.exchange, least + (most - least) * random()))
+  return effect(text, (strike) => strike.wait(least + (most - least) * random()))
 }
 
 /**
- * The TPM never gets the command, and the client waits until it gives up.
+ * The TPM never gets the command, and the client waits until it gives up, or the fault is taken away.
  * @example tpm.on('SelfTest', stall())
  */
-export const stall = (): Effect => effect('stall', (strike) => wait(strike.exchange, undefined))
+export const stall = (): Effect => effect('stall', (strike) => strike.wait(undefined))
 
 /**
  * The TPM executes the command, and the client gets the response so many ms later.
@@ -26,5 +25,5 @@ export const stall = (): Effect => effect('stall', (strike) => wait(strike.excha
 export const late = (ms: number): Effect =>
   effect(`late=${ms}ms`, async (strike) => {
     await strike.response()
-    await wait(strike.exchange, ms)
+    await strike.wait(ms)
   })

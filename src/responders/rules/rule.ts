@@ -27,18 +27,33 @@ const MAX_RULE_CHARACTERS = 20_000
 /** @param random for its effects @throws RuleError */
 export function parseRule(text: string, random: Random): Rule {
   const scanner = new Scanner(text)
-  if (text.length > MAX_RULE_CHARACTERS)
-    scanner.failHere(`it is longer than ${MAX_RULE_CHARACTERS} characters`)
-  if (/[\n\r]/.test(text)) scanner.failHere('a rule is one line')
+  checkLine(scanner)
   const label = readLabel(scanner)
   const when = readWhen(scanner)
   scanner.skipBlanks()
   if (scanner.take(':') === undefined)
     scanner.failHere('":" and an effect are missing, such as GetRandom#1: rc=RETRY')
+  return { text, label, when, effects: readEffects(scanner, random) }
+}
+
+/** `effect { "," effect }` alone. @throws RuleError */
+export function parseEffects(text: string, random: Random): readonly Effect[] {
+  const scanner = new Scanner(text)
+  checkLine(scanner)
+  return readEffects(scanner, random)
+}
+
+function checkLine(scanner: Scanner): void {
+  if (scanner.rule.length > MAX_RULE_CHARACTERS)
+    scanner.failHere(`it is longer than ${MAX_RULE_CHARACTERS} characters`)
+  if (/[\n\r]/.test(scanner.rule)) scanner.failHere('a rule is one line')
+}
+
+function readEffects(scanner: Scanner, random: Random): readonly Effect[] {
   const effects: Effect[] = []
   do effects.push(readEffect(scanner, random))
   while (scanner.take(',') !== undefined)
-  return { text, label, when, effects }
+  return effects
 }
 
 /** A label has "=" behind it before there is any bracket or colon. */

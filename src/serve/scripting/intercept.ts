@@ -70,6 +70,7 @@ async function handle(
   bytes: Buffer,
 ): Promise<void> {
   const { signal } = held.abort
+  const underWay = stack.begin()
   try {
     const response = await stack.handle({ bytes, locality, from: 'client', signal }, (command) =>
       execute(engine, held, command === bytes ? undefined : command),
@@ -80,6 +81,8 @@ async function handle(
     // Its client has been told by the engine that took over, or there is none any more.
     if (error instanceof Aborted) return
     if (!(error instanceof SwtpmError) || error.code !== 'SWTPM_ERR_ENGINE_GONE') throw error
+  } finally {
+    underWay[Symbol.dispose]()
   }
 }
 
@@ -91,7 +94,11 @@ async function execute(engine: EngineClient, held: Held, command: Buffer | undef
   // It may be rejected while the request is under way.
   response.catch(() => {})
   const waits = await engine.respond(held.number, 'run', command === undefined ? {} : { bytes: command })
-  if (!waits) throw new Aborted(held.abort.signal)
+  if (!waits) {
+    // The reason may be under way.
+    held.abort.abort('the TPM was powered off or its engine replaced' satisfies Gone)
+    throw new Aborted(held.abort.signal)
+  }
   return response
 }
 
