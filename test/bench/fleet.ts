@@ -78,7 +78,7 @@ export class BenchFleet {
 
   #ask(request: FleetRequest): Promise<readonly TpmStatus[]> {
     const answer = this.#turn.then(async () => {
-      this.#socket.write(encodeLine(request))
+      this.#socket.write(`${encodeLine(request)}\n`)
       const { value } = await this.#answers.next()
       const answer = decodeAnswer(value)
       if (!answer.ok) throw new Error(answer.error)

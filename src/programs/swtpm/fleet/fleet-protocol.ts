@@ -42,7 +42,8 @@ export type FleetAnswer =
   /** `tpms`: the one that was added, or all of them. */
   { readonly ok: true; readonly tpms: readonly TpmStatus[] } | { readonly ok: false; readonly error: string }
 
-export const encodeLine = (message: FleetRequest | FleetAnswer): string => `${JSON.stringify(message)}\n`
+/** Without its newline. */
+export const encodeLine = (message: FleetRequest | FleetAnswer): string => JSON.stringify(message)
 
 /** @throws Error saying what is wrong with the line */
 export function decodeRequest(line: string): FleetRequest {

@@ -17,8 +17,8 @@ export function serveFleetClients(listenFd: number, answer: Answerer): LineServe
   return new LineServer(listenFd, {
     maxLineBytes: MAX_LINE_BYTES,
     serve: () => ({
-      line: async (text) => encode(await answerLine(text, answer)),
-      tooLong: () => encode(refusal(`a request is longer than ${MAX_LINE_BYTES} bytes`)),
+      line: async (text) => encodeLine(await answerLine(text, answer)),
+      tooLong: () => encodeLine(refusal(`a request is longer than ${MAX_LINE_BYTES} bytes`)),
     }),
   })
 }
@@ -33,5 +33,4 @@ async function answerLine(line: string, answer: Answerer): Promise<FleetAnswer> 
   return answer(request)
 }
 
-const encode = (answer: FleetAnswer): string => encodeLine(answer).trimEnd()
 const refusal = (error: string): FleetAnswer => ({ ok: false, error })
