@@ -57,6 +57,7 @@ export function configOf(options: TpmOptions, state: SocketConfig['state']): Soc
       ...config.script,
       faults: config.script?.faults ?? [],
       faultSeed: faultSeed ?? config.script?.faultSeed,
+      socket: config.script?.socket,
     },
   }
 }

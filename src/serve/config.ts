@@ -13,21 +13,10 @@ import type { Owner } from '../system/process/users.ts'
 import type { KeySource } from '../tpm/state/state-key.ts'
 import type { StateLocation } from '../tpm/state/state-location.ts'
 import type { StartupType } from '../tpm-commands/startup.ts'
-import type { ScriptConfig } from './scripting/scripting.ts'
 import type { PcapConfig } from './trace/pcap-file.ts'
 import type { TraceConfig } from './trace/trace-file.ts'
 
-export type {
-  KeySource,
-  LogConfig,
-  Owner,
-  PcapConfig,
-  PidFileTarget,
-  ScriptConfig,
-  StateLocation,
-  TpmVersion,
-  TraceConfig,
-}
+export type { KeySource, LogConfig, Owner, PcapConfig, PidFileTarget, StateLocation, TpmVersion, TraceConfig }
 
 /** The three front ends, as the first word of the command line names them. */
 export const INTERFACES = ['socket', 'chardev', 'cuse'] as const
@@ -87,6 +76,16 @@ export interface ProfileConfig {
 }
 
 /** What every interface has. */
+/** What decides about the commands of a TPM, besides the TPM. */
+export interface ScriptConfig {
+  /** Rules, in the order in which they were given. */
+  readonly faults: readonly string[]
+  /** Of what goes by chance. */
+  readonly faultSeed: number | undefined
+  /** Where other programs may say what goes wrong. */
+  readonly socket: UnixEndpoint | undefined
+}
+
 export interface CommonConfig {
   readonly tpmVersion: TpmVersion
   readonly fileKey: KeySource | undefined

@@ -3,6 +3,7 @@
 import { INTERFACES } from '../../serve/config.ts'
 import type { OptionTable } from '../common/options/option-table.ts'
 import { CDI_OPTIONS, CDI_VERBS } from './cdi/cdi-options.ts'
+import { FAULT_OPTIONS, FAULT_VERBS } from './fault/fault-options.ts'
 import { FLEET_OPTIONS, FLEET_VERBS } from './fleet/fleet-options.ts'
 import { KTEST_OPTIONS } from './ktest/ktest-options.ts'
 import { interfaceTable } from './options/table.ts'
@@ -10,8 +11,10 @@ import { TRACE_OPTIONS } from './trace/trace-options.ts'
 
 export interface Subcommand {
   readonly options: OptionTable
-  /** One of these may follow first. */
+  /** One of these may follow first, or behind a file. */
   readonly verbs: readonly string[]
+  /** A file comes before the verb, and what follows that is. */
+  readonly file?: { readonly operands: Readonly<Record<string, string>> }
   /** Behind `--` follows the command line of a TPM. */
   readonly describesTpm?: boolean
 }
@@ -20,6 +23,7 @@ export interface Subcommand {
 export const SUBCOMMANDS: ReadonlyMap<string, Subcommand> = new Map<string, Subcommand>([
   ...INTERFACES.map((iface) => [iface, { options: interfaceTable(iface), verbs: [] }] as const),
   ['fleet', { options: FLEET_OPTIONS, verbs: FLEET_VERBS, describesTpm: true }],
+  ['fault', { options: FAULT_OPTIONS, verbs: FAULT_VERBS, file: { operands: { add: 'RULE' } } }],
   ['ktest', { options: KTEST_OPTIONS, verbs: [] }],
   ['cdi', { options: CDI_OPTIONS, verbs: CDI_VERBS }],
   ['trace', { options: TRACE_OPTIONS, verbs: [] }],

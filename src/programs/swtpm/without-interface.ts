@@ -1,4 +1,4 @@
-/** `swtpm` without the name of an interface: fleets, CDI, traces, kernel tests, help, version, shell completion, or an error. */
+/** `swtpm` without the name of an interface: fleets, faults, CDI, traces, kernel tests, help, version, shell completion, or an error. */
 import { printOut } from '../common/output.ts'
 import { reportUsage } from './exit/report-failure.ts'
 import { COMPLETION_REQUEST, complete, printCompletionScript } from './help/completion.ts'
@@ -21,6 +21,10 @@ export async function withoutInterface(argv: readonly string[]): Promise<number>
     case 'cdi': {
       const { cdi } = await import('./cdi/cdi-command.ts')
       return cdi(argv.slice(1))
+    }
+    case 'fault': {
+      const { fault } = await import('./fault/fault-command.ts')
+      return fault(argv.slice(1))
     }
     case 'fleet': {
       const { fleet } = await import('./fleet/fleet-command.ts')

@@ -1,9 +1,12 @@
 /** Puts the scripts of a command line to work on a TPM that is about to be served. */
 import { guarded } from '../../system/guard.ts'
 import type { Tpm } from '../../tpm/tpm.ts'
+import type { ScriptConfig, UnixEndpoint } from '../config.ts'
+import { openEndpoint } from '../socket/open-endpoint.ts'
 import { checkScript } from './check-script.ts'
-import { type ScriptConfig, Scripting } from './scripting.ts'
+import { Scripting } from './scripting.ts'
 import { controlOf, type Plug } from './served-tpm-control.ts'
+import { serveScriptClients } from './socket/script-server.ts'
 
 /** The TPM's session, as far as scripts need it. */
 export interface ScriptedSession {
@@ -14,7 +17,7 @@ export interface ScriptedSession {
   end(code: number): Promise<void>
 }
 
-/** @throws SwtpmError SWTPM_ERR_SCRIPT */
+/** @throws SwtpmError SWTPM_ERR_SCRIPT, SWTPM_ERR_SOCKET */
 export function beginScript(session: ScriptedSession, config: ScriptConfig): Scripting {
   checkScript(config)
   const ending = new AbortController()
@@ -30,6 +33,7 @@ export function beginScript(session: ScriptedSession, config: ScriptConfig): Scr
     }),
     config,
   )
+  if (config.socket !== undefined) openScriptSocket(session, scripting, config.socket)
   session.onEnd(() => {
     ending.abort('the TPM ends')
     scripting.faults.reportIdle()
@@ -37,4 +41,14 @@ export function beginScript(session: ScriptedSession, config: ScriptConfig): Scr
   // Scripts are in this process.
   session.onRest(() => false)
   return scripting
+}
+
+/** Served at once: what is asked before the TPM's first command holds for it. @throws SwtpmError SWTPM_ERR_SOCKET */
+function openScriptSocket(session: ScriptedSession, scripting: Scripting, endpoint: UnixEndpoint): void {
+  const { fd, remove } = openEndpoint(endpoint)
+  const server = serveScriptClients(fd, scripting)
+  session.onEnd(() => {
+    server.close()
+    remove()
+  })
 }

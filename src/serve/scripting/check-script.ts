@@ -2,7 +2,7 @@
 import { parseRule } from '../../responders/rules/rule.ts'
 import { RuleError } from '../../responders/rules/rule-error.ts'
 import { SwtpmError } from '../../system/errors.ts'
-import type { ScriptConfig } from './scripting.ts'
+import type { ScriptConfig } from '../config.ts'
 
 /** @throws SwtpmError SWTPM_ERR_SCRIPT */
 export function checkScript({ faults }: Pick<ScriptConfig, 'faults'>): void {

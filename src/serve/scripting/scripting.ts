@@ -3,14 +3,8 @@ import { FaultList } from '../../responders/fault.ts'
 import { ResponderStack } from '../../responders/stack.ts'
 import type { TpmControl } from '../../responders/tpm-control.ts'
 import type { Tpm } from '../../tpm/tpm.ts'
+import type { ScriptConfig } from '../config.ts'
 import { interceptCommands } from './intercept.ts'
-
-export interface ScriptConfig {
-  /** Rules, in the order in which they were given. */
-  readonly faults: readonly string[]
-  /** Of what goes by chance. */
-  readonly faultSeed: number | undefined
-}
 
 const DEFAULT_SEED = 0
 

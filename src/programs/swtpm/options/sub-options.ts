@@ -106,6 +106,14 @@ export const fleetCtrlSchema = {
   mode: { ...unixEndpoint.mode, default: 0o600 },
 } as const satisfies SwtpmSchema
 
+/** `--script-socket`: who may write to the socket controls what the TPM answers. */
+export const scriptSocketSchema = {
+  path: { ...unixEndpoint.path, required: true },
+  mode: { ...unixEndpoint.mode, default: 0o600 },
+  uid: unixEndpoint.uid,
+  gid: unixEndpoint.gid,
+} as const satisfies SwtpmSchema
+
 export const tpmstateSchema = {
   dir: {
     ...place,

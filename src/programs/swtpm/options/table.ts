@@ -19,6 +19,7 @@ import {
   pcapSchema,
   pidSchema,
   profileSchema,
+  scriptSocketSchema,
   seccompSchema,
   serverSchema,
   tpmstateSchema,
@@ -249,6 +250,15 @@ export const optionTable = {
     value: 'N',
     defaultDescription: '0',
     describe: 'Which commands a rule with a chance strikes: the same ones for the same number.',
+  },
+  'script-socket': {
+    extension: everywhere,
+    interfaces: everywhere,
+    group: groups.script,
+    sub: scriptSocketSchema,
+    describe:
+      'Take rules from swtpm fault and from programs in any language on this socket, while the TPM is served. PATH alone means ' +
+      'path=PATH. Those who may use the socket see all commands and decide what is answered.',
   },
   log: {
     interfaces: everywhere,

@@ -3,9 +3,9 @@ import type { ControlEndpoint, DataEndpoint, TcpEndpoint, UnixEndpoint } from '.
 import type { Given } from '../../common/options/given-options.ts'
 import { type SubOptionValues, withDefaults } from '../../common/options/sub-option.ts'
 import { CommandLineError } from '../exit/command-line-error.ts'
-import { ctrlSchema, serverSchema } from '../options/sub-options.ts'
+import { ctrlSchema, scriptSocketSchema, serverSchema } from '../options/sub-options.ts'
 import { cNumberOf, descriptorOf, subOptionsOf } from './given.ts'
-import { readUnsigned, subOptionError } from './sub-options.ts'
+import { parseSubOptions, readUnsigned, subOptionError } from './sub-options.ts'
 
 const PORT_MAX = 0xffff
 /** Longest path of a Unix socket: `sun_path` less its terminating zero. */
@@ -17,7 +17,7 @@ const DEFAULT_ADDRESS = withDefaults(serverSchema, undefined).bindaddr
 type ServerValues = SubOptionValues<typeof serverSchema>
 type TcpValues = Pick<ServerValues, 'bindaddr' | 'ifname'>
 type UnixValues = Pick<ServerValues, 'mode' | 'uid' | 'gid'>
-type Option = 'server' | 'ctrl'
+type Option = 'server' | 'ctrl' | 'script-socket'
 
 /** @throws CommandLineError for a path that is too long */
 export function unixEndpoint(option: Option, path: string, values: UnixValues): UnixEndpoint {
@@ -131,4 +131,17 @@ export function controlOf(given: Given<'ctrl'>): ControlEndpoint | undefined {
   }
   if (values.port === undefined) throw subOptionError('ctrl', 'type=tcp needs port=PORT or fd=FD')
   return { ...tcpEndpoint('ctrl', values.port, values), terminate }
+}
+
+/** `--script-socket`. */
+export function scriptSocketOf(given: Given<'script-socket'>): UnixEndpoint | undefined {
+  const text = given.text('script-socket')
+  if (text === undefined) return undefined
+  // A path alone: the way in which other programs name it.
+  const [first = ''] = text.split(',')
+  const isPath = !Object.keys(scriptSocketSchema).some((name) => first.startsWith(`${name}=`))
+  const named = isPath ? `path=${text}` : text
+  const values = withDefaults(scriptSocketSchema, parseSubOptions('script-socket', named, scriptSocketSchema))
+  if (values.path === undefined) throw subOptionError('script-socket', 'path=PATH is missing')
+  return unixEndpoint('script-socket', values.path, values)
 }

@@ -2,21 +2,23 @@
 import type { ScriptConfig } from '../../../serve/config.ts'
 import type { Given } from '../../common/options/given-options.ts'
 import { CommandLineError } from '../exit/command-line-error.ts'
+import { scriptSocketOf } from './endpoint.ts'
 
 /** The rules are read when the scripts are loaded, which a TPM without any does not do. @throws {CommandLineError} */
-export function scriptOf(given: Given<'fault' | 'fault-seed'>): ScriptConfig | undefined {
+export function scriptOf(given: Given<'fault' | 'fault-seed' | 'script-socket'>): ScriptConfig | undefined {
   const faults = given.all('fault')
   const seed = given.text('fault-seed')
-  if (faults.length === 0) {
+  const socket = scriptSocketOf(given)
+  if (faults.length === 0 && socket === undefined) {
     if (seed !== undefined)
       throw new CommandLineError(
         'general',
-        '--fault-seed: there is no --fault that it could be for',
+        '--fault-seed: there is no --fault or --script-socket that it could be for',
         'fault-seed',
       )
     return undefined
   }
-  return { faults, faultSeed: seed === undefined ? undefined : numberFrom0('fault-seed', seed) }
+  return { faults, faultSeed: seed === undefined ? undefined : numberFrom0('fault-seed', seed), socket }
 }
 
 /** @throws {CommandLineError} */

@@ -5,7 +5,19 @@ import { complete } from '../../../../src/programs/swtpm/help/completion.ts'
 const cases: [words: string[], proposals: string[]][] = [
   [
     ['swtpm', ''],
-    ['socket', 'chardev', 'cuse', 'fleet', 'ktest', 'cdi', 'trace', 'completion', '--help', '--version'],
+    [
+      'socket',
+      'chardev',
+      'cuse',
+      'fleet',
+      'fault',
+      'ktest',
+      'cdi',
+      'trace',
+      'completion',
+      '--help',
+      '--version',
+    ],
   ],
   [
     ['swtpm', 'c'],
