@@ -8,12 +8,15 @@
  *     SWTPM_IO_Read: length 12                             a log
  *      80 01 00 00 00 0C 00 00 01 44 00 00
  *
+ *     {"watch":1,"command":"8001…","response":"8001…",…}   what a script socket tells who watches
+ *
  *     80010000000c000001440000                             hex digits: a command, then its response; > and < before them say which
  */
 import type { TracedExchange } from '../tpm-structures/exchange-text.ts'
 import { MAX_MESSAGE_BYTES } from '../tpm-structures/message.ts'
 import type { RecordedMessage } from './pairing.ts'
 import { isRecordingHeader, readRecordingLine } from './tpmrec.ts'
+import { isWatched, readWatched } from './watched.ts'
 
 /** A command and a response in hex digits, and some words. */
 const MAX_LINE_CHARACTERS = 4 * MAX_MESSAGE_BYTES + 4096
@@ -130,7 +133,7 @@ export class TextReader {
       yield* this.#plain(said.text, said.at)
       return
     }
-    const read = readRecordingLine(value)
+    const read = isWatched(value) ? readWatched(value) : readRecordingLine(value)
     if (typeof read === 'string') this.#note(`line ${this.#line}: ${read}`)
     else yield read
   }

@@ -103,6 +103,18 @@ test('a recording; and one written by recordingLine()', async () => {
   assert.equal(recordingLine(all[0]!), line)
 })
 
+test('what a script socket tells who watches', async () => {
+  const line = `{"watch":1,"n":7,"name":"GetRandom","locality":2,"command":"${GET_RANDOM}","response":"${RANDOM}","code":"SUCCESS","atMs":1250,"ms":0.5}\n`
+  const mute = `{"watch":1,"n":8,"command":"${STARTUP}","response":"","atMs":1300,"ms":9}\n`
+  const { all, exchanges, notes } = await read(`${line}${mute}{"watch":1,"dropped":3}\n`)
+  assert.deepEqual(exchanges, [
+    [GET_RANDOM, RANDOM],
+    [STARTUP, 'none'],
+  ])
+  assert.deepEqual([all[0]?.at, all[0]?.duration, all[0]?.locality], [1.25, 0.0005, 2])
+  assert.deepEqual(notes, ['line 3: 3 exchanges are missing: they came faster than they were read'])
+})
+
 test('the pcapng file that --pcap writes, in pieces of any length', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'recordings-'))
   t.after(() => rmSync(directory, { recursive: true }))
