@@ -98,8 +98,8 @@ export function exchangeJson(exchange: TracedExchange, options: WordOptions): Re
   const command = decodeCommand(exchange.command)
   const response = exchange.response && decodeResponse(exchange.response, command)
   return {
-    t: exchange.at,
-    d: exchange.duration,
+    t: toMicroseconds(exchange.at),
+    d: toMicroseconds(exchange.duration),
     locality: exchange.locality || undefined,
     version: command.version,
     name: command.name,
@@ -117,6 +117,10 @@ export function exchangeJson(exchange: TracedExchange, options: WordOptions): Re
     },
   }
 }
+
+/** No clock here is better. */
+const toMicroseconds = (seconds: number | undefined): number | undefined =>
+  seconds === undefined ? undefined : Number(seconds.toFixed(6))
 
 const jsonHandles = (handles: readonly NamedHandle[]): Record<string, string> =>
   Object.fromEntries(handles.map(({ name, value }) => [name, handleWord(value)]))
