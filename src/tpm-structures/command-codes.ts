@@ -129,6 +129,9 @@ export const TPM_CC = {
   NV_DefineSpace2: 0x19d,
   NV_ReadPublic2: 0x19e,
   SetCapability: 0x19f,
+  // Revision 1.85.
+  ReadOnlyControl: 0x1a0,
+  PolicyTransportSPDM: 0x1a1,
   // Linux sends it to the vTPM proxy; no TPM has it.
   SetLocality: 0x20001000,
   Vendor_TCG_Test: 0x20000000,

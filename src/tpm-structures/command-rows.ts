@@ -175,6 +175,8 @@ export const COMMAND_ROWS: Readonly<Record<keyof typeof TPM_CC, string>> = {
   NV_DefineSpace2: '@authHandle | auth:TPM2B_AUTH publicInfo:TPM2B_NV_PUBLIC_2',
   NV_ReadPublic2: 'nvIndex | | | nvPublic:TPM2B_NV_PUBLIC_2 nvName:TPM2B_NAME',
   SetCapability: '@authHandle | setCapabilityData:TPM2B_DATA',
+  ReadOnlyControl: '@authHandle | state:TPMI_YES_NO',
+  PolicyTransportSPDM: 'policySession | reqKeyName:TPM2B_NAME tpmKeyName:TPM2B_NAME',
   SetLocality: '| locality:u8',
   Vendor_TCG_Test: '| inputData:TPM2B_DATA | | outputData:TPM2B_DATA',
 }

@@ -51,7 +51,7 @@ export const ORDINAL_ROWS: Readonly<Record<keyof typeof TPM_ORD, string>> = {
     'parentHandle | migrationType:u16 migrationKeyAuth:TPM_MIGRATIONKEYAUTH encData:S32 | | random:S32 outData:S32',
   DAA_Join: DAA,
   ConvertMigrationBlob: 'parentHandle | inData:S32 random:S32 | | outData:S32',
-  AuthorizeMigrationKey: '| migrateScheme:u16 migrationKey:TPM_PUBKEY | | outData:TPM_MIGRATIONKEYAUTH',
+  AuthorizeMigrationKey: '| migrationScheme:u16 migrationKey:TPM_PUBKEY | | outData:TPM_MIGRATIONKEYAUTH',
   CreateMaintenanceArchive: '| generateRandom:BOOL | | random:S32 archive:S32',
   LoadMaintenanceArchive: '| archive:SECRET_REST',
   KillMaintenanceFeature: '',
