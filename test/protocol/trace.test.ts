@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { it } from 'node:test'
 import { CMD } from '../support/control-commands.ts'
 import { RawConnection } from '../support/raw-connection.ts'
+import { startScriptedTpm } from '../support/script-socket.ts'
 import { bin, Swtpm, startSocketTpm, temporaryDirectory } from '../support/swtpm.ts'
 import { tool } from '../support/tools.ts'
 import { TPM2 } from '../support/tpm-commands.ts'
@@ -123,4 +124,37 @@ it('swtpm trace reads the pcapng file and the log of the same run, and finds the
   const expected = LINES.map((pattern) => new RegExp(pattern.source.replace('locality 3 ', '')))
   assertLines(untimed(await tool(bin('swtpm'), ['trace', pcap])), expected)
   assertLines(untimed(await tool(bin('swtpm'), ['trace', log])), expected)
+})
+
+it('swtpm trace --follow watches a TPM that is served, and ends with it', async (t) => {
+  const { swtpm, data, scriptPath } = await startScriptedTpm(t)
+  const trace = new Swtpm(['trace', '--follow', scriptPath, '--grep', 'GetRandom'])
+  t.after(() => trace.stop('SIGKILL'))
+  // It says nothing when it begins.
+  await waitFor(
+    async () => {
+      await data.exchange(TPM2.pcrRead(0))
+      await data.exchange(TPM2.getRandom())
+      return trace.stdout.includes('\n')
+    },
+    { what: 'a line' },
+  )
+  assert.equal(await swtpm.stop(), 0, swtpm.stderr)
+  assert.equal(await trace.exited, 0, trace.stderr)
+  for (const line of untimed(trace.stdout)) assert.match(line, LINES[1]!)
+})
+
+it('swtpm trace --follow says what is wrong', async (t) => {
+  const { scriptPath } = await startScriptedTpm(t)
+  const said = async (...args: string[]): Promise<string> => {
+    const trace = new Swtpm(['trace', ...args])
+    assert.equal(await trace.exited, 1)
+    return trace.stderr
+  }
+  assert.match(
+    await said('--follow', scriptPath, '--grep', 'GetRandm'),
+    /Cannot use --grep: column 1: no command "GetRandm"; did you mean GetRandom/,
+  )
+  assert.match(await said('--follow', '/none'), /Cannot connect to "\/none": no such file or directory/)
+  assert.match(await said('--follow', scriptPath, 'file'), /Either FILE or --follow: what is "file"\?/)
 })
