@@ -21,15 +21,25 @@ type OwnFilter = (typeof OWN_FILTERS)[number]
  * @throws RuleError
  */
 export function readFilter(scanner: Scanner, names: readonly string[] | undefined): Filter {
-  const name = scanner.until('=<>,]')
+  const name = readName(scanner)
   const sign = scanner.take('=<>')
   if (sign === undefined)
     scanner.fail(name, `"${name.text}" is followed by no value; write ${name.text || 'NAME'}=VALUE`)
   const value = scanner.until(',]')
+  if (scanner.atEnd) scanner.failHere('"]" is missing')
   if (value.text === '') scanner.failHere(`"${name.text}" has no value`)
   if (name.text === 'size') return sizeFilter(scanner, sign, value)
   if (sign !== '=') scanner.fail({ text: sign, at: value.at - 1 }, `only size can be compared by ${sign}`)
   return own(scanner, name.text as OwnFilter, value) ?? parameterFilter(scanner, name, value, names)
+}
+
+/** With the brackets of an index: `digests[0].hashAlg`. */
+function readName(scanner: Scanner): Word {
+  const { text, at } = scanner.until('=<>,]')
+  let name = text
+  while (name.lastIndexOf('[') > name.lastIndexOf(']') && scanner.take(']') !== undefined)
+    name += `]${scanner.until('=<>,]').text}`
+  return { text: name, at }
 }
 
 function own(scanner: Scanner, name: OwnFilter, value: Word): Filter | undefined {

@@ -1,0 +1,108 @@
+/** The stack of responders: who is asked, what an answer may be, and what is told of an exchange. */
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { rc } from '../../../src/responders/effects/instead.ts'
+import { Response } from '../../../src/responders/response.ts'
+import { ANSWER, RANDOM, ScriptedTpm } from './support.ts'
+
+const whole = `whole ${ANSWER.toString('hex')}`
+const FAILURE = 'whole 80010000000a00000101'
+
+describe('a responder', () => {
+  it('gives a response, bytes, a code, an effect, or nothing', async () => {
+    const tpm = new ScriptedTpm()
+    const answers: [give: () => never, answer: string][] = [
+      [() => Buffer.from('8001', 'hex') as never, 'whole 8001'],
+      [() => 0x922 as never, 'whole 80010000000a00000922'],
+      [() => rc('TESTING') as never, 'whole 80010000000a0000090a'],
+      [() => undefined as never, whole],
+      [() => 'RETRY' as never, FAILURE],
+      [() => assert.fail('wrong'), FAILURE],
+    ]
+    for (const [give, answer] of answers) {
+      using _ = tpm.stack.on('*', give)
+      assert.equal(await tpm.answer(), answer)
+    }
+    using _ = tpm.stack.on('*', (exchange) => Response.none(exchange, { how: 'hangUp' }))
+    assert.equal(await tpm.answer(), 'hangUp')
+  })
+
+  it('sees the command as those above it have altered it, and the TPM gets it so', async () => {
+    const tpm = new ScriptedTpm()
+    const seen: string[] = []
+    tpm.stack.on('*', (exchange) => {
+      seen.push(exchange.bytes.toString('hex'))
+    })
+    tpm.stack.on('*', (_, next) => next(Buffer.from('80010000000c0000017b0001', 'hex')))
+    assert.equal(await tpm.answer(), whole)
+    assert.deepEqual([seen, tpm.executed], [['80010000000c0000017b0001'], ['80010000000c0000017b0001']])
+  })
+
+  it('that was taken away meanwhile is not asked any more', async () => {
+    const tpm = new ScriptedTpm({ rules: ['*: rc=RETRY'] })
+    tpm.stack.on('*', (_, next) => {
+      tpm.faults.clear()
+      return next()
+    })
+    assert.equal(await tpm.answer(), whole)
+  })
+
+  it('numbers exchanges, those of each name too', async () => {
+    const tpm = new ScriptedTpm()
+    const seen: string[] = []
+    tpm.stack.on('*', ({ name, number, nth, code }) => {
+      seen.push(`${name} ${number} ${nth} ${code?.toString(16)}`)
+    })
+    await tpm.send()
+    await tpm.send({ bytes: Buffer.from('80010000000a20001234', 'hex') })
+    await tpm.send()
+    await tpm.send({ bytes: Buffer.from('8001', 'hex') })
+    assert.deepEqual(seen, [
+      'GetRandom 1 1 17b',
+      '0x20001234 2 1 20001234',
+      'GetRandom 3 2 17b',
+      '? 4 1 undefined',
+    ])
+  })
+})
+
+describe('a watcher', () => {
+  it('is told how an exchange has ended, also when nobody waits for it any more', async () => {
+    const tpm = new ScriptedTpm()
+    const told: string[] = []
+    using _ = tpm.stack.watch(({ response }) => {
+      response.then(({ text }) => told.push(text))
+    })
+    await tpm.send()
+    const bottom = () => Promise.reject(new Error('the engine has gone'))
+    const { signal } = new AbortController()
+    await assert.rejects(tpm.stack.handle({ bytes: RANDOM, locality: 0, from: 'client', signal }, bottom))
+    await new Promise(setImmediate)
+    assert.deepEqual(told, ['SUCCESS', 'no response'])
+  })
+})
+
+describe('commands come here', () => {
+  it('while there is a responder or a watcher, and until what is under way is over', async () => {
+    const tpm = new ScriptedTpm()
+    const changes: boolean[] = []
+    tpm.stack.onActive = (active) => changes.push(active)
+    assert.equal(await tpm.answer(), 'pass')
+    const fault = tpm.faults.add('*: rc=RETRY')
+    const underWay = tpm.stack.begin()
+    fault[Symbol.dispose]()
+    assert.deepEqual(changes, [true])
+    underWay[Symbol.dispose]()
+    assert.deepEqual(changes, [true, false])
+    tpm.stack.watch(() => {})[Symbol.dispose]()
+    assert.deepEqual(changes, [true, false, true, false])
+  })
+
+  it('and pass where no responder is meant, unless one may ask for what was before', async () => {
+    const tpm = new ScriptedTpm({ rules: ['PCR_Read: rc=RETRY'] })
+    assert.equal(await tpm.answer(), 'pass')
+    using _ = tpm.stack.on('PCR_Read', (exchange) => exchange.previousResponse)
+    assert.equal(await tpm.answer(), whole)
+    assert.equal(await tpm.answer({ bytes: Buffer.from('80010000000a0000017e', 'hex') }), whole)
+  })
+})
