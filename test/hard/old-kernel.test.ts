@@ -31,7 +31,8 @@ describe('without close_range()', { skip: noCompiler() }, () => {
       const tpm = ['socket', '--tpm2', '--tpmstate', `dir=${directory}`, '--flags', 'startup-clear']
       tpm.push('--server', `type=unixio,path=${data}`)
       const fleet = ['fleet', '--ctrl', `type=unixio,path=${directory}/fleet`]
-      const swtpm = new Swtpm(kind === 'socket' ? tpm : fleet, { program, stdio: [stray, stray] })
+      // Also behind the numbers of what an engine is given.
+      const swtpm = new Swtpm(kind === 'socket' ? tpm : fleet, { program, stdio: new Array(10).fill(stray) })
       t.after(() => swtpm.stop('SIGKILL'))
       if (kind === 'fleet') {
         await swtpm.until(
