@@ -64,7 +64,7 @@ const IN_ASLEEP = [
   ].map((name) => `interop/${name}`),
   ...[
     'dictionary-attack',
-    'evil-engine',
+    'evil-',
     'hostile-clients',
     'kill',
     'lost-state',

@@ -1,188 +1,20 @@
-/** A guest that has broken into its engine has that TPM, and nothing else: no other TPM of the fleet, no descriptors, no log. */
+/** A guest that has broken into its engine: what that reaches, what it leaves to the next one, and how it goes. In a fleet: evil-fleet.test.ts. */
 import assert from 'node:assert/strict'
-import { closeSync, readdirSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import { FRAME_KIND, frameHeader } from '../../contract/engine-channel.ts'
-import { BIG } from '../../contract/struct.ts'
-import { check } from '../../src/system/native/check.ts'
-import { native } from '../../src/system/native/load.ts'
 import { noCxxCompiler } from '../support/compilers.ts'
-import { connectUnix } from '../support/connect-unix.ts'
 import { CMD } from '../support/control-commands.ts'
-import { type FleetTpm, type RunningFleet, startFleet } from '../support/fleet.ts'
-import { alive, descendants, enginePid, nameOf, nextEngine, replaceEngine } from '../support/processes.ts'
+import { alive, enginePid, nextEngine, replaceEngine } from '../support/processes.ts'
 import { RawConnection } from '../support/raw-connection.ts'
-import { type Cleanup, startSocketTpm, temporaryDirectory } from '../support/swtpm.ts'
+import { startSocketTpm, temporaryDirectory } from '../support/swtpm.ts'
 import { responseCode, TPM2 } from '../support/tpm-commands.ts'
 import { waitFor } from '../support/wait.ts'
-import {
-  EVIL,
-  engineThatEndsAtAttach,
-  eventFrame,
-  evilEngine,
-  evilEngineWithoutLandlock,
-} from './support/evil-engine.ts'
+import { EVIL, engineThatEndsAtAttach, evilEngine, evilEngineWithoutLandlock } from './support/evil-engine.ts'
+import { evilFleet, send, verb } from './support/evil-fleet.ts'
 
 /** Seen from the state directory, which may be the engine's root. */
 const OUTSIDE = ['/etc/passwd', '../../../etc/passwd', '/proc/self/mem', '/proc']
-
-/** Sends a command on a connection of its own. @returns the response code, or undefined where the connection ended */
-async function send(dataPath: string, command: Buffer): Promise<number | undefined> {
-  const data = await RawConnection.open(dataPath)
-  try {
-    data.write(command)
-    return responseCode(await data.readResponse())
-  } catch {
-    return undefined
-  } finally {
-    data.close()
-  }
-}
-
-async function verb(controlPath: string, command: string, bytes = 4): Promise<number | undefined> {
-  const control = await RawConnection.open(controlPath)
-  try {
-    control.write(command)
-    return (await control.read(bytes)).readUInt32BE()
-  } catch {
-    return undefined
-  } finally {
-    control.close()
-  }
-}
-
-interface EvilFleet {
-  readonly fleet: RunningFleet
-  readonly a: FleetTpm
-  readonly b: FleetTpm
-  /** Of TPM b, which is nobody's concern. */
-  readonly engineOfB: number
-}
-
-async function evilFleet(t: Cleanup): Promise<EvilFleet> {
-  const fleet = await startFleet(t, { tpms: ['a', 'b'], env: { SWTPM_ENGINE: evilEngine() } })
-  const engineOfB = (await fleet.list()).find(({ name }) => name === 'b')?.engine as number
-  return { fleet, a: fleet.describe('a'), b: fleet.describe('b'), engineOfB }
-}
-
-/** The fleet, and the other TPM with the engine that it had, go on. */
-async function othersGoOn({ fleet, b, engineOfB }: EvilFleet): Promise<void> {
-  assert.equal(await send(b.data, TPM2.getRandom()), 0)
-  assert.equal(await verb(b.control, CMD.GET_CONFIG, 8), 0)
-  assert.equal((await fleet.list()).find(({ name }) => name === 'b')?.engine, engineOfB)
-}
-
-/** Each step has an engine of TPM a killed over what it says. Another engine continues with the TPM; the others notice nothing. */
-async function loseEngines(evil: EvilFleet, steps: readonly (() => Promise<unknown>)[]): Promise<void> {
-  const killed = (): number => (evil.fleet.swtpm.stderr.match(/a: .*broke the protocol/g) ?? []).length
-  for (const step of steps) {
-    const before = killed()
-    await step()
-    await waitFor(() => killed() > before, { what: 'an engine of TPM a to be killed' })
-    await othersGoOn(evil)
-    await waitFor(async () => (await send(evil.a.data, TPM2.getRandom())) === 0, { what: 'the next engine' })
-  }
-}
-
-const openFds = (pid: number): number => readdirSync(`/proc/${pid}/fd`).length
-
-const nodeOf = (keeper: number): number => descendants(keeper).find((pid) => nameOf(pid) === 'node') as number
-
-describe('a fleet with an engine that has been broken into', { skip: noCxxCompiler() }, () => {
-  it('loses that engine alone over a reply that does not fit, whatever was asked', async (t) => {
-    const evil = await evilFleet(t)
-    const { a } = evil
-    const answer = (hex: string, verbCode: string) => async () => {
-      assert.equal(await send(a.data, EVIL.answer(Buffer.from(hex, 'hex'))), 0)
-      await verb(a.control, verbCode)
-    }
-    await loseEngines(evil, [
-      answer('', CMD.GET_CONFIG),
-      answer('0000', CMD.GET_CONFIG),
-      answer('00000000', `${CMD.GET_STATEBLOB}000000000000000100000000`),
-      answer('0000000000', `${CMD.SET_BUFFERSIZE}00000000`),
-      answer('', CMD.STORE_VOLATILE),
-    ])
-    assert.equal(await evil.fleet.swtpm.stop(), 0)
-  })
-
-  it('loses it over an event that does not fit, also without any client', async (t) => {
-    const evil = await evilFleet(t)
-    const events = [
-      eventFrame('CLIENT_CLOSED', Buffer.alloc(0)),
-      eventFrame('FUSE_REQUEST', Buffer.alloc(3)),
-      frameHeader.encode({ length: 0xffff_ffff, kind: FRAME_KIND.event, id: 0 }, BIG),
-      frameHeader.encode({ length: 0, kind: FRAME_KIND.reply, id: 77 }, BIG),
-    ]
-    await loseEngines(
-      evil,
-      events.map((bytes) => () => send(evil.a.data, EVIL.say(bytes))),
-    )
-    assert.equal(await evil.fleet.swtpm.stop(), 0)
-  })
-
-  it('keeps no descriptors that it sends', async (t) => {
-    const evil = await evilFleet(t)
-    const { a, fleet } = evil
-    const node = nodeOf(fleet.swtpm.pid)
-    const before = openFds(node)
-    await loseEngines(evil, [
-      () => send(a.data, EVIL.passFds(12, eventFrame('LOG', Buffer.from('00000004', 'hex')))),
-    ])
-    await waitFor(() => openFds(node) <= before, { what: 'the descriptors to be closed' })
-    assert.equal(await fleet.swtpm.stop(), 0)
-  })
-
-  it('keeps no descriptors that a client of the control channel sends', async (t) => {
-    const evil = await evilFleet(t)
-    const { a, fleet } = evil
-    const node = nodeOf(fleet.swtpm.pid)
-    const before = openFds(node)
-    const client = connectUnix(a.control)
-    t.after(() => closeSync(client))
-    // A blob that is on its way, byte by byte, each with as many descriptors as fit.
-    const blob = Buffer.from(`${CMD.SET_STATEBLOB}000000000000000100000190`, 'hex')
-    const strays = new Array(12).fill(client)
-    check(native.sendMessage(client, blob, 0, blob.length, []), 'send a command')
-    for (let i = 0; i < 300; i++) native.sendMessage(client, blob, 0, 1, strays)
-    await othersGoOn(evil)
-    assert.ok(openFds(node) < before + 20, `${openFds(node)} descriptors, ${before} before`)
-    assert.equal(await fleet.swtpm.stop(), 0)
-  })
-
-  it('limits what it writes to the log, and keeps it to lines of its own TPM', async (t) => {
-    const evil = await evilFleet(t)
-    const { a, fleet } = evil
-    const text = Buffer.from('forged\nb: It has ended\n\u001b[2Jclear', 'utf8')
-    await send(a.data, EVIL.say(eventFrame('LOG', Buffer.concat([Buffer.from('00000001', 'hex'), text]))))
-    await waitFor(() => fleet.swtpm.stderr.includes('clear'), { what: 'the line' })
-    assert.match(fleet.swtpm.stderr, /^swtpm: a: forged$/m)
-    assert.match(fleet.swtpm.stderr, /^swtpm: a: b: It has ended$/m)
-    assert.ok(fleet.swtpm.stderr.includes('a: \\x1b[2Jclear'))
-    const long = Buffer.concat([Buffer.from('00000001', 'hex'), Buffer.alloc(1000, 'x')])
-    await send(a.data, EVIL.sayOften(20_000, eventFrame('LOG', long)))
-    await othersGoOn(evil)
-    assert.ok(fleet.swtpm.stderr.length < 1_000_000, `${fleet.swtpm.stderr.length} bytes of log`)
-    assert.equal(await fleet.swtpm.stop(), 0)
-    assert.ok(fleet.swtpm.stderr.length < 1_000_000, `${fleet.swtpm.stderr.length} bytes of log`)
-  })
-
-  it('ends, and replaces its engines, also one that will not go', async (t) => {
-    const evil = await evilFleet(t)
-    const { a, fleet } = evil
-    const engineOfA = (await fleet.list()).find(({ name }) => name === 'a')?.engine as number
-    assert.equal(await send(a.data, EVIL.stay()), 0)
-    process.kill(fleet.swtpm.pid, 'SIGUSR2')
-    await waitFor(() => !alive(engineOfA) && !alive(evil.engineOfB), {
-      what: 'both engines to be replaced',
-    })
-    assert.equal(await send(a.data, EVIL.stay()), 0)
-    const engines = (await fleet.list()).map(({ engine }) => engine as number)
-    assert.equal(await fleet.swtpm.stop(), 0)
-    assert.deepEqual(engines.filter(alive), [])
-  })
-})
 
 describe('SIGUSR2 to an engine that has been broken into', { skip: noCxxCompiler() }, () => {
   for (const [lie, hex] of [
