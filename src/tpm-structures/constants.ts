@@ -3,6 +3,7 @@
  * only printed and read back.
  * @see TPM 2.0 Part 2, 6 to 8; TPM Main Part 2
  */
+import type { TpmVersion } from '../../contract/engine-options.ts'
 import { TPM_ALG, TPM_ECC_CURVE, TPMA_NV, TPMA_OBJECT } from './codes.ts'
 import { TPM_CC, TPM_ORD } from './command-codes.ts'
 import { handleNamed, handleText } from './handles.ts'
@@ -76,6 +77,13 @@ const fromBit0 = (text: string): Table =>
 const from = (first: number, text: string): Table =>
   Object.fromEntries(text.split(' ').flatMap((name, at) => (name === '_' ? [] : [[name, first + at]])))
 
+const handles = (version: TpmVersion): Constants => ({
+  kind: 'handles',
+  text: (value) => handleText(value, version),
+  value: handleNamed,
+  words: [],
+})
+
 /** TPMA_CC: attributes, among them the command's code and whether it is a vendor's. */
 function commandAttributes(): Constants {
   const codes = names(TPM_CC)
@@ -94,7 +102,8 @@ const TABLES: Readonly<Record<string, () => Constants>> = {
     value: parseResultCode,
     words: [],
   }),
-  HANDLE: () => ({ kind: 'handles', text: handleText, value: handleNamed, words: [] }),
+  HANDLE: () => handles('2'),
+  HANDLE12: () => handles('1.2'),
   ST: () =>
     names({
       RSP_COMMAND: 0xc4,
@@ -190,6 +199,16 @@ const TABLES: Readonly<Record<string, () => Constants>> = {
       ...from(0x122, 'ACTIVE_COUNTER MAX_NV_AVAILABLE INPUT_BUFFER'),
     }),
   RT: () => names({ ...from(1, 'KEY AUTH HASH TRANS CONTEXT COUNTER DELEGATE DAA_TPM DAA_V0 DAA_V1') }),
+  // Known by their digits.
+  HEX: () => names({}),
+  ALG12: () => names(from(1, 'RSA DES 3DES SHA HMAC AES128 MGF1 AES192 AES256 XOR')),
+  ENC_SCHEME: () => names(from(1, 'NONE RSAES_PKCSv15 RSAES_OAEP SYM_CTR SYM_OFB')),
+  SIG_SCHEME: () => names(from(1, 'NONE RSASSA_SHA1 RSASSA_DER RSASSA_INFO')),
+  ENTITY: () =>
+    names(
+      from(1, 'KEYHANDLE OWNER DATA SRK KEY REVOKE DEL_OWNER_BLOB DEL_ROW DEL_KEY_BLOB COUNTER NV OPERATOR'),
+    ),
+  PROTOCOL: () => names(from(1, 'OIAP OSAP ADIP ADCP OWNER DSAP TRANSPORT')),
   KEY_USAGE: () => names(from(0x10, 'SIGNING STORAGE IDENTITY AUTHCHANGE BIND LEGACY MIGRATE')),
   PHYSICAL_PRESENCE: () =>
     bits({

@@ -6,10 +6,11 @@
  * Names are those of Part 3, which filters (`[capability=PCRS]`) and paths (`set=data.count:64`) use, too. Secrets are shown by
  * their length, unless they are asked for.
  */
+import type { TpmVersion } from '../../contract/engine-options.ts'
 import { constants } from './constants.ts'
 import { type DecodedCommand, decodeCommand } from './decode-command.ts'
 import { type DecodedResponse, decodeResponse } from './decode-response.ts'
-import { handleText } from './handles.ts'
+import { handleWord } from './handles.ts'
 import type { DecodedSession, NamedHandle } from './message.ts'
 import { jsonFields } from './values.ts'
 import { fieldsInWords, type WordOptions } from './words.ts'
@@ -48,8 +49,8 @@ export function exchangeLine(exchange: TracedExchange, options: WordOptions): st
 export function commandInWords(command: DecodedCommand, options: WordOptions): string {
   const words = [
     command.name,
-    handlesInWords(command.handles),
-    command.sessions.map(sessionInWords).join(' '),
+    handlesInWords(command.handles, command.version),
+    command.sessions.map((session) => sessionInWords(session, command.version)).join(' '),
     fieldsInWords(command.bytes, command.parameterFields, options),
     problemInWords(command.problem),
   ]
@@ -61,7 +62,7 @@ export function responseInWords(response: DecodedResponse, options: WordOptions)
   const code = response.code === 0 ? '' : ` (0x${response.code.toString(16)})`
   const words = [
     response.hasHeader ? `${response.text}${response.text.startsWith('0x') ? '' : code}` : response.text,
-    handlesInWords(response.handles),
+    handlesInWords(response.handles, response.version),
     fieldsInWords(response.bytes, response.parameterFields, options),
     problemInWords(response.problem),
   ]
@@ -70,17 +71,14 @@ export function responseInWords(response: DecodedResponse, options: WordOptions)
 
 const problemInWords = (problem: string | undefined): string => (problem === undefined ? '' : `(${problem})`)
 
-const handleWord = (handle: number): string =>
-  handleText(handle) ?? `0x${handle.toString(16).padStart(8, '0')}`
-
-const handlesInWords = (handles: readonly NamedHandle[]): string =>
-  handles.map(({ name, value }) => `${name} ${handleWord(value)}`).join(' ')
+const handlesInWords = (handles: readonly NamedHandle[], version: TpmVersion): string =>
+  handles.map(({ name, value }) => `${name} ${handleWord(value, version)}`).join(' ')
 
 const attributesOf = ({ attributes }: DecodedSession): string[] =>
   attributes === 0 ? [] : (constants('SESSION').text(attributes) ?? '').split('|')
 
-function sessionInWords(session: DecodedSession): string {
-  const who = session.kind === 'pw' ? 'pw' : handleWord(session.handle)
+function sessionInWords(session: DecodedSession, version: TpmVersion): string {
+  const who = session.kind === 'pw' ? 'pw' : handleWord(session.handle, version)
   // A password session has no end that it could be continued to.
   const attributes = attributesOf(session).filter((word) => session.kind !== 'pw' || word !== 'continue')
   return `auth(${[who, ...attributes].join(' ')})`
@@ -104,14 +102,14 @@ export function exchangeJson(exchange: TracedExchange, options: WordOptions): Re
     version: command.version,
     name: command.name,
     code: command.code,
-    handles: jsonHandles(command.handles),
-    sessions: command.sessions.map((session) => jsonSession(session, options)),
+    handles: jsonHandles(command.handles, command.version),
+    sessions: command.sessions.map((session) => jsonSession(session, command.version, options)),
     parameters: jsonFields(command.bytes, command.parameterFields, options.secrets),
     problem: command.problem,
     response: response && {
       code: response.code,
       text: response.text,
-      handles: jsonHandles(response.handles),
+      handles: jsonHandles(response.handles, response.version),
       parameters: jsonFields(response.bytes, response.parameterFields, options.secrets),
       problem: response.problem,
     },
@@ -122,14 +120,18 @@ export function exchangeJson(exchange: TracedExchange, options: WordOptions): Re
 const toMicroseconds = (seconds: number | undefined): number | undefined =>
   seconds === undefined ? undefined : Number(seconds.toFixed(6))
 
-const jsonHandles = (handles: readonly NamedHandle[]): Record<string, string> =>
-  Object.fromEntries(handles.map(({ name, value }) => [name, handleWord(value)]))
+const jsonHandles = (handles: readonly NamedHandle[], version: TpmVersion): Record<string, string> =>
+  Object.fromEntries(handles.map(({ name, value }) => [name, handleWord(value, version)]))
 
-function jsonSession(session: DecodedSession, { secrets }: WordOptions): Record<string, unknown> {
+function jsonSession(
+  session: DecodedSession,
+  version: TpmVersion,
+  { secrets }: WordOptions,
+): Record<string, unknown> {
   const isPassword = session.kind === 'pw'
   const shown = !isPassword || secrets
   return {
-    handle: handleWord(session.handle),
+    handle: handleWord(session.handle, version),
     kind: session.kind,
     attributes: attributesOf(session),
     nonce: session.nonce.toString('hex'),

@@ -1,12 +1,22 @@
 /**
  * Handles in words: `PCR16`, `owner`, `nv:1c00002`, `hmac:000001`, `policy:000000`, `obj:000001`, `persistent:810001`.
- * @see TPM 2.0 Part 2, 7
+ *
+ * A TPM 1.2 gives its keys and sessions any numbers: only those that every TPM has are words there.
+ * @see TPM 2.0 Part 2, 7; TPM Main Part 2, 4.4
  */
+import type { TpmVersion } from '../../contract/engine-options.ts'
 import { TPM_HANDLES } from './codes.ts'
 
 const PERMANENT = new Map<number, string>(
   Object.entries(TPM_HANDLES).map(([name, value]) => [value, name.toLowerCase()]),
 )
+/** Handles of authenticated countdown timers, and of values that the platform's maker authorizes by. */
+const NUMBERED = [
+  { first: 0x40000010, count: 0x100, name: 'auth' },
+  { first: 0x40000110, count: 0x10, name: 'act' },
+] as const
+for (const { first, count, name } of NUMBERED)
+  for (let index = 0; index < count; index++) PERMANENT.set(first + index, `${name}_${index.toString(16)}`)
 const BY_NAME = new Map(Array.from(PERMANENT, ([value, name]) => [name, value]))
 /** The first byte of a handle, and what such handles are called. */
 const KINDS = [
@@ -20,11 +30,11 @@ const KINDS = [
   [0x90, 'ac'],
 ] as const
 
-/** @returns undefined: no kind of handle begins so */
-export function handleText(handle: number): string | undefined {
-  if (handle < 32) return `PCR${handle}`
+/** @returns undefined: there is no word for it */
+export function handleText(handle: number, version: TpmVersion): string | undefined {
   const permanent = PERMANENT.get(handle)
-  if (permanent !== undefined) return permanent
+  if (permanent !== undefined || version === '1.2') return permanent
+  if (handle < 32) return `PCR${handle}`
   const kind = KINDS.find(([first]) => first === handle >>> 24)
   if (kind === undefined) return undefined
   const [first, name] = kind
@@ -47,3 +57,7 @@ export function handleNamed(text: string): number | undefined {
   const number = Number.parseInt(digits, 16)
   return number >= 0x1000000 ? number : (kind[0] * 0x1000000 + number) >>> 0
 }
+
+/** The word for a handle, or its eight hex digits. */
+export const handleWord = (handle: number, version: TpmVersion): string =>
+  handleText(handle, version) ?? `0x${handle.toString(16).padStart(8, '0')}`

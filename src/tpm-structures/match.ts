@@ -1,7 +1,7 @@
 /** What the filters of a rule ask: `[capability=PCRS]`, `[primaryHandle=NULL]`, `[handle=0x02000000/8]`. */
 import type { DecodedCommand } from './decode-command.ts'
 import { contentOf, type FieldNode } from './fields.ts'
-import { handleNamed, handleText } from './handles.ts'
+import { handleNamed } from './handles.ts'
 import { candidates, numberIn } from './locate.ts'
 
 /** Whether a field holds a handle: in the handle area, or a parameter. */
@@ -41,7 +41,7 @@ function hasValue(command: DecodedCommand, field: FieldNode, value: string): boo
 export function isHandleIn(handle: number, range: string): boolean {
   const [text = '', bits] = range.split('/')
   const first = /^(0x[0-9a-f]+|\d+)$/i.test(text) ? Number(text) : handleNamed(text)
-  if (first === undefined) return handleText(handle)?.toLowerCase() === text.toLowerCase()
+  if (first === undefined) return false
   const shift = bits === undefined ? 0 : 32 - Number(bits)
   if (shift >= 32) return true
   return handle >>> shift === first >>> shift

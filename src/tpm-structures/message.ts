@@ -4,7 +4,8 @@
  */
 import type { TpmVersion } from '../../contract/engine-options.ts'
 import type { CommandRow, HandleRow } from './commands.ts'
-import { type FieldNode, FieldReader, groupField, rootField } from './fields.ts'
+import { FieldReader } from './field-reader.ts'
+import { type FieldNode, groupField, rootField } from './fields.ts'
 import { type Field, readFields } from './schema.ts'
 import { plainFields } from './values.ts'
 
@@ -106,7 +107,7 @@ export abstract class DecodedMessage {
   protected handlesOf(rows: readonly HandleRow[]): NamedHandle[] {
     const first = this.root.children.length
     this.reader.fields(
-      rows.map(({ name }) => readFields(`${name}:TPM_HANDLE`)[0]!),
+      rows.map(({ name }) => readFields(`${name}:${this.version === '2' ? 'TPM_HANDLE' : 'HANDLE'}`)[0]!),
       this.root,
     )
     return this.root.children.slice(first).map(({ name, value }) => ({ name, value: Number(value) }))

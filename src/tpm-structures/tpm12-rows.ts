@@ -7,21 +7,23 @@ import type { TPM_ORD } from './command-codes.ts'
 
 const SEALS = 'keyHandle | encAuth:AUTH pcrInfo:B32 inData:S32 | | sealedData:TPM_STORED_DATA'
 const LOADS = 'parentHandle | inKey:TPM_KEY | inkeyHandle'
-const NV_WRITES = '| nvIndex:u32 offset:u32 data:S32'
-const NV_READS = '| nvIndex:u32 offset:u32 dataSize:u32 | | data:S32'
+const NV_WRITES = '| nvIndex:HEX32 offset:u32 data:S32'
+const NV_READS = '| nvIndex:HEX32 offset:u32 dataSize:u32 | | data:S32'
 const DAA = 'handle | stage:u8 inputData0:S32 inputData1:S32 | | outputData:S32'
 
 export const ORDINAL_ROWS: Readonly<Record<keyof typeof TPM_ORD, string>> = {
   OIAP: '| | authHandle | nonceEven:NONCE',
-  OSAP: '| entityType:u16 entityValue:u32 nonceOddOSAP:NONCE | authHandle | nonceEven:NONCE nonceEvenOSAP:NONCE',
-  ChangeAuth: 'parentHandle | protocolID:u16 newAuth:AUTH entityType:u16 encData:S32 | | outData:S32',
-  TakeOwnership: '| protocolID:u16 encOwnerAuth:S32 encSrkAuth:S32 srkParams:TPM_KEY | | srkPub:TPM_KEY',
+  OSAP: '| entityType:TPM_ENTITY_TYPE entityValue:HANDLE nonceOddOSAP:NONCE | authHandle | nonceEven:NONCE nonceEvenOSAP:NONCE',
+  ChangeAuth:
+    'parentHandle | protocolID:TPM_PROTOCOL_ID newAuth:AUTH entityType:TPM_ENTITY_TYPE encData:S32 | | outData:S32',
+  TakeOwnership:
+    '| protocolID:TPM_PROTOCOL_ID encOwnerAuth:S32 encSrkAuth:S32 srkParams:TPM_KEY | | srkPub:TPM_KEY',
   ChangeAuthAsymStart:
     'idHandle | antiReplay:NONCE tempKey:TPM_KEY_PARMS | | certifyInfo:TPM_CERTIFY_INFO sig:B32 ephHandle:HANDLE tempKey:TPM_KEY',
   ChangeAuthAsymFinish:
-    'parentHandle ephHandle | entityType:u16 newAuthLink:DIGEST encNewAuth:S32 encData:S32 | | outData:S32 saltNonce:NONCE changeProof:DIGEST',
-  ChangeAuthOwner: '| protocolID:u16 newAuth:AUTH entityType:u16',
-  DSAP: '| entityType:u16 keyHandle:HANDLE nonceOddDSAP:NONCE entityValue:B32 | authHandle | nonceEven:NONCE nonceEvenDSAP:NONCE',
+    'parentHandle ephHandle | entityType:TPM_ENTITY_TYPE newAuthLink:DIGEST encNewAuth:S32 encData:S32 | | outData:S32 saltNonce:NONCE changeProof:DIGEST',
+  ChangeAuthOwner: '| protocolID:TPM_PROTOCOL_ID newAuth:AUTH entityType:TPM_ENTITY_TYPE',
+  DSAP: '| entityType:TPM_ENTITY_TYPE keyHandle:HANDLE nonceOddDSAP:NONCE entityValue:B32 | authHandle | nonceEven:NONCE nonceEvenDSAP:NONCE',
   CMK_CreateTicket: '| verificationKey:TPM_PUBKEY signedData:DIGEST signatureValue:B32 | | sigTicket:DIGEST',
   CMK_CreateKey:
     'parentHandle | dataUsageAuth:AUTH keyInfo:TPM_KEY migrationAuthorityApproval:DIGEST migrationAuthorityDigest:DIGEST | | wrappedKey:TPM_KEY',
@@ -65,7 +67,7 @@ export const ORDINAL_ROWS: Readonly<Record<keyof typeof TPM_ORD, string>> = {
   Sealx: SEALS,
   Quote2:
     'keyHandle | externalData:NONCE targetPCR:TPM_PCR_SELECTION addVersion:BOOL | | pcrData:TPM_PCR_INFO_SHORT versionInfo:B32 sig:B32',
-  SetCapability: '| capArea:u32 subCap:B32 setValue:B32',
+  SetCapability: '| capArea:HEX32 subCap:B32 setValue:B32',
   ResetLockValue: '',
   LoadKey2: LOADS,
   GetRandom: '| bytesRequested:u32 | | randomBytes:B32',
@@ -80,9 +82,9 @@ export const ORDINAL_ROWS: Readonly<Record<keyof typeof TPM_ORD, string>> = {
   ForceClear: '',
   DisableForceClear: '',
   GetCapabilitySigned:
-    'keyHandle | antiReplay:NONCE capArea:TPM_CAPABILITY_AREA subCap:B32 | | version:u32 resp:B32 sig:B32',
+    'keyHandle | antiReplay:NONCE capArea:TPM_CAPABILITY_AREA subCap:B32 | | version:HEX32 resp:B32 sig:B32',
   GetCapability: '| capArea:TPM_CAPABILITY_AREA subCap:TPM_SUB_CAP(capArea) | | resp:B32',
-  GetCapabilityOwner: '| | | version:u32 non_volatile_flags:u32 volatile_flags:u32',
+  GetCapabilityOwner: '| | | version:HEX32 non_volatile_flags:HEX32 volatile_flags:HEX32',
   OwnerSetDisable: '| disableState:BOOL',
   PhysicalEnable: '',
   PhysicalDisable: '',
@@ -90,7 +92,7 @@ export const ORDINAL_ROWS: Readonly<Record<keyof typeof TPM_ORD, string>> = {
   PhysicalSetDeactivated: '| state:BOOL',
   SetTempDeactivated: '',
   SetOperatorAuth: '| operatorAuth:AUTH',
-  SetOwnerPointer: '| entityType:u16 entityValue:u32',
+  SetOwnerPointer: '| entityType:TPM_ENTITY_TYPE entityValue:HANDLE',
   CreateEndorsementKeyPair:
     '| antiReplay:NONCE keyInfo:TPM_KEY_PARMS | | pubEndorsementKey:TPM_PUBKEY checksum:DIGEST',
   MakeIdentity:

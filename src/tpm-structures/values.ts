@@ -4,7 +4,6 @@
  * chosen. A structure or union with nothing in it is left out.
  */
 import { contentOf, type FieldNode, isSecret } from './fields.ts'
-import { handleText } from './handles.ts'
 
 export function plainFields(bytes: Buffer, fields: readonly FieldNode[]): Record<string, unknown> {
   const plain: Record<string, unknown> = {}
@@ -60,7 +59,7 @@ function jsonValue(bytes: Buffer, field: FieldNode, secrets: boolean): unknown {
   if (type.kind === 'struct' || type.kind === 'sized')
     return children.length === 0 ? undefined : jsonFields(bytes, children, secrets)
   if (type.kind === 'number' && type.constants?.kind === 'handles')
-    return handleText(Number(value)) ?? `0x${Number(value).toString(16).padStart(8, '0')}`
+    return type.constants.text(Number(value)) ?? `0x${Number(value).toString(16).padStart(8, '0')}`
   const plain = plainValue(bytes, field)
   if (typeof plain === 'bigint') return plain.toString()
   if (!Buffer.isBuffer(plain)) return plain

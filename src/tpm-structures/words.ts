@@ -3,7 +3,6 @@
  * `<secret, 7 bytes>`.
  */
 import { contentOf, type FieldNode, isSecret } from './fields.ts'
-import { handleText } from './handles.ts'
 import { wordOf } from './values.ts'
 
 export interface WordOptions {
@@ -45,7 +44,9 @@ export function inWords(bytes: Buffer, field: FieldNode, options: WordOptions): 
       // What a TPM2B holds hangs on it directly.
       return structInWords(bytes, field, innerName(field), options)
     default:
-      return bytesInWords(contentOf(bytes, field), field, options)
+      return type.kind === 'bytes' && isSelection(type.sizeName)
+        ? pcrsInWords(contentOf(bytes, field))
+        : bytesInWords(contentOf(bytes, field), field, options)
   }
 }
 
@@ -57,7 +58,7 @@ function innerName({ type }: FieldNode): string {
 function numberInWords(field: FieldNode): string {
   const { type, value } = field
   if (type.kind !== 'number' || value === undefined) return ''
-  const word = type.constants?.kind === 'handles' ? handleText(Number(value)) : wordOf(field)
+  const word = type.constants?.kind === 'handles' ? type.constants.text(Number(value)) : wordOf(field)
   if (word !== undefined) return word
   return type.constants === undefined ? String(value) : `0x${value.toString(16)}`
 }
@@ -77,18 +78,12 @@ function structInWords(bytes: Buffer, field: FieldNode, name: string, options: W
   const words = (): string[] => children.map((child) => inWords(bytes, child, options))
   switch (name) {
     case 'TPMT_HA':
-      return words().join(':')
     case 'TPMS_PCR_SELECTION':
-      return children.length < 2
-        ? words().join(':')
-        : `${inWords(bytes, children[0]!, options)}:${pcrsInWords(contentOf(bytes, children[1]!))}`
-    case 'TPMS_TAGGED_PCR_SELECT':
-      return children.length < 2
-        ? words().join('=')
-        : `${inWords(bytes, children[0]!, options)}=${pcrsInWords(contentOf(bytes, children[1]!))}`
+      return words().join(':')
     case 'TPMS_TAGGED_PROPERTY':
       return propertyInWords(words(), Number(children[1]?.value ?? 0))
     case 'TPMS_ALG_PROPERTY':
+    case 'TPMS_TAGGED_PCR_SELECT':
       return words().join('=')
     case 'TPMT_SYM_DEF':
       return present(words()).join('-')
@@ -105,7 +100,7 @@ function structInWords(bytes: Buffer, field: FieldNode, name: string, options: W
         .join(' ')
     : fieldsInWords(bytes, children, options)
   // A scheme with one value needs no braces around it.
-  return name.startsWith('TPMS_SCHEME_') || name.endsWith('_PARMS') ? inside : `{${inside}}`
+  return /^TPMS_(SCHEME_|.*_PARMS$)/.test(name) ? inside : `{${inside}}`
 }
 
 const present = (words: readonly string[]): string[] => words.filter((word) => word !== '')
@@ -117,6 +112,9 @@ function propertyInWords([name = '', value = '']: readonly string[], number: num
   const text = letters.toString('latin1').replace(/\0+$/, '')
   return /^[\x20-\x7e]*$/.test(text) ? `${name}="${text}"` : `${name}=${value}`
 }
+
+/** The size field of a PCR selection has a name of its own. */
+const isSelection = (sizeName: string): boolean => /^sizeofselect$/i.test(sizeName)
 
 /** The bits of a PCR selection: `0-7,16`, `all`, `none`. */
 export function pcrsInWords(selection: Buffer): string {

@@ -168,7 +168,7 @@ function anyNumber(random: Random, { width, signed, constants }: Of<'number'>): 
     const value = random.chance(0.5)
     return { bytes: u8(value ? 1 : 0), value }
   }
-  if (constants?.kind === 'names' || constants?.kind === 'bits') {
+  if ((constants?.kind === 'names' || constants?.kind === 'bits') && constants.words.length > 0) {
     const number = constants.value(random.pick(constants.words))!
     return { bytes: bigEndian(BigInt(number), width), value: constants.text(number) }
   }
