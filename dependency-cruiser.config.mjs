@@ -8,6 +8,7 @@ export const LAYERS = [
   ['src/tpm-structures'],
   ['src/keeper', 'src/tpm-commands', 'src/ptm-client', 'src/engine-client', 'src/machine', 'src/recordings'],
   ['src/tpm', 'src/responders', 'src/programs/common'],
+  ['src/behind'],
   ['src/serve', 'src/programs/swtpm_cert'],
   ['src/cuse', 'src/vtpm-proxy'],
   [

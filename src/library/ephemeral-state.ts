@@ -1,9 +1,6 @@
 /** State that is in memory, and gone with the last process that has it. */
-
-import { randomUUID } from 'node:crypto'
-import { closeSync, openSync, unlinkSync } from 'node:fs'
-import { join } from 'node:path'
-import { temporaryDirectory } from '../system/surroundings.ts'
+import { closeSync } from 'node:fs'
+import { openMemoryFile } from '../tpm/state/memory-file.ts'
 
 export interface EphemeralState {
   /** The path of a file that has no name any more. */
@@ -11,23 +8,8 @@ export interface EphemeralState {
   close(): void
 }
 
-/** In /dev/shm where there is one; else in the folder for temporary files. */
+/** @throws Error: no file can be made */
 export function ephemeralState(): EphemeralState {
-  const fd = openUnnamed('/dev/shm') ?? openUnnamed(temporaryDirectory())
-  if (fd === undefined)
-    throw new Error(
-      `Cannot keep a TPM in memory: nothing can be written in /dev/shm or ${temporaryDirectory()}`,
-    )
+  const fd = openMemoryFile()
   return { path: `/proc/self/fd/${fd}`, close: () => closeSync(fd) }
-}
-
-function openUnnamed(folder: string): number | undefined {
-  const path = join(folder, `swtpm-${randomUUID()}`)
-  try {
-    const fd = openSync(path, 'wx+', 0o600)
-    unlinkSync(path)
-    return fd
-  } catch {
-    return undefined
-  }
 }

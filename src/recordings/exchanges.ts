@@ -5,16 +5,18 @@
 import type { TracedExchange } from '../tpm-structures/exchange-text.ts'
 import { Pairing } from './pairing.ts'
 import { isPcapng, PcapngReader } from './pcapng.ts'
-import { TextReader } from './text.ts'
+import { type Said, TextReader } from './text.ts'
 
 /**
  * @param input the bytes of a file or pipe, in any pieces
  * @param note told of what could not be read, each line of it once
+ * @param said told of the lines of a .tpmrec that are no exchanges: its header, authorization values
  * @throws what `input` throws
  */
 export async function* exchangesFrom(
   input: AsyncIterable<Uint8Array>,
   note: (problem: string) => void,
+  said?: Said,
 ): AsyncGenerator<TracedExchange> {
   let reader: PcapngReader | TextReader | undefined
   let first = Buffer.alloc(0)
@@ -26,11 +28,11 @@ export async function* exchangesFrom(
       // Four bytes say what it is.
       if (first.length < 4) continue
       bytes = first
-      reader = isPcapng(first) ? new PcapngReader(note) : new TextReader(note)
+      reader = isPcapng(first) ? new PcapngReader(note) : new TextReader(note, said)
     }
     for (const item of reader.read(bytes)) yield* 'command' in item ? [item] : pairing.take(item)
   }
-  reader ??= new TextReader(note)
+  reader ??= new TextReader(note, said)
   for (const item of reader.end(first.length < 4 ? first : undefined))
     yield* 'command' in item ? [item] : pairing.take(item)
   yield* pairing.end()

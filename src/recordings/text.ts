@@ -15,7 +15,13 @@
 import type { TracedExchange } from '../tpm-structures/exchange-text.ts'
 import { MAX_MESSAGE_BYTES } from '../tpm-structures/message.ts'
 import type { RecordedMessage } from './pairing.ts'
-import { isRecordingHeader, readRecordingLine } from './tpmrec.ts'
+import {
+  isRecordingHeader,
+  type RecordingAuth,
+  type RecordingHeader,
+  readAuthLine,
+  readRecordingLine,
+} from './tpmrec.ts'
 import { isWatched, readWatched } from './watched.ts'
 
 /** A command and a response in hex digits, and some words. */
@@ -32,16 +38,21 @@ interface Dump {
   got: number
 }
 
+export type Said = (line: RecordingHeader | RecordingAuth) => void
+
 export class TextReader {
   readonly #note: (problem: string) => void
+  readonly #said: Said
   #left = ''
   #skipping = false
   #dump: Dump | undefined
   #isLog = false
   #line = 0
 
-  constructor(note: (problem: string) => void) {
+  /** @param said told of the lines of a recording that are no exchanges */
+  constructor(note: (problem: string) => void, said: Said = () => {}) {
     this.#note = note
+    this.#said = said
   }
 
   *read(piece: Buffer): Generator<RecordedMessage | TracedExchange> {
@@ -127,7 +138,16 @@ export class TextReader {
       this.#note(`line ${this.#line} is no JSON`)
       return
     }
-    if (isRecordingHeader(value)) return
+    if (isRecordingHeader(value)) {
+      this.#said(value)
+      return
+    }
+    const auth = readAuthLine(value)
+    if (auth !== undefined) {
+      if (typeof auth === 'string') this.#note(`line ${this.#line}: ${auth}`)
+      else this.#said(auth)
+      return
+    }
     const said = logLine(value)
     if (said !== undefined) {
       yield* this.#plain(said.text, said.at)

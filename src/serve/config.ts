@@ -6,6 +6,7 @@
  */
 
 import type { EngineOptionValues, TpmVersion } from '../../contract/engine-options.ts'
+import type { BehindConfig } from '../behind/config.ts'
 import type { LogConfig } from '../system/log.ts'
 import type { PidFileTarget } from '../system/process/pid-file.ts'
 import type { InheritedDescriptor } from '../system/process/ready-descriptor.ts'
@@ -14,6 +15,7 @@ import type { KeySource } from '../tpm/state/state-key.ts'
 import type { StateLocation } from '../tpm/state/state-location.ts'
 import type { StartupType } from '../tpm-commands/startup.ts'
 import type { PcapConfig } from './trace/pcap-file.ts'
+import type { RecordConfig } from './trace/recorder.ts'
 import type { TraceConfig } from './trace/trace-file.ts'
 
 export type { KeySource, LogConfig, Owner, PcapConfig, PidFileTarget, StateLocation, TpmVersion, TraceConfig }
@@ -84,6 +86,8 @@ export interface ScriptConfig {
   readonly faultSeed: number | undefined
   /** Where other programs may say what goes wrong. */
   readonly socket: UnixEndpoint | undefined
+  /** What answers in place of libtpms. */
+  readonly behind?: BehindConfig | undefined
 }
 
 export interface CommonConfig {
@@ -112,6 +116,7 @@ export interface CommonConfig {
   readonly seedInsecure: number | undefined
   /** Commands and responses in words. */
   readonly trace: TraceConfig | undefined
+  readonly record: RecordConfig | undefined
   /** What a script does to its commands; undefined: there is none. */
   readonly script: ScriptConfig | undefined
   /** Go to the background once ready; on cuse unless `--foreground`. */

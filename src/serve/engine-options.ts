@@ -19,7 +19,11 @@ export function engineOptions(
     stateFd,
     allowSetLocality,
     seccomp: config.seccomp,
-    trace: config.pcap !== undefined || config.trace !== undefined || log.isEnabled(COMMAND_BYTES),
+    trace:
+      config.pcap !== undefined ||
+      config.trace !== undefined ||
+      config.record !== undefined ||
+      log.isEnabled(COMMAND_BYTES),
     logLevel: config.log.level,
     logPrefix: config.log.prefix,
     seedInsecure: config.seedInsecure === undefined ? '' : String(config.seedInsecure),

@@ -62,7 +62,7 @@ export function openTpm(
   const tpm = new Tpm(engine, opened.lock, {
     version: tpmVersion,
     incomingMigration: config.migration.incoming,
-    keepsNoSecrets: config.seedInsecure !== undefined,
+    ...whatItIs(config),
   })
   return whole(config, tpm, opened, release)
 }
@@ -91,7 +91,7 @@ export function resumeTpm(
   const tpm = new Tpm(engine, lock, {
     version: tpmVersion,
     incomingMigration: false,
-    keepsNoSecrets: config.seedInsecure !== undefined,
+    ...whatItIs(config),
   })
   tpm.resume(record.get<SavedTpm>('tpm'))
   return whole(config, tpm, { fd, lock })
@@ -114,6 +114,13 @@ export function leaveTpm({ tpm, engine }: Pick<OpenTpm, 'tpm' | 'engine'>, recor
   } satisfies SavedEngine)
   return true
 }
+
+const whatItIs = ({ seedInsecure, script }: CommonConfig) => ({
+  keepsNoSecrets: seedInsecure !== undefined,
+  isElsewhere:
+    script?.behind !== undefined &&
+    !(script.behind.kind === 'recording' && script.behind.otherwise === 'ours'),
+})
 
 interface SavedEngine extends Pick<RunningTpm, 'served'> {
   readonly succession: Omit<RunningTpm['succession'], 'channelFd'>

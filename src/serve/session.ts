@@ -17,6 +17,7 @@ import type { CommonConfig, ScriptConfig, SwtpmConfig } from './config.ts'
 import { COMMAND_BYTES } from './engine-options.ts'
 import { leaveTpm, type OpenTpm, type OpenTpmOptions, openTpm, resumeTpm } from './open-tpm.ts'
 import { RestRecord } from './rest/rest-record.ts'
+import type { Bottom } from './scripting/open-bottom.ts'
 import type { Scripting } from './scripting/scripting.ts'
 import type { Plug } from './scripting/served-tpm-control.ts'
 import { PcapFile } from './trace/pcap-file.ts'
@@ -46,6 +47,8 @@ export class Session {
   device: string | undefined
   /** What takes its device or socket away, and makes it again; undefined while there is none. */
   plug: Plug | undefined
+  /** What answers in place of libtpms. */
+  #bottom: Bottom | undefined
   /** Its scripts, where the user has asked for some. */
   script: Scripting | undefined
   readonly #config: SwtpmConfig
@@ -160,10 +163,23 @@ export class Session {
     this.#opened.readSecrets()
   }
 
+  /**
+   * Opens what is to answer in place of libtpms, once: before the root directory and the user change.
+   * @param root what will be our root directory later
+   * @throws SwtpmError
+   */
+  async openBottom(root: string): Promise<void> {
+    const { script, tpmVersion } = this.#config
+    if (script?.behind === undefined || this.#bottom !== undefined) return
+    const { openBottom } = await import('./scripting/open-bottom.ts')
+    this.#bottom = await openBottom(script, tpmVersion, root)
+  }
+
   /** @throws SwtpmError: the engine cannot be started; RuleError */
   async #beginScript(config: ScriptConfig): Promise<void> {
     const { beginScript } = await import('./scripting/begin-script.ts')
-    this.script = beginScript(this, config)
+    await this.openBottom('')
+    this.script = beginScript(this, config, this.#bottom)
     // Shown to it from the first one on.
     this.#engineSteps.push(() => this.script?.begin() ?? Promise.resolve())
   }
@@ -201,6 +217,14 @@ export class Session {
       const file = new TraceFile(this.#config.trace)
       this.tpm.engine.on('trace', (...message) => file.record(...message))
       this.#endsLast(() => file.close())
+    }
+    if (this.#config.record !== undefined) {
+      const { Recorder } = await import('./trace/recorder.ts')
+      await this.openBottom('')
+      const { record, tpmVersion, interface: iface } = this.#config
+      const recorder = new Recorder(record, tpmVersion, this.#bottom?.text ?? `swtpm ${iface}`)
+      this.tpm.engine.on('trace', (...message) => recorder.record(...message))
+      this.#endsLast(() => recorder.close())
     }
     if (this.#config.pcap === undefined) return
     const file = new PcapFile(this.#config.pcap)

@@ -22,6 +22,8 @@ const CODES = {
   SWTPM_ERR_ENDED: 'it was told to end while it started',
   SWTPM_ERR_USER: 'there is no such user or group',
   SWTPM_ERR_LOG: 'the log cannot be written',
+  SWTPM_ERR_OTHER_TPM: 'a TPM that is not libtpms cannot be used',
+  SWTPM_ERR_RECORDING: 'a recording cannot be read or written',
   SWTPM_ERR_SCRIPT: 'a rule or a script is wrong',
   SWTPM_ERR_NO_RESPONSE: 'a script has lost the response to a command',
   SWTPM_ERR_FLEET: 'the fleet has no such TPM, or has it already, or cannot have it',

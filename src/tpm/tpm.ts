@@ -37,6 +37,8 @@ export interface TpmOptions {
   readonly incomingMigration: boolean
   /** It has no secrets (`--seed-insecure`), and is given none. */
   readonly keepsNoSecrets?: boolean
+  /** Another TPM answers its commands (`--behind`). */
+  readonly isElsewhere?: boolean
 }
 
 export interface SavedTpm {
@@ -67,6 +69,8 @@ export class Tpm {
   readonly version: TpmVersion
   /** No state of another TPM may come into it. */
   readonly keepsNoSecrets: boolean
+  /** What libtpms has of it is nothing. */
+  readonly isElsewhere: boolean
   readonly engine: EngineClient
   readonly #storage: StorageLock
   #running = false
@@ -82,6 +86,7 @@ export class Tpm {
   constructor(engine: EngineClient, storage: StorageLock, options: TpmOptions) {
     this.version = options.version
     this.keepsNoSecrets = options.keepsNoSecrets ?? false
+    this.isElsewhere = options.isElsewhere ?? false
     this.engine = engine
     this.#storage = storage
     this.#incomingMigration = options.incomingMigration

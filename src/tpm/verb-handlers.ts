@@ -73,6 +73,18 @@ const HANDLERS: { [V in Exclude<VerbName, 'GET_CAPABILITY' | 'SET_DATAFD'>]: Han
   }),
 }
 
+/** They ask libtpms what is no TPM command. */
+const OF_LIBTPMS: ReadonlySet<VerbName> = new Set([
+  'GET_STATEBLOB',
+  'SET_STATEBLOB',
+  'STORE_VOLATILE',
+  'HASH_START',
+  'HASH_DATA',
+  'HASH_END',
+  'RESET_TPMESTABLISHED',
+  'GET_INFO',
+])
+
 export type HandledVerb = keyof typeof HANDLERS
 
 /** Executes a verb if the run state allows it. */
@@ -82,5 +94,9 @@ export async function execute<V extends HandledVerb>(
   request: Request<V>,
 ): Promise<Outcome<V>> {
   if (!tpm.allows(name)) return { tpmResult: TPM_BAD_ORDINAL }
+  if (tpm.isElsewhere && OF_LIBTPMS.has(name)) {
+    log.error(`${name} is refused: the TPM is another one (--behind), and this cannot be asked of it`)
+    return { tpmResult: TPM_BAD_ORDINAL }
+  }
   return (HANDLERS[name] as unknown as Handler<V>)(tpm, request)
 }

@@ -60,6 +60,7 @@ export async function serveSwtpm(config: SwtpmConfig): Promise<number> {
   // Only root can create a device; everything else is done as the user.
   const late = makesDevice(config)
   try {
+    await session.openBottom(config.chroot ?? '')
     let devices: DeviceDirectory | undefined
     if (config.chroot !== undefined) {
       if (late) {

@@ -57,6 +57,7 @@ export const mayRest = (config: SwtpmConfig): boolean =>
   config.chroot === undefined &&
   config.pcap === undefined &&
   config.trace === undefined &&
+  config.record === undefined &&
   !log.isEnabled(COMMAND_BYTES)
 
 /** Ends this process, where that can be. @returns false where it cannot at the moment */

@@ -4,6 +4,7 @@ import type { Tpm } from '../../tpm/tpm.ts'
 import type { ScriptConfig, UnixEndpoint } from '../config.ts'
 import { openEndpoint } from '../socket/open-endpoint.ts'
 import { checkScript } from './check-script.ts'
+import type { Bottom } from './open-bottom.ts'
 import { Scripting } from './scripting.ts'
 import { controlOf, type Plug } from './served-tpm-control.ts'
 import { serveScriptClients } from './socket/script-server.ts'
@@ -18,7 +19,11 @@ export interface ScriptedSession {
 }
 
 /** @throws SwtpmError SWTPM_ERR_SCRIPT, SWTPM_ERR_SOCKET */
-export function beginScript(session: ScriptedSession, config: ScriptConfig): Scripting {
+export function beginScript(
+  session: ScriptedSession,
+  config: ScriptConfig,
+  bottom: Bottom | undefined,
+): Scripting {
   checkScript(config)
   const ending = new AbortController()
   const scripting = new Scripting(
@@ -32,11 +37,13 @@ export function beginScript(session: ScriptedSession, config: ScriptConfig): Scr
       ending: ending.signal,
     }),
     config,
+    bottom && { text: bottom.text, responder: bottom.responder(() => guarded(session.end(1))) },
   )
   if (config.socket !== undefined) openScriptSocket(session, scripting, config.socket)
   session.onEnd(() => {
     ending.abort('the TPM ends')
     scripting.faults.reportIdle()
+    bottom?.close()
   })
   // Scripts are in this process.
   session.onRest(() => false)

@@ -1,5 +1,6 @@
 /** The scripts of one TPM: its responders, and the faults of the command line. */
 import { FaultList } from '../../responders/fault.ts'
+import type { Responder } from '../../responders/responder.ts'
 import { ResponderStack } from '../../responders/stack.ts'
 import type { TpmControl } from '../../responders/tpm-control.ts'
 import type { Tpm } from '../../tpm/tpm.ts'
@@ -15,10 +16,20 @@ export class Scripting {
   /** Settles when the engine does what was last asked of it. */
   #settled: Promise<void> = Promise.resolve()
 
-  /** Nothing is intercepted until there is a responder, and {@link begin} was called. @throws RuleError */
-  constructor(tpm: Tpm, control: TpmControl, { faults, faultSeed }: ScriptConfig) {
+  /**
+   * Nothing is intercepted until there is a responder, and {@link begin} was called.
+   * @param bottom answers in place of the TPM
+   * @throws RuleError
+   */
+  constructor(
+    tpm: Tpm,
+    control: TpmControl,
+    { faults, faultSeed }: ScriptConfig,
+    bottom?: { readonly text: string; readonly responder: Responder },
+  ) {
     this.#tpm = tpm
     this.stack = new ResponderStack({ version: tpm.version, tpm: control, seed: faultSeed ?? DEFAULT_SEED })
+    if (bottom !== undefined) this.stack.on('*', bottom.responder, bottom.text)
     this.faults = new FaultList(this.stack)
     for (const rule of faults) this.faults.add(rule)
     interceptCommands(tpm.engine, this.stack)

@@ -6,6 +6,7 @@ import type { Keeper } from '../../keeper/keeper.ts'
 import { SwtpmError } from '../../system/errors.ts'
 import { reasonOf } from '../../system/reason.ts'
 import { keeperOwns } from './lock-owner.ts'
+import { openMemoryFile } from './memory-file.ts'
 import { StorageLock } from './storage-lock.ts'
 
 /** Where the TPM keeps its state. */
@@ -14,6 +15,8 @@ export interface StateLocation {
   readonly path: string
   /** Lock the state against a second process. */
   readonly lock: boolean
+  /** It is nowhere, and gone with the TPM; `path` is for messages. */
+  readonly inMemory?: boolean
 }
 
 export interface OpenState {
@@ -50,7 +53,7 @@ export function openState(
   }
   if (location.kind === 'linear') {
     try {
-      const fd = openLinear(path, sync)
+      const fd = location.inMemory ? openMemoryFile() : openLinear(path, sync)
       return { fd, lock: lockOf(location, path, fd, keeper) }
     } catch (error) {
       return fail(error)

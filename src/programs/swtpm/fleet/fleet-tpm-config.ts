@@ -69,6 +69,7 @@ export function fleetTpm(
 /** The same with absolute paths. Descriptors are refused: a request to a fleet carries none. @throws CommandLineError */
 function located<T>(value: T, directory: string | undefined): T {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
+  if ('inMemory' in value) return value
   if ('kind' in value && value.kind === 'fd') {
     throw refused('descriptors are not handed over to a fleet: name a path instead of the number')
   }

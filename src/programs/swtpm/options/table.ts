@@ -260,6 +260,16 @@ export const optionTable = {
       'Take rules from swtpm fault and from programs in any language on this socket, while the TPM is served. PATH alone means ' +
       'path=PATH. Those who may use the socket see all commands and decide what is answered.',
   },
+  behind: {
+    extension: everywhere,
+    interfaces: everywhere,
+    group: groups.script,
+    value: 'TPM',
+    suggestions: ['device:/dev/tpm0', 'unix:', 'tcp:', 'recording:'],
+    describe:
+      'Have another TPM answer in place of libtpms: device:PATH, unix:PATH, tcp:HOST:PORT, or ' +
+      'recording:FILE[,else=FAILURE|stop|ours][,fast], which plays a recording. Without --tpmstate.',
+  },
   log: {
     interfaces: everywhere,
     group: groups.diagnosis,
@@ -280,6 +290,14 @@ export const optionTable = {
     group: groups.diagnosis,
     sub: traceSchema,
     describe: 'Write TPM commands and responses in words, a line for each command; --trace FILE is enough.',
+  },
+  record: {
+    extension: everywhere,
+    interfaces: everywhere,
+    group: groups.diagnosis,
+    value: 'FILE',
+    describe:
+      'Write what clients ask and are given to a recording (.tpmrec) that can be replayed and played.',
   },
   'print-capabilities': {
     since: '0.2',

@@ -40,6 +40,22 @@ export function flagsOf(given: Given<'flags' | 'vtpm-proxy'>, tpmVersion: TpmVer
   }
 }
 
+/**
+ * Of a TPM behind (`--behind`): it is on, and it has been started up, or is by its clients. Only where our own is to answer what a
+ * recording has no response to, that one is started up.
+ */
+export function flagsOfOther(
+  given: Given<'flags' | 'vtpm-proxy' | 'behind'>,
+  tpmVersion: TpmVersion,
+): CommonConfig['flags'] {
+  const flags = flagsOf(given, tpmVersion)
+  const withOurs = given.text('behind')?.includes('else=ours') ?? false
+  return {
+    needInit: false,
+    startup: withOurs ? (flags.startup === 'none' ? 'clear' : flags.startup) : 'none',
+  }
+}
+
 /** A vTPM proxy device implies allow-set-locality: the kernel's driver sends the locality in-band. */
 export function allowsSetLocality(given: Given<'locality' | 'vtpm-proxy'>): boolean {
   return given.has('vtpm-proxy') || settingsOf(given, 'locality', localitySchema)['allow-set-locality']

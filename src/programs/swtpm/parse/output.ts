@@ -1,6 +1,7 @@
-/** `--log`, `--pid`, `--ready-fd`, `--pcap` and `--trace`: what swtpm writes besides its state. */
+/** `--log`, `--pid`, `--ready-fd`, `--pcap`, `--trace` and `--record`: what swtpm writes besides its state. */
 
 import type { LogConfig, PcapConfig, PidFileTarget, TraceConfig } from '../../../serve/config.ts'
+import type { RecordConfig } from '../../../serve/trace/recorder.ts'
 import { DEFAULT_LOG_PREFIX } from '../../../system/log.ts'
 import type { InheritedDescriptor } from '../../../system/process/ready-descriptor.ts'
 import type { Given } from '../../common/options/given-options.ts'
@@ -62,6 +63,11 @@ export function pcapOf(given: Given<'pcap'>): PcapConfig | undefined {
   if (values.file !== undefined) return { destination: { kind: 'file', path: values.file }, ...common }
   if (values.fd !== undefined) return { destination: { kind: 'fd', fd: values.fd }, ...common }
   throw subOptionError('pcap', 'one of file=PATH and fd=FD is required')
+}
+
+export function recordOf(given: Given<'record'>): RecordConfig | undefined {
+  const path = given.text('record')
+  return path === undefined ? undefined : { path }
 }
 
 /** `--trace FILE,json` is short for `--trace file=FILE,json`. */

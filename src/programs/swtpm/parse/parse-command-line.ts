@@ -19,6 +19,7 @@ import {
   allowsSetLocality,
   engineBehaviourOf,
   flagsOf,
+  flagsOfOther,
   migrationOf,
   profileOf,
   seccompOf,
@@ -27,10 +28,10 @@ import { chardevOf, cuseDeviceOf } from './device.ts'
 import { controlOf, dataServerOf } from './endpoint.ts'
 import { cNumberOf } from './given.ts'
 import { keyOf } from './key.ts'
-import { logOf, pcapOf, pidOf, readyFdOf, traceOf } from './output.ts'
-import { scriptOf } from './script.ts'
+import { logOf, pcapOf, pidOf, readyFdOf, recordOf, traceOf } from './output.ts'
+import { refuseOwnState, scriptOf } from './script.ts'
 import { refuseExistingTpm, seedOf, withSeedInPrefix } from './seed.ts'
-import { requireState, type StateOptions, stateOf } from './state.ts'
+import { inMemoryState, requireState, type StateOptions, stateOf } from './state.ts'
 
 type SwtpmOptions = GivenOptions<typeof optionTable>
 
@@ -98,12 +99,13 @@ function commonOf(given: SwtpmOptions, env: NodeJS.ProcessEnv, iface: Interface)
     readyFd: readyFdOf(given),
     seccomp: seccompOf(given),
     allowSetLocality: allowsSetLocality(given),
-    flags: flagsOf(given, tpmVersion),
+    flags: given.has('behind') ? flagsOfOther(given, tpmVersion) : flagsOf(given, tpmVersion),
     migration: migrationOf(given),
     profile: profileOf(given),
     pcap: pcapOf(given),
     seedInsecure,
     trace: traceOf(given, daemonize),
+    record: recordOf(given),
     script: scriptOf(given),
     runAs: given.text('runas'),
     chroot: given.text('chroot'),
@@ -154,8 +156,12 @@ const stored = (given: SwtpmOptions, { state, engine }: StateOptions): StoredTpm
   engine: { ...engineBehaviourOf(given), ...engine },
 })
 
-const tpmToServe = (given: SwtpmOptions, env: NodeJS.ProcessEnv): StoredTpm =>
-  stored(given, requireState(stateOf(given, env)))
+/** A TPM behind has a state of its own, and none of ours. */
+function tpmToServe(given: SwtpmOptions, env: NodeJS.ProcessEnv): StoredTpm {
+  if (!given.has('behind')) return stored(given, requireState(stateOf(given, env)))
+  refuseOwnState(given)
+  return stored(given, stateOf(given, {}) ?? inMemoryState())
+}
 
 /** A TPM to be served: everything that it needs must be there. */
 function runConfigOf(given: SwtpmOptions, env: NodeJS.ProcessEnv, iface: Interface): CommandLine {

@@ -1,24 +1,55 @@
-/** `--fault` and what belongs to it: what a script does to the commands of a TPM. */
+/** `--fault`, `--script-socket` and `--behind`: what a script does to the commands of a TPM. */
 import type { ScriptConfig } from '../../../serve/config.ts'
 import type { Given } from '../../common/options/given-options.ts'
 import { CommandLineError } from '../exit/command-line-error.ts'
+import { parseBehind } from './behind.ts'
 import { scriptSocketOf } from './endpoint.ts'
 
 /** The rules are read when the scripts are loaded, which a TPM without any does not do. @throws {CommandLineError} */
-export function scriptOf(given: Given<'fault' | 'fault-seed' | 'script-socket'>): ScriptConfig | undefined {
+export function scriptOf(
+  given: Given<'fault' | 'fault-seed' | 'script-socket' | 'behind'>,
+): ScriptConfig | undefined {
   const faults = given.all('fault')
   const seed = given.text('fault-seed')
   const socket = scriptSocketOf(given)
-  if (faults.length === 0 && socket === undefined) {
-    if (seed !== undefined)
+  const behind = given.text('behind')
+  if (seed !== undefined && faults.length === 0 && socket === undefined)
+    throw new CommandLineError(
+      'general',
+      '--fault-seed: there is no --fault or --script-socket that it could be for',
+      'fault-seed',
+    )
+  if (faults.length === 0 && socket === undefined && behind === undefined) return undefined
+  return {
+    faults,
+    faultSeed: seed === undefined ? undefined : numberFrom0('fault-seed', seed),
+    socket,
+    behind: behind === undefined ? undefined : behindOf(behind),
+  }
+}
+
+/** @throws {CommandLineError} what is asked is not libtpms's, or not ours to keep */
+export function refuseOwnState(
+  given: Given<'behind' | 'tpmstate' | 'seed-insecure' | 'profile' | 'migration'>,
+): void {
+  const behind = behindOf(given.text('behind') as string)
+  if (behind?.kind === 'recording' && behind.otherwise === 'ours') return
+  for (const option of ['tpmstate', 'seed-insecure', 'profile', 'migration'] as const)
+    if (given.has(option))
       throw new CommandLineError(
         'general',
-        '--fault-seed: there is no --fault or --script-socket that it could be for',
-        'fault-seed',
+        `--${option}: the TPM behind keeps its own state; leave out --${option}, or --behind`,
+        option,
       )
-    return undefined
+}
+
+function behindOf(text: string): ScriptConfig['behind'] {
+  try {
+    return parseBehind(text)
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error
+    throw new CommandLineError('general', `--behind: ${error.message}`, 'behind')
   }
-  return { faults, faultSeed: seed === undefined ? undefined : numberFrom0('fault-seed', seed), socket }
 }
 
 /** @throws {CommandLineError} */

@@ -1,6 +1,7 @@
 /** `--tpmstate`, and TPM_PATH in its place. */
 
 import type { StateLocation } from '../../../serve/config.ts'
+import { IN_MEMORY } from '../../../tpm/state/in-memory.ts'
 import type { Given } from '../../common/options/given-options.ts'
 import { withDefaults } from '../../common/options/sub-option.ts'
 import { CommandLineError, type ExitReason } from '../exit/command-line-error.ts'
@@ -66,6 +67,15 @@ export function stateOf(
   return {
     state: { kind: 'linear', path, lock: chosen.lock ?? false },
     engine: { ...engine, backup: false, journal: false },
+  }
+}
+
+/** Of a TPM that nothing has to be kept of. */
+export function inMemoryState(): StateOptions {
+  const engine = engineOptionsOf(tpmstateSchema, withDefaults(tpmstateSchema, undefined))
+  return {
+    state: IN_MEMORY,
+    engine: { ...engine, sync: false, backup: false, journal: false, modeGiven: false },
   }
 }
 
