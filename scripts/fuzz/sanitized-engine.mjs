@@ -35,12 +35,10 @@ const KINDS = {
     start:
       'ASAN_OPTIONS=detect_leaks=0:abort_on_error=0:handle_segv=0:handle_sigbus=0:handle_sigfpe=0 ' +
       'UBSAN_OPTIONS=print_stacktrace=1 exec',
-    environment: {},
   },
   thread: {
     flags: ['-fsanitize=thread'],
     start: 'TSAN_OPTIONS=handle_segv=0:handle_sigbus=0:handle_sigfpe=0:exitcode=0 exec setarch -R',
-    environment: { SWTPM_TEST_SECCOMP: 'none' },
   },
 }
 
@@ -60,7 +58,7 @@ export async function sanitizedEngines(kind, progress) {
       .filter((name) => name.endsWith('.cc'))
       .map((name) => path.join(folder, name)),
   )
-  const { flags, start, environment } = KINDS[kind]
+  const { flags, start } = KINDS[kind]
   /** @param {string} name @param {string[]} more @returns {Promise<string>} what SWTPM_ENGINE is to name */
   const build = async (name, more) => {
     const engine = path.join(RESULTS, name)
@@ -80,7 +78,8 @@ export async function sanitizedEngines(kind, progress) {
     return script
   }
   return {
-    ...environment,
+    // Engines that are forked have no script before them.
+    SWTPM_TEST_SECCOMP: 'none',
     SWTPM_ENGINE: await build('tpm-engine', []),
     SWTPM_EVIL_ENGINE: await build('evil-engine', [EVIL.source, ...EVIL.flags]),
   }

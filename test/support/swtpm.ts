@@ -22,8 +22,8 @@ export const bin = (name: string): string => join(projectRoot, 'bin', name)
 export const REFERENCE_SWTPM = '/usr/bin/swtpm'
 
 /**
- * Engines that are watched by ThreadSanitizer begin with system calls that no part of swtpm may make: `npm run fuzz -- --sanitize thread`
- * has them, and what starts them, go without a filter.
+ * Sanitizers make system calls that no part of swtpm may make, ThreadSanitizer as soon as it begins: `npm run fuzz -- --sanitize` has
+ * engines, and what starts them, go without a filter.
  */
 export const SECCOMP_ACTION = process.env.SWTPM_TEST_SECCOMP
 export const SECCOMP: readonly string[] =
