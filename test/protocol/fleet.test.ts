@@ -99,6 +99,10 @@ describe('swtpm fleet add, remove, list', () => {
         ],
       ),
       [['add', 'b', '--', ...place, '--chroot', '/tmp'], /--chroot is for a swtpm with one TPM/],
+      [
+        ['add', 'b', '--', ...place, '--trace', '-'],
+        /--trace -: the lines of all TPMs would be mixed; name a file/,
+      ],
       [['add', 'b', '--', 'socket', '--print-capabilities'], /prints something and ends/],
       [['add', 'b', '--', 'tpm'], /"tpm" is no interface; write socket, chardev or cuse/],
       [['add', '../b', '--', ...place], /"\.\.\/b" cannot be a TPM's name/],
