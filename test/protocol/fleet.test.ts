@@ -100,7 +100,7 @@ describe('swtpm fleet add, remove, list', () => {
       ),
       [['add', 'b', '--', ...place, '--chroot', '/tmp'], /--chroot is for a swtpm with one TPM/],
       [
-        ['add', 'b', '--', ...place, '--trace', '-'],
+        ['add', 'b', '--', ...place, '--server', 'type=tcp,port=1', '--trace', '-'],
         /--trace -: the lines of all TPMs would be mixed; name a file/,
       ],
       [['add', 'b', '--', 'socket', '--print-capabilities'], /prints something and ends/],
