@@ -122,7 +122,8 @@ runMain(async () => {
     jobs.push({ where: `on Debian ${distro.suite}`, run: (emit) => runOnDistro(distro, BRIEF_TESTS, emit) })
   }
   for (const { file, form } of runs) {
-    const options = { silenceMs: SILENCE_MS.host, env: environmentOf(form), ...grep }
+    const silenceMs = file.startsWith('ktest/') ? SILENCE_MS.guest : SILENCE_MS.host
+    const options = { silenceMs, env: environmentOf(form), ...grep }
     const run = (/** @type {Parameters<typeof runFile>[2]} */ emit) => runFile(file, options, emit)
     jobs.push(form === 'awake' ? { run } : { where: form, run })
   }

@@ -97,5 +97,21 @@ export async function describeKernel(series: string): Promise<void> {
         assert.equal(after.includes(GET_RANDOM), true)
       })
     }
+
+    it('wakes with a TPM that has lost its state, which refuses every command from then on', async (t) => {
+      const directory = temporaryDirectory(t)
+      // The driver is told that the state has been saved, and it has not.
+      const fault = 'Shutdown[shutdownType=STATE]: respond=80010000000a00000000'
+      const { code, stderr } = await runKtest([
+        ...['--kernel', series, '--tpm', `tis,fault=${fault}`, '--root', 'memory', '--out', directory],
+        ...['--', 'sh', '-c', 'ktest-suspend 2 && head -c 8 /dev/hwrng; exit 7'],
+      ])
+      assert.equal(code, 7, stderr)
+      const dmesg = readFileSync(join(directory, 'dmesg.txt'), 'utf8')
+      assert.match(dmesg, /tpm tpm0: A TPM error \(256\) occurred attempting get random/)
+      const trace = readFileSync(join(directory, 'trace.txt'), 'utf8')
+      assert.match(trace, /Startup startupType STATE +→ VALUE at parameter 1 \(startupType\)/)
+      assert.match(trace, /GetRandom .*→ INITIALIZE/)
+    })
   })
 }

@@ -103,7 +103,7 @@ else
 fi`
   return `${looksForLeaks ? leaks : ''}
 for file in ${pids.join(' ')}; do
-  read -r pid <"$file" 2>/dev/null && kill "$pid" && while [ -e "/proc/$pid" ]; do sleep 0.1; done
+  [ -e "$file" ] && read -r pid <"$file" && kill "$pid" && while [ -e "/proc/$pid" ]; do sleep 0.1; done
 done
 true
 `

@@ -28,6 +28,8 @@ export async function startHardwareTpm(
     'socket',
     ...(version === '2.0' ? ['--tpm2'] : []),
     ...['--tpmstate', `dir=${place}`, '--ctrl', `type=unixio,path=${control}`],
+    // A chip whose power is cut has only what its driver has had it save.
+    ...['--flags', 'disable-auto-shutdown'],
     ...(trace === undefined ? [] : ['--pcap', `file=${trace},truncate`]),
     ...options,
   ])

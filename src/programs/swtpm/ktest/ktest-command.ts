@@ -7,6 +7,9 @@ import { printError, printOut } from '../../common/output.ts'
 import { KTEST_OPTIONS } from './ktest-options.ts'
 import { ktestSettings } from './ktest-settings.ts'
 import { EXIT, runKtest } from './run-ktest.ts'
+import { judgeInGuest } from './suite/in-guest.ts'
+import type { SuiteName } from './suite/suite-names.ts'
+import { SUITES } from './suite/suites.ts'
 
 /** @param argv the words behind `ktest` @returns the exit code */
 export async function ktest(argv: readonly string[]): Promise<number> {
@@ -20,6 +23,8 @@ export async function ktest(argv: readonly string[]): Promise<number> {
       printOut(await helpText())
       return 0
     }
+    const rows = given.text('in-guest')
+    if (rows !== undefined) return await judgeRows(given.text('suite'), rows)
     const [stray] = given.strays
     if (stray !== undefined)
       throw new UsageError(
@@ -31,6 +36,12 @@ export async function ktest(argv: readonly string[]): Promise<number> {
     else explain(error)
     return error instanceof MachineFault && error.isTimeout ? EXIT.timeout : EXIT.failure
   }
+}
+
+async function judgeRows(suite: string | undefined, names: string): Promise<number> {
+  const { guestRows } = SUITES[suite as SuiteName]
+  await judgeInGuest(guestRows.filter(({ name }) => names.split(',').includes(name)))
+  return 0
 }
 
 function explain(error: unknown): void {

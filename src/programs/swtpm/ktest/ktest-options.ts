@@ -1,6 +1,7 @@
 /** The options of `swtpm ktest`: the parser, its help and shell completion are made from this table. */
 import type { OptionTable } from '../../common/options/option-table.ts'
 import { SPLAT_CLASSES } from './splat-classes.ts'
+import { SUITE_NAMES } from './suite/suite-names.ts'
 
 const KERNEL = 'Kernel'
 const TPMS = 'TPMs'
@@ -76,6 +77,14 @@ export const KTEST_OPTIONS = {
     group: JUDGING,
     describe: `exit with 64 and more when the kernel's log has one of these: ${SPLAT_CLASSES.join(', ')}`,
   },
+  suite: {
+    value: 'driver',
+    choices: SUITE_NAMES,
+    group: JUDGING,
+    describe:
+      "in place of a command: regressions of the kernel's TPM driver, as KTAP; each names the fix that the kernel lacks",
+  },
+  'in-guest': { value: 'ROW[,ROW]…', hidden: true, group: JUDGING, describe: "the guest's half of --suite" },
   timeout: {
     value: 'SECONDS',
     group: JUDGING,

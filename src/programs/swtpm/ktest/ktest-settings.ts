@@ -5,10 +5,13 @@ import type { GivenOptions } from '../../common/options/given-options.ts'
 import { UsageError } from '../../common/options/usage-error.ts'
 import type { KTEST_OPTIONS } from './ktest-options.ts'
 import { isSplatClass, SPLAT_CLASSES, type SplatClass } from './splat-classes.ts'
+import type { SuiteName } from './suite/suite-names.ts'
 import { type TpmDescription, tpmDescriptions } from './tpm-description.ts'
 
 export interface KtestSettings {
   readonly command: readonly string[]
+  /** In place of the command. */
+  readonly suite: SuiteName | undefined
   /** Undefined: the first that there is. */
   readonly kernel: string | undefined
   readonly modules: string | undefined
@@ -31,7 +34,9 @@ type Given = GivenOptions<typeof KTEST_OPTIONS>
 
 /** @throws UsageError */
 export function ktestSettings(given: Given, command: readonly string[]): KtestSettings {
-  if (command.length === 0)
+  const suite = given.text('suite') as SuiteName | undefined
+  if (suite !== undefined) refuseWithSuite(given, command)
+  else if (command.length === 0)
     throw new UsageError('Missing the command that the guest is to run, behind "--": swtpm ktest -- ls /dev')
   const hasMemoryRoot = given.text('root') === 'memory'
   if (given.has('with') && !hasMemoryRoot)
@@ -46,6 +51,7 @@ export function ktestSettings(given: Given, command: readonly string[]): KtestSe
     )
   return {
     command,
+    suite,
     kernel: given.text('kernel'),
     modules: given.text('modules'),
     ownModules: given.all('module').map(absolute),
@@ -62,6 +68,16 @@ export function ktestSettings(given: Given, command: readonly string[]): KtestSe
     timeoutMs: scaled(number(given, 'timeout'), 1000),
     out: given.text('out'),
   }
+}
+
+/** A suite brings its own TPMs and commands. */
+function refuseWithSuite(given: Given, command: readonly string[]): void {
+  if (command.length > 0) throw new UsageError('--suite is in place of a command', 'suite')
+  const other = (['tpm', 'root', 'with', 'out', 'fail-on', 'timeout', 'gdb'] as const).find((name) =>
+    given.has(name),
+  )
+  if (other !== undefined)
+    throw new UsageError(`--${other} is for a command of yours, and not for --suite`, other)
 }
 
 const absolute = (path: string): string => resolve(workingDirectory() ?? '/', path)

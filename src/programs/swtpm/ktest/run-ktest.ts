@@ -1,27 +1,23 @@
-/** Boots the kernel with its TPMs, runs the command and judges what the kernel said meanwhile. */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import type { Job } from '../../../machine/job.ts'
+/** Boots the kernel with its TPMs, runs the command or a suite, and judges what the kernel said meanwhile. */
+import type { Writable } from 'node:stream'
 import { availableSeries } from '../../../machine/kernel/debian.ts'
 import { findKernel } from '../../../machine/kernel/find-kernel.ts'
-import { type LogRecord, logLine } from '../../../machine/kernel-log.ts'
-import { runInGuest } from '../../../machine/machine.ts'
-import { MachineFault } from '../../../machine/machine-fault.ts'
-import { temporaryDirectory, workingDirectory } from '../../../system/surroundings.ts'
+import type { Kernel } from '../../../machine/kernel/kernel.ts'
 import { printError } from '../../common/output.ts'
-import { finishScript, prepareScript, traceArguments } from './guest-tpms.ts'
-import { DRIVERS, type HardwareTpm, startHardwareTpm } from './hardware-tpm.ts'
-import { memoryRoot } from './ktest-root.ts'
 import type { KtestSettings } from './ktest-settings.ts'
+import { type MachineEnd, runMachine } from './machine-run.ts'
 import { OutputDirectory } from './output-directory.ts'
-import { filesOfSwtpm } from './own-swtpm.ts'
+import { ownSwtpm } from './own-swtpm.ts'
 import { Progress } from './progress.ts'
 import { exitCodeOfSplat } from './splat-classes.ts'
-import { countsOf, firstOf, type Splat, splatIn, splatsOnConsole } from './splats.ts'
-import { isHardware, type TpmDescription } from './tpm-description.ts'
+import { countsOf, firstOf } from './splats.ts'
+import { type Machines, runSuite } from './suite/run-suite.ts'
+import { SUITES } from './suite/suites.ts'
+import { tpmDescriptions } from './tpm-description.ts'
 
 export const EXIT = { timeout: 124, failure: 125 } as const
-const GDB_PORT = 1234
+/** Of a row that suspends its machine; an emulated one takes seconds for all of it. */
+const MACHINE_ROW_TIMEOUT_MS = 120_000
 
 /**
  * @returns the command's exit code, or that of a splat
@@ -29,102 +25,55 @@ const GDB_PORT = 1234
  */
 export async function runKtest(settings: KtestSettings): Promise<number> {
   const progress = new Progress()
-  const splats: Splat[] = []
+  const kernel = await kernelOf(settings, progress)
+  const { suite } = settings
+  if (suite !== undefined) return runSuite(SUITES[suite], machinesFor(settings, kernel, progress))
   const out = settings.out === undefined ? undefined : new OutputDirectory(settings.out)
-  const directory = mkdtempSync(join(temporaryDirectory(), 'ktest-'))
-  const hardware: HardwareTpm[] = []
-  const removeDirectory = () => rmSync(directory, { recursive: true, force: true })
-  process.on('exit', removeDirectory)
-  const take = (record: LogRecord) => {
-    out?.log(record)
-    const splat = splatIn(record)
-    if (splat !== undefined) splats.push({ ...splat, text: logLine(record).trim() })
-  }
   try {
-    for (const tpm of settings.tpms.filter(isHardware))
-      hardware.push(await startHardwareTpm(tpm, directory, out?.traceOf(tpm, settings.tpms.length === 1)))
-    const job = await describe(settings, { hardware, out, progress, take })
-    const status = await runInGuest(job)
-    return judge(status, splats, settings)
-  } catch (error) {
-    if (!(error instanceof MachineFault)) throw error
-    out?.console(error.output ?? '')
-    splats.push(...splatsOnConsole(error.output ?? ''))
-    const found = firstOf(splats, settings.failOn)
-    if (found === undefined) throw error
-    printError(`swtpm ktest: ${error.message}\n`)
-    return judge(EXIT.failure, splats, settings)
+    return judge(await runMachine({ settings, kernel, progress, out }), settings)
   } finally {
-    progress.end()
-    await Promise.all(hardware.map((tpm) => tpm.end()))
     await out?.finish()
-    removeDirectory()
-    process.off('exit', removeDirectory)
   }
 }
 
-function judge(status: number, splats: readonly Splat[], { failOn }: KtestSettings): number {
+async function kernelOf({ kernel, modules }: KtestSettings, progress: Progress): Promise<Kernel> {
+  const onProgress = (line: string) => progress.show(line)
+  const name = kernel ?? (await availableSeries(onProgress))[0] ?? '6.1'
+  return findKernel(name, modules, onProgress)
+}
+
+function judge({ status, fault, splats }: MachineEnd, { failOn }: KtestSettings): number {
   const found = firstOf(splats, failOn)
-  if (found === undefined) return status
-  printError(
-    `swtpm ktest: the kernel's log has ${countsOf(splats)}; the command ended with ${status}\n  ${found.text}\n`,
-  )
+  if (found === undefined) {
+    if (fault !== undefined) throw fault
+    return status ?? EXIT.failure
+  }
+  const end = fault === undefined ? `the command ended with ${status}` : fault.message
+  printError(`swtpm ktest: the kernel's log has ${countsOf(splats)}; ${end}\n  ${found.text}\n`)
   return exitCodeOfSplat(found.kind)
 }
 
-interface Surroundings {
-  readonly hardware: readonly HardwareTpm[]
-  readonly out: OutputDirectory | undefined
-  readonly progress: Progress
-  readonly take: (record: LogRecord) => void
-}
-
-async function describe(
-  settings: KtestSettings,
-  { hardware, out, progress, take }: Surroundings,
-): Promise<Job> {
-  const { tpms, command, hasMemoryRoot, waitsForDebugger } = settings
-  const onProgress = (line: string) => progress.show(line)
-  const name = settings.kernel ?? (await availableSeries(onProgress))[0] ?? '6.1'
-  const kernel = await findKernel(name, settings.modules, onProgress)
-  const inGuest = tpms.filter((tpm) => !isHardware(tpm))
-  const traces =
-    out === undefined ? [] : inGuest.map((tpm) => traceArguments(tpm, out.traceOf(tpm, tpms.length === 1)))
-  progress.show(`Linux ${kernel.release} is booting`)
-  if (waitsForDebugger) printError(debuggerHint(kernel.image))
+function machinesFor(settings: KtestSettings, kernel: Kernel, progress: Progress): Machines {
+  const run = (more: Partial<KtestSettings>, stdout: Writable) =>
+    runMachine({ settings: { ...settings, ...more }, kernel, progress, stdout })
   return {
-    kernel,
-    command,
-    cwd: hasMemoryRoot ? '/root' : (workingDirectory() ?? '/'),
-    env: { ...settings.env },
-    shares: settings.shares,
-    // The program itself may be below /tmp, whose place the guest's own takes.
-    keep: hasMemoryRoot ? [] : [...new Set(filesOfSwtpm().map((file) => dirname(file)))],
-    cpus: settings.cpus,
-    modules: { required: modulesFor(tpms), own: settings.ownModules },
-    kernelArguments: settings.kernelArguments,
-    bootsImage: hardware.length > 0,
-    devices: [...hardware.flatMap((tpm) => tpm.qemuArguments), ...traces.flat()],
-    prepare: prepareScript(tpms, out !== undefined),
-    finish: finishScript(tpms, settings.failOn.includes('kmemleak')),
-    onLog: take,
-    onUp: () => progress.end(),
-    ...(hasMemoryRoot
-      ? { root: memoryRoot({ command, with: settings.with, hasSwtpm: inGuest.length > 0 }) }
-      : {}),
-    ...(settings.countsInstructions ? { clock: 'instructions' } : {}),
-    ...(settings.timeoutMs === undefined ? {} : { timeoutMs: settings.timeoutMs }),
-    ...(waitsForDebugger ? { gdbPort: GDB_PORT } : {}),
+    judge: (rows, stdout) =>
+      run(
+        {
+          tpms: [],
+          command: [ownSwtpm(), 'ktest', '--in-guest', rows.join(','), '--suite', settings.suite!],
+        },
+        stdout,
+      ),
+    run: (tpm, script, stdout) =>
+      run(
+        {
+          tpms: tpmDescriptions([tpm]),
+          command: ['sh', '-c', script],
+          hasMemoryRoot: true,
+          timeoutMs: MACHINE_ROW_TIMEOUT_MS,
+        },
+        stdout,
+      ),
   }
 }
-
-function modulesFor(tpms: readonly TpmDescription[]): string[] {
-  const module = (tpm: TpmDescription): string => {
-    if (isHardware(tpm)) return DRIVERS[tpm.kind]
-    return tpm.kind === 'cuse' ? 'cuse' : 'tpm_vtpm_proxy'
-  }
-  return [...new Set(tpms.map(module))]
-}
-
-const debuggerHint = (image: string): string =>
-  `swtpm ktest: waiting for a debugger: gdb ${image} -ex 'target remote :${GDB_PORT}' -ex continue\n`

@@ -1,0 +1,34 @@
+/** Suspend to RAM, which takes a TPM as hardware. */
+import { expect, type MachineResult, type MachineRow, notOk, type Verdict } from '../row.ts'
+
+const REFUSED = 10
+const SUSPEND = `ktest-suspend 2 || exit ${REFUSED}`
+/** The kernel has the TPM used. */
+const USE = '[ "$(head -c 8 /dev/hwrng | wc -c)" = 8 ]'
+
+function went({ status, log }: MachineResult): Verdict {
+  if (status === REFUSED) return notOk('the kernel does not suspend')
+  if (!log.some((line) => /system sleep state S3/.test(line))) return notOk('it has not been suspended')
+  return expect(status === 0, 'afterwards the TPM gives no random numbers')
+}
+
+export const SUSPEND_ROWS: readonly MachineRow[] = [
+  {
+    name: 'suspend_goes_on_when_the_tpm_fails',
+    fix: 'tpm: Allow system suspend to continue when TPM suspend fails',
+    tpm: 'tis,fault=Shutdown: rc=FAILURE',
+    // The TPM itself has lost its state then.
+    script: SUSPEND,
+    judge: went,
+  },
+  {
+    name: 'hwrng_in_use_while_suspending',
+    fix: 'tpm: Prevent hwrng from activating during resume',
+    tpm: 'tis',
+    script: `(while :; do head -c 64 /dev/hwrng; done >/dev/null 2>&1 &); ${SUSPEND}; ${USE}`,
+    judge(result) {
+      const error = result.log.find((line) => /^tpm.*(?:error|tpm_try_transmit|Operation)/i.test(line))
+      return error === undefined ? went(result) : notOk(error)
+    },
+  },
+]

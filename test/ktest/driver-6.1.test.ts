@@ -1,0 +1,4 @@
+import { guarded } from '../../src/system/guard.ts'
+import { judgeKernel } from './driver-suite.ts'
+
+guarded(judgeKernel('6.1'))
