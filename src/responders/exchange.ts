@@ -31,6 +31,7 @@ interface Facts extends Incoming {
   readonly atMs: number
   readonly tpm: TpmControl
   readonly response: Promise<Response>
+  readonly delivered: Promise<void>
   readonly previousResponse: Buffer
 }
 
@@ -50,8 +51,10 @@ export class Exchange {
   readonly signal: AbortSignal
   /** What can be done to the TPM itself. */
   readonly tpm: TpmControl
-  /** What the client was given in the end. */
+  /** What the client is given in the end. */
   readonly response: Promise<Response>
+  /** Resolves when it has been given that, and nothing is under way any more. */
+  readonly delivered: Promise<void>
   /** What the command before was given; empty if that was nothing. */
   readonly previousResponse: Buffer
   #command: DecodedCommand | undefined
@@ -67,6 +70,7 @@ export class Exchange {
     this.signal = facts.signal
     this.tpm = facts.tpm
     this.response = facts.response
+    this.delivered = facts.delivered
     this.previousResponse = facts.previousResponse
   }
 
@@ -116,9 +120,12 @@ export class Exchange {
   }
 
   #facts(): Facts {
-    const { bytes, locality, from, version, number, nth, atMs, signal, tpm, response, previousResponse } =
-      this
-    return { bytes, locality, from, version, number, nth, atMs, signal, tpm, response, previousResponse }
+    const { bytes, locality, from, version, number, nth, atMs, signal, tpm } = this
+    const { response, delivered, previousResponse } = this
+    return {
+      ...{ bytes, locality, from, version, number, nth, atMs, signal, tpm },
+      ...{ response, delivered, previousResponse },
+    }
   }
 
   toString(): string {

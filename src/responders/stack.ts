@@ -109,24 +109,35 @@ export class ResponderStack {
     if (this.active !== before) this.#onActive(this.active)
   }
 
-  /** From now until this is disposed of an exchange is under way: its command has come, and its answer has not been given. */
-  begin(): Disposable {
-    this.#change(() => this.#running++)
-    return { [Symbol.dispose]: () => this.#change(() => this.#running--) }
-  }
-
   /**
    * What becomes of a command.
+   * @param deliver gives it to the client
    * @returns `'pass'`: the TPM is to execute it as if nobody had looked
    */
-  async handle(incoming: Incoming, bottom: Bottom): Promise<Response | 'pass'> {
+  async handle(
+    incoming: Incoming,
+    bottom: Bottom,
+    deliver: (response: Response | 'pass') => Promise<unknown> = async () => {},
+  ): Promise<Response | 'pass'> {
+    let delivered!: () => void
+    const exchange = { incoming, delivered: new Promise<void>((resolve) => (delivered = resolve)) }
+    this.#change(() => this.#running++)
+    try {
+      const response = await this.#decide(exchange, bottom)
+      await deliver(response)
+      return response
+    } finally {
+      delivered()
+      this.#change(() => this.#running--)
+    }
+  }
+
+  async #decide(
+    { incoming, delivered }: { incoming: Incoming; delivered: Promise<void> },
+    bottom: Bottom,
+  ): Promise<Response | 'pass'> {
     let answered!: (response: Response) => void
-    const exchange = this.#begin(
-      incoming,
-      new Promise((resolve) => {
-        answered = resolve
-      }),
-    )
+    const exchange = this.#begin(incoming, new Promise((resolve) => (answered = resolve)), delivered)
     for (const watcher of this.#watchers) watcher(exchange)
     const entries = this.#entries
     const first = this.#below(entries.length, entries, exchange)
@@ -142,7 +153,7 @@ export class ResponderStack {
     return response
   }
 
-  #begin(incoming: Incoming, response: Promise<Response>): Exchange {
+  #begin(incoming: Incoming, response: Promise<Response>, delivered: Promise<void>): Exchange {
     const { version, tpm } = this.#options
     const code = incoming.bytes.length < 10 ? undefined : incoming.bytes.readUInt32BE(6)
     const nth = (this.#counts.get(code) ?? 0) + 1
@@ -153,6 +164,7 @@ export class ResponderStack {
       version,
       tpm,
       response,
+      delivered,
       number: ++this.#number,
       nth,
       atMs: performance.now() - this.#beganMs,

@@ -47,8 +47,6 @@ Interceptor::Order Interceptor::wait(uint32_t number, const Client& client) {
       Order order = std::move(orders_.front());
       orders_.pop_front();
       ordered_ = true;
-      using wire::Verdict;
-      waits_ = order.verdict == Verdict::kRun || order.verdict == Verdict::kPart;
       return order;
     }
     if (left_ || has_gone(client)) {
@@ -89,6 +87,8 @@ void Interceptor::executed(uint32_t number, ByteView response) {
 bool Interceptor::respond(uint32_t number, Order order) {
   std::lock_guard lock(mutex_);
   if (!waits_ || number != number_) return false;
+  // Decided is decided, also where it has not been done yet.
+  waits_ = order.verdict == wire::Verdict::kRun || order.verdict == wire::Verdict::kPart;
   orders_.push_back(std::move(order));
   changed_.notify_all();
   return true;

@@ -70,7 +70,7 @@ class Interceptor {
   std::mutex mutex_;
   std::condition_variable changed_;
   uint32_t number_ = 0;  // of the command that was shown last
-  bool waits_ = false;   // it is not done with
+  bool waits_ = false;   // it is not decided
   bool left_ = false;    // its client has
   bool turned_away_ = false;
   bool ordered_ = false;  // the supervisor has begun with it

@@ -19,7 +19,7 @@ export const unplug = (backAfterMs?: number): Effect =>
   effect(backAfterMs === undefined ? 'unplug' : `unplug=${backAfterMs}ms`, (strike) => {
     strike.none({ how: 'hangUp' })
     // The device cannot go while its command is not done with.
-    guarded(strike.exchange.response.then(() => strike.exchange.tpm.unplug(backAfterMs)))
+    guarded(strike.exchange.delivered.then(() => strike.exchange.tpm.unplug(backAfterMs)))
   })
 
 /**

@@ -70,19 +70,19 @@ async function handle(
   bytes: Buffer,
 ): Promise<void> {
   const { signal } = held.abort
-  const underWay = stack.begin()
   try {
-    const response = await stack.handle({ bytes, locality, from: 'client', signal }, (command) =>
-      execute(engine, held, command === bytes ? undefined : command),
+    await stack.handle(
+      { bytes, locality, from: 'client', signal },
+      (command) => execute(engine, held, command === bytes ? undefined : command),
+      (response) =>
+        response === 'pass'
+          ? engine.respond(held.number, 'pass')
+          : deliver(engine, held.number, response, signal),
     )
-    if (response === 'pass') await engine.respond(held.number, 'pass')
-    else await deliver(engine, held.number, response, signal)
   } catch (error) {
     // Its client has been told by the engine that took over, or there is none any more.
     if (error instanceof Aborted) return
     if (!(error instanceof SwtpmError) || error.code !== 'SWTPM_ERR_ENGINE_GONE') throw error
-  } finally {
-    underWay[Symbol.dispose]()
   }
 }
 

@@ -88,11 +88,14 @@ describe('commands come here', () => {
     const changes: boolean[] = []
     tpm.stack.onActive = (active) => changes.push(active)
     assert.equal(await tpm.answer(), 'pass')
-    const fault = tpm.faults.add('*: rc=RETRY')
-    const underWay = tpm.stack.begin()
+    changes.length = 0
+    const fault = tpm.faults.add('*: late=1000s')
+    const strikes = fault.next()
+    const underWay = tpm.send()
+    await strikes
     fault[Symbol.dispose]()
     assert.deepEqual(changes, [true])
-    underWay[Symbol.dispose]()
+    await underWay
     assert.deepEqual(changes, [true, false])
     tpm.stack.watch(() => {})[Symbol.dispose]()
     assert.deepEqual(changes, [true, false, true, false])

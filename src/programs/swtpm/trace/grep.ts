@@ -45,6 +45,7 @@ function exchangeOf({ command, response, locality, at }: TracedExchange, number:
     response: Promise.resolve(
       new Response({ version: decoded.version, command: decoded }, Buffer.from(response ?? [])),
     ),
+    delivered: Promise.resolve(),
     previousResponse: Buffer.alloc(0),
   })
 }

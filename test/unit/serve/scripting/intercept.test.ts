@@ -10,7 +10,6 @@ it('refuses a command that is there, one that is none, and one too many, as a br
   const engine = new EventEmitter()
   let shown = 0
   const stack = {
-    begin: () => ({ [Symbol.dispose]() {} }),
     handle: () => {
       shown++
       return new Promise(() => {})
