@@ -1,11 +1,14 @@
 /**
- * Exchanges out of what has recorded them: pcapng, .tpmrec, the log of swtpm at level 20, hex digits. What it is, is told by how it
+ * Exchanges out of what has recorded them: pcapng, pcap, .tpmrec, the log of swtpm at level 20, hex digits. What it is, is told by how it
  * begins. Each exchange comes as soon as its bytes are there, so that a pipe can be followed.
  */
 import type { TracedExchange } from '../tpm-structures/exchange-text.ts'
 import { Pairing } from './pairing.ts'
+import { isPcap, PcapReader } from './pcap.ts'
 import { isPcapng, PcapngReader } from './pcapng.ts'
 import { type Said, TextReader } from './text.ts'
+
+type Reader = PcapngReader | PcapReader | TextReader
 
 /**
  * @param input the bytes of a file or pipe, in any pieces
@@ -18,7 +21,7 @@ export async function* exchangesFrom(
   note: (problem: string) => void,
   said?: Said,
 ): AsyncGenerator<TracedExchange> {
-  let reader: PcapngReader | TextReader | undefined
+  let reader: Reader | undefined
   let first = Buffer.alloc(0)
   const pairing = new Pairing()
   for await (const piece of input) {
@@ -28,7 +31,7 @@ export async function* exchangesFrom(
       // Four bytes say what it is.
       if (first.length < 4) continue
       bytes = first
-      reader = isPcapng(first) ? new PcapngReader(note) : new TextReader(note, said)
+      reader = readerOf(first, note, said)
     }
     for (const item of reader.read(bytes)) yield* 'command' in item ? [item] : pairing.take(item)
   }
@@ -36,4 +39,10 @@ export async function* exchangesFrom(
   for (const item of reader.end(first.length < 4 ? first : undefined))
     yield* 'command' in item ? [item] : pairing.take(item)
   yield* pairing.end()
+}
+
+/** @param first four bytes at least */
+function readerOf(first: Buffer, note: (problem: string) => void, said: Said | undefined): Reader {
+  if (isPcapng(first)) return new PcapngReader(note)
+  return isPcap(first) ? new PcapReader(note) : new TextReader(note, said)
 }

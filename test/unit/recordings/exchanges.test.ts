@@ -115,6 +115,76 @@ test('what a script socket tells who watches', async () => {
   assert.deepEqual(notes, ['line 3: 3 exchanges are missing: they came faster than they were read'])
 })
 
+/** A segment of TCP in IPv4, by Ethernet. */
+function frame(from: number, to: number, hex: string): Buffer {
+  const payload = Buffer.from(hex, 'hex')
+  const bytes = Buffer.alloc(14 + 20 + 20)
+  bytes.writeUInt16BE(0x0800, 12)
+  bytes[14] = 0x45
+  bytes.writeUInt16BE(40 + payload.length, 16)
+  bytes[23] = 6
+  bytes.writeUInt16BE(from, 34)
+  bytes.writeUInt16BE(to, 36)
+  bytes[46] = 0x50
+  return Buffer.concat([bytes, payload])
+}
+
+function pcap(frames: readonly (readonly [atMs: number, frame: Buffer])[]): Buffer {
+  const header = Buffer.from('d4c3b2a1020004000000000000000000ffff000001000000', 'hex')
+  const packets = frames.map(([atMs, bytes]) => {
+    const before = Buffer.alloc(16)
+    before.writeUInt32LE(1_700_000_000)
+    before.writeUInt32LE(1000 * atMs, 4)
+    before.writeUInt32LE(bytes.length, 8)
+    before.writeUInt32LE(bytes.length, 12)
+    return Buffer.concat([before, bytes])
+  })
+  return Buffer.concat([header, ...packets])
+}
+
+test('a pcap file of tcpdump: messages in pieces, several at once, other traffic', async () => {
+  const file = pcap([
+    [0, frame(5000, 2321, STARTUP.slice(0, 8))],
+    [1, frame(5000, 80, 'deadbeef')],
+    [2, frame(5000, 2321, STARTUP.slice(8))],
+    [5, frame(2321, 5000, SUCCESS)],
+    [6, frame(5000, 2321, GET_RANDOM)],
+    [9, frame(2321, 5000, RANDOM.slice(0, 20))],
+    [10, frame(2321, 5000, RANDOM.slice(20))],
+  ])
+  for (const piece of [1, 7, 1 << 20]) {
+    const { all, exchanges, notes } = await read(file, piece)
+    assert.deepEqual([exchanges, notes], [BOTH, []])
+    assert.deepEqual(
+      all.map(({ at, duration }) => [at?.toFixed(3), duration?.toFixed(3)]),
+      [
+        ['0.000', '0.003'],
+        ['0.004', '0.004'],
+      ],
+    )
+  }
+  assert.deepEqual((await read(file.subarray(0, -3))).notes, ['the pcap file ends within a packet'])
+})
+
+test("a conversation in the simulator's frames has localities", async () => {
+  const command = (locality: string, hex: string) =>
+    `00000008${locality}${(hex.length / 2).toString(16).padStart(8, '0')}${hex}`
+  const response = (hex: string) => `${(hex.length / 2).toString(16).padStart(8, '0')}${hex}00000000`
+  const { all, exchanges } = await read(
+    pcap([
+      [0, frame(5000, 2321, command('00', STARTUP))],
+      [1, frame(2321, 5000, response(SUCCESS))],
+      [2, frame(5000, 2321, command('03', GET_RANDOM))],
+      [3, frame(2321, 5000, response(RANDOM))],
+    ]),
+  )
+  assert.deepEqual(exchanges, BOTH)
+  assert.deepEqual(
+    all.map(({ locality }) => locality),
+    [0, 3],
+  )
+})
+
 test('the pcapng file that --pcap writes, in pieces of any length', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'recordings-'))
   t.after(() => rmSync(directory, { recursive: true }))

@@ -105,7 +105,7 @@ const helpText = (): Promise<string> =>
   helpScreen({
     tool: 'swtpm trace FILE|-|--follow SOCKET',
     summary:
-      'Prints TPM commands and responses in words, a line for each command, from a pcapng file (swtpm socket --pcap), a recording (.tpmrec), a log of swtpm at level 20, or hex digits.',
+      'Prints TPM commands and responses in words, a line for each command, from a pcapng file (swtpm socket --pcap) or pcap file, a recording (.tpmrec), a log of swtpm at level 20, or hex digits.',
     table: TRACE_OPTIONS,
     examples: [
       ['swtpm trace boot.pcapng', 'what a kernel and its programs have asked a TPM'],
