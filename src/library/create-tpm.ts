@@ -2,7 +2,8 @@
 import { mkdir } from 'node:fs/promises'
 import { Session } from '../serve/session.ts'
 import { log } from '../system/log.ts'
-import { ephemeralState } from './ephemeral-state.ts'
+import type { StateLocation } from '../tpm/state/state-location.ts'
+import { type EphemeralState, ephemeralState } from './ephemeral-state.ts'
 import { configOf, type TpmOptions } from './options.ts'
 import { shareSpawner } from './spawner.ts'
 import { Tpm } from './tpm.ts'
@@ -27,19 +28,18 @@ export async function createTpm(options: TpmOptions = {}): Promise<Tpm> {
       format: 'text',
       problemsOnly: true,
     })
+  const config = configOf(options)
   const { state } = options
-  if (state !== undefined) await mkdir(state, { recursive: true, mode: 0o700 })
+  if (state !== undefined) await makeDirectory(state)
   const memory = state === undefined ? ephemeralState() : undefined
-  const config = configOf(
-    options,
-    memory === undefined
-      ? { kind: 'dir', path: state as string, lock: true }
-      : { kind: 'linear', path: memory.path, lock: false },
-  )
   const spawner = await shareSpawner()
   let session: Session | undefined
   try {
-    session = Session.open(config, { spawner: spawner.spawner, pid: process.pid }, '')
+    session = Session.open(
+      { ...config, state: locationOf(state, memory) },
+      { spawner: spawner.spawner, pid: process.pid },
+      '',
+    )
     await session.equipEngine()
     await session.powerOn()
     const scripting = session.script
@@ -52,3 +52,17 @@ export async function createTpm(options: TpmOptions = {}): Promise<Tpm> {
     throw error
   }
 }
+
+/** Its parent has to be there: a mistyped path makes no tree of folders. */
+async function makeDirectory(path: string): Promise<void> {
+  try {
+    await mkdir(path, { mode: 0o700 })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  }
+}
+
+const locationOf = (directory: string | undefined, memory: EphemeralState | undefined): StateLocation =>
+  memory === undefined
+    ? { kind: 'dir', path: directory as string, lock: true }
+    : { kind: 'linear', path: memory.path, lock: false }

@@ -11,7 +11,7 @@ export type Startup = 'clear' | 'state' | 'none'
 export interface TpmOptions {
   /** `'2'` without it. */
   readonly version?: TpmVersion
-  /** A directory, which is made if it is not there; without it the state is in memory, and gone with the TPM. */
+  /** A directory, which is made if only its last part is missing; without it the state is in memory, and gone with the TPM. */
   readonly state?: string
   /** `'clear'` without it; `'none'` for those who test start-up. */
   readonly startup?: Startup
@@ -28,7 +28,7 @@ export interface TpmOptions {
 const NOWHERE = '/nonexistent'
 
 /** @throws Error: an option is wrong */
-export function configOf(options: TpmOptions, state: SocketConfig['state']): SocketConfig {
+export function configOf(options: TpmOptions): SocketConfig {
   const { version = '2', startup = 'clear', faultSeed, words = [] } = options
   if (version !== '2' && version !== '1.2') throw new TypeError(`version "${version}" is neither 2 nor 1.2`)
   if (!['clear', 'state', 'none'].includes(startup))
@@ -46,7 +46,6 @@ export function configOf(options: TpmOptions, state: SocketConfig['state']): Soc
     throw new SwtpmError('SWTPM_ERR_SCRIPT', 'the words ask for something to be printed, and not for a TPM')
   return {
     ...config,
-    state,
     engine: { ...config.engine, sync: options.state !== undefined },
     allowSetLocality: true,
     flags: { needInit: false, startup },
