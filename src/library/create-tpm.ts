@@ -37,7 +37,7 @@ export async function createTpm(options: TpmOptions = {}): Promise<Tpm> {
   try {
     session = Session.open(
       { ...config, state: locationOf(state, memory) },
-      { spawner: spawner.spawner, pid: process.pid },
+      { spawner: spawner.spawner, pid: process.pid, staysUnplugged: true },
       '',
     )
     await session.equipEngine()

@@ -3,6 +3,7 @@
 import type { Response } from '../responders/response.ts'
 import type { SocketConfig } from '../serve/config.ts'
 import type { Session } from '../serve/session.ts'
+import { SwtpmError } from '../system/errors.ts'
 import type { DeviceFile } from './device-file.ts'
 
 /** Made by `tpm.expose()`. `await using` takes it away. */
@@ -73,4 +74,12 @@ export function deviceOf({ path, resourceManager, tcti, open, openResourceManage
     close: once,
     [Symbol.asyncDispose]: once,
   }
+}
+
+/** A program exposes its TPM again itself. @throws SwtpmError */
+export async function comesBackNot(): Promise<void> {
+  throw new SwtpmError(
+    'SWTPM_ERR_DEVICE',
+    'Cannot plug the TPM in again: the device of a program does not come back by itself; expose the TPM again',
+  )
 }

@@ -1,9 +1,11 @@
 /** Devices of the Linux kernel; making one takes root. */
 import { randomInt } from 'node:crypto'
 import { exposeCuse } from '../cuse/cuse-front-end.ts'
+import type { Session } from '../serve/session.ts'
+import { guarded } from '../system/guard.ts'
 import { DeviceDirectory } from '../system/io/device-directory.ts'
 import { exposeVtpmProxy } from '../vtpm-proxy/chardev-front-end.ts'
-import { deviceOf, type Exposure } from './device.ts'
+import { comesBackNot, type Device, deviceOf, type Exposure } from './device.ts'
 import { openDeviceFile } from './device-file.ts'
 
 /**
@@ -18,37 +20,14 @@ import { openDeviceFile } from './device-file.ts'
  * ```
  */
 export const vtpmProxy = (): Exposure => ({
-  async expose(session, _config, gone) {
-    const devices = DeviceDirectory.open()
-    try {
+  expose: (session, _config, gone) =>
+    withDevices(async (devices) => {
       const { tpmNum, close } = await exposeVtpmProxy(session, devices)
       const path = `/dev/tpm${tpmNum}`
-      const { version } = session.tpm
-      const resourceManager = version === '2' ? `/dev/tpmrm${tpmNum}` : undefined
-      session.device = path
-      const device = deviceOf({
-        path,
-        resourceManager,
-        tcti: `device:${resourceManager ?? path}`,
-        open: () => openDeviceFile(path, version),
-        ...(resourceManager !== undefined && {
-          openResourceManager: () => openDeviceFile(resourceManager, version),
-        }),
-        async unplug() {
-          gone()
-          session.device = undefined
-          session.plug = undefined
-          if (!session.ending) await session.tpm.engine.detach()
-          close()
-        },
-      })
-      session.plug = { out: () => device.unplug(), in: neverAgain }
-      session.onEnd(() => device.unplug())
-      return device
-    } finally {
-      devices.close()
-    }
-  },
+      const resourceManager = session.tpm.version === '2' ? `/dev/tpmrm${tpmNum}` : undefined
+      // Whatever ends the connection to the kernel ends the device.
+      return ownDevice(session, { path, resourceManager, endsWith: () => true, close }, gone)
+    }),
 })
 
 /**
@@ -64,34 +43,59 @@ export const vtpmProxy = (): Exposure => ({
  * ```
  */
 export const cuse = ({ name }: { readonly name?: string } = {}): Exposure => ({
-  async expose(session, _config, gone) {
-    const devices = DeviceDirectory.open()
-    try {
+  expose: (session, _config, gone) =>
+    withDevices(async (devices) => {
       const { path, close } = await exposeCuse(session, name ?? `vtpm${randomInt(1000, 1_000_000)}`, devices)
-      const { version } = session.tpm
-      session.device = path
-      const device = deviceOf({
-        path,
-        tcti: `device:${path}`,
-        open: () => openDeviceFile(path, version),
-        async unplug() {
-          gone()
-          session.device = undefined
-          session.plug = undefined
-          if (!session.ending) await session.tpm.engine.detach()
-          close()
-        },
-      })
-      session.plug = { out: () => device.unplug(), in: neverAgain }
-      session.onEnd(() => device.unplug())
-      return device
-    } finally {
-      devices.close()
-    }
-  },
+      // 0: a client has closed the device.
+      return ownDevice(session, { path, endsWith: (errno) => errno !== 0, close }, gone)
+    }),
 })
 
-/** A program exposes its TPM again itself. */
-async function neverAgain(): Promise<void> {
-  throw new Error('a device of a program does not come back by itself; expose the TPM again')
+interface KernelDevice {
+  readonly path: string
+  readonly resourceManager?: string | undefined
+  /** Whether the device goes with the connection that has ended so. */
+  endsWith(errno: number): boolean
+  /** Takes it away once the engine serves it no more. */
+  close(): void
+}
+
+/** It is the session's device until it is unplugged, or the kernel or a script ends its connection. */
+function ownDevice(session: Session, made: KernelDevice, gone: () => void): Device {
+  const { path, resourceManager } = made
+  const { engine, version } = session.tpm
+  const onClientClosed = (errno: number): void => {
+    if (made.endsWith(errno)) guarded(device.unplug())
+  }
+  const device = deviceOf({
+    path,
+    resourceManager,
+    tcti: `device:${resourceManager ?? path}`,
+    open: () => openDeviceFile(path, version),
+    ...(resourceManager !== undefined && {
+      openResourceManager: () => openDeviceFile(resourceManager, version),
+    }),
+    async unplug() {
+      gone()
+      engine.off('clientClosed', onClientClosed)
+      session.device = undefined
+      session.plug = undefined
+      if (!session.ending) await engine.detach()
+      made.close()
+    },
+  })
+  engine.on('clientClosed', onClientClosed)
+  session.device = path
+  session.plug = { out: () => device.unplug(), in: comesBackNot }
+  session.onEnd(() => device.unplug())
+  return device
+}
+
+async function withDevices<T>(work: (devices: DeviceDirectory) => Promise<T>): Promise<T> {
+  const devices = DeviceDirectory.open()
+  try {
+    return await work(devices)
+  } finally {
+    devices.close()
+  }
 }

@@ -11,7 +11,7 @@ import { type OpenEndpoint, openEndpoint } from '../serve/socket/open-endpoint.t
 import { SwtpmError } from '../system/errors.ts'
 import { native } from '../system/native/load.ts'
 import { temporaryDirectory } from '../system/surroundings.ts'
-import { type Device, deviceOf, type Exposure } from './device.ts'
+import { comesBackNot, type Device, deviceOf, type Exposure } from './device.ts'
 import { openConnection } from './device-file.ts'
 
 const OWNER_ONLY = 0o700
@@ -133,6 +133,7 @@ async function listen(
     ...socket,
     async unplug() {
       gone()
+      session.plug = undefined
       server.close()
       control?.remove()
       if (!session.ending) await engine.detach()
@@ -140,6 +141,7 @@ async function listen(
       await socket.afterwards()
     },
   })
+  session.plug = { out: () => device.unplug(), in: comesBackNot }
   session.onEnd(() => device.unplug())
   return device
 }

@@ -282,6 +282,8 @@ export class Tpm implements AsyncDisposable {
   async #end(): Promise<void> {
     const { session, spawner, memory } = this.#parts
     await session.end(0)
+    // Something else may have ended it.
+    await session.ended
     memory?.close()
     await spawner.release()
   }

@@ -30,6 +30,8 @@ export interface SessionHost {
   readonly pid: number
   /** Holds the lock on the state; this process without one. */
   readonly keeper?: Keeper
+  /** The TPM is of use without a device: a program can expose it again. */
+  readonly staysUnplugged?: boolean
   /** @see OpenTpmOptions.claimState */
   readonly claimState?: OpenTpmOptions['claimState']
 }
@@ -238,6 +240,11 @@ export class Session {
   #endsLast(cleanup: () => void): void {
     if (this.#ending) cleanup()
     else this.#cleanups.unshift(cleanup)
+  }
+
+  /** A script has taken its device away for good. */
+  unplugged(): void {
+    if (!this.#host.staysUnplugged) guarded(this.end(0))
   }
 
   /** Adds something to be undone at the end; the last added goes first. At once, where the end has begun. */

@@ -67,6 +67,16 @@ void CuseLoop::run() {
     command.reset();
     reading.lock();
   }
+  reading.unlock();
+  refuse_parked();
+}
+
+// The loop ends: a READ whose response was lost would wait for ever.
+void CuseLoop::refuse_parked() {
+  std::lock_guard lock(mutex_);
+  if (busy_) return;
+  for (ParkedRead& read : parked_) std::move(read.reply).error(EIO);
+  parked_.clear();
 }
 
 // False: nothing to dispatch; look at stopping() and ended_.

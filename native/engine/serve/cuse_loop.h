@@ -62,6 +62,7 @@ class CuseLoop : public Loop {
   void give(const DataPath::Outcome& outcome);
   void send_part(ByteView part);
   void serve_parked();
+  void refuse_parked();
 
   void on_open(FuseReply reply);
   void on_release(FuseReply reply);

@@ -39,15 +39,16 @@ uint32_t Interceptor::show(ByteView command, uint8_t locality) {
 Interceptor::Order Interceptor::wait(uint32_t number, const Client& client) {
   std::unique_lock lock(mutex_);
   while (true) {
-    if (turned_away_) {
-      gone(number, wire::CommandGone::kTpm);
-      return {.what = Order::What::kTurnedAway};
-    }
+    // What has been decided is done, whatever came after it.
     if (!orders_.empty()) {
       Order order = std::move(orders_.front());
       orders_.pop_front();
       ordered_ = true;
       return order;
+    }
+    if (turned_away_) {
+      gone(number, wire::CommandGone::kTpm);
+      return {.what = Order::What::kTurnedAway};
     }
     if (left_ || has_gone(client)) {
       gone(number, wire::CommandGone::kClient);

@@ -1,6 +1,9 @@
 /** What becomes of the connection to the client. */
 import { constants } from 'node:os'
+import { isFault, sentenceOf } from '../../system/fault.ts'
 import { guarded } from '../../system/guard.ts'
+import { log } from '../../system/log.ts'
+import type { Exchange } from '../exchange.ts'
 import { type Effect, effect } from './effect.ts'
 
 /**
@@ -17,10 +20,21 @@ export const hangUp = (): Effect => effect('hangup', (strike) => strike.none({ h
  */
 export const unplug = (backAfterMs?: number): Effect =>
   effect(backAfterMs === undefined ? 'unplug' : `unplug=${backAfterMs}ms`, (strike) => {
-    strike.none({ how: 'hangUp' })
+    strike.none({ how: 'silence' })
     // The device cannot go while its command is not done with.
-    guarded(strike.exchange.delivered.then(() => strike.exchange.tpm.unplug(backAfterMs)))
+    guarded(unplugAfter(strike.exchange, backAfterMs))
   })
+
+/** A device that cannot be taken away, or does not come back, is a line of the log. */
+async function unplugAfter({ delivered, tpm }: Exchange, backAfterMs: number | undefined): Promise<void> {
+  await delivered
+  try {
+    await tpm.unplug(backAfterMs)
+  } catch (error) {
+    if (!isFault(error)) throw error
+    log.error(sentenceOf(error))
+  }
+}
 
 /**
  * The response comes in pieces of so many bytes.

@@ -1,5 +1,4 @@
 /** Puts the scripts of a command line to work on a TPM that is about to be served. */
-import { guarded } from '../../system/guard.ts'
 import type { Tpm } from '../../tpm/tpm.ts'
 import type { ScriptConfig, UnixEndpoint } from '../config.ts'
 import { openEndpoint } from '../socket/open-endpoint.ts'
@@ -15,7 +14,7 @@ export interface ScriptedSession {
   readonly plug: Plug | undefined
   onEnd(cleanup: () => void): void
   onRest(leave: () => boolean): void
-  end(code: number): Promise<void>
+  unplugged(): void
 }
 
 /** @throws SwtpmError SWTPM_ERR_SCRIPT, SWTPM_ERR_SOCKET */
@@ -33,7 +32,7 @@ export function beginScript(
       get plug() {
         return session.plug
       },
-      unplugged: () => guarded(session.end(0)),
+      unplugged: () => session.unplugged(),
       ending: ending.signal,
     }),
     config,
