@@ -1,4 +1,5 @@
 /** Puts the scripts of a command line to work on a TPM that is about to be served. */
+import { guarded } from '../../system/guard.ts'
 import type { Tpm } from '../../tpm/tpm.ts'
 import type { ScriptConfig, UnixEndpoint } from '../config.ts'
 import { openEndpoint } from '../socket/open-endpoint.ts'
@@ -14,6 +15,7 @@ export interface ScriptedSession {
   readonly plug: Plug | undefined
   onEnd(cleanup: () => void): void
   onRest(leave: () => boolean): void
+  end(code: number): Promise<void>
   unplugged(): void
 }
 
