@@ -74,7 +74,19 @@ test('a program that unseals says what a lockout is', async (t) => {
   const { tpm, tool } = await tpmWithTools(t)
   tpm.fault('Unseal: rc=LOCKOUT')
   await tool('createprimary', '-C', 'o', '-G', 'ecc', '-c', 'key.ctx')
-  await tool('create', '-C', 'key.ctx', '-i', '/etc/hostname', '-u', 'sealed.pub', '-r', 'sealed.priv', '-c', 'sealed.ctx')
+  await tool(
+    'create',
+    '-C',
+    'key.ctx',
+    '-i',
+    '/etc/hostname',
+    '-u',
+    'sealed.pub',
+    '-r',
+    'sealed.priv',
+    '-c',
+    'sealed.ctx',
+  )
   // A socket has no resource manager that would make room.
   await tool('flushcontext', '-t')
   await assert.rejects(tool('unseal', '-c', 'sealed.ctx'), /0x921|lockout/i)
