@@ -20,11 +20,12 @@ export function bashCompletion(program: CompletedProgram, engine: string): strin
     '  esac',
     '}',
     '',
-    '# What a word is that belongs to no option.',
-    `_${name}_operand() {`,
+    '# What the words are that belong to no option, one after the other; if of one kind, wherever they are.',
+    `_${name}_operands() {`,
     '  case $1 in',
     ...[...commands].map(
-      ([word, { operand }]) => `    ${quoted(word)}) echo ${quoted(kindText(operand, ''))} ;;`,
+      ([word, { operands }]) =>
+        `    ${quoted(word)}) echo ${quoted(operands.map((kind) => kindText(kind, '-')).join(' '))} ;;`,
     ),
     '  esac',
     '}',

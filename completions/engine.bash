@@ -1,7 +1,7 @@
 # The words that this program takes are above; below is how they are offered.
 #
 # An argument is described by its kind, the word behind it by a second one: "FILE", "a|b|c", "- FILE". A kind is FILE,
-# DIR, USER, GROUP, a choice of words, or - for what cannot be guessed. A list of sub-options is "LIST" and, for each one,
+# DIR, USER, GROUP, RULE or WHEN (the language of --fault), a choice of words, or - for what cannot be guessed. A list of sub-options is "LIST" and, for each one,
 # NAME (a flag), NAME=KIND (needs a value) or NAME?KIND (may have one).
 
 # Offers those words that go on from what has been typed, without the part that bash has cut off at "=" or ":".
@@ -21,6 +21,15 @@ _@program@_values() {
     DIR) mapfile -t found < <(compgen -d -- "$value") ;;
     USER) mapfile -t found < <(compgen -u -- "$value") ;;
     GROUP) mapfile -t found < <(compgen -g -- "$value") ;;
+    RULE)
+      # Only the program knows.
+      compopt -o nospace 2>/dev/null
+      mapfile -t found < <(swtpm --get-yargs-completions swtpm socket --fault "$value" 2>/dev/null)
+      ;;
+    WHEN)
+      compopt -o nospace 2>/dev/null
+      mapfile -t found < <(swtpm --get-yargs-completions swtpm trace --grep "$value" 2>/dev/null)
+      ;;
     *) IFS='|' read -ra found <<<"$kind" ;;
   esac
   if [[ $kind == FILE || $kind == DIR ]]; then
@@ -64,7 +73,7 @@ _@program@_argument() {
 }
 
 _@program@() {
-  local words word cut rest delimiter command='' count description second index
+  local words word cut rest delimiter command='' count description second index operands
   COMPREPLY=()
   # Not from COMP_WORDS, which are cut at "=" and ":".
   # shellcheck disable=SC2162 # backslashes mean here what they mean on a command line
@@ -107,11 +116,16 @@ _@program@() {
   fi
   if [[ $word == -*=* ]] && description=$(_@program@_describe "$command" "${word%%=*}"); then
     _@program@_argument "${word%%=*}=" "$description"
-  elif [[ $word == -* || -z $(_@program@_operand "$command") ]]; then
+    return
+  fi
+  read -ra operands <<<"$(_@program@_operands "$command")"
+  index=0
+  ((${#operands[@]} > 1)) && index=$((count - 3))
+  if [[ $word == -* || -z ${operands[index]} ]]; then
     # shellcheck disable=SC2046 # one word each
     _@program@_offer $(_@program@_options "$command")
   else
-    _@program@_values '' "$(_@program@_operand "$command")"
+    _@program@_values '' "${operands[index]}"
   fi
 }
 

@@ -3,7 +3,7 @@
 import type { DocumentedOption } from '../man/generator/programs.ts'
 import type { SubOption } from '../src/programs/common/options/sub-option.ts'
 
-export type Kind = 'FILE' | 'DIR' | 'USER' | 'GROUP' | readonly string[] | undefined
+export type Kind = 'FILE' | 'DIR' | 'USER' | 'GROUP' | 'RULE' | 'WHEN' | readonly string[] | undefined
 
 const PLACEHOLDERS: Readonly<Record<string, Kind>> = {
   FILE: 'FILE',
@@ -13,6 +13,8 @@ const PLACEHOLDERS: Readonly<Record<string, Kind>> = {
   'DIR|URI': 'DIR',
   USER: 'USER',
   GROUP: 'GROUP',
+  RULE: 'RULE',
+  WHEN: 'WHEN',
 }
 
 export const kindOf = ({ choices, ways }: DocumentedOption): Kind => choices ?? PLACEHOLDERS[ways[0] ?? '']

@@ -6,8 +6,8 @@ import type { Kind } from './kinds.ts'
 /** What can follow a program, or one of its first words. */
 export interface CompletedCommand {
   readonly options: readonly DocumentedOption[]
-  /** What a word that belongs to no option is. */
-  readonly operand?: Kind
+  /** What the words are that belong to no option, one after the other; of one kind alone, wherever they are. */
+  readonly operands: readonly Kind[]
   /** Behind `--` follows a command line of the same program, from its first word on. */
   readonly describesTpm?: boolean
 }
@@ -20,9 +20,13 @@ export interface CompletedProgram {
   readonly loneWords: readonly string[]
 }
 
-const plain = (name: string, options: readonly DocumentedOption[], operand?: Kind): CompletedProgram => ({
+const plain = (
+  name: string,
+  options: readonly DocumentedOption[],
+  ...operands: Kind[]
+): CompletedProgram => ({
   name,
-  commands: new Map([['', { options, operand }]]),
+  commands: new Map([['', { options, operands }]]),
   loneWords: [],
 })
 
@@ -30,9 +34,14 @@ export const programs: readonly CompletedProgram[] = [
   {
     name: 'swtpm',
     commands: new Map(
-      [...SUBCOMMANDS].map(([word, { options, verbs, describesTpm = false }]) => [
+      [...SUBCOMMANDS].map(([word, { options, verbs, operands, describesTpm = false }]) => [
         word,
-        { options: documented(options), operand: verbs.length > 0 ? verbs : undefined, describesTpm },
+        {
+          options: documented(options),
+          operands:
+            operands?.map((kind) => (kind === 'VERB' ? verbs : kind)) ?? (verbs.length > 0 ? [verbs] : []),
+          describesTpm,
+        },
       ]),
     ),
     loneWords: LONE_WORDS,

@@ -7,11 +7,12 @@ import type { CompletedProgram } from './program.ts'
 
 export function zshCompletion({ name, commands, loneWords }: CompletedProgram): string {
   const functions = new Map<string, string[]>()
-  const bodies = [...commands].map(([word, { options, operand, describesTpm }]) => {
+  const bodies = [...commands].map(([word, { options, operands, describesTpm }]) => {
     const specs = options.filter(({ hidden }) => !hidden).map((option) => optionSpec(name, option, functions))
     // A file may stand anywhere, a verb once.
-    const place = typeof operand === 'string' ? '*' : '1'
-    if (operand !== undefined) specs.push(quoted(`${place}:${message(operand)}:${action(operand)}`))
+    const place = operands.length === 1 && typeof operands[0] === 'string' ? '*' : undefined
+    for (const [at, kind] of operands.entries())
+      specs.push(quoted(`${place ?? at + 1}:${message(kind)}:${action(kind)}`))
     return [word, specs, describesTpm ?? false] as const
   })
   const [only] = bodies
@@ -126,10 +127,18 @@ function action(kind: Kind): string {
       return '_users'
     case 'GROUP':
       return '_groups'
+    case 'RULE':
+      return inLanguage('socket --fault')
+    case 'WHEN':
+      return inLanguage('trace --grep')
     default:
       return `(${kind.join(' ')})`
   }
 }
+
+/** Only the program knows. A rule is in quotes, which are no part of what it is asked. */
+const inLanguage = (option: string): string =>
+  `{compadd -S "" -- \${(f)"$(swtpm --get-yargs-completions swtpm ${option} "\${(Q)PREFIX}" 2>/dev/null)"}}`
 
 /** In a description, brackets and colons would end it. */
 const described = (text: string): string => text.replaceAll(/[[\]:\\]/g, '\\$&')

@@ -11,10 +11,10 @@ import { TRACE_OPTIONS } from './trace/trace-options.ts'
 
 export interface Subcommand {
   readonly options: OptionTable
-  /** One of these may follow first, or behind a file. */
+  /** One of these may follow first. */
   readonly verbs: readonly string[]
-  /** A file comes before the verb, and what follows that is. */
-  readonly file?: { readonly operands: Readonly<Record<string, string>> }
+  /** What its words are, one after the other, where the verb is not the first or more is known than that. */
+  readonly operands?: readonly ('FILE' | 'VERB' | 'RULE')[]
   /** Behind `--` follows the command line of a TPM. */
   readonly describesTpm?: boolean
 }
@@ -23,7 +23,7 @@ export interface Subcommand {
 export const SUBCOMMANDS: ReadonlyMap<string, Subcommand> = new Map<string, Subcommand>([
   ...INTERFACES.map((iface) => [iface, { options: interfaceTable(iface), verbs: [] }] as const),
   ['fleet', { options: FLEET_OPTIONS, verbs: FLEET_VERBS, describesTpm: true }],
-  ['fault', { options: FAULT_OPTIONS, verbs: FAULT_VERBS, file: { operands: { add: 'RULE' } } }],
+  ['fault', { options: FAULT_OPTIONS, verbs: FAULT_VERBS, operands: ['FILE', 'VERB', 'RULE'] }],
   ['ktest', { options: KTEST_OPTIONS, verbs: [] }],
   ['cdi', { options: CDI_OPTIONS, verbs: CDI_VERBS }],
   ['trace', { options: TRACE_OPTIONS, verbs: [] }],

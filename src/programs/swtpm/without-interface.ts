@@ -42,11 +42,7 @@ export async function withoutInterface(argv: readonly string[]): Promise<number>
       await printCompletionScript()
       return 0
     case COMPLETION_REQUEST:
-      printOut(
-        complete(argv.slice(1))
-          .map((line) => `${line}\n`)
-          .join(''),
-      )
+      printOut((await complete(argv.slice(1))).map((line) => `${line}\n`).join(''))
       return 0
     default:
       reportUsage(interfaceError(word), namedLog(optionTable, argv))

@@ -12,7 +12,9 @@ export type Filter = (exchange: Exchange, sinceMs: number) => boolean
 
 const SESSIONS = ['none', 'pw', 'hmac', 'policy'] as const
 const SENDERS: readonly Sender[] = ['driver', 'client']
-const OWN_FILTERS = ['handle', 'locality', 'session', 'size', 'from', 'after', 'during'] as const
+export const OWN_FILTERS = ['handle', 'locality', 'session', 'size', 'from', 'after', 'during'] as const
+/** For completion: the values of filters that have some. */
+export const FILTER_VALUES: Readonly<Record<string, readonly string[]>> = { session: SESSIONS, from: SENDERS }
 type OwnFilter = (typeof OWN_FILTERS)[number]
 
 /**

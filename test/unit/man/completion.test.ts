@@ -19,6 +19,9 @@ const functions = join(work, 'functions')
 mkdirSync(functions)
 for (const [name, text] of files.zsh) writeFileSync(join(functions, name), text)
 
+/** Where the shell finds swtpm. */
+const IN_PATH = `export PATH=${join(projectRoot, 'bin')}:$PATH`
+
 /** What is typed, and what the line is then, in bash and (where it differs) in zsh. */
 const cases: [keys: string, bash: string, zsh?: string][] = [
   ['swtpm so\t', 'swtpm socket '],
@@ -53,6 +56,12 @@ const cases: [keys: string, bash: string, zsh?: string][] = [
   [`swtpm chardev --key file=${state}/k\t`, `swtpm chardev --key file=${state}/key.hex`],
   [`swtpm chardev --key file=/k,kd\t`, `swtpm chardev --key file=/k,kdf=`],
   ['swtpm cuse --runas roo\t', 'swtpm cuse --runas root '],
+  // The language of --fault, which the program knows.
+  ['swtpm socket --fault PCR_Ext\t', 'swtpm socket --fault PCR_Extend'],
+  ['swtpm socket --fault GetRandom:rc=RET\t', 'swtpm socket --fault GetRandom:rc=RETRY'],
+  ['swtpm trace --grep PCR_Ext\t', 'swtpm trace --grep PCR_Extend'],
+  ['swtpm fault /s rem\t', 'swtpm fault /s remove '],
+  ['swtpm fault /s add GetRandom:mu\t', 'swtpm fault /s add GetRandom:mute'],
   ['swtpm_cuse --maj\t', 'swtpm_cuse --maj ', 'swtpm_cuse --maj='],
 
   ['swtpm_ioctl --lock\t', 'swtpm_ioctl --lock-storage ', 'swtpm_ioctl --lock-storage='],
@@ -72,7 +81,7 @@ const cases: [keys: string, bash: string, zsh?: string][] = [
 const withoutSuffix = (line: string): string => line.replace(/[ ,=]$/, '')
 
 test('bash goes on with options, sub-options, values and files', async () => {
-  const shell = bash([...files.bash.values()].join('\n'))
+  const shell = bash([IN_PATH, ...files.bash.values()].join('\n'))
   const lines = await typed(
     shell,
     cases.map(([keys]) => keys),
@@ -84,7 +93,9 @@ test('bash goes on with options, sub-options, values and files', async () => {
 })
 
 test('bash does so with "=" and ":" no word breaks', async () => {
-  const shell = bash(`${[...files.bash.values()].join('\n')}\nCOMP_WORDBREAKS=\${COMP_WORDBREAKS//[=:]/}`)
+  const shell = bash(
+    `${[IN_PATH, ...files.bash.values()].join('\n')}\nCOMP_WORDBREAKS=\${COMP_WORDBREAKS//[=:]/}`,
+  )
   const lines = await typed(
     shell,
     cases.map(([keys]) => keys),
@@ -110,7 +121,7 @@ test('bash-completion finds the files by the names of the programs', async () =>
 
 test('zsh goes on with options, sub-options, values and files', async () => {
   const lines = await typed(
-    zsh(functions),
+    zsh(functions, IN_PATH),
     cases.map(([keys]) => keys),
   )
   assert.deepEqual(

@@ -31,11 +31,12 @@ export const bash = (completion: string): Shell => ({
   ].join('\n'),
 })
 
-export const zsh = (functionDirectory: string): Shell => ({
+export const zsh = (functionDirectory: string, first = ''): Shell => ({
   name: 'zsh',
   command: 'zsh -d -i',
   startupFile: '.zshrc',
   startup: [
+    first,
     `fpath=(${functionDirectory} $fpath)`,
     'autoload -Uz compinit',
     'compinit -u -D',

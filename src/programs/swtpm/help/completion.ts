@@ -25,31 +25,47 @@ export async function printCompletionScript(program = 'swtpm'): Promise<void> {
  * Proposals for the last of the words, as replacements of it.
  * @param words of the command line, the program's name first; bash has cut them at `=`
  */
-export function complete(words: readonly string[]): string[] {
+export async function complete(words: readonly string[]): Promise<string[]> {
   const current = words.at(-1) ?? ''
-  const joined = joinAtEquals(words.slice(1))
+  const joined = joinCut(words.slice(1))
   const word = joined.at(-1) ?? ''
   // What the shell has put into words of its own must not be part of the answer.
-  const kept = word.length - (current === '=' ? 0 : current.length)
-  return proposals(joined.slice(0, -1), word)
+  const kept = word.length - (isCut(current) ? 0 : current.length)
+  return (await proposals(joined.slice(0, -1), word))
     .filter((proposal) => proposal.startsWith(word))
     .map((proposal) => proposal.slice(kept))
 }
 
 /** @param before the whole words in front of the one that is to be completed */
-function proposals(before: readonly string[], word: string): string[] {
+async function proposals(before: readonly string[], word: string): Promise<string[]> {
   const [first, ...rest] = before
   if (first === undefined) return [...SUBCOMMANDS.keys(), ...LONE_WORDS]
   const subcommand = SUBCOMMANDS.get(first)
   if (subcommand === undefined) return []
   const end = rest.indexOf('--')
   if (subcommand.describesTpm && end >= 0) return proposals(rest.slice(end + 1), word)
-  const options = optionProposals(subcommand.options, rest.at(-1), word)
-  return rest.length === 0 ? [...subcommand.verbs, ...options] : options
+  const options = await optionProposals(subcommand.options, rest.at(-1), word)
+  if (subcommand.operands === undefined || word.startsWith('-'))
+    return rest.length === 0 ? [...subcommand.verbs, ...options] : options
+  switch (subcommand.operands[rest.length]) {
+    case 'VERB':
+      return [...subcommand.verbs]
+    case 'RULE':
+      return inLanguage('RULE', word)
+    case 'FILE':
+      return []
+    default:
+      return options
+  }
 }
 
-function optionProposals(table: OptionTable, previous: string | undefined, word: string): string[] {
+async function optionProposals(
+  table: OptionTable,
+  previous: string | undefined,
+  word: string,
+): Promise<string[]> {
   const asked = previous === undefined ? undefined : optionOf(table, previous)
+  if (asked?.value === 'RULE' || asked?.value === 'WHEN') return inLanguage(asked.value, word)
   if (asked !== undefined && takesValue(asked)) {
     return asked.sub === undefined ? [...(asked.choices ?? [])] : subOptionProposals(asked.sub, word)
   }
@@ -60,6 +76,12 @@ function optionProposals(table: OptionTable, previous: string | undefined, word:
   return Object.entries(table)
     .filter(([, { hidden }]) => !hidden)
     .map(([long]) => `--${long}`)
+}
+
+/** What is written in the language of `--fault`. */
+async function inLanguage(what: 'RULE' | 'WHEN', word: string): Promise<string[]> {
+  const { ruleProposals, whenProposals } = await import('./rule-completion.ts')
+  return what === 'RULE' ? [...ruleProposals(word), ...(word === '' ? ['help'] : [])] : whenProposals(word)
 }
 
 /** The option that a whole word is: `--port`, `-p`. */
@@ -94,15 +116,18 @@ function valuesOf(entry: SubOption | undefined): readonly string[] {
   return entry.kind === 'bool' || entry.kind === 'flag' ? ['true', 'false'] : []
 }
 
+/** Where bash has cut a word. */
+const isCut = (word: string): boolean => word === '=' || word === ':'
+
 /** Puts together again what bash has cut: `dir`, `=`, `/tmp` is one word. */
-function joinAtEquals(words: readonly string[]): string[] {
+function joinCut(words: readonly string[]): string[] {
   const joined: string[] = []
   let glue = false
   for (const word of words) {
-    const attach = joined.length > 0 && (glue || word === '=')
+    const attach = joined.length > 0 && (glue || isCut(word))
     if (attach) joined.push(joined.pop()! + word)
     else joined.push(word)
-    glue = word === '='
+    glue = isCut(word)
   }
   return joined
 }

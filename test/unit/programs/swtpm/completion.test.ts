@@ -57,7 +57,36 @@ const cases: [words: string[], proposals: string[]][] = [
   [['swtpm', 'cdi', 'write', '--cdi'], ['--cdi-version']],
   [['swtpm', 'cdi', 'write', '--cdi-version', '0.5'], ['0.5.0']],
   [['swtpm', 'fleet', '--log', 'for'], ['format=']],
+  [['swtpm', 'socket', '--script-socket', 'mo'], ['mode=']],
+  [
+    ['swtpm', 'socket', '--fault', 'PCR_R'],
+    ['PCR_Reset', 'PCR_Read'],
+  ],
+  [['swtpm', 'socket', '--fault', 'busy=GetR'], ['busy=GetRandom']],
+  [['swtpm', 'socket', '--fault', 'PCR_Read|GetR'], ['PCR_Read|GetRandom']],
+  [
+    ['swtpm', 'socket', '--fault', 'GetCapability[cap'],
+    ['GetCapability[capability=', 'GetCapability[capArea='],
+  ],
+  [['swtpm', 'socket', '--fault', '*[locality=3,session=h'], ['*[locality=3,session=hmac']],
+  [['swtpm', 'socket', '--fault', 'GetRandom:st'], ['GetRandom:stall']],
+  [['swtpm', 'socket', '--fault', 'GetRandom: dr'], ['GetRandom: drop']],
+  [['swtpm', 'socket', '--fault', 'GetRandom', ':', 'st'], ['stall']],
+  [['swtpm', 'socket', '--fault', 'GetRandom', ':', 'rc', '=', 'RET'], ['RETRY']],
+  [['swtpm', 'socket', '--fault', 'GetRandom:late=1s,rc=CONTEXT'], ['GetRandom:late=1s,rc=CONTEXT_GAP']],
+  [['swtpm', 'trace', '--grep', 'GetR'], ['GetRandom']],
+  [['swtpm', 'fault', '/s'], []],
+  [
+    ['swtpm', 'fault', '/s', ''],
+    ['add', 'list', 'remove', 'clear', 'wait'],
+  ],
+  [['swtpm', 'fault', '/s', 'add', 'GetRandom', ':', 'mu'], ['mute']],
+  [
+    ['swtpm', 'fault', '/s', 'wait', '1', '--ti'],
+    ['--timeout', '--times'],
+  ],
 ]
 for (const [words, proposals] of cases) {
-  test(`complete() goes on after ${words.join(' ')}`, () => assert.deepEqual(complete(words), proposals))
+  test(`complete() goes on after ${words.join(' ')}`, async () =>
+    assert.deepEqual(await complete(words), proposals))
 }
