@@ -1,16 +1,10 @@
 /** `--behind`: another TPM in place of libtpms, asked by tpm2-tools through us. */
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite, type TestContext, test } from 'node:test'
-import { isListening } from '../support/listening.ts'
-import {
-  REFERENCE_SWTPM,
-  type SocketTpm,
-  Swtpm,
-  startSocketTpm,
-  temporaryDirectory,
-} from '../support/swtpm.ts'
+import { suite, test } from 'node:test'
+import { NO_REFERENCE_OR_TOOLS, startBehind, startReference } from '../support/behind-tpm.ts'
+import { temporaryDirectory } from '../support/swtpm.ts'
 import { useWithTools } from '../support/tool-session.ts'
 import { tpm2Tools } from '../support/tools.ts'
 import { TpmClient } from '../support/tpm-client.ts'
@@ -18,42 +12,15 @@ import { responseCode, TPM2 } from '../support/tpm-commands.ts'
 
 const TPM_RC_FAILURE = 0x101
 
-interface Front {
-  readonly swtpm: Swtpm
-  readonly dataPath: string
-  readonly controlPath: string
-  readonly tcti: string
-}
-
-/** Of ours, with sockets where tpm2-tools look for them. */
-async function startBehind(t: TestContext, behind: string, args: readonly string[] = []): Promise<Front> {
-  const dataPath = join(temporaryDirectory(t), 'tpm')
-  const controlPath = `${dataPath}.ctrl`
-  const words = ['--tpm2', '--behind', behind, ...args]
-  const swtpm = new Swtpm([
-    ...['socket', '--server', `type=unixio,path=${dataPath}`, '--ctrl', `type=unixio,path=${controlPath}`],
-    ...words,
-  ])
-  t.after(() => swtpm.stop('SIGKILL'))
-  await swtpm.until(() => isListening(dataPath) && isListening(controlPath), 'it listens')
-  return { swtpm, dataPath, controlPath, tcti: `swtpm:path=${dataPath}` }
-}
-
-const reference = (t: TestContext): Promise<SocketTpm> =>
-  startSocketTpm(t, ['--tpm2', '--flags', 'not-need-init,startup-clear'], { program: REFERENCE_SWTPM })
-
-const skip =
-  existsSync(REFERENCE_SWTPM) && existsSync('/usr/bin/tpm2_getrandom') ? false : 'needs swtpm and tpm2-tools'
-
-suite('--behind unix:, before the C program', { skip }, () => {
+suite('--behind unix:, before the C program', { skip: NO_REFERENCE_OR_TOOLS }, () => {
   test('tpm2-tools do what they do without us', async (t) => {
-    const { dataPath } = await reference(t)
+    const { dataPath } = await startReference(t)
     const { tcti } = await startBehind(t, `unix:${dataPath}`)
     await useWithTools(tcti, temporaryDirectory(t))
   })
 
   test('a bit that is flipped in a response under an HMAC session is noticed', async (t) => {
-    const { dataPath } = await reference(t)
+    const { dataPath } = await startReference(t)
     const args = ['--fault', 'CreatePrimary: flip=random', '--fault-seed', '3']
     const { tcti, swtpm } = await startBehind(t, `unix:${dataPath}`, args)
     const context = join(temporaryDirectory(t), 'primary')
@@ -65,7 +32,7 @@ suite('--behind unix:, before the C program', { skip }, () => {
   })
 
   test('TPM is off: FAILURE for the client, a sentence in the log; it is found again when it is there', async (t) => {
-    const first = await reference(t)
+    const first = await startReference(t)
     const { dataPath, swtpm } = await startBehind(t, `unix:${first.dataPath}`)
     const client = await TpmClient.open(dataPath)
     await client.succeed(TPM2.getRandom())
@@ -76,18 +43,15 @@ suite('--behind unix:, before the C program', { skip }, () => {
       () => /Cannot use the TPM "[^"]+": .*; commands are answered FAILURE/.test(swtpm.stderr),
       'it says so',
     )
-    await startSocketTpm(t, ['--tpm2', '--flags', 'not-need-init,startup-clear'], {
-      program: REFERENCE_SWTPM,
-      directory: first.directory,
-    })
+    await startReference(t, first.directory)
     await client.succeed(TPM2.getRandom())
     await swtpm.until(() => /answers again/.test(swtpm.stderr), 'it says so')
   })
 })
 
-suite('--record and --behind recording:', { skip }, () => {
+suite('--record and --behind recording:', { skip: NO_REFERENCE_OR_TOOLS }, () => {
   test('what was recorded plays the same to the same commands, and FAILURE to others', async (t) => {
-    const { dataPath: behind } = await reference(t)
+    const { dataPath: behind } = await startReference(t)
     const file = join(temporaryDirectory(t), 'r.tpmrec')
     const recorded = await startBehind(t, `unix:${behind}`, ['--record', file])
     const ask = async (path: string): Promise<Buffer[]> => {
@@ -114,7 +78,7 @@ suite('--record and --behind recording:', { skip }, () => {
   })
 
   test('else=stop ends it; else=ours asks libtpms', async (t) => {
-    const { dataPath: behind } = await reference(t)
+    const { dataPath: behind } = await startReference(t)
     const file = join(temporaryDirectory(t), 'r.tpmrec')
     const recorded = await startBehind(t, `unix:${behind}`, ['--record', file])
     await (await TpmClient.open(recorded.dataPath)).succeed(TPM2.getRandom())

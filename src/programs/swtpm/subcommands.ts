@@ -7,6 +7,8 @@ import { FAULT_OPTIONS, FAULT_VERBS } from './fault/fault-options.ts'
 import { FLEET_OPTIONS, FLEET_VERBS } from './fleet/fleet-options.ts'
 import { KTEST_OPTIONS } from './ktest/ktest-options.ts'
 import { interfaceTable } from './options/table.ts'
+import { RECORD_OPTIONS } from './record/record-options.ts'
+import { REPLAY_OPTIONS } from './replay/replay-options.ts'
 import { TRACE_OPTIONS } from './trace/trace-options.ts'
 
 export interface Subcommand {
@@ -26,6 +28,8 @@ export const SUBCOMMANDS: ReadonlyMap<string, Subcommand> = new Map<string, Subc
   ['fault', { options: FAULT_OPTIONS, verbs: FAULT_VERBS, operands: ['FILE', 'VERB', 'RULE'] }],
   ['ktest', { options: KTEST_OPTIONS, verbs: [] }],
   ['cdi', { options: CDI_OPTIONS, verbs: CDI_VERBS }],
+  ['record', { options: RECORD_OPTIONS, verbs: [] }],
+  ['replay', { options: REPLAY_OPTIONS, verbs: [] }],
   ['trace', { options: TRACE_OPTIONS, verbs: [] }],
 ])
 

@@ -1,4 +1,4 @@
-/** `swtpm` without the name of an interface: fleets, faults, CDI, traces, kernel tests, help, version, shell completion, or an error. */
+/** `swtpm` without the name of an interface: fleets, faults, CDI, traces, recordings, kernel tests, help, version, shell completion, or an error. */
 import { printOut } from '../common/output.ts'
 import { reportUsage } from './exit/report-failure.ts'
 import { COMPLETION_REQUEST, complete, printCompletionScript } from './help/completion.ts'
@@ -29,6 +29,14 @@ export async function withoutInterface(argv: readonly string[]): Promise<number>
     case 'fleet': {
       const { fleet } = await import('./fleet/fleet-command.ts')
       return fleet(argv.slice(1))
+    }
+    case 'record': {
+      const { record } = await import('./record/record-command.ts')
+      return record(argv.slice(1))
+    }
+    case 'replay': {
+      const { replay } = await import('./replay/replay-command.ts')
+      return replay(argv.slice(1))
     }
     case 'trace': {
       const { trace } = await import('./trace/trace-command.ts')

@@ -14,6 +14,8 @@ Usage: ${program} socket|chardev|cuse [options]
        ${program} fleet [options], ${program} fleet add|remove|list
        ${program} cdi write|remove [options]
        ${program} trace FILE|- [options]
+       ${program} record --behind TPM -o FILE -- COMMAND
+       ${program} replay FILE [options]
        ${program} ktest [options] -- COMMAND
        ${program} -v|--version
 
@@ -23,6 +25,8 @@ Usage: ${program} socket|chardev|cuse [options]
   fleet    many TPMs of these kinds under one supervisor
   cdi      tells podman and other container runtimes of a TPM device
   trace    prints TPM commands and responses in words
+  record   runs a command that uses a TPM, and records what passes
+  replay   sends the commands of a recording again, and compares
   ktest    runs a command on a given Linux kernel in QEMU, with TPMs of these kinds
 
 Use the --help option to see the help screen for each interface type.

@@ -29,6 +29,8 @@ export function filesOfSwtpm(): string[] {
 
 /** A TPM that this process has started and must end. */
 export interface StartedTpm {
+  /** Waits for what it says on standard output, such as the name of its device. @returns undefined: it has ended without */
+  announced(what: RegExp): Promise<RegExpExecArray | undefined>
   /** Sends SIGTERM, and returns when it has ended. */
   end(): Promise<void>
 }
@@ -39,12 +41,27 @@ export interface StartedTpm {
  */
 export function startSwtpm(args: readonly string[]): Promise<StartedTpm> {
   const child = spawn(ownSwtpm(), [...args, '--ready-fd', '3'], {
-    stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
   })
   let said = ''
   child.stderr?.on('data', (chunk) => {
     said = (said + chunk).slice(-4096)
   })
+  let printed = ''
+  let onPrinted = (): void => {}
+  child.stdout?.on('data', (chunk) => {
+    printed = (printed + chunk).slice(-4096)
+    onPrinted()
+  })
+  const announced = (what: RegExp): Promise<RegExpExecArray | undefined> =>
+    new Promise((resolve) => {
+      onPrinted = () => {
+        const found = what.exec(printed)
+        if (found !== null) resolve(found)
+      }
+      onPrinted()
+      child.once('close', () => resolve(undefined))
+    })
   const ended = new Promise<void>((resolve) => {
     child.on('close', () => resolve())
   })
@@ -55,7 +72,7 @@ export function startSwtpm(args: readonly string[]): Promise<StartedTpm> {
   // However this process ends, its TPMs do not stay behind.
   process.on('exit', () => child.kill('SIGTERM'))
   return new Promise((resolve, reject) => {
-    child.stdio[3]?.once('data', () => resolve({ end }))
+    child.stdio[3]?.once('data', () => resolve({ announced, end }))
     child.on('error', (cause) => reject(new ToolFailure(`Cannot start swtpm: ${cause.message}`, { cause })))
     child.on('close', () => reject(new ToolFailure(`The TPM has ended: ${said.trim() || 'it said nothing'}`)))
   })

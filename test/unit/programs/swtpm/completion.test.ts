@@ -13,6 +13,8 @@ const cases: [words: string[], proposals: string[]][] = [
       'fault',
       'ktest',
       'cdi',
+      'record',
+      'replay',
       'trace',
       'completion',
       '--help',
