@@ -3,6 +3,7 @@
 import { parseCommandLine } from '../programs/swtpm/parse/parse-command-line.ts'
 import type { SocketConfig } from '../serve/config.ts'
 import { SwtpmError } from '../system/errors.ts'
+import type { Behind } from './behind.ts'
 
 export type TpmVersion = '2' | '1.2'
 /** The Startup that is sent when the TPM is powered on. */
@@ -15,6 +16,10 @@ export interface TpmOptions {
   readonly state?: string
   /** `'clear'` without it; `'none'` for those who test start-up. */
   readonly startup?: Startup
+  /** The same keys, random numbers and clock in every run: a TPM without secrets, for tests. */
+  readonly seedInsecure?: number
+  /** What answers in place of this program's own TPM: `device()`, `connection()`, `recording()`. */
+  readonly behind?: Behind
   /** Of what goes by chance in rules: the same commands are struck for the same number. */
   readonly faultSeed?: number
   /**
@@ -29,7 +34,7 @@ const NOWHERE = '/nonexistent'
 
 /** @throws Error: an option is wrong */
 export function configOf(options: TpmOptions): SocketConfig {
-  const { version = '2', startup = 'clear', faultSeed, words = [] } = options
+  const { version = '2', startup = 'clear', faultSeed, seedInsecure, behind, words = [] } = options
   if (version !== '2' && version !== '1.2') throw new TypeError(`version "${version}" is neither 2 nor 1.2`)
   if (!['clear', 'state', 'none'].includes(startup))
     throw new TypeError(`startup "${startup}" is not one of clear, state and none`)
@@ -37,6 +42,7 @@ export function configOf(options: TpmOptions): SocketConfig {
     [
       ...(version === '2' ? ['--tpm2'] : []),
       ...['--tpmstate', `dir=${NOWHERE}`, '--ctrl', `type=unixio,path=${NOWHERE}`],
+      ...(seedInsecure === undefined ? [] : ['--seed-insecure', String(seedInsecure)]),
       ...words,
     ],
     {},
@@ -54,6 +60,7 @@ export function configOf(options: TpmOptions): SocketConfig {
     log: { ...config.log, prefix: '' },
     script: {
       ...config.script,
+      behind: behind ?? config.script?.behind,
       faults: config.script?.faults ?? [],
       faultSeed: faultSeed ?? config.script?.faultSeed,
       socket: config.script?.socket,

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { crash, delay, mute, rc, set, truncate } from '../../../src/library/faults.ts'
 import {
+  connection,
   createTpm,
   type Exchange,
   RC,
@@ -103,6 +104,28 @@ describe('createTpm', () => {
       return (await tpm.send(TPM2.createPrimaryEcc)).bytes.toString('hex', 0, 200)
     }
     assert.equal(await key(), await key())
+  })
+
+  it('makes the same TPM from the same seed', async () => {
+    const seen = async (seedInsecure: number): Promise<string> => {
+      await using tpm = await createTpm({ seedInsecure })
+      const answers = [await tpm.send(GET_RANDOM_8), await tpm.send(TPM2.createPrimaryEcc)]
+      return answers.map(({ bytes }) => bytes.toString('hex')).join(' ')
+    }
+    const first = await seen(1)
+    assert.equal(await seen(1), first)
+    assert.notEqual(await seen(2), first)
+  })
+
+  it('puts responders before a TPM on a socket', async () => {
+    await using behind = await createTpm()
+    await using socket = await behind.expose(unixSocket())
+    await using tpm = await createTpm({ behind: connection({ path: socket.path }) })
+    assert.equal((await tpm.send(GET_RANDOM_8)).text, 'SUCCESS')
+    assert.equal(behind.count('GetRandom'), 1)
+    using _busy = tpm.fault('GetRandom: rc=RETRY')
+    assert.equal((await tpm.send(GET_RANDOM_8)).text, 'RETRY')
+    assert.equal(behind.count('GetRandom'), 1)
   })
 
   it('says which option is wrong', async () => {
