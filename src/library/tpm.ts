@@ -60,7 +60,7 @@ export class Tpm implements AsyncDisposable {
   /** @internal */
   constructor(parts: Parts) {
     this.#parts = parts
-    this.#log = new ExchangeLog(parts.scripting.stack)
+    this.#log = new ExchangeLog(parts.scripting.responders)
   }
 
   /** `'2'` or `'1.2'`. */
@@ -88,7 +88,7 @@ export class Tpm implements AsyncDisposable {
    * ```
    */
   on(when: When, responder: Responder): Disposable {
-    return this.#parts.scripting.stack.on(when, responder)
+    return this.#parts.scripting.responders.on(when, responder)
   }
 
   /**
@@ -126,7 +126,7 @@ export class Tpm implements AsyncDisposable {
     options: { readonly locality?: number; readonly signal?: AbortSignal } = {},
   ): Promise<Response> {
     const { scripting, session } = this.#parts
-    return sendInProcess(scripting.stack, session.tpm.engine, command, {
+    return sendInProcess(scripting.responders, session.tpm.engine, command, {
       locality: options.locality ?? DEFAULT_LOCALITY,
       signal: options.signal ?? new AbortController().signal,
     })

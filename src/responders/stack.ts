@@ -4,6 +4,7 @@
  */
 import type { TpmVersion } from '../../contract/engine-options.ts'
 import { TPM_FAIL, TPM_RC_CANCELED, TPM_RC_FAILURE } from '../../contract/tpm-result.ts'
+import { whereOf } from '../system/fault.ts'
 import { log } from '../system/log.ts'
 import { TPM_CC } from '../tpm-structures/command-codes.ts'
 import { Exchange, type Gone, type Incoming } from './exchange.ts'
@@ -210,8 +211,7 @@ export class ResponderStack {
         ? Response.ofCode(exchange, version === '2' ? TPM_RC_CANCELED : TPM_FAIL)
         : Response.none(exchange, { how: 'silence' })
     }
-    const where = error instanceof Error ? (error.stack ?? error.message) : String(error)
-    log.error(`A responder (${name}) failed over ${exchange}, which is answered FAILURE: ${where}`)
+    log.error(`A responder (${name}) failed over ${exchange}, which is answered FAILURE: ${whereOf(error)}`)
     return Response.ofCode(exchange, version === '2' ? TPM_RC_FAILURE : TPM_FAIL)
   }
 }

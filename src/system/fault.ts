@@ -16,6 +16,12 @@ export function sentenceOf(error: unknown): string {
   return `Internal error, please report it: ${error instanceof Error ? error.stack : error}`
 }
 
+/** What a script of the user's has thrown, and where: its author can mend it. A fault needs no place. */
+export function whereOf(error: unknown): string {
+  if (isFault(error)) return sentenceOf(error)
+  return error instanceof Error ? (error.stack ?? error.message) : String(error)
+}
+
 /** A system error as Node throws it. */
 interface SystemCallError extends NodeJS.ErrnoException {
   readonly errno: number

@@ -68,7 +68,7 @@ async function makeProxyDevice(
 
 /** The kernel asks the TPM what it must know. @throws SwtpmError */
 async function register(session: Session, device: NewDevice, devices: DeviceDirectory): Promise<void> {
-  const stack = session.script?.stack
+  const stack = session.script?.responders
   if (stack === undefined) return expectRegistration(session, device, devices)
   stack.registering = true
   try {

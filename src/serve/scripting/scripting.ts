@@ -10,7 +10,7 @@ import { interceptCommands } from './intercept.ts'
 const DEFAULT_SEED = 0
 
 export class Scripting {
-  readonly stack: ResponderStack
+  readonly responders: ResponderStack
   readonly faults: FaultList
   readonly #tpm: Tpm
   /** Settles when the engine does what was last asked of it. */
@@ -28,11 +28,15 @@ export class Scripting {
     bottom?: { readonly text: string; readonly responder: Responder },
   ) {
     this.#tpm = tpm
-    this.stack = new ResponderStack({ version: tpm.version, tpm: control, seed: faultSeed ?? DEFAULT_SEED })
-    if (bottom !== undefined) this.stack.on('*', bottom.responder, bottom.text)
-    this.faults = new FaultList(this.stack)
+    this.responders = new ResponderStack({
+      version: tpm.version,
+      tpm: control,
+      seed: faultSeed ?? DEFAULT_SEED,
+    })
+    if (bottom !== undefined) this.responders.on('*', bottom.responder, bottom.text)
+    this.faults = new FaultList(this.responders)
     for (const rule of faults) this.faults.add(rule)
-    interceptCommands(tpm.engine, this.stack)
+    interceptCommands(tpm.engine, this.responders)
   }
 
   /** Has the engine show commands, while there is anybody to see them. @throws SwtpmError */
@@ -42,8 +46,8 @@ export class Scripting {
       // Who waits for it is told; an engine that has gone needs no telling.
       this.#settled.catch(() => {})
     }
-    this.stack.onActive = follow
-    if (this.stack.active) follow(true)
+    this.responders.onActive = follow
+    if (this.responders.active) follow(true)
     await this.#settled
   }
 

@@ -95,7 +95,7 @@ export class ScriptClient implements LineHandler {
       }
       case 'watch':
         return this.#last((number) =>
-          watchExchanges(this.#scripting.stack, request.when, this.#client, number),
+          watchExchanges(this.#scripting.responders, request.when, this.#client, number),
         )
       case 'take':
         return this.#last((number) => this.#take(request.when, number))
@@ -128,7 +128,7 @@ export class ScriptClient implements LineHandler {
   }
 
   #take(when: string, take: number): Disposable {
-    return this.#scripting.stack.on(
+    return this.#scripting.responders.on(
       when,
       async (exchange, next, removed) => {
         if (removed.aborted) return undefined
@@ -158,7 +158,7 @@ export class ScriptClient implements LineHandler {
           taken.pass(n)
           break
         case 'effects':
-          taken.strike(n, parseEffects(verdict.effects, this.#scripting.stack.random()))
+          taken.strike(n, parseEffects(verdict.effects, this.#scripting.responders.random()))
           break
         case 'command':
           // As long as the TPM takes; other lines are read meanwhile.
