@@ -1,11 +1,11 @@
 /** `--behind` and recordings with the kernel's driver on both sides. */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite, type TestContext, test } from 'node:test'
 import { type ProxyTpm, startProxyTpm } from '../support/proxy-tpm.ts'
-import { Swtpm, temporaryDirectory, untilReady } from '../support/swtpm.ts'
+import { projectRoot, Swtpm, temporaryDirectory, untilReady } from '../support/swtpm.ts'
 import { useWithTools } from '../support/tool-session.ts'
 import { tpm2Tools } from '../support/tools.ts'
 
@@ -73,6 +73,37 @@ suite('a recorded boot', () => {
     assert.deepEqual(kernelLog().slice(middle), said)
     await played.swtpm.stop()
     assert.match(played.swtpm.stderr, /, 0 were answered by else=FAILURE/)
+  })
+
+  test('a recording that is kept, and edited by hand, is a TPM with another PCR', async (t) => {
+    const edited = join(temporaryDirectory(t), 'edited.tpmrec')
+    const kept = readFileSync(join(projectRoot, 'test/vectors/recordings/boot-6.12.tpmrec'), 'utf8')
+    writeFileSync(edited, kept.replace(/(000000010020)0{64}/, `$1${'ab'.repeat(32)}`))
+    const { number, swtpm } = await startBehind(t, `recording:${edited},fast`)
+    const pcr = readFileSync(`/sys/class/tpm/tpm${number}/pcr-sha256/7`, 'latin1')
+    assert.equal(pcr.trim(), 'AB'.repeat(32))
+    await swtpm.stop()
+  })
+})
+
+suite('swtpm record', () => {
+  test('a command on a device of ours before another one; what it asked is replayed to a third', async (t) => {
+    const other = await startProxyTpm(t)
+    const file = join(temporaryDirectory(t), 'r.tpmrec')
+    const words = ['--behind', `device:${other.path}`, '-o', file, '--']
+    const recorded = new Swtpm([
+      'record',
+      ...words,
+      'sh',
+      '-c',
+      'test -c $TPM_DEVICE && tpm2_pcrread sha256:0 && exit 3',
+    ])
+    assert.equal(await recorded.exited, 3, recorded.stderr)
+    assert.match(recorded.stdout, /0 : 0x0{64}/)
+    const third = await startProxyTpm(t)
+    const replayed = new Swtpm(['replay', '--to', `device:${third.path}`, '--diff', file])
+    assert.equal(await replayed.exited, 0, replayed.stdout + replayed.stderr)
+    assert.match(replayed.stdout, / 0 differently/)
   })
 })
 

@@ -10,6 +10,7 @@ import type { CommandLine, CommonConfig, Interface, PrintRequest, StoredTpm } fr
 import { INTERFACES } from '../../../serve/config.ts'
 import { namedDescriptors } from '../../../system/process/inherited-descriptors.ts'
 import type { InheritedDescriptor } from '../../../system/process/ready-descriptor.ts'
+import { IN_MEMORY } from '../../../tpm/state/in-memory.ts'
 import { GivenOptions } from '../../common/options/given-options.ts'
 import { readOptions } from '../../common/options/read-options.ts'
 import { UsageError } from '../../common/options/usage-error.ts'
@@ -160,7 +161,9 @@ const stored = (given: SwtpmOptions, { state, engine }: StateOptions): StoredTpm
 function tpmToServe(given: SwtpmOptions, env: NodeJS.ProcessEnv): StoredTpm {
   if (!given.has('behind')) return stored(given, requireState(stateOf(given, env)))
   refuseOwnState(given)
-  return stored(given, stateOf(given, {}) ?? inMemoryState())
+  const { state, engine } = stored(given, stateOf(given, {}) ?? inMemoryState())
+  // TPM2_Shutdown would go to libtpms.
+  return { state, engine: { ...engine, autoShutdown: engine.autoShutdown && state !== IN_MEMORY } }
 }
 
 /** A TPM to be served: everything that it needs must be there. */
