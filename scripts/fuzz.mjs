@@ -22,7 +22,7 @@ const IN_VM = ['cuse-fuzz']
 
 const USAGE = `Usage: npm run fuzz [-- OPTION… FUZZER…]
 
-FUZZER is one of control, engine-channel, evil-engine, options, state-files, tpm-commands, tpm-structures and, in the
+FUZZER is one of control, engine-channel, evil-engine, options, recordings, state-files, tpm-commands, tpm-structures and, in the
 virtual machine, ${IN_VM.join(', ')}; without any: all of them. A failure says how to have its round again.
 
   --minutes N      how long each test of a fuzzer runs (default 1)

@@ -21,6 +21,7 @@ const ONE_FORM = [
     'fuzz/engine-channel',
     'fuzz/evil-engine',
     'fuzz/options',
+    'fuzz/recordings',
     'fuzz/state-files',
     'fuzz/tpm-commands',
     'fuzz/tpm-structures',

@@ -6,6 +6,9 @@
 // of the engine, of those that have served this TPM since it was started. So an engine that takes over never
 // repeats what the one before has drawn, and two runs in which the same happens agree.
 //
+// Where OpenSSL's FIPS provider is in use, keys that libcrypto makes by itself (TPM2_Create of an RSA key)
+// come of that provider's own generator, and are other ones each time.
+//
 // Time: it begins at 2000-01-01 00:00:00 UTC, and each command adds a millisecond. It stands still while a
 // command runs.
 //
