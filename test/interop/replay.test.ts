@@ -8,7 +8,9 @@ import { projectRoot, Swtpm, temporaryDirectory } from '../support/swtpm.ts'
 import { useWithTools } from '../support/tool-session.ts'
 import { tpm2Tools } from '../support/tools.ts'
 
-const BOOT = join(projectRoot, 'test/vectors/exchanges/boot-6.12.tpmrec')
+const BOOTS = ['exchanges/boot-6.1', 'exchanges/boot-6.12', 'recordings/boot-6.12'].map((name) =>
+  join(projectRoot, `test/vectors/${name}.tpmrec`),
+)
 const DIFFERENT = 2
 
 async function replay(...args: readonly string[]): Promise<{ code: unknown; out: string }> {
@@ -16,6 +18,12 @@ async function replay(...args: readonly string[]): Promise<{ code: unknown; out:
   const code = await swtpm.exited
   assert.equal(swtpm.stderr, '')
   return { code, out: swtpm.stdout }
+}
+
+async function trace(file: string): Promise<string> {
+  const swtpm = new Swtpm(['trace', file])
+  assert.equal(await swtpm.exited, 0)
+  return swtpm.stdout
 }
 
 /** What a session with a TPM of ours has recorded. */
@@ -41,11 +49,12 @@ async function recorded(t: TestContext, use: (tcti: string) => Promise<unknown>)
 
 suite('swtpm replay', { skip: NO_REFERENCE_OR_TOOLS }, () => {
   test('a kernel’s boot, to ours and to the C program: no difference', async (t) => {
-    for (const to of ['ours', `unix:${(await startReference(t)).dataPath}`]) {
-      const { code, out } = await replay('--to', to, '--diff', BOOT)
-      assert.match(out, / 0 differently, 1 skipped/)
-      assert.equal(code, 0)
-    }
+    for (const boot of BOOTS)
+      for (const to of ['ours', `unix:${(await startReference(t)).dataPath}`]) {
+        const { code, out } = await replay('--to', to, '--diff', boot)
+        assert.match(out, / 0 differently, 1 skipped/)
+        assert.equal(code, 0)
+      }
   })
 
   test('keys, sealed data and NV under HMAC sessions of tpm2-tools, to ours and to the C program: no difference', async (t) => {
@@ -55,6 +64,24 @@ suite('swtpm replay', { skip: NO_REFERENCE_OR_TOOLS }, () => {
       assert.match(out, / 0 differently, 0 skipped/)
       assert.equal(code, 0)
     }
+  })
+
+  test('a session with a salt is replaced by one without', async (t) => {
+    const directory = temporaryDirectory(t)
+    const file = (name: string) => join(directory, name)
+    const recording = await recorded(t, async (tcti) => {
+      const tpm2 = tpm2Tools(tcti)
+      await tpm2('createprimary', '-Q', '-c', file('primary'))
+      await tpm2('flushcontext', '-t')
+      await tpm2('startauthsession', '--hmac-session', '--tpmkey-context', file('primary'), '-S', file('s'))
+      await tpm2('flushcontext', '-t')
+      await tpm2('nvdefine', '-Q', '0x1500016', '-C', 'o', '-s', '8', '-P', `session:${file('s')}`)
+      await tpm2('nvundefine', '-Q', '0x1500016', '-C', 'o', '-P', `session:${file('s')}`)
+    })
+    assert.match(await trace(recording), /StartAuthSession tpmKey obj:.*encryptedSalt [0-9a-f]{8}/)
+    const { out, code } = await replay('--diff', recording)
+    assert.match(out, / 0 differently, 0 skipped/)
+    assert.equal(code, 0)
   })
 
   test('an authorization value that the recording does not say: skipped, or from a line that was added', async (t) => {

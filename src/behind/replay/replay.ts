@@ -12,7 +12,7 @@ import { contentOf } from '../../tpm-structures/fields.ts'
 import { parseResultCode } from '../../tpm-structures/result-codes.ts'
 import { Known } from './known.ts'
 import type { ReplayTarget } from './target.ts'
-import { Skipped, translate } from './translate.ts'
+import { notKnown, Skipped, translate } from './translate.ts'
 
 export interface Replayed {
   /** From 1. */
@@ -35,6 +35,11 @@ const AGAIN_PAUSE_MS = 20
 /** A TPM that tests itself takes seconds. */
 const MOST_TIMES = 500
 
+const RC_AUTH_FAIL = 0x08e
+const RC_BAD_AUTH = 0x0a2
+/** Of a code that says of which session it is. */
+const RC_WITHOUT_PLACE = 0x0bf
+
 /** @throws SwtpmError: the TPM cannot be asked any more */
 export async function* replay(recording: Recording, target: ReplayTarget): AsyncGenerator<Replayed> {
   const replayer = new Replayer(recording, target)
@@ -43,6 +48,11 @@ export async function* replay(recording: Recording, target: ReplayTarget): Async
     const outcome = await replayer.exchange(decoded, response, locality ?? 0)
     yield { number: index + 1, command: decoded, outcome }
   }
+}
+
+function refusesAuthorization(response: Buffer): boolean {
+  const code = response.length < 10 ? 0 : response.readUInt32BE(6) & RC_WITHOUT_PLACE
+  return code === RC_AUTH_FAIL || code === RC_BAD_AUTH
 }
 
 class Replayer {
@@ -79,10 +89,13 @@ class Replayer {
       return skipped(`its locality is ${locality}`)
     }
     try {
-      const bytes = await translate(command, recorded.code === 0, this.#known, (handle) =>
+      const { bytes, guessedFor } = await translate(command, recorded.code === 0, this.#known, (handle) =>
         this.#nameOf(handle),
       )
-      return this.#compare(command, recorded, await this.#ask(bytes, locality, recorded.code))
+      const got = await this.#ask(bytes, locality, recorded.code)
+      if (guessedFor !== undefined && recorded.code === 0 && refusesAuthorization(got))
+        throw new Skipped(notKnown(guessedFor))
+      return this.#compare(command, recorded, got)
     } catch (error) {
       if (!(error instanceof Skipped)) throw error
       this.#known.lose(recorded)

@@ -13,15 +13,21 @@ export class Skipped extends Error {}
 /** Asks the other TPM for the name of an object or NV index; undefined: it has none. */
 export type AskName = (handle: number) => Promise<Buffer | undefined>
 
+export interface Translated {
+  readonly bytes: Buffer
+  /** Of this handle the authorization value is not known; an empty one was taken, as it is where nobody has set one. */
+  readonly guessedFor: number | undefined
+}
+
 /** @param succeeded in the recording: else it may name what is not there @throws Skipped */
 export async function translate(
   recorded: DecodedCommand,
   succeeded: boolean,
   known: Known,
   askName: AskName,
-): Promise<Buffer> {
+): Promise<Translated> {
   // What is no command has nothing that could be another's.
-  if (recorded.problem !== undefined) return recorded.bytes
+  if (recorded.problem !== undefined) return { bytes: recorded.bytes, guessedFor: undefined }
   if (recorded.version === '1.2' && recorded.sessions.length > 0)
     throw new Skipped('it is authorized by an HMAC of TPM 1.2')
   if (enciphersCommand(recorded)) throw new Skipped('its parameter is enciphered')
@@ -76,8 +82,9 @@ async function authorized(
   command: DecodedCommand,
   known: Known,
   askName: AskName,
-): Promise<Buffer> {
+): Promise<Translated> {
   let changed = command
+  let guessedFor: number | undefined
   for (const [index, said] of recorded.sessions.entries()) {
     if (said.kind === 'pw' || said.hmac.length === 0) continue
     const session = known.session(said.handle)
@@ -89,24 +96,28 @@ async function authorized(
       continue
     }
     // One that only audits or enciphers has no authorization value in its HMAC.
-    const key = handle === undefined ? Buffer.alloc(0) : authOf(recorded, index, handle, known)
+    const auth = handle === undefined ? NOTHING : authOf(recorded, index, handle, known)
+    if (auth === undefined) guessedFor = handle
     const names = await Promise.all(changed.handles.map(({ value }) => nameOf(value, askName)))
     const sessions = recorded.sessions.map(({ handle: one }) => known.session(one))
-    const hmac = commandHmac(changed, index, names, sessions, key)
+    const hmac = commandHmac(changed, index, names, sessions, auth ?? NOTHING)
     changed = decodeCommand(setField(changed, `sessions[${index}].hmac`, hmac))
   }
-  return changed.bytes
+  return { bytes: changed.bytes, guessedFor }
 }
 
-/** @throws Skipped: it is not known */
-function authOf(recorded: DecodedCommand, index: number, handle: number, known: Known): Buffer {
+const NOTHING = Buffer.alloc(0)
+
+/** @returns undefined: it is not known, and may be empty @throws Skipped: it is not known */
+function authOf(recorded: DecodedCommand, index: number, handle: number, known: Known): Buffer | undefined {
   const { said, guessed } = known.auths(handle)
   const session = known.session(recorded.sessions[index]?.handle ?? 0)
   const names = recorded.handles.map(({ value }) => known.recordedName(value))
   const canCheck = session?.wasKeyed === false && names.every((name) => name !== undefined)
   if (!canCheck) {
     const [first] = said
-    if (first !== undefined) return first
+    // A wrong one does no harm to hierarchies and PCRs; of what else there is, the TPM counts wrong ones.
+    if (first !== undefined || mayBeGuessed(handle)) return first
   } else {
     const sessions = recorded.sessions.map(({ handle: one }) => {
       const of = known.session(one)
@@ -117,10 +128,14 @@ function authOf(recorded: DecodedCommand, index: number, handle: number, known: 
       if (hmac.equals(recorded.sessions[index]?.hmac as Buffer)) return value
     }
   }
-  throw new Skipped(
-    `the authorization value of 0x${handle.toString(16)} is not known; add a line {"auth":"…","handle":"0x${handle.toString(16)}"}`,
-  )
+  throw new Skipped(notKnown(handle))
 }
+
+export const notKnown = (handle: number): string =>
+  `the authorization value of 0x${handle.toString(16)} is not known; add a line {"auth":"…","handle":"0x${handle.toString(16)}"}`
+
+const mayBeGuessed = (handle: number): boolean =>
+  handle >>> 24 === 0x00 || (handle >>> 24 === 0x40 && handle !== TPM_HANDLES.LOCKOUT)
 
 async function nameOf(handle: number, askName: AskName): Promise<Buffer> {
   if (isNamedByHandle(handle)) return handleBytes(handle)
