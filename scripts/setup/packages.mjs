@@ -40,6 +40,7 @@ export const PACKAGES = [
   { why: 'containers', names: ['runc', 'podman'], only: ['test'] },
   { why: 'roots of other distributions', names: ['mmdebstrap', 'git'], only: ['test'] },
   { why: 'keys in a TPM', names: ['tpm2-openssl'], only: ['test'] },
+  { why: 'a client of the script socket in Go', names: ['golang-go'], only: ['test'] },
   { why: 'look at processes and sockets', names: ['procps', 'iproute2'], only: ['quick', 'test'] },
   { why: 'pairs of terminals and sockets', names: ['socat'], only: ['quick', 'test'] },
   { why: 'a terminal for shells', names: ['bsdutils'], only: ['quick', 'test'] },

@@ -204,13 +204,14 @@ describe('what becomes of the TPM', () => {
   })
 
   it('unplug: the socket goes, and comes back after a time, with the TPM as it was', async (t) => {
-    const { data, script, dataPath } = await startScriptedTpm(t)
+    const { data, script, dataPath, swtpm } = await startScriptedTpm(t)
     const client = new TpmClient(data)
     await client.succeed(EXTEND)
     const pcr = await client.pcr(10)
     await script.ask({ fault: 'GetRandom#1: unplug=100ms' })
     data.write(RANDOM)
     assert.equal((await data.readToEnd()).length, 0)
+    await swtpm.until(() => /Unplugged for 100 ms/.test(swtpm.stderr), 'it is unplugged')
     await waitFor(() => isListening(dataPath), { what: 'the socket to come back' })
     const next = await TpmClient.open(dataPath)
     assert.deepEqual(await next.pcr(10), pcr)

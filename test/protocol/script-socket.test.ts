@@ -235,6 +235,20 @@ describe('a client that has taken a command', () => {
     })
   }
 
+  it('which asked for more before it went has nothing of it', async (t) => {
+    const { data, scriptPath, script } = await startScriptedTpm(t)
+    for (let i = 0; i < 10; i++) {
+      const gone = await ScriptConnection.open(scriptPath)
+      for (const line of ['{"fault":"PCR_Read: append=1"}', '{"take":"*"}', '{"watch":"*"}']) gone.send(line)
+      if (i % 2 === 0) gone.close()
+      else assert.match(await gone.end(), /^\{"ok":\d+\}\n\{"ok":1\}\n|you send no more/)
+    }
+    await waitFor(async () => ((await script.ask({ list: true })).ok as unknown[]).length === 10, {
+      what: 'all rules',
+    })
+    assert.equal(responseCode(await data.exchange(RANDOM)), 0)
+  })
+
   it('is told when nobody waits for it any more: cancelled, client gone, engine killed', async (t) => {
     const { data, script, dataPath, controlPath, swtpm } = await startScriptedTpm(t)
     const control = await RawConnection.open(controlPath)

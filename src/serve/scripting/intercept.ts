@@ -15,6 +15,8 @@ const MAX_HELD = 64
 interface Held {
   readonly number: number
   readonly abort: AbortController
+  /** Settles when the TPM has executed what it was given last: one at a time, though a responder may ask twice at once. */
+  turn: Promise<unknown>
   /** The TPM executes it now, and its response is waited for. */
   executing: { resolve(response: Buffer): void; reject(error: Error): void } | undefined
 }
@@ -37,7 +39,12 @@ export function interceptCommands(engine: EngineClient, stack: ResponderStack): 
   engine.on('command', (number, locality, bytes) => {
     if (held.has(number) || held.size >= MAX_HELD || bytes.length > TPM_BUFFER_SIZE_BYTES)
       throw new RangeError(`command ${number} of ${bytes.length} bytes, beside ${held.size} others`)
-    const command: Held = { number, abort: new AbortController(), executing: undefined }
+    const command: Held = {
+      number,
+      abort: new AbortController(),
+      turn: Promise.resolve(),
+      executing: undefined,
+    }
     held.set(number, command)
     guarded(handle(engine, stack, command, locality, bytes).finally(() => held.delete(number)))
   })
@@ -87,7 +94,14 @@ async function handle(
 }
 
 /** @param command undefined: the bytes that the engine has @throws Aborted: nobody waits for the response any more */
-async function execute(engine: EngineClient, held: Held, command: Buffer | undefined): Promise<Buffer> {
+function execute(engine: EngineClient, held: Held, command: Buffer | undefined): Promise<Buffer> {
+  const executed = held.turn.then(() => executeNow(engine, held, command))
+  held.turn = executed.catch(() => {})
+  return executed
+}
+
+async function executeNow(engine: EngineClient, held: Held, command: Buffer | undefined): Promise<Buffer> {
+  if (held.abort.signal.aborted) throw new Aborted(held.abort.signal)
   const response = new Promise<Buffer>((resolve, reject) => {
     held.executing = { resolve, reject }
   })

@@ -30,6 +30,7 @@ export class ScriptClient implements LineHandler {
   readonly #gone = new AbortController()
   #number = 0
   #waits = 0
+  #ended = false
 
   constructor(client: LineClient, scripting: Scripting) {
     this.#client = client
@@ -62,6 +63,7 @@ export class ScriptClient implements LineHandler {
 
   /** It can decide nothing any more. */
   end(): void {
+    this.#ended = true
     for (const each of this.#lasting.values()) each[Symbol.dispose]()
     this.#lasting.clear()
   }
@@ -121,6 +123,8 @@ export class ScriptClient implements LineHandler {
   #last(begin: (number: number) => Disposable): number {
     if (this.#lasting.size >= MAX_AT_ONCE)
       throw new Error(`you have ${MAX_AT_ONCE} watches and takes already`)
+    // Its lines are read on; what lasts ends with them.
+    if (this.#ended) throw new Error('you send no more: a watch or take would end at once')
     const number = this.#number + 1
     this.#lasting.set(number, begin(number))
     this.#number = number

@@ -61,7 +61,7 @@ export interface FaultStatus {
 
 /** A command, as it is told of. */
 export interface CommandStatus {
-  /** Of all commands, from 1. */
+  /** Of those that there were while commands came to scripts, from 1. */
   readonly n: number
   readonly name: string
   readonly locality: number
