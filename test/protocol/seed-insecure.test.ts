@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict'
 import { suite, type TestContext, test } from 'node:test'
 import { CMD } from '../support/control-commands.ts'
+import { startFleet } from '../support/fleet.ts'
 import { enginePid, nextEngine } from '../support/processes.ts'
 import { RawConnection } from '../support/raw-connection.ts'
-import { AWAKE } from '../support/rest.ts'
 import { type SocketTpm, Swtpm, startSocketTpm, temporaryDirectory } from '../support/swtpm.ts'
 import { TpmClient } from '../support/tpm-client.ts'
 import { TPM2, tpm2 } from '../support/tpm-commands.ts'
@@ -14,10 +14,11 @@ const START_SESSION = tpm2(0x176, ['40000007 40000007', 16, Buffer.alloc(16, 7),
 const FIRST_OBJECT = 0x80000000
 
 const seeded = (t: TestContext, seed: number, args: readonly string[] = [], directory?: string) =>
-  startSocketTpm(t, ['--tpm2', '--flags', 'startup-clear', '--seed-insecure', String(seed), ...args], {
-    env: AWAKE,
-    ...(directory !== undefined && { directory }),
-  })
+  startSocketTpm(
+    t,
+    ['--tpm2', '--flags', 'startup-clear', '--seed-insecure', String(seed), ...args],
+    directory === undefined ? {} : { directory },
+  )
 
 /** Another one has taken over when this returns. */
 async function killEngine(swtpm: Swtpm): Promise<void> {
@@ -85,6 +86,25 @@ suite('--seed-insecure', () => {
     assert.match(swtpm.stderr, /^swtpm: insecure seed 7: This TPM keeps no secrets: .*--seed-insecure 7/m)
     await swtpm.stop()
     for (const line of swtpm.stderr.trim().split('\n')) assert.match(line, /^swtpm: insecure seed 7: /)
+  })
+
+  test('in a fleet it is said in the list, and in the lines about that TPM', async (t) => {
+    const fleet = await startFleet(t)
+    const directory = temporaryDirectory(t)
+    const words = ['socket', '--tpm2', '--seed-insecure', '7', '--tpmstate', `dir=${directory}`]
+    const added = await fleet.run(
+      'add',
+      'a',
+      '--',
+      ...words,
+      '--ctrl',
+      `type=unixio,path=${directory}/control`,
+    )
+    assert.equal(added.code, 0, added.stderr)
+    assert.match((await fleet.run('list')).stdout, /^a .*\(insecure seed 7\)$/m)
+    assert.equal((await fleet.run('remove', 'a')).code, 0)
+    assert.match(fleet.swtpm.stderr, /^swtpm: a: insecure seed 7: This TPM keeps no secrets/m)
+    assert.match(fleet.swtpm.stderr, /^swtpm: a: insecure seed 7: It has ended/m)
   })
 
   test('--print-info says it', async (t) => {

@@ -143,13 +143,20 @@ function request(
   return { verb, name, words, directory: workingDirectory() ?? null }
 }
 
+const remarksOn = (insecureSeed: number | undefined, failure: string | undefined): string[] => [
+  ...(insecureSeed === undefined ? [] : [`(insecure seed ${insecureSeed})`]),
+  ...(failure === undefined ? [] : [`(${failure})`]),
+]
+
 function table(tpms: readonly TpmStatus[]): string {
   const rows = [
     ['NAME', 'STATE', 'INTERFACE', 'ENGINE', 'ADDRESS', 'STATE LOCATION'],
-    ...tpms.map(({ name, state, interface: iface, engine, address, control, tpmstate, failure }) => [
-      ...[name, state, iface, String(engine ?? '-'), address ?? control ?? '-'],
-      failure === undefined ? tpmstate : `${tpmstate} (${failure})`,
-    ]),
+    ...tpms.map(
+      ({ name, state, interface: iface, engine, address, control, tpmstate, insecureSeed, failure }) => [
+        ...[name, state, iface, String(engine ?? '-'), address ?? control ?? '-'],
+        [tpmstate, ...remarksOn(insecureSeed, failure)].join(' '),
+      ],
+    ),
   ]
   const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? []
   return rows

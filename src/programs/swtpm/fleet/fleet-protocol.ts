@@ -32,6 +32,8 @@ export interface TpmStatus {
   readonly control?: string
   /** Path of its state. */
   readonly tpmstate: string
+  /** It keeps no secrets: `--seed-insecure`. */
+  readonly insecureSeed?: number
   /** Process id of its engine. */
   readonly engine?: number
   /** Why it is in state `failed`. */

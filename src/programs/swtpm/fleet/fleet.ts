@@ -196,6 +196,7 @@ function statusOf({ name, state, config, session, failure }: Member): TpmStatus 
     ...(address !== undefined && { address }),
     ...(control !== undefined && { control }),
     tpmstate: config.state.path,
+    ...(config.seedInsecure !== undefined && { insecureSeed: config.seedInsecure }),
     ...(engine !== undefined && { engine }),
     ...(failure !== undefined && { failure }),
   }
