@@ -10,7 +10,8 @@ export const LAYERS = [
   ['src/tpm', 'src/responders', 'src/programs/common'],
   ['src/behind'],
   ['src/serve', 'src/programs/swtpm_cert'],
-  ['src/cuse', 'src/vtpm-proxy'],
+  ['src/cuse', 'src/vtpm-proxy', 'src/command-line'],
+  ['src/library'],
   [
     'src/programs/swtpm',
     'src/programs/swtpm_ioctl',
@@ -18,7 +19,6 @@ export const LAYERS = [
     'src/programs/swtpm_setup',
     'src/programs/swtpm_localca',
   ],
-  ['src/library'],
 ]
 
 /** @param {readonly string[]} rooms @returns {string} a pattern for the files in them */

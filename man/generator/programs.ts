@@ -3,12 +3,12 @@
  * are made from it, so an option that is in a table is in both.
  */
 
+import type { OptionRow } from '../../src/command-line/options/option.ts'
+import { optionsOf, optionTable } from '../../src/command-line/options/table.ts'
 import type { OptionSpec, OptionTable } from '../../src/programs/common/options/option-table.ts'
 import type { SubOptionSchema } from '../../src/programs/common/options/sub-option.ts'
 import { waysOf } from '../../src/programs/common/options/synopsis.ts'
 import { KTEST_OPTIONS } from '../../src/programs/swtpm/ktest/ktest-options.ts'
-import type { OptionRow } from '../../src/programs/swtpm/options/option.ts'
-import { optionsOf, optionTable } from '../../src/programs/swtpm/options/table.ts'
 import { biosOptions } from '../../src/programs/swtpm_bios/bios-options.ts'
 import { CERT_OPTIONS } from '../../src/programs/swtpm_cert/cert-options.ts'
 import { ioctlOptions } from '../../src/programs/swtpm_ioctl/ioctl-options.ts'

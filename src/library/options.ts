@@ -1,6 +1,6 @@
 /** What a TPM is made with, and the configuration that follows from it. */
 
-import { parseCommandLine } from '../programs/swtpm/parse/parse-command-line.ts'
+import { parseCommandLine } from '../command-line/parse/parse-command-line.ts'
 import type { SocketConfig } from '../serve/config.ts'
 import { SwtpmError } from '../system/errors.ts'
 import type { Behind } from './behind.ts'

@@ -1,8 +1,8 @@
 /** Command lines of every kind: either they mean something, or the user is told what is wrong with them. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { CommandLineError } from '../../src/programs/swtpm/exit/command-line-error.ts'
-import { parseCommandLine } from '../../src/programs/swtpm/parse/parse-command-line.ts'
+import { CommandLineError } from '../../src/command-line/exit/command-line-error.ts'
+import { parseCommandLine } from '../../src/command-line/parse/parse-command-line.ts'
 import type { Interface } from '../../src/serve/config.ts'
 import { figure } from '../hard/support/scale.ts'
 import { EDGES, type Random } from './random.ts'

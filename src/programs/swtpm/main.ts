@@ -1,5 +1,16 @@
 /** `swtpm`: reads the command line and does what it asks for. */
 
+import { CommandLineError } from '../../command-line/exit/command-line-error.ts'
+import { exitCodeOf } from '../../command-line/exit/exit-code.ts'
+import {
+  type Logging,
+  onEscapedError,
+  reportFailure,
+  reportUsage,
+} from '../../command-line/exit/report-failure.ts'
+import { optionTable } from '../../command-line/options/table.ts'
+import { namedLog } from '../../command-line/parse/named-log.ts'
+import { isInterface, parseCommandLine } from '../../command-line/parse/parse-command-line.ts'
 import { Keeper, keeperFd } from '../../keeper/keeper.ts'
 import type { ScriptConfig } from '../../serve/config.ts'
 import { checkDescriptors } from '../../serve/descriptors.ts'
@@ -8,12 +19,6 @@ import { guarded } from '../../system/guard.ts'
 import { DEFAULT_LOG_PREFIX } from '../../system/log.ts'
 import { reserveDescriptor } from '../../system/process/inherited-descriptors.ts'
 import { usageText } from '../common/options/usage-error.ts'
-import { CommandLineError } from './exit/command-line-error.ts'
-import { exitCodeOf } from './exit/exit-code.ts'
-import { type Logging, onEscapedError, reportFailure, reportUsage } from './exit/report-failure.ts'
-import { optionTable } from './options/table.ts'
-import { namedLog } from './parse/named-log.ts'
-import { isInterface, parseCommandLine } from './parse/parse-command-line.ts'
 import { resumeSwtpm, serveSwtpm } from './serve.ts'
 
 /** Until the command line says more. */

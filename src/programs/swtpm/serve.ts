@@ -1,5 +1,8 @@
 /** Serves one TPM in the order in which privileges, descriptors and the terminal are given up. */
 
+import { CommandLineError } from '../../command-line/exit/command-line-error.ts'
+import { exitCodeOf } from '../../command-line/exit/exit-code.ts'
+import { onEscapedError } from '../../command-line/exit/report-failure.ts'
 import { Keeper } from '../../keeper/keeper.ts'
 import { onSignals } from '../../keeper/signals.ts'
 import type { SwtpmConfig } from '../../serve/config.ts'
@@ -16,9 +19,6 @@ import { log } from '../../system/log.ts'
 import { check } from '../../system/native/check.ts'
 import { native } from '../../system/native/load.ts'
 import { becomeUser, changeRoot } from '../../system/process/users.ts'
-import { CommandLineError } from './exit/command-line-error.ts'
-import { exitCodeOf } from './exit/exit-code.ts'
-import { onEscapedError } from './exit/report-failure.ts'
 import { Serving } from './serving.ts'
 
 /** Goes on with a TPM that an earlier supervisor has served. @returns the exit code */

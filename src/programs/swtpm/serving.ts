@@ -1,6 +1,7 @@
 /** What comes before and after everything that swtpm serves, one TPM or many: the terminal, the log, and what waits for it. */
 import type { SeccompAction } from '../../../contract/engine-options.ts'
 import { KEEPER_CONFINE } from '../../../contract/keeper.ts'
+import { type Logging, openLog } from '../../command-line/exit/report-failure.ts'
 import { Keeper } from '../../keeper/keeper.ts'
 import { connectServiceManager, type ServiceManager } from '../../keeper/service-manager.ts'
 import { runAsUser } from '../../serve/session.ts'
@@ -11,7 +12,6 @@ import { namedDescriptors } from '../../system/process/inherited-descriptors.ts'
 import { type InheritedDescriptor, ReadyDescriptor } from '../../system/process/ready-descriptor.ts'
 import type { User } from '../../system/process/users.ts'
 import { describeErrno } from '../../system/reason.ts'
-import { type Logging, openLog } from './exit/report-failure.ts'
 
 interface ServingConfig extends Logging {
   readonly daemonize: boolean

@@ -1,12 +1,12 @@
 /** What can follow `swtpm` on a command line, with its options and verbs: behind completion at run time and as installed files. */
 
+import { interfaceTable } from '../../command-line/options/table.ts'
 import { INTERFACES } from '../../serve/config.ts'
 import type { OptionTable } from '../common/options/option-table.ts'
 import { CDI_OPTIONS, CDI_VERBS } from './cdi/cdi-options.ts'
 import { FAULT_OPTIONS, FAULT_VERBS } from './fault/fault-options.ts'
 import { FLEET_OPTIONS, FLEET_VERBS } from './fleet/fleet-options.ts'
 import { KTEST_OPTIONS } from './ktest/ktest-options.ts'
-import { interfaceTable } from './options/table.ts'
 import { RECORD_OPTIONS } from './record/record-options.ts'
 import { REPLAY_OPTIONS } from './replay/replay-options.ts'
 import { TRACE_OPTIONS } from './trace/trace-options.ts'

@@ -1,10 +1,11 @@
 /** `swtpm` without the name of an interface: fleets, faults, CDI, traces, recordings, kernel tests, help, version, shell completion, or an error. */
+
+import { reportUsage } from '../../command-line/exit/report-failure.ts'
+import { optionTable } from '../../command-line/options/table.ts'
+import { namedLog } from '../../command-line/parse/named-log.ts'
 import { printOut } from '../common/output.ts'
-import { reportUsage } from './exit/report-failure.ts'
 import { COMPLETION_REQUEST, complete, printCompletionScript } from './help/completion.ts'
 import { interfaceError, programHelp, programVersion } from './help/program-help.ts'
-import { optionTable } from './options/table.ts'
-import { namedLog } from './parse/named-log.ts'
 
 /** @returns the exit code */
 export async function withoutInterface(argv: readonly string[]): Promise<number> {

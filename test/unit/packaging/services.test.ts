@@ -14,7 +14,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { parseCommandLine } from '../../../src/programs/swtpm/parse/parse-command-line.ts'
+import { parseCommandLine } from '../../../src/command-line/parse/parse-command-line.ts'
 import { projectRoot } from '../man/project-root.ts'
 
 const work = mkdtempSync(join(tmpdir(), 'swtpm-services-'))

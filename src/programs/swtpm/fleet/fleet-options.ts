@@ -1,8 +1,13 @@
 /** The options of `swtpm fleet`: the parser, its help and shell completion are made from this table. */
 import { join } from 'node:path'
+import {
+  fleetCtrlSchema,
+  logSchema,
+  pidSchema,
+  seccompSchema,
+} from '../../../command-line/options/sub-options.ts'
 import type { OptionTable } from '../../common/options/option-table.ts'
 import { UsageError } from '../../common/options/usage-error.ts'
-import { fleetCtrlSchema, logSchema, pidSchema, seccompSchema } from '../options/sub-options.ts'
 
 const SERVING = 'The supervisor'
 

@@ -1,10 +1,14 @@
 /** The configuration of a TPM in a fleet: from the command line that it would have alone, without options that concern the process. */
 import { isAbsolute, resolve } from 'node:path'
+import { CommandLineError } from '../../../command-line/exit/command-line-error.ts'
+import type { OptionName } from '../../../command-line/options/table.ts'
+import {
+  givenOptions,
+  isInterface,
+  parseCommandLine,
+} from '../../../command-line/parse/parse-command-line.ts'
+import { withSeedInPrefix } from '../../../command-line/parse/seed.ts'
 import type { SwtpmConfig } from '../../../serve/config.ts'
-import { CommandLineError } from '../exit/command-line-error.ts'
-import type { OptionName } from '../options/table.ts'
-import { givenOptions, isInterface, parseCommandLine } from '../parse/parse-command-line.ts'
-import { withSeedInPrefix } from '../parse/seed.ts'
 
 /** These concern the process, which all TPMs of a fleet have in common. */
 const OF_THE_PROCESS: ReadonlySet<OptionName> = new Set([

@@ -2,6 +2,7 @@
 
 import { closeSync, readFileSync } from 'node:fs'
 import type { SeccompAction } from '../../../../contract/engine-options.ts'
+import { onEscapedError } from '../../../command-line/exit/report-failure.ts'
 import { onSignals } from '../../../keeper/signals.ts'
 import type { PidFileTarget, SwtpmConfig, UnixEndpoint } from '../../../serve/config.ts'
 import { confine } from '../../../serve/confinement.ts'
@@ -20,7 +21,6 @@ import type { InheritedDescriptor } from '../../../system/process/ready-descript
 import { becomeUser } from '../../../system/process/users.ts'
 import { reasonOf } from '../../../system/reason.ts'
 import { workingDirectory } from '../../../system/surroundings.ts'
-import { onEscapedError } from '../exit/report-failure.ts'
 import { makesDevice, serveFrontEnd } from '../front-end.ts'
 import { Serving } from '../serving.ts'
 import { Fleet } from './fleet.ts'

@@ -3,11 +3,11 @@
  * read on. yargs is loaded here and nowhere on the way to a running TPM.
  */
 
+import type { OptionRow } from '../../../command-line/options/option.ts'
+import { type OptionName, optionsOf } from '../../../command-line/options/table.ts'
 import type { Interface } from '../../../serve/config.ts'
 import { loadYargs } from '../../common/load-yargs.ts'
 import { takesValue } from '../../common/options/option-table.ts'
-import type { OptionRow } from '../options/option.ts'
-import { type OptionName, optionsOf } from '../options/table.ts'
 import { describeOption, toPlainBlanks } from './layout.ts'
 import { topics } from './topics.ts'
 

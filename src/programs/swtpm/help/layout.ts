@@ -5,9 +5,9 @@
  * therefore broken here, and their blanks are no-break spaces until {@link toPlainBlanks} makes them ordinary again.
  */
 
+import type { OptionRow } from '../../../command-line/options/option.ts'
 import type { SubOption } from '../../common/options/sub-option.ts'
 import { defaultText, labelOf, waysOf } from '../../common/options/synopsis.ts'
-import type { OptionRow } from '../options/option.ts'
 
 const NO_BREAK = '\u00a0'
 const SUB_INDENT = 2

@@ -1,12 +1,12 @@
 /** `swtpm record`: runs a command that uses a TPM through us, and writes down what passes. */
 import { accessSync, constants } from 'node:fs'
+import { parseOtherTpm } from '../../../command-line/parse/behind.ts'
 import { sentenceOf } from '../../../system/fault.ts'
 import { helpScreen } from '../../common/help.ts'
 import type { GivenOptions } from '../../common/options/given-options.ts'
 import { readOptions } from '../../common/options/read-options.ts'
 import { UsageError, usageText } from '../../common/options/usage-error.ts'
 import { printError, printOut } from '../../common/output.ts'
-import { parseOtherTpm } from '../parse/behind.ts'
 import { RECORD_OPTIONS, WAYS, type Way } from './record-options.ts'
 import { runRecorded } from './run-recorded.ts'
 

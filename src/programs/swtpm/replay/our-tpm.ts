@@ -2,12 +2,12 @@
 
 import { TPM_SUCCESS } from '../../../../contract/tpm-result.ts'
 import type { ReplayTarget } from '../../../behind/replay/target.ts'
+import { parseCommandLine } from '../../../command-line/parse/parse-command-line.ts'
 import type { TpmVersion } from '../../../serve/config.ts'
 import { openTpm } from '../../../serve/open-tpm.ts'
 import { startSpawner } from '../../../serve/spawners.ts'
 import { SwtpmError } from '../../../system/errors.ts'
 import { IN_MEMORY } from '../../../tpm/state/in-memory.ts'
-import { parseCommandLine } from '../parse/parse-command-line.ts'
 
 /** What a command line has to name, and is not used. */
 const NOWHERE = '/nonexistent'

@@ -2,6 +2,7 @@
 import { openOtherTpm } from '../../../behind/open-other-tpm.ts'
 import { type Replayed, replay as replayTo } from '../../../behind/replay/replay.ts'
 import type { ReplayTarget } from '../../../behind/replay/target.ts'
+import { parseOtherTpm } from '../../../command-line/parse/behind.ts'
 import { type Recording, readRecording } from '../../../recordings/recording.ts'
 import { sentenceOf } from '../../../system/fault.ts'
 import { exchangeLine } from '../../../tpm-structures/exchange-text.ts'
@@ -9,7 +10,6 @@ import { helpScreen } from '../../common/help.ts'
 import { readOptions } from '../../common/options/read-options.ts'
 import { UsageError, usageText } from '../../common/options/usage-error.ts'
 import { printError, printOut } from '../../common/output.ts'
-import { parseOtherTpm } from '../parse/behind.ts'
 import { REPLAY_OPTIONS } from './replay-options.ts'
 
 const FAILED = 1

@@ -1,7 +1,7 @@
 /** `--behind` and what it may stand with. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseBehind } from '../../../../src/programs/swtpm/parse/behind.ts'
+import { parseBehind } from '../../../../src/command-line/parse/behind.ts'
 import { parseSocket } from './command-line.ts'
 
 const understood: [text: string, config: object][] = [

@@ -1,7 +1,7 @@
 /** Command lines as people write them, for the tests of this folder. */
 import assert from 'node:assert/strict'
-import { CommandLineError } from '../../../../src/programs/swtpm/exit/command-line-error.ts'
-import { isInterface, parseCommandLine } from '../../../../src/programs/swtpm/parse/parse-command-line.ts'
+import { CommandLineError } from '../../../../src/command-line/exit/command-line-error.ts'
+import { isInterface, parseCommandLine } from '../../../../src/command-line/parse/parse-command-line.ts'
 import type {
   ChardevConfig,
   CommandLine,

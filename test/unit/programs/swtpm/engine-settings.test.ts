@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { engineArguments } from '../../../../contract/engine-options.ts'
-import { engineOptionsOf, type SwtpmSchema } from '../../../../src/programs/swtpm/options/engine-settings.ts'
+import { engineOptionsOf, type SwtpmSchema } from '../../../../src/command-line/options/engine-settings.ts'
 import { engineOptions } from '../../../../src/serve/engine-options.ts'
 import { parseSocket } from './command-line.ts'
 

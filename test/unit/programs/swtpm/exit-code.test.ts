@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { CommandLineError } from '../../../../src/programs/swtpm/exit/command-line-error.ts'
-import { exitCodeOf } from '../../../../src/programs/swtpm/exit/exit-code.ts'
+import { CommandLineError } from '../../../../src/command-line/exit/command-line-error.ts'
+import { exitCodeOf } from '../../../../src/command-line/exit/exit-code.ts'
 import { SwtpmError } from '../../../../src/system/errors.ts'
 
 const failures: [failure: unknown, cuse: number][] = [

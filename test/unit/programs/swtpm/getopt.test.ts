@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { givenOptions } from '../../../../src/programs/swtpm/parse/parse-command-line.ts'
+import { givenOptions } from '../../../../src/command-line/parse/parse-command-line.ts'
 import type { Interface } from '../../../../src/serve/config.ts'
 import { refusal, words } from './command-line.ts'
 

@@ -1,9 +1,9 @@
 /** The table is what everything else is made from, so it is checked against the specification and against itself. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { optionsOf, optionTable } from '../../../../src/command-line/options/table.ts'
 import { takesValue } from '../../../../src/programs/common/options/option-table.ts'
 import { waysOf } from '../../../../src/programs/common/options/synopsis.ts'
-import { optionsOf, optionTable } from '../../../../src/programs/swtpm/options/table.ts'
 import type { Interface } from '../../../../src/serve/config.ts'
 import { INTERFACES } from '../../../../src/serve/config.ts'
 import { PACKAGE_VERSION } from '../../../../src/system/version.ts'

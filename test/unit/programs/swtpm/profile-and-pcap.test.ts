@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { profileOf } from '../../../../src/programs/swtpm/parse/behaviour.ts'
-import { pcapOf, traceOf } from '../../../../src/programs/swtpm/parse/output.ts'
-import { givenOptions } from '../../../../src/programs/swtpm/parse/parse-command-line.ts'
+import { profileOf } from '../../../../src/command-line/parse/behaviour.ts'
+import { pcapOf, traceOf } from '../../../../src/command-line/parse/output.ts'
+import { givenOptions } from '../../../../src/command-line/parse/parse-command-line.ts'
 import { words } from './command-line.ts'
 
 const given = (line: string) => givenOptions(words(line), 'socket')

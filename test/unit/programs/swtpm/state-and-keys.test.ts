@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { givenOptions } from '../../../../src/programs/swtpm/parse/parse-command-line.ts'
-import { stateOf } from '../../../../src/programs/swtpm/parse/state.ts'
+import { givenOptions } from '../../../../src/command-line/parse/parse-command-line.ts'
+import { stateOf } from '../../../../src/command-line/parse/state.ts'
 import { assertHas, parseSocket, refusal } from './command-line.ts'
 
 const SOCKET = '--ctrl type=unixio,path=c'

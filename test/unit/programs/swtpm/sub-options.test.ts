@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { CommandLineError } from '../../../../src/command-line/exit/command-line-error.ts'
+import { parseSubOptions } from '../../../../src/command-line/parse/sub-options.ts'
 import type { SubOptionSchema } from '../../../../src/programs/common/options/sub-option.ts'
-import { CommandLineError } from '../../../../src/programs/swtpm/exit/command-line-error.ts'
-import { parseSubOptions } from '../../../../src/programs/swtpm/parse/sub-options.ts'
 
 const schema = {
   text: { kind: 'string', describe: '' },

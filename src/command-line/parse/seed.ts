@@ -1,6 +1,7 @@
 /** `--seed-insecure`. */
-import type { CommonConfig, LogConfig, StateLocation } from '../../../serve/config.ts'
-import type { Given } from '../../common/options/given-options.ts'
+
+import type { Given } from '../../programs/common/options/given-options.ts'
+import type { CommonConfig, LogConfig, StateLocation } from '../../serve/config.ts'
 import { CommandLineError } from '../exit/command-line-error.ts'
 import { numberFrom0 } from './script.ts'
 

@@ -1,6 +1,7 @@
 /** `--fault`, `--script-socket` and `--behind`: what a script does to the commands of a TPM. */
-import type { ScriptConfig } from '../../../serve/config.ts'
-import type { Given } from '../../common/options/given-options.ts'
+
+import type { Given } from '../../programs/common/options/given-options.ts'
+import type { ScriptConfig } from '../../serve/config.ts'
 import { CommandLineError } from '../exit/command-line-error.ts'
 import { parseBehind } from './behind.ts'
 import { scriptSocketOf } from './endpoint.ts'

@@ -1,9 +1,9 @@
 /** `--tpmstate`, and TPM_PATH in its place. */
 
-import type { StateLocation } from '../../../serve/config.ts'
-import { IN_MEMORY } from '../../../tpm/state/in-memory.ts'
-import type { Given } from '../../common/options/given-options.ts'
-import { withDefaults } from '../../common/options/sub-option.ts'
+import type { Given } from '../../programs/common/options/given-options.ts'
+import { withDefaults } from '../../programs/common/options/sub-option.ts'
+import type { StateLocation } from '../../serve/config.ts'
+import { IN_MEMORY } from '../../tpm/state/in-memory.ts'
 import { CommandLineError, type ExitReason } from '../exit/command-line-error.ts'
 import { type EngineOptionsOf, engineOptionsOf } from '../options/engine-settings.ts'
 import { tpmstateSchema } from '../options/sub-options.ts'

@@ -1,7 +1,7 @@
 /** `--key` and `--migration-key`. */
 
-import type { KeySource } from '../../../serve/config.ts'
-import type { Given } from '../../common/options/given-options.ts'
+import type { Given } from '../../programs/common/options/given-options.ts'
+import type { KeySource } from '../../serve/config.ts'
 import { keySchema } from '../options/sub-options.ts'
 import { subOptionsOf } from './given.ts'
 import { subOptionError } from './sub-options.ts'

@@ -5,8 +5,8 @@
  * so in `since`, what is ours alone says `extension`.
  */
 
-import { INTERFACES, type Interface, IOCTL_USERS } from '../../../serve/config.ts'
-import type { OptionSpec } from '../../common/options/option-table.ts'
+import type { OptionSpec } from '../../programs/common/options/option-table.ts'
+import { INTERFACES, type Interface, IOCTL_USERS } from '../../serve/config.ts'
 import { groups } from './groups.ts'
 import type { OptionRow } from './option.ts'
 import {

@@ -1,11 +1,11 @@
 /** How the modules of this folder get at what was given on the command line. */
-import type { Given } from '../../common/options/given-options.ts'
+import type { Given } from '../../programs/common/options/given-options.ts'
 import {
   type GivenSubOptions,
   type SubOptionSchema,
   type SubOptionValues,
   withDefaults,
-} from '../../common/options/sub-option.ts'
+} from '../../programs/common/options/sub-option.ts'
 import { CommandLineError, type ExitReason } from '../exit/command-line-error.ts'
 import type { OptionName } from '../options/table.ts'
 import { parseSubOptions, readUnsigned } from './sub-options.ts'

@@ -1,6 +1,6 @@
 /** What the process exits with when something failed that was not the command line's fault. */
-import type { Interface } from '../../../serve/config.ts'
-import type { SwtpmErrorCode } from '../../../system/errors.ts'
+import type { Interface } from '../../serve/config.ts'
+import type { SwtpmErrorCode } from '../../system/errors.ts'
 import { CommandLineError, type ExitReason, exitCodeFor } from './command-line-error.ts'
 
 const reasons: { readonly [code in SwtpmErrorCode]?: ExitReason } = {

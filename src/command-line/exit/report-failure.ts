@@ -1,10 +1,10 @@
 /** Where a failure of swtpm is told: in the log that the command line asks for and, while it starts, on standard error. */
 import { join } from 'node:path'
-import { sentenceOf } from '../../../system/fault.ts'
-import { escaped, underSomeGuard } from '../../../system/guard.ts'
-import { type LogConfig, log } from '../../../system/log.ts'
-import { isStderr } from '../../../system/log-destination.ts'
-import { printError } from '../../common/output.ts'
+import { printError } from '../../programs/common/output.ts'
+import { sentenceOf } from '../../system/fault.ts'
+import { escaped, underSomeGuard } from '../../system/guard.ts'
+import { type LogConfig, log } from '../../system/log.ts'
+import { isStderr } from '../../system/log-destination.ts'
 
 /** The part of a configuration that says where the log is. */
 export interface Logging {

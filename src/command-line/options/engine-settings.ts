@@ -1,11 +1,11 @@
 /** Passes sub-options on to the engine whose rows name an engine option. */
-import type { EngineOptionValues } from '../../../../contract/engine-options.ts'
+import type { EngineOptionValues } from '../../../contract/engine-options.ts'
 import type {
   SubOption,
   SubOptionSchema,
   SubOptionValue,
   SubOptionValues,
-} from '../../common/options/sub-option.ts'
+} from '../../programs/common/options/sub-option.ts'
 
 type EngineOptionName = keyof EngineOptionValues
 

@@ -1,8 +1,8 @@
 /** The log that a wrong command line names. */
-import { GivenOptions } from '../../common/options/given-options.ts'
-import type { OptionTable } from '../../common/options/option-table.ts'
-import { readInSpiteOfFaults } from '../../common/options/read-options.ts'
-import { UsageError } from '../../common/options/usage-error.ts'
+import { GivenOptions } from '../../programs/common/options/given-options.ts'
+import type { OptionTable } from '../../programs/common/options/option-table.ts'
+import { readInSpiteOfFaults } from '../../programs/common/options/read-options.ts'
+import { UsageError } from '../../programs/common/options/usage-error.ts'
 import type { Logging } from '../exit/report-failure.ts'
 import { logOf } from './output.ts'
 

@@ -1,7 +1,8 @@
 /** `--server`, `--port`, `--fd` and `--ctrl`: the sockets that swtpm serves. */
-import type { ControlEndpoint, DataEndpoint, TcpEndpoint, UnixEndpoint } from '../../../serve/config.ts'
-import type { Given } from '../../common/options/given-options.ts'
-import { type SubOptionValues, withDefaults } from '../../common/options/sub-option.ts'
+
+import type { Given } from '../../programs/common/options/given-options.ts'
+import { type SubOptionValues, withDefaults } from '../../programs/common/options/sub-option.ts'
+import type { ControlEndpoint, DataEndpoint, TcpEndpoint, UnixEndpoint } from '../../serve/config.ts'
 import { CommandLineError } from '../exit/command-line-error.ts'
 import { ctrlSchema, scriptSocketSchema, serverSchema } from '../options/sub-options.ts'
 import { cNumberOf, descriptorOf, subOptionsOf } from './given.ts'

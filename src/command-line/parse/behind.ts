@@ -1,6 +1,6 @@
 /** `--behind`, and the TPMs of others by the same words. */
-import { type BehindConfig, OTHERWISE, type OtherTpmConfig, type Otherwise } from '../../../behind/config.ts'
-import { didYouMean } from '../../../system/did-you-mean.ts'
+import { type BehindConfig, OTHERWISE, type OtherTpmConfig, type Otherwise } from '../../behind/config.ts'
+import { didYouMean } from '../../system/did-you-mean.ts'
 
 const KINDS = ['device', 'unix', 'tcp', 'recording'] as const
 /** For messages and help. */

@@ -1,11 +1,11 @@
 /** `--log`, `--pid`, `--ready-fd`, `--pcap`, `--trace` and `--record`: what swtpm writes besides its state. */
 
-import type { LogConfig, PcapConfig, PidFileTarget, TraceConfig } from '../../../serve/config.ts'
-import type { RecordConfig } from '../../../serve/trace/recorder.ts'
-import { DEFAULT_LOG_PREFIX } from '../../../system/log.ts'
-import type { InheritedDescriptor } from '../../../system/process/ready-descriptor.ts'
-import type { Given } from '../../common/options/given-options.ts'
-import { type SubOptionValues, withDefaults } from '../../common/options/sub-option.ts'
+import type { Given } from '../../programs/common/options/given-options.ts'
+import { type SubOptionValues, withDefaults } from '../../programs/common/options/sub-option.ts'
+import type { LogConfig, PcapConfig, PidFileTarget, TraceConfig } from '../../serve/config.ts'
+import type { RecordConfig } from '../../serve/trace/recorder.ts'
+import { DEFAULT_LOG_PREFIX } from '../../system/log.ts'
+import type { InheritedDescriptor } from '../../system/process/ready-descriptor.ts'
 import { CommandLineError } from '../exit/command-line-error.ts'
 import { logSchema, pcapSchema, pidSchema, traceSchema } from '../options/sub-options.ts'
 import { descriptorOf, givenSubOptions, subOptionsOf } from './given.ts'

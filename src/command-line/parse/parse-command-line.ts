@@ -6,14 +6,14 @@
  * @see swtpm(8)
  */
 
-import type { CommandLine, CommonConfig, Interface, PrintRequest, StoredTpm } from '../../../serve/config.ts'
-import { INTERFACES } from '../../../serve/config.ts'
-import { namedDescriptors } from '../../../system/process/inherited-descriptors.ts'
-import type { InheritedDescriptor } from '../../../system/process/ready-descriptor.ts'
-import { IN_MEMORY } from '../../../tpm/state/in-memory.ts'
-import { GivenOptions } from '../../common/options/given-options.ts'
-import { readOptions } from '../../common/options/read-options.ts'
-import { UsageError } from '../../common/options/usage-error.ts'
+import { GivenOptions } from '../../programs/common/options/given-options.ts'
+import { readOptions } from '../../programs/common/options/read-options.ts'
+import { UsageError } from '../../programs/common/options/usage-error.ts'
+import type { CommandLine, CommonConfig, Interface, PrintRequest, StoredTpm } from '../../serve/config.ts'
+import { INTERFACES } from '../../serve/config.ts'
+import { namedDescriptors } from '../../system/process/inherited-descriptors.ts'
+import type { InheritedDescriptor } from '../../system/process/ready-descriptor.ts'
+import { IN_MEMORY } from '../../tpm/state/in-memory.ts'
 import { CommandLineError } from '../exit/command-line-error.ts'
 import { interfaceTable, type optionTable } from '../options/table.ts'
 import {

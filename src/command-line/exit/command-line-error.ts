@@ -1,6 +1,7 @@
 /** A command line that cannot be obeyed, and how swtpm then exits. */
-import type { Interface } from '../../../serve/config.ts'
-import { UsageError } from '../../common/options/usage-error.ts'
+
+import { UsageError } from '../../programs/common/options/usage-error.ts'
+import type { Interface } from '../../serve/config.ts'
 
 /**
  * Exit codes of the reference's cuse interface, which returns small negative numbers from main(): the shell sees 256 less. The

@@ -1,7 +1,7 @@
 /** The devices of the chardev and cuse interfaces: `--chardev`, `--fd`, `--vtpm-proxy`; `--name`, `--maj`, `--min`. */
 
-import type { ChardevConfig, CuseConfig } from '../../../serve/config.ts'
-import type { Given } from '../../common/options/given-options.ts'
+import type { Given } from '../../programs/common/options/given-options.ts'
+import type { ChardevConfig, CuseConfig } from '../../serve/config.ts'
 import { CommandLineError } from '../exit/command-line-error.ts'
 import { fdOf } from './endpoint.ts'
 import { readUnsigned } from './sub-options.ts'

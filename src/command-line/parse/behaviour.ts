@@ -1,8 +1,8 @@
 /** `--flags`, `--locality`, `--migration`, `--seccomp` and `--profile`. */
 
-import type { SeccompAction, TpmVersion } from '../../../../contract/engine-options.ts'
-import type { CommonConfig, ProfileConfig, StartupChoice } from '../../../serve/config.ts'
-import type { Given } from '../../common/options/given-options.ts'
+import type { SeccompAction, TpmVersion } from '../../../contract/engine-options.ts'
+import type { Given } from '../../programs/common/options/given-options.ts'
+import type { CommonConfig, ProfileConfig, StartupChoice } from '../../serve/config.ts'
 import { engineOptionsOf } from '../options/engine-settings.ts'
 import {
   flagsSchema,

@@ -4,9 +4,15 @@
  * Items are separated by commas; a value that starts with `{` runs to the matching `}`, so that a JSON object may hold
  * commas. Every error names the option, the sub-option, the value and what is allowed.
  */
-import { didYouMean } from '../../../system/did-you-mean.ts'
-import type { GivenSubOptions, Owner, SubOption, SubOptionSchema } from '../../common/options/sub-option.ts'
-import { labelOf } from '../../common/options/synopsis.ts'
+
+import type {
+  GivenSubOptions,
+  Owner,
+  SubOption,
+  SubOptionSchema,
+} from '../../programs/common/options/sub-option.ts'
+import { labelOf } from '../../programs/common/options/synopsis.ts'
+import { didYouMean } from '../../system/did-you-mean.ts'
 import { CommandLineError, type ExitReason } from '../exit/command-line-error.ts'
 import type { OptionName } from '../options/table.ts'
 

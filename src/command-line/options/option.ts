@@ -1,6 +1,7 @@
 /** What a row of swtpm's option table has besides the columns that all programs have. */
-import type { Interface } from '../../../serve/config.ts'
-import type { OptionSpec } from '../../common/options/option-table.ts'
+
+import type { OptionSpec } from '../../programs/common/options/option-table.ts'
+import type { Interface } from '../../serve/config.ts'
 
 export interface OptionRow extends OptionSpec {
   /** The interfaces that know this option. */
