@@ -1,4 +1,5 @@
 /** What a machine is to do, and the files by which its guest is told. */
+import type { Socket } from 'node:net'
 import { dirname } from 'node:path'
 import type { Clock } from './accelerator.ts'
 import { cpio, directory, type Entry, file } from './cpio.ts'
@@ -21,6 +22,8 @@ export interface Job {
   readonly keep?: readonly string[]
   /** Of the command, not counting the boot; default: none. */
   readonly timeoutMs?: number
+  /** Ends the machine when it is aborted; its reason says what for. */
+  readonly signal?: AbortSignal
   /** Connect the command to this terminal. */
   readonly interactive?: boolean
   /** Where the command's output goes; default: this process's. */
@@ -47,6 +50,8 @@ export interface Job {
   readonly prepare?: string
   /** Shell commands that run after it. */
   readonly finish?: string
+  /** More channels of the guest, by name; each is given the host's end. */
+  readonly channels?: ReadonlyMap<string, (channel: Socket) => void>
   /** The kernel's log as it comes. */
   readonly onLog?: (record: LogRecord) => void
 }
@@ -105,7 +110,7 @@ const lines = (list: readonly string[]): string => list.map((line) => `${line}\n
 function defaultEnvironment(): Record<string, string> {
   const ofNode = dirname(process.execPath)
   return {
-    PATH: `${ofNode}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/run/guest/bin`,
+    PATH: `/run/guest/bin:${ofNode}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
     HOME: '/root',
     USER: 'root',
     LANG: 'C.UTF-8',

@@ -28,7 +28,7 @@ import { ensureInitramfs } from './initramfs.ts'
 import { type Job, jobArchive, TEST_MODULES } from './job.ts'
 import { KernelLog } from './kernel-log.ts'
 import { MachineFault } from './machine-fault.ts'
-import { CHANNELS, type Channel, CONSOLE_FD, fdOf, qemuArguments } from './qemu-arguments.ts'
+import { CHANNELS, type Channel, CONSOLE_FD, FIRST_ADDED_FD, fdOf, qemuArguments } from './qemu-arguments.ts'
 import { cutAtToken } from './token-stream.ts'
 
 const BOOT_TIMEOUT_MS = 180_000
@@ -71,6 +71,7 @@ class Machine {
   readonly #job: Job
   readonly #token: string
   readonly #qemu: ChildProcess
+  readonly #added: readonly ((channel: Socket) => void)[]
   /** The end of what the kernel printed, and anything QEMU complained about. */
   #console = ''
   #exitStatus: number | undefined
@@ -80,10 +81,11 @@ class Machine {
   constructor(job: Job, token: string, args: readonly string[]) {
     this.#job = job
     this.#token = token
+    this.#added = [...(job.channels?.values() ?? [])]
     const stdio = job.interactive ? 'inherit' : 'ignore'
     // The kernel kills QEMU when this process ends in whatever way.
     this.#qemu = spawn('setpriv', ['--pdeathsig', 'KILL', 'qemu-system-x86_64', ...args], {
-      stdio: [stdio, stdio, 'pipe', 'pipe', ...CHANNELS.map(() => 'pipe' as const)],
+      stdio: [stdio, stdio, 'pipe', 'pipe', ...[...CHANNELS, ...this.#added].map(() => 'pipe' as const)],
     })
   }
 
@@ -113,6 +115,10 @@ class Machine {
         guarded(drained.then(() => this.#qemu.kill('SIGKILL')))
       }
       this.#watchConsole()
+      for (const [at, connect] of this.#added.entries()) connect(this.#stream(FIRST_ADDED_FD + at))
+      this.#job.signal?.addEventListener('abort', () =>
+        giveUpAfter(0, `was ended: ${this.#job.signal?.reason}`),
+      )
       this.#followWindowSize()
       const drained = Promise.all([this.#connectOutput(), this.#connectLog()])
       this.#watchControl({ up, started: commandStarted, ended })

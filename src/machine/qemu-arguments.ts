@@ -6,6 +6,8 @@ export const CONSOLE_FD = 3
 export const CHANNELS = ['control', 'stdout', 'stderr', 'log'] as const
 export type Channel = (typeof CHANNELS)[number]
 export const fdOf = (channel: Channel): number => CONSOLE_FD + 1 + CHANNELS.indexOf(channel)
+/** Behind them come the channels that a job adds. */
+export const FIRST_ADDED_FD = CONSOLE_FD + 1 + CHANNELS.length
 
 export interface Files {
   /** The two archives of the guest, one after the other. */
@@ -14,7 +16,18 @@ export interface Files {
 }
 
 export function qemuArguments(job: Job, { initrd, accelerator }: Files): string[] {
-  const { kernel, interactive, shares = [], cpus = 2, clock, root, devices = [], gdbPort, bootsImage } = job
+  const {
+    kernel,
+    interactive,
+    shares = [],
+    cpus = 2,
+    clock,
+    root,
+    devices = [],
+    gdbPort,
+    bootsImage,
+    channels = new Map(),
+  } = job
   return [
     ...['-M', 'q35', ...accelerator, '-m', '2048'],
     ...['-smp', String(clock === undefined ? cpus : 1)],
@@ -27,7 +40,8 @@ export function qemuArguments(job: Job, { initrd, accelerator }: Files): string[
     ...(interactive
       ? ['-echr', '0x1d', '-chardev', 'stdio,id=tty,mux=on,signal=off', '-device', 'virtconsole,chardev=tty']
       : []),
-    ...CHANNELS.flatMap(channelArguments),
+    ...CHANNELS.flatMap((name) => channelArguments(name, fdOf(name))),
+    ...[...channels.keys()].flatMap((name, at) => channelArguments(name, FIRST_ADDED_FD + at)),
     ...(root === undefined ? share('host', '/', true) : []),
     ...shares.flatMap((directory, number) => share(`share${number}`, directory, false)),
     ...devices,
@@ -49,8 +63,8 @@ function kernelArguments({ kernelArguments: more = '' }: Job): string {
     .trim()
 }
 
-const channelArguments = (name: Channel): string[] => [
-  ...['-chardev', `socket,id=${name},fd=${fdOf(name)}`],
+const channelArguments = (name: string, fd: number): string[] => [
+  ...['-chardev', `socket,id=${name},fd=${fd}`],
   ...['-device', `virtserialport,chardev=${name},name=${name}`],
 ]
 

@@ -32,6 +32,12 @@ export async function describeKernel(series: string): Promise<void> {
       const script = [
         'ls $TPM_0 $TPMRM_0 $TPM_1 $TPMRM_1 $TPM_old',
         ...['$TPMRM_0', '$TPMRM_1'].map(random),
+        // Rules at run time: of a TPM in the guest, and of one that is outside.
+        ...['0', '1'].map((tpm) => `swtpm fault $TPM_${tpm}_SCRIPT add "ReadClock: rc=FAILURE" >/dev/null`),
+        ...['$TPM_0', '$TPM_1'].map(
+          (device) => `tpm2_readclock -T device:${device} >/dev/null 2>&1; echo $?`,
+        ),
+        'swtpm fault $TPM_1_SCRIPT list | tail -n 1',
         // What a program writes into the log is no splat.
         'echo "BUG: this is no bug of the kernel" >/dev/kmsg',
         '/usr/bin/python3 warn.py',
@@ -51,8 +57,10 @@ export async function describeKernel(series: string): Promise<void> {
       assert.deepEqual(lines.slice(0, 5), [
         ...['/dev/tpm0', '/dev/tpm1', '/dev/tpmrm0', '/dev/tpmrm1', '/dev/vtpm2'],
       ])
-      for (const line of lines.slice(5)) assert.match(line, /^[0-9a-f]{16}$/)
-      assert.equal(lines.length, 7)
+      for (const line of lines.slice(5, 7)) assert.match(line, /^[0-9a-f]{16}$/)
+      assert.deepEqual(lines.slice(7, 9), ['1', '1'], 'the clock cannot be read')
+      assert.match(lines[9] ?? '', /^1 +- +1 +ReadClock: rc=FAILURE$/)
+      assert.equal(lines.length, 10)
       const out = join(directory, 'out')
       const dmesg = readFileSync(join(out, 'dmesg.txt'), 'utf8')
       assert.match(dmesg, /^\[ {4}0\.000000\] Linux version /m)

@@ -36,6 +36,11 @@ chip_of() {
   done
 }
 
+# set_script INDEX NAME SOCKET
+set_script() {
+  for name in "$1" "$2"; do echo "export TPM_\${name}_SCRIPT='$3'"; done >>/run/guest/environment
+}
+
 # set_device INDEX NAME DEVICE: a resource manager is beside a device of the kernel's.
 set_device() {
   manager=$(echo "$3" | sed -n 's,^/dev/tpm\\([0-9]*\\)$,/dev/tpmrm\\1,p')
@@ -47,13 +52,22 @@ set_device() {
 }
 `
 
-/** Starts the TPMs of the guest and writes the variables of all. One that has no device is told of, and has no variable. */
-export function prepareScript(tpms: readonly TpmDescription[], isTraced: boolean): string {
-  const steps = tpms.map((tpm) => (isHardware(tpm) ? findHardware(tpm) : startInGuest(tpm, isTraced)))
-  return `${FUNCTIONS}\n${steps.join('\n')}\ntrue\n`
+export interface Preparation {
+  readonly isTraced: boolean
+  /** The guest has this program, which relays script sockets. */
+  readonly hasSwtpm: boolean
 }
 
-function findHardware(tpm: TpmDescription & { readonly kind: 'tis' | 'crb' }): string {
+/** Starts the TPMs of the guest and writes the variables of all. One that has no device is told of, and has no variable. */
+export function prepareScript(tpms: readonly TpmDescription[], { isTraced, hasSwtpm }: Preparation): string {
+  const steps = tpms.map((tpm) =>
+    isHardware(tpm) ? findHardware(tpm, hasSwtpm) : startInGuest(tpm, isTraced),
+  )
+  const link = hasSwtpm ? `ln -s ${quote(ownSwtpm())} /run/guest/bin/swtpm` : ''
+  return `${FUNCTIONS}\n${link}\n${steps.join('\n')}\ntrue\n`
+}
+
+function findHardware(tpm: TpmDescription & { readonly kind: 'tis' | 'crb' }, hasSwtpm: boolean): string {
   const { index, name, kind } = tpm
   return `
 chip=$(chip_of ${DRIVERS[kind]})
@@ -61,7 +75,8 @@ if [ -n "$chip" ]; then
   set_device ${index} ${name} "/dev/$chip"
 else
   say 'TPM ${name} (${kind}): the driver ${DRIVERS[kind]} has made no device'
-fi`
+fi
+${hasSwtpm ? relay(tpm) : ''}`
 }
 
 function startInGuest(tpm: TpmDescription, isTraced: boolean): string {
@@ -73,11 +88,13 @@ function startInGuest(tpm: TpmDescription, isTraced: boolean): string {
     ...(version === '2.0' ? ['--tpm2'] : []),
     ...(kind === 'cuse' ? ['--flags', 'startup-clear'] : ['--daemon']),
     ...['--tpmstate', `dir=${directory}`, '--pid', `file=${directory}/pid`],
+    ...['--script-socket', `path=${scriptSocket(tpm)}`],
     ...options,
   ].map(quote)
   const trace = isTraced ? ` --pcap "file=$(channel trace-${index})"` : ''
   return `
 mkdir -p ${directory}
+set_script ${index} ${name} ${scriptSocket(tpm)}
 said=$(${words.join(' ')}${trace} 2>${directory}/errors)
 if [ $? = 0 ]; then
   device=${kind === 'cuse' ? `/dev/${device}` : `$(echo "$said" | sed -n 's/^New TPM device: \\([^ ]*\\).*/\\1/p')`}
@@ -87,7 +104,17 @@ else
 fi`
 }
 
-const directoryOf = ({ index }: TpmDescription): string => `/run/guest/tpm-${index}`
+/** The TPM is outside: its script socket is reached through a channel. */
+const relay = (tpm: TpmDescription): string => `
+mkdir -p ${directoryOf(tpm)}
+set_script ${tpm.index} ${tpm.name} ${scriptSocket(tpm)}
+swtpm ktest --in-guest relay:$(channel ${scriptChannel(tpm)}):${scriptSocket(tpm)} >/dev/null 2>&1 &
+while [ ! -e ${scriptSocket(tpm)} ] && [ -e /proc/$! ]; do sleep 0.1; done`
+
+const scriptSocket = (tpm: TpmDescription): string => `${directoryOf(tpm)}/script`
+export const scriptChannel = ({ index }: Pick<TpmDescription, 'index'>): string => `script-${index}`
+
+const directoryOf = ({ index }: Pick<TpmDescription, 'index'>): string => `/run/guest/tpm-${index}`
 
 /** Ends the TPMs of the guest in order, so that their traces are whole. */
 export function finishScript(tpms: readonly TpmDescription[], looksForLeaks: boolean): string {

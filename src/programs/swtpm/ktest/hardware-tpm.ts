@@ -9,6 +9,9 @@ import type { HardwareKind, TpmDescription } from './tpm-description.ts'
 export const DRIVERS: Readonly<Record<HardwareKind, string>> = { tis: 'tpm_tis', crb: 'tpm_crb' }
 
 export interface HardwareTpm extends StartedTpm {
+  readonly index: number
+  /** The TPM's script socket, outside the guest. */
+  readonly script: string
   readonly qemuArguments: readonly string[]
 }
 
@@ -24,6 +27,7 @@ export async function startHardwareTpm(
   const place = join(directory, `tpm-${index}`)
   mkdirSync(place)
   const control = join(place, 'control')
+  const script = join(place, 'script')
   const tpm = await startSwtpm([
     'socket',
     ...(version === '2.0' ? ['--tpm2'] : []),
@@ -31,11 +35,14 @@ export async function startHardwareTpm(
     // A chip whose power is cut has only what its driver has had it save.
     ...['--flags', 'disable-auto-shutdown'],
     ...(trace === undefined ? [] : ['--pcap', `file=${trace},truncate`]),
+    ...['--script-socket', `path=${script}`],
     ...options,
   ])
   const id = `tpm${index}`
   return {
     ...tpm,
+    index,
+    script,
     qemuArguments: [
       ...['-chardev', `socket,id=${id},path=${optionValue(control)}`],
       ...['-tpmdev', `emulator,id=${id}dev,chardev=${id}`],

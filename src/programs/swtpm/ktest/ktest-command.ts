@@ -7,6 +7,7 @@ import { printError, printOut } from '../../common/output.ts'
 import { KTEST_OPTIONS } from './ktest-options.ts'
 import { ktestSettings } from './ktest-settings.ts'
 import { EXIT, runKtest } from './run-ktest.ts'
+import { relayFromDevice } from './script-relay/guest-half.ts'
 import { judgeInGuest } from './suite/in-guest.ts'
 import type { SuiteName } from './suite/suite-names.ts'
 import { SUITES } from './suite/suites.ts'
@@ -24,7 +25,7 @@ export async function ktest(argv: readonly string[]): Promise<number> {
       return 0
     }
     const rows = given.text('in-guest')
-    if (rows !== undefined) return await judgeRows(given.text('suite'), rows)
+    if (rows !== undefined) return await inGuest(given.text('suite'), rows)
     const [stray] = given.strays
     if (stray !== undefined)
       throw new UsageError(
@@ -38,7 +39,10 @@ export async function ktest(argv: readonly string[]): Promise<number> {
   }
 }
 
-async function judgeRows(suite: string | undefined, names: string): Promise<number> {
+/** What the guest is given to do: a relay of a script socket, or the rows of a suite. */
+async function inGuest(suite: string | undefined, names: string): Promise<number> {
+  const [, device, path] = /^relay:(.+):(.+)$/.exec(names) ?? []
+  if (device !== undefined && path !== undefined) return relayFromDevice(device, path)
   const { guestRows } = SUITES[suite as SuiteName]
   await judgeInGuest(guestRows.filter(({ name }) => names.split(',').includes(name)))
   return 0
@@ -71,7 +75,7 @@ async function helpText(): Promise<string> {
       ],
     ],
     epilogue:
-      'COMMAND finds the TPMs by $TPM_0, $TPMRM_0, $TPM_1 and so on, or by the names given to them; one that got no device has no variable.\n' +
+      'COMMAND finds the TPMs by $TPM_0, $TPMRM_0, $TPM_1 and so on, or by the names given to them; one that got no device has no variable. $TPM_0_SCRIPT is for swtpm fault.\n' +
       "The exit code is COMMAND's; 65 to 70 for what --fail-on found (warning, bug, kasan, kmemleak, lockdep, hung), 124 when the time " +
       'was over, 125 when the machine did not come up or died.',
   })}\n`

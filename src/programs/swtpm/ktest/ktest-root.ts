@@ -21,7 +21,7 @@ export interface RootWishes {
 /** The command's words that are files or programs come by themselves. */
 export function memoryRoot(wishes: RootWishes): readonly Entry[] {
   const root = new MemoryRoot()
-  for (const word of wishes.with) root.add(findProgram(word) ?? word)
+  for (const word of wishes.with.filter((name) => name !== 'swtpm')) root.add(findProgram(word) ?? word)
   const [program = '', ...words] = wishes.command
   for (const path of [program, ...TPM_TOOLS].map(findProgram)) if (path !== undefined) root.add(path)
   for (const path of words.filter((word) => word.includes('/')).map(findProgram))

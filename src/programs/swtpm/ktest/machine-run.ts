@@ -8,13 +8,14 @@ import { runInGuest } from '../../../machine/machine.ts'
 import { MachineFault } from '../../../machine/machine-fault.ts'
 import { temporaryDirectory, workingDirectory } from '../../../system/surroundings.ts'
 import { printError } from '../../common/output.ts'
-import { finishScript, prepareScript, traceArguments } from './guest-tpms.ts'
+import { finishScript, prepareScript, scriptChannel, traceArguments } from './guest-tpms.ts'
 import { DRIVERS, type HardwareTpm, startHardwareTpm } from './hardware-tpm.ts'
 import { memoryRoot } from './ktest-root.ts'
 import type { KtestSettings } from './ktest-settings.ts'
 import type { OutputDirectory } from './output-directory.ts'
 import { filesOfSwtpm } from './own-swtpm.ts'
 import type { Progress } from './progress.ts'
+import { relayToSocket } from './script-relay/host-half.ts'
 import { type Splat, splatIn, splatsOnConsole } from './splats.ts'
 import { isHardware, type TpmDescription } from './tpm-description.ts'
 
@@ -26,6 +27,8 @@ export interface MachineWishes {
   readonly progress: Progress
   readonly out?: OutputDirectory | undefined
   readonly stdout?: NodeJS.WritableStream
+  /** Ends the machine. */
+  readonly signal?: AbortSignal
 }
 
 export interface MachineEnd {
@@ -76,7 +79,7 @@ export async function runMachine(wishes: MachineWishes): Promise<MachineEnd> {
 }
 
 function describe(
-  { settings, kernel, out, progress, stdout }: MachineWishes,
+  { settings, kernel, out, progress, stdout, signal }: MachineWishes,
   hardware: readonly HardwareTpm[],
   onLog: (record: LogRecord) => void,
 ): Job {
@@ -84,6 +87,8 @@ function describe(
   const inGuest = tpms.filter((tpm) => !isHardware(tpm))
   const traces =
     out === undefined ? [] : inGuest.map((tpm) => traceArguments(tpm, out.traceOf(tpm, tpms.length === 1)))
+  // In memory it takes a hundred megabytes, which only some need.
+  const hasSwtpm = !hasMemoryRoot || inGuest.length > 0 || settings.with.includes('swtpm')
   progress.show(`Linux ${kernel.release} is booting`)
   if (waitsForDebugger) printError(debuggerHint(kernel.image))
   return {
@@ -99,14 +104,16 @@ function describe(
     kernelArguments: settings.kernelArguments,
     bootsImage: hardware.length > 0,
     devices: [...hardware.flatMap((tpm) => tpm.qemuArguments), ...traces.flat()],
-    prepare: prepareScript(tpms, out !== undefined),
+    prepare: prepareScript(tpms, { isTraced: out !== undefined, hasSwtpm }),
+    channels: new Map(
+      hasSwtpm ? hardware.map((tpm) => [scriptChannel(tpm), (end) => relayToSocket(end, tpm.script)]) : [],
+    ),
     finish: finishScript(tpms, settings.failOn.includes('kmemleak')),
     onLog,
     onUp: () => progress.end(),
-    ...(hasMemoryRoot
-      ? { root: memoryRoot({ command, with: settings.with, hasSwtpm: inGuest.length > 0 }) }
-      : {}),
+    ...(hasMemoryRoot ? { root: memoryRoot({ command, with: settings.with, hasSwtpm }) } : {}),
     ...(stdout === undefined ? {} : { stdout }),
+    ...(signal === undefined ? {} : { signal }),
     ...(settings.countsInstructions ? { clock: 'instructions' } : {}),
     ...(settings.timeoutMs === undefined ? {} : { timeoutMs: settings.timeoutMs }),
     ...(waitsForDebugger ? { gdbPort: GDB_PORT } : {}),

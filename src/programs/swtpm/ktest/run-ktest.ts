@@ -54,16 +54,17 @@ function judge({ status, fault, splats }: MachineEnd, { failOn }: KtestSettings)
 }
 
 function machinesFor(settings: KtestSettings, kernel: Kernel, progress: Progress): Machines {
-  const run = (more: Partial<KtestSettings>, stdout: Writable) =>
-    runMachine({ settings: { ...settings, ...more }, kernel, progress, stdout })
+  const run = (more: Partial<KtestSettings>, stdout: Writable, signal?: AbortSignal) =>
+    runMachine({ settings: { ...settings, ...more }, kernel, progress, stdout, ...(signal && { signal }) })
   return {
-    judge: (rows, stdout) =>
+    judge: (rows, stdout, signal) =>
       run(
         {
           tpms: [],
           command: [ownSwtpm(), 'ktest', '--in-guest', rows.join(','), '--suite', settings.suite!],
         },
         stdout,
+        signal,
       ),
     run: (tpm, script, stdout) =>
       run(

@@ -16,10 +16,10 @@ const STORAGE_KEY = hex('0023 000b 00030472 0000 0006 0080 0043 0010 0003 0010 0
 
 export const createStorageKey = (): Buffer => createPrimary('owner', STORAGE_KEY)
 
-/** The objects, or the sessions, that the TPM has in its slots, asked past the resource manager. */
-export function loadedIn(tpm: SuiteTpm, kind: 'transient' | 'session' = 'transient'): number[] {
+/** The objects that the TPM has in its slots, asked past the resource manager. */
+export function loadedIn(tpm: SuiteTpm): number[] {
   const file = tpm.open(tpm.device)
-  const response = file.exchange(getHandles(kind))
+  const response = file.exchange(getHandles('transient'))
   file.close()
   if (typeof response === 'string') throw new Error(`the TPM's handles cannot be had: ${response}`)
   return handles(response)

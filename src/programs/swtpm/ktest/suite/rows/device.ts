@@ -82,10 +82,7 @@ export const DEVICE_ROWS: readonly GuestRow[] = [
       file.write(READ_CLOCK)
       // It waits until the driver has given the command up.
       const response = file.read()
-      return expect(
-        typeof response === 'string' || response.length === 0,
-        `the client reads ${told(response)} of a TPM that never answered`,
-      )
+      return expect(typeof response === 'string', `read() succeeds, with ${told(response)}`)
     },
   },
 ]
