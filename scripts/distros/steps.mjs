@@ -41,9 +41,17 @@ export const BRIEF_TESTS = [
   ...['native', 'system', 'man', 'packaging/services', 'serve/profile', 'programs/swtpm_cert'].map(
     (path) => `test/unit/${path}`,
   ),
-  ...['oracle', 'confinement', 'chardev', 'data-channel', 'cancel', 'print', 'libtpms-states', 'profile'].map(
-    (path) => `test/protocol/${path}`,
-  ),
+  ...[
+    'oracle',
+    'confinement',
+    'chardev',
+    'data-channel',
+    'cancel',
+    'print',
+    'libtpms-states',
+    'profile',
+    'seed-insecure',
+  ].map((path) => `test/protocol/${path}`),
   '--awake',
 ].join(' ')
 
