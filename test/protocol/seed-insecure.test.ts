@@ -1,11 +1,13 @@
 /** `--seed-insecure`: two runs do the same, byte for byte; a TPM that has secrets is not touched. */
 import assert from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { suite, type TestContext, test } from 'node:test'
 import { CMD } from '../support/control-commands.ts'
 import { startFleet } from '../support/fleet.ts'
 import { enginePid, nextEngine } from '../support/processes.ts'
 import { RawConnection } from '../support/raw-connection.ts'
-import { type SocketTpm, Swtpm, startSocketTpm, temporaryDirectory } from '../support/swtpm.ts'
+import { bin, type SocketTpm, Swtpm, startSocketTpm, temporaryDirectory } from '../support/swtpm.ts'
 import { TpmClient } from '../support/tpm-client.ts'
 import { TPM2, tpm2 } from '../support/tpm-commands.ts'
 
@@ -153,6 +155,24 @@ suite('--seed-insecure and a TPM that exists', () => {
       await refused(`dir=${directory}`, ['--seed-insecure', '1']),
       /was made without --seed-insecure/,
     )
+  })
+
+  test('swtpm_setup makes the same TPM twice, marked; another one in its place is not', async (t) => {
+    const setUp = async (directory: string, ...args: readonly string[]): Promise<void> => {
+      const words = ['--tpm2', '--tpmstate', directory, ...args]
+      const setup = new Swtpm(words, { program: bin('swtpm_setup') })
+      assert.equal(await setup.exited, 0, setup.stderr)
+    }
+    const [one, two] = [temporaryDirectory(t), temporaryDirectory(t)]
+    const seed = ['--tpm', `${bin('swtpm')} socket --seed-insecure 4`]
+    for (const directory of [one, two]) await setUp(directory, '--createek', ...seed)
+    const permanent = (directory: string) => readFileSync(join(directory, 'tpm2-00.permall'))
+    assert.deepEqual(permanent(one), permanent(two))
+    assert.match(await refused(`dir=${one}`, []), /was made with --seed-insecure 4/)
+    await setUp(one, '--overwrite')
+    assert.deepEqual(readdirSync(one).sort(), ['.lock', 'tpm2-00.permall'])
+    await setUp(two, '--reconfigure', '--pcr-banks', 'sha384', ...seed)
+    assert.ok(readdirSync(two).includes('insecure-seed'))
   })
 
   test('no state comes in: by SET_STATEBLOB, by migration, from a file', async (t) => {

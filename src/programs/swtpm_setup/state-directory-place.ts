@@ -13,6 +13,7 @@ import {
 import { join } from 'node:path'
 import type { TpmVersion } from '../../../contract/engine-options.ts'
 import { reasonOf } from '../../system/reason.ts'
+import { SEED_MARKER } from '../../tpm/state/insecure-seed.ts'
 import { NEW_TPM_FOLDER, newStateIn, replaceState } from '../../tpm/state/replacement.ts'
 import {
   isTemporaryFile,
@@ -164,6 +165,8 @@ function copyState(directory: string, target: string, version: TpmVersion, what:
         if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
       }
     }
+    if (existsSync(join(directory, SEED_MARKER)))
+      copyFileSync(join(directory, SEED_MARKER), join(target, SEED_MARKER))
     const after = statSync(permanent, { throwIfNoEntry: false })
     if (before?.ino === after?.ino && before?.mtimeMs === after?.mtimeMs) return
     if (tries === COPY_ATTEMPTS) throw new Error('the TPM there stores without a pause')

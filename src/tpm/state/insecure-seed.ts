@@ -8,8 +8,8 @@ import { SwtpmError } from '../../system/errors.ts'
 import { reasonOf } from '../../system/reason.ts'
 import { stateFile } from './state-files.ts'
 
-/** Holds the seed and a newline. */
-const MARKER = 'insecure-seed'
+/** Holds the seed and a newline. It goes where the permanent state goes. */
+export const SEED_MARKER = 'insecure-seed'
 const MARKER_MODE = 0o644
 
 /**
@@ -37,21 +37,21 @@ export function checkSeed(directory: string, seed: number | undefined): void {
     return
   }
   try {
-    writeFileSync(join(directory, MARKER), `${seed}\n`, { mode: MARKER_MODE })
+    writeFileSync(join(directory, SEED_MARKER), `${seed}\n`, { mode: MARKER_MODE })
   } catch (error) {
-    refuse(`cannot write "${MARKER}" in it: ${reasonOf(error)}`)
+    refuse(`cannot write "${SEED_MARKER}" in it: ${reasonOf(error)}`)
   }
 }
 
 /** The seed that a directory was marked with. */
 function markerOf(directory: string): string | undefined {
   try {
-    return readFileSync(join(directory, MARKER), 'latin1').trim()
+    return readFileSync(join(directory, SEED_MARKER), 'latin1').trim()
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw new SwtpmError(
       'SWTPM_ERR_STATE_DIR',
-      `Cannot read "${join(directory, MARKER)}": ${reasonOf(error)}`,
+      `Cannot read "${join(directory, SEED_MARKER)}": ${reasonOf(error)}`,
       { cause: error },
     )
   }

@@ -21,6 +21,7 @@ import {
 } from 'node:fs'
 import { basename, join } from 'node:path'
 import type { TpmVersion } from '../../../contract/engine-options.ts'
+import { SEED_MARKER } from './insecure-seed.ts'
 import { permanentFile } from './state-files.ts'
 
 /** Begins the name of the folder in the state directory in which a new TPM is made. */
@@ -52,10 +53,16 @@ export function replaceState(
   const permanent = permanentFile(version)
   const made = join(newStateIn(folder), permanent)
   syncPath(made)
-  const obsolete = readdirSync(directory).filter((name) => name !== permanent && goes(name))
+  const marker = join(newStateIn(folder), SEED_MARKER)
+  const isMarked = existsSync(marker)
+  const obsolete = readdirSync(directory).filter(
+    (name) => name !== permanent && (goes(name) || (name === SEED_MARKER && !isMarked)),
+  )
   const list = JSON.stringify(obsolete.map((name) => obsoleteFile(directory, name)))
   writeFileSync(join(folder, OBSOLETE), list, { flag: 'wx' })
   for (const path of [join(folder, OBSOLETE), newStateIn(folder), folder, directory]) syncPath(path)
+  // First: a TPM without secrets is never there without its mark.
+  if (isMarked) renameSync(marker, join(directory, SEED_MARKER))
   renameSync(made, join(directory, permanent))
   syncPath(directory)
   removeObsolete(directory, folder)
