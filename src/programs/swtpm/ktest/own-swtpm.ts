@@ -37,11 +37,16 @@ export interface StartedTpm {
 
 /**
  * Starts swtpm and waits until clients can use it.
+ * @param ownSession Ctrl-C at the terminal does not end it
  * @throws ToolFailure with what it said when it ended instead
  */
-export function startSwtpm(args: readonly string[]): Promise<StartedTpm> {
+export function startSwtpm(
+  args: readonly string[],
+  { ownSession = false }: { readonly ownSession?: boolean } = {},
+): Promise<StartedTpm> {
   const child = spawn(ownSwtpm(), [...args, '--ready-fd', '3'], {
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+    detached: ownSession,
   })
   let said = ''
   child.stderr?.on('data', (chunk) => {

@@ -66,8 +66,8 @@ function behindOf(given: Given): string {
 }
 
 /** @throws UsageError */
-function wayOf(text: string | undefined): Way {
-  if (text === undefined) return canMakeDevice() ? 'proxy' : 'socket'
+function wayOf(text: string | undefined): Way | undefined {
+  if (text === undefined) return canMakeDevice() ? undefined : 'socket'
   const way = WAYS.find((known) => known === text)
   if (way === undefined) throw new UsageError(`--via: "${text}" is neither ${WAYS.join(' nor ')}`, 'via')
   return way

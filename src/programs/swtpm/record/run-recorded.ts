@@ -5,6 +5,7 @@ import { constants } from 'node:os'
 import { join } from 'node:path'
 import type { TpmVersion } from '../../../serve/config.ts'
 import { temporaryDirectory } from '../../../system/surroundings.ts'
+import { printError } from '../../common/output.ts'
 import { ToolFailure } from '../../common/tool-failure.ts'
 import { type StartedTpm, startSwtpm } from '../ktest/own-swtpm.ts'
 import type { Way } from './record-options.ts'
@@ -14,7 +15,8 @@ export interface RecordedRun {
   readonly behind: string
   readonly output: string
   readonly version: TpmVersion
-  readonly way: Way
+  /** undefined: a device if that can be had */
+  readonly way: Way | undefined
   readonly command: readonly string[]
 }
 
@@ -27,12 +29,24 @@ interface Served {
 
 /** @returns the exit code of the command @throws ToolFailure: the TPM cannot be served, or the command not be started */
 export async function runRecorded(run: RecordedRun): Promise<number> {
-  const served = run.way === 'proxy' ? await serveDevice(run) : await serveSocket(run)
+  const served = await serve(run)
   try {
     return await runCommand(run.command, served.env)
   } finally {
     await served.tpm.end()
     served.remove()
+  }
+}
+
+async function serve(run: RecordedRun): Promise<Served> {
+  if (run.way === 'socket') return serveSocket(run)
+  try {
+    return await serveDevice(run)
+  } catch (error) {
+    if (run.way === 'proxy' || !(error instanceof ToolFailure)) throw error
+    // In a container root may open /dev/vtpmx, and not make a device.
+    printError(`swtpm record: ${error.message}\nThe TPM is on a socket instead, as with --via socket\n`)
+    return serveSocket(run)
   }
 }
 
@@ -42,7 +56,7 @@ const wordsOf = ({ behind, output, version }: RecordedRun): string[] => [
 ]
 
 async function serveDevice(run: RecordedRun): Promise<Served> {
-  const tpm = await startSwtpm(['chardev', '--vtpm-proxy', ...wordsOf(run)])
+  const tpm = await startSwtpm(['chardev', '--vtpm-proxy', ...wordsOf(run)], { ownSession: true })
   const [, number] = (await tpm.announced(/\/dev\/tpm(\d+)/)) ?? []
   const device = `/dev/tpm${number}`
   const resourceManager = run.version === '2' ? `/dev/tpmrm${number}` : undefined
@@ -64,14 +78,14 @@ async function serveSocket(run: RecordedRun): Promise<Served> {
   // The TCTI "swtpm" looks for the control channel there.
   const path = join(directory, 'tpm')
   const sockets = ['--server', `type=unixio,path=${path}`, '--ctrl', `type=unixio,path=${path}.ctrl`]
-  const tpm = await startSwtpm(['socket', ...sockets, ...wordsOf(run)])
+  const tpm = await startSwtpm(['socket', ...sockets, ...wordsOf(run)], { ownSession: true })
   return { tpm, env: { TPM2TOOLS_TCTI: `swtpm:path=${path}` }, remove }
 }
 
 function runCommand([program = '', ...args]: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, { stdio: 'inherit', env: { ...process.env, ...env } })
-    // Of the terminal it has got them, too; it decides.
+    // The command decides; with Ctrl-C it has got one of its own, too.
     const pass = (signal: NodeJS.Signals): void => {
       child.kill(signal)
     }
