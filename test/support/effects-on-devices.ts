@@ -78,7 +78,8 @@ async function seenBy(tpm: Tpm, device: Device, effect: string): Promise<string>
     ? readDevice(device, ENDS.has(effect) || isKernelDriver(device))
     : readConnection(device, ENDS.has(effect) ? 'end of file' : 'nothing')
   const exchange = await struck
-  if (isKernelDriver(device)) return outcome
+  // The fault is there until then.
+  if (isKernelDriver(device)) return await outcome
   // What is given is given by then. Whoever waits for more waits for ever, and is sent away.
   if (effect !== 'stall') await exchange.delivered
   // Somebody who is told does not have to be sent away.
