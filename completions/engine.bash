@@ -1,7 +1,7 @@
 # The words that this program takes are above; below is how they are offered.
 #
 # An argument is described by its kind, the word behind it by a second one: "FILE", "a|b|c", "- FILE". A kind is FILE,
-# DIR, USER, GROUP, RULE or WHEN (the language of --fault), a choice of words, or - for what cannot be guessed. A list of sub-options is "LIST" and, for each one,
+# DIR, USER, GROUP, RULE, WHEN or MODE (what --fault, --grep and --mode take), a choice of words, or - for what cannot be guessed. A list of sub-options is "LIST" and, for each one,
 # NAME (a flag), NAME=KIND (needs a value) or NAME?KIND (may have one).
 
 # Offers those words that go on from what has been typed, without the part that bash has cut off at "=" or ":".
@@ -25,6 +25,10 @@ _@program@_values() {
       # Only the program knows.
       compopt -o nospace 2>/dev/null
       mapfile -t found < <(swtpm --get-yargs-completions swtpm socket --fault "$value" 2>/dev/null)
+      ;;
+    MODE)
+      compopt -o nospace 2>/dev/null
+      mapfile -t found < <(swtpm --get-yargs-completions swtpm socket --mode "$value" 2>/dev/null)
       ;;
     WHEN)
       compopt -o nospace 2>/dev/null

@@ -3,7 +3,16 @@
 import type { DocumentedOption } from '../man/generator/programs.ts'
 import type { SubOption } from '../src/programs/common/options/sub-option.ts'
 
-export type Kind = 'FILE' | 'DIR' | 'USER' | 'GROUP' | 'RULE' | 'WHEN' | readonly string[] | undefined
+export type Kind =
+  | 'FILE'
+  | 'DIR'
+  | 'USER'
+  | 'GROUP'
+  | 'RULE'
+  | 'WHEN'
+  | 'MODE'
+  | readonly string[]
+  | undefined
 
 const PLACEHOLDERS: Readonly<Record<string, Kind>> = {
   FILE: 'FILE',
@@ -15,6 +24,7 @@ const PLACEHOLDERS: Readonly<Record<string, Kind>> = {
   GROUP: 'GROUP',
   RULE: 'RULE',
   WHEN: 'WHEN',
+  'NAME[=VALUE]': 'MODE',
 }
 
 export const kindOf = ({ choices, ways }: DocumentedOption): Kind => choices ?? PLACEHOLDERS[ways[0] ?? '']

@@ -129,6 +129,8 @@ function action(kind: Kind): string {
       return '_groups'
     case 'RULE':
       return inLanguage('socket --fault')
+    case 'MODE':
+      return inLanguage('socket --mode')
     case 'WHEN':
       return inLanguage('trace --grep')
     default:

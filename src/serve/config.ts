@@ -77,11 +77,12 @@ export interface ProfileConfig {
   readonly removeDisabled: 'check' | 'fips-host' | undefined
 }
 
-/** What every interface has. */
 /** What decides about the commands of a TPM, besides the TPM. */
 export interface ScriptConfig {
   /** Rules, in the order in which they were given. */
   readonly faults: readonly string[]
+  /** What the TPM is from the start: `lockout`, `buffers=2048`. */
+  readonly modes?: readonly string[]
   /** Of what goes by chance. */
   readonly faultSeed: number | undefined
   /** Where other programs may say what goes wrong. */
@@ -90,6 +91,7 @@ export interface ScriptConfig {
   readonly behind?: BehindConfig | undefined
 }
 
+/** What every interface has. */
 export interface CommonConfig {
   readonly tpmVersion: TpmVersion
   readonly fileKey: KeySource | undefined
@@ -186,7 +188,15 @@ export type SwtpmConfig = SocketConfig | ChardevConfig | CuseConfig
 
 /** Print something and exit; the interface's own options need not be complete. */
 export type PrintRequest = CommonConfig & { readonly interface: Interface } & (
-    | { readonly action: 'help' | 'version' | 'fault-help' | 'print-capabilities' | 'print-profiles' }
+    | {
+        readonly action:
+          | 'help'
+          | 'version'
+          | 'fault-help'
+          | 'mode-help'
+          | 'print-capabilities'
+          | 'print-profiles'
+      }
     | ({ readonly action: 'print-states' } & StoredTpm)
     | {
         readonly action: 'print-info'

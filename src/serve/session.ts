@@ -296,13 +296,21 @@ export class Session {
 
   /**
    * PTM INIT and Startup, as far as the flags ask for them.
-   * @throws SwtpmError SWTPM_ERR_TPM_INIT, SWTPM_ERR_STATE_LOCKED, SWTPM_ERR_STATE_DIR, SWTPM_ERR_ENDED
+   * @throws SwtpmError SWTPM_ERR_TPM_INIT, SWTPM_ERR_STATE_LOCKED, SWTPM_ERR_STATE_DIR, SWTPM_ERR_ENDED, SWTPM_ERR_SCRIPT
    */
   async powerOn(): Promise<void> {
     const { needInit, startup } = this.#config.flags
-    if (needInit) return this.goOn()
+    if (needInit) {
+      if (this.script?.needsTpm)
+        throw new SwtpmError(
+          'SWTPM_ERR_SCRIPT',
+          'Cannot bring a mode about in a TPM that waits for its INIT: give --flags startup-clear or not-need-init',
+        )
+      return this.goOn()
+    }
     if (startup === 'none') await this.tpm.powerOn(0)
     else await this.tpm.powerOnAndStartup(startup)
+    if (this.script?.needsTpm) await this.script.bringAbout(startup !== 'none')
     this.goOn()
   }
 

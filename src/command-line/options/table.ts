@@ -251,6 +251,15 @@ export const optionTable = {
     defaultDescription: '0',
     describe: 'Which commands a rule with a chance strikes: the same ones for the same number.',
   },
+  mode: {
+    extension: everywhere,
+    interfaces: everywhere,
+    group: groups.script,
+    value: 'NAME[=VALUE]',
+    describe:
+      'A TPM of another kind, or in another state, from the start on: lockout, failure, buffers=2048; may be given more than ' +
+      'once. NAME help prints what there is.',
+  },
   'script-socket': {
     extension: everywhere,
     interfaces: everywhere,

@@ -130,6 +130,7 @@ function printRequestOf(
   }
   const request = () => ({ interface: iface, ...commonOf(given, env, iface) })
   if (given.all('fault').includes('help')) return { action: 'fault-help', ...request(), script: undefined }
+  if (given.all('mode').includes('help')) return { action: 'mode-help', ...request(), script: undefined }
   if (given.has('print-capabilities')) return { action: 'print-capabilities', ...request() }
   if (given.has('print-states')) {
     const state = stateOf(given, env, 'setup')

@@ -1,4 +1,4 @@
-/** `--fault`, `--script-socket` and `--behind`: what a script does to the commands of a TPM. */
+/** `--fault`, `--mode`, `--script-socket` and `--behind`: what a script does to the commands of a TPM. */
 
 import type { Given } from '../../programs/common/options/given-options.ts'
 import type { ScriptConfig } from '../../serve/config.ts'
@@ -8,21 +8,24 @@ import { scriptSocketOf } from './endpoint.ts'
 
 /** The rules are read when the scripts are loaded, which a TPM without any does not do. @throws {CommandLineError} */
 export function scriptOf(
-  given: Given<'fault' | 'fault-seed' | 'script-socket' | 'behind'>,
+  given: Given<'fault' | 'fault-seed' | 'script-socket' | 'behind' | 'mode'>,
 ): ScriptConfig | undefined {
   const faults = given.all('fault')
   const seed = given.text('fault-seed')
   const socket = scriptSocketOf(given)
   const behind = given.text('behind')
-  if (seed !== undefined && faults.length === 0 && socket === undefined)
+  const modes = given.all('mode')
+  if (seed !== undefined && faults.length === 0 && socket === undefined && modes.length === 0)
     throw new CommandLineError(
       'general',
       '--fault-seed: there is no --fault or --script-socket that it could be for',
       'fault-seed',
     )
-  if (faults.length === 0 && socket === undefined && behind === undefined) return undefined
+  if (faults.length === 0 && socket === undefined && behind === undefined && modes.length === 0)
+    return undefined
   return {
     faults,
+    modes,
     faultSeed: seed === undefined ? undefined : numberFrom0('fault-seed', seed),
     socket,
     behind: behind === undefined ? undefined : behindOf(behind),

@@ -30,6 +30,11 @@ export async function print(request: PrintRequest): Promise<number> {
       printOut(effectHelp())
       return 0
     }
+    case 'mode-help': {
+      const { modeHelp } = await import('../../responders/modes/mode-table.ts')
+      printOut(modeHelp())
+      return 0
+    }
     case 'print-capabilities': {
       const { CAPABILITY_INFO_FLAGS, capabilitiesJson } = await import('./capabilities.ts')
       const engine = engineInfo(CAPABILITY_INFO_FLAGS, request.tpmVersion)

@@ -66,6 +66,7 @@ async function optionProposals(
 ): Promise<string[]> {
   const asked = previous === undefined ? undefined : optionOf(table, previous)
   if (asked?.value === 'RULE' || asked?.value === 'WHEN') return inLanguage(asked.value, word)
+  if (asked?.value === 'NAME[=VALUE]') return (await import('./rule-completion.ts')).modeProposals()
   if (asked !== undefined && takesValue(asked)) {
     return asked.sub === undefined ? [...(asked.choices ?? [])] : subOptionProposals(asked.sub, word)
   }

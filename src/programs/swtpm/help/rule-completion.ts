@@ -1,4 +1,6 @@
 /** Completion of rules: commands, filters and their values, effects and theirs. @see ../../../responders/rules/rule.ts */
+import type { ModeRow } from '../../../responders/modes/mode.ts'
+import { MODES } from '../../../responders/modes/mode-table.ts'
 import { EFFECTS, type EffectRow } from '../../../responders/rules/effect-table.ts'
 import { FILTER_VALUES, OWN_FILTERS } from '../../../responders/when/filter.ts'
 import { parameterNames } from '../../../responders/when/parameter-names.ts'
@@ -58,3 +60,12 @@ function effectProposals(text: string): string[] {
   const values = name === 'rc' && value !== '' ? resultNames() : (row?.suggestions ?? [])
   return values.map((known) => `${name}=${known}`)
 }
+
+/** What may follow `--mode`. */
+export const modeProposals = (): string[] => [
+  ...Object.entries<ModeRow>(MODES).flatMap(([name, { value, optional, suggestions = [] }]) => [
+    ...(value === undefined || optional ? [name] : suggestions.length === 0 ? [`${name}=`] : []),
+    ...suggestions.map((each) => `${name}=${each}`),
+  ]),
+  'help',
+]

@@ -64,7 +64,7 @@ const refused: [line: string, message: string][] = [
   ['swtpm socket --vtpm-proxy', "unrecognized option '--vtpm-proxy'"],
   ['swtpm cuse --ctrl type=unixio', "unrecognized option '--ctrl'"],
   ['swtpm cuse -d', "invalid option '-d'"],
-  ['swtpm cuse --fore', "unrecognized option '--fore'"],
+  ['swtpm cuse --fore', "unrecognized option '--fore'; did you mean '--mode'?"],
 ]
 for (const [line, message] of refused) {
   test(`givenOptions() refuses "${line}"`, () => assert.deepEqual(refusal(line), { message, exitCode: 1 }))
