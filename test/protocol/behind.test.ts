@@ -69,6 +69,21 @@ suite('--behind', () => {
     await swtpm.until(() => /HASH_START is refused: the TPM is another one/.test(swtpm.stderr), 'it says so')
   })
 
+  test('a fault that is about the TPM itself is refused, and the TPM behind left as it is', async (t) => {
+    const other = await startSocketTpm(t)
+    const { dataPath, swtpm } = await startBehind(t, `unix:${other.dataPath}`, [
+      '--fault',
+      'GetRandom: powercut',
+    ])
+    const client = await TpmClient.open(dataPath)
+    assert.equal(responseCode(await client.ask(TPM2.getRandom())), TPM_RC_FAILURE)
+    await swtpm.until(
+      () => /Cannot cut the power of the TPM: it is another one/.test(swtpm.stderr),
+      'it says so',
+    )
+    await client.succeed(TPM2.pcrRead(0))
+  })
+
   test('CANCEL ends the wait for a TPM that does not answer; so does the end', async (t) => {
     const { path, asked } = await peculiarTpm(t, () => {})
     const { controlPath, dataPath, swtpm } = await startBehind(t, `unix:${path}`)

@@ -24,10 +24,25 @@ export interface ControlledTpm {
   readonly ending: AbortSignal
 }
 
+/** @throws SwtpmError */
+function requireOurs({ isElsewhere }: Tpm, what: string): void {
+  if (isElsewhere)
+    throw new SwtpmError(
+      'SWTPM_ERR_OTHER_TPM',
+      `Cannot ${what} the TPM: it is another one (--behind), which gets commands and nothing else`,
+    )
+}
+
 export const controlOf = (served: ControlledTpm): TpmControl => ({
   crash: () => served.tpm.engine.crash(),
-  reset: () => served.tpm.reset(),
-  forget: (thing: Forgettable) => forget(served.tpm, thing),
+  async reset() {
+    requireOurs(served.tpm, 'cut the power of')
+    await served.tpm.reset()
+  },
+  async forget(thing: Forgettable) {
+    requireOurs(served.tpm, 'have anything forgotten by')
+    await forget(served.tpm, thing)
+  },
   async unplug(backAfterMs) {
     const { plug } = served
     if (plug === undefined)
