@@ -81,6 +81,7 @@ Wish wish_of_node(int connection, pid_t node, int signals) {
 // In the process that the user started, until Node has read the command line. Returns the exit code.
 int begin(int argc, char** argv) {
   if (!find_programs(argc, argv)) return 1;
+  if (!may_serve(argc, argv)) return fail("start Node", become_node());
   // Who reads our standard error, or waits for us, may have gone.
   signal(SIGPIPE, SIG_IGN);
   int signals =

@@ -63,6 +63,12 @@ bool find_root(char (&root)[PATH_MAX]) {
   return false;
 }
 
+// The name that the CUSE TPM has had of old.
+bool called_as_cuse(char** argv) {
+  const char* name = strrchr(argv[0], '/');
+  return strcmp(name ? name + 1 : argv[0], "swtpm_cuse") == 0;
+}
+
 // What every Node is started with. The connection's variable is filled in for each.
 bool remember_words_and_environment(int argc, char** argv) {
   unsetenv(wire::kKeeperFdVariable);
@@ -82,9 +88,7 @@ bool remember_words_and_environment(int argc, char** argv) {
   char** word = g_node_words;
   *word++ = g_node;
   *word++ = g_script;
-  // The name that the CUSE TPM has had of old.
-  const char* name = strrchr(argv[0], '/');
-  if (strcmp(name ? name + 1 : argv[0], "swtpm_cuse") == 0) *word++ = const_cast<char*>("cuse");
+  if (called_as_cuse(argv)) *word++ = const_cast<char*>("cuse");
   for (int i = 1; i < argc; i++) *word++ = argv[i];
   return true;
 }
@@ -110,6 +114,19 @@ bool find_programs(int argc, char** argv) {
   else if (!realpath(engine, g_engine))  // engines are started from the root directory
     stpncpy(g_engine, engine, sizeof(g_engine) - 1);
   return remember_words_and_environment(argc, argv);
+}
+
+bool may_serve(int argc, char** argv) {
+  if (called_as_cuse(argv)) return true;
+  if (argc < 2) return false;
+  for (const char* word : {"socket", "chardev", "cuse", "fleet"})
+    if (strcmp(argv[1], word) == 0) return true;
+  return false;
+}
+
+int become_node() {
+  execve(g_node, g_node_words, environ);
+  return errno;
 }
 
 const char* node_program() {

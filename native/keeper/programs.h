@@ -10,6 +10,11 @@ namespace swtpm::keeper {
 bool find_programs(int argc, char** argv);
 
 const char* node_program();
+// Whether the command line may be that of a TPM, or of many.
+bool may_serve(int argc, char** argv);
+// Executes Node in place of this process, with the user's whole environment: for what serves nothing, and may
+// run a command of the user's at this terminal. Returns errno.
+int become_node();
 const char* engine_program();
 // Of engines: nothing of ours but the way to a libtpms outside the system's folders.
 char** engine_environment();

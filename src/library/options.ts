@@ -20,6 +20,8 @@ export interface TpmOptions {
   readonly seedInsecure?: number
   /** What answers in place of this program's own TPM: `device()`, `connection()`, `recording()`. */
   readonly behind?: Behind
+  /** Rules that hold from the first command on. */
+  readonly faults?: readonly string[]
   /** Of what goes by chance in rules: the same commands are struck for the same number. */
   readonly faultSeed?: number
   /**
@@ -34,7 +36,15 @@ const NOWHERE = '/nonexistent'
 
 /** @throws Error: an option is wrong */
 export function configOf(options: TpmOptions): SocketConfig {
-  const { version = '2', startup = 'clear', faultSeed, seedInsecure, behind, words = [] } = options
+  const {
+    version = '2',
+    startup = 'clear',
+    faults = [],
+    faultSeed,
+    seedInsecure,
+    behind,
+    words = [],
+  } = options
   if (version !== '2' && version !== '1.2') throw new TypeError(`version "${version}" is neither 2 nor 1.2`)
   if (!['clear', 'state', 'none'].includes(startup))
     throw new TypeError(`startup "${startup}" is not one of clear, state and none`)
@@ -43,6 +53,7 @@ export function configOf(options: TpmOptions): SocketConfig {
       ...(version === '2' ? ['--tpm2'] : []),
       ...['--tpmstate', `dir=${NOWHERE}`, '--ctrl', `type=unixio,path=${NOWHERE}`],
       ...(seedInsecure === undefined ? [] : ['--seed-insecure', String(seedInsecure)]),
+      ...faults.flatMap((rule) => ['--fault', rule]),
       ...words,
     ],
     {},

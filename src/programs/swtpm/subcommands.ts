@@ -9,6 +9,7 @@ import { FLEET_OPTIONS, FLEET_VERBS } from './fleet/fleet-options.ts'
 import { KTEST_OPTIONS } from './ktest/ktest-options.ts'
 import { RECORD_OPTIONS } from './record/record-options.ts'
 import { REPLAY_OPTIONS } from './replay/replay-options.ts'
+import { RUN_OPTIONS } from './run/run-options.ts'
 import { TRACE_OPTIONS } from './trace/trace-options.ts'
 
 export interface Subcommand {
@@ -26,6 +27,7 @@ export const SUBCOMMANDS: ReadonlyMap<string, Subcommand> = new Map<string, Subc
   ...INTERFACES.map((iface) => [iface, { options: interfaceTable(iface), verbs: [] }] as const),
   ['fleet', { options: FLEET_OPTIONS, verbs: FLEET_VERBS, describesTpm: true }],
   ['fault', { options: FAULT_OPTIONS, verbs: FAULT_VERBS, operands: ['FILE', 'VERB', 'RULE'] }],
+  ['run', { options: RUN_OPTIONS, verbs: [] }],
   ['ktest', { options: KTEST_OPTIONS, verbs: [] }],
   ['cdi', { options: CDI_OPTIONS, verbs: CDI_VERBS }],
   ['record', { options: RECORD_OPTIONS, verbs: [] }],

@@ -43,6 +43,10 @@ export async function withoutInterface(argv: readonly string[]): Promise<number>
       const { trace } = await import('./trace/trace-command.ts')
       return trace(argv.slice(1))
     }
+    case 'run': {
+      const { run } = await import('./run/run-command.ts')
+      return run(argv.slice(1))
+    }
     case 'ktest': {
       const { ktest } = await import('./ktest/ktest-command.ts')
       return ktest(argv.slice(1))

@@ -13,6 +13,7 @@ export function programHelp(program = 'swtpm'): string {
 Usage: ${program} socket|chardev|cuse [options]
        ${program} fleet [options], ${program} fleet add|remove|list
        ${program} cdi write|remove [options]
+       ${program} run [options] -- COMMAND
        ${program} trace FILE|- [options]
        ${program} record --behind TPM -o FILE -- COMMAND
        ${program} replay FILE [options]
@@ -24,6 +25,7 @@ Usage: ${program} socket|chardev|cuse [options]
   cuse     a TPM device in user space, /dev/NAME, controlled by ioctls
   fleet    many TPMs of these kinds under one supervisor
   cdi      tells podman and other container runtimes of a TPM device
+  run      runs a command with a TPM of its own
   trace    prints TPM commands and responses in words
   record   runs a command that uses a TPM, and records what passes
   replay   sends the commands of a recording again, and compares

@@ -1,0 +1,106 @@
+/** `swtpm run`: a TPM for the length of a command. */
+import { existsSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createTpm } from '../../../library/create-tpm.ts'
+import type { Exposure } from '../../../library/device.ts'
+import { cuse, vtpmProxy } from '../../../library/kernel-devices.ts'
+import { tcpSocket } from '../../../library/sockets.ts'
+import type { Tpm } from '../../../library/tpm.ts'
+import { sentenceOf } from '../../../system/fault.ts'
+import { log } from '../../../system/log.ts'
+import { temporaryDirectory } from '../../../system/surroundings.ts'
+import type { GivenOptions } from '../../common/options/given-options.ts'
+import { readOptions } from '../../common/options/read-options.ts'
+import { UsageError, usageText } from '../../common/options/usage-error.ts'
+import { printError, printOut } from '../../common/output.ts'
+import { makeCertificates } from './make-certificates.ts'
+import { NotStarted, runChild } from './run-child.ts'
+import { RUN_OPTIONS } from './run-options.ts'
+import { toolEnvironment } from './tool-environment.ts'
+
+type Given = GivenOptions<typeof RUN_OPTIONS>
+
+/** The TPM could not be had: no exit code that a command is likely to have. */
+const NO_TPM = 125
+
+/** @param argv the words behind `run` @returns the exit code */
+export async function run(argv: readonly string[]): Promise<number> {
+  try {
+    const at = argv.indexOf('--')
+    const given = readOptions(RUN_OPTIONS, at < 0 ? argv : argv.slice(0, at))
+    if (given.has('help')) {
+      printOut(await helpText())
+      return 0
+    }
+    const [stray] = given.strays
+    if (stray !== undefined)
+      throw new UsageError(`Unexpected argument "${stray}"; the command follows "--": swtpm run -- ${stray}`)
+    const command = at < 0 ? [] : argv.slice(at + 1)
+    if (command.length === 0) throw new UsageError('Missing command: swtpm run -- tpm2_getrandom --hex 8')
+    return await runWithTpm(given, command)
+  } catch (error) {
+    if (error instanceof UsageError) printError(usageText('swtpm run', 'swtpm run', error, RUN_OPTIONS))
+    else printError(`swtpm run: ${sentenceOf(error)}\n`)
+    return error instanceof NotStarted ? error.exitCode : NO_TPM
+  }
+}
+
+async function runWithTpm(given: Given, command: readonly string[]): Promise<number> {
+  const faults = given.all('fault')
+  log.configure({
+    destination: { kind: 'stderr' },
+    level: 1,
+    prefix: 'swtpm run: ',
+    format: 'text',
+    // Which commands a fault strikes is what its user wants to know.
+    problemsOnly: faults.length === 0,
+  })
+  const folder = given.has('with-ek-cert') && !given.has('state') ? await makeFolder() : undefined
+  let tpm: Tpm | undefined
+  try {
+    const version = given.has('tpm12') ? '1.2' : '2'
+    const state = given.text('state') ?? (folder && join(folder, 'tpm'))
+    if (state !== undefined && given.has('with-ek-cert')) await makeCertificates(state, version)
+    tpm = await createTpm({
+      version,
+      ...(state !== undefined && { state }),
+      words: (['seed-insecure', 'fault-seed'] as const).flatMap((name) => {
+        const value = given.text(name)
+        return value === undefined ? [] : [`--${name}`, value]
+      }),
+      faults,
+    })
+    const device = await tpm.expose(given.has('device') ? kernelDevice() : tcpSocket())
+    return await runChild(command, { ...process.env, ...toolEnvironment(device) })
+  } finally {
+    await tpm?.close()
+    if (folder !== undefined) await rm(folder, { recursive: true, force: true })
+  }
+}
+
+const makeFolder = (): Promise<string> => mkdtemp(join(temporaryDirectory(), 'swtpm-run-'))
+
+/** A device of the kernel itself has a resource manager, and is taken where it can be had. */
+const kernelDevice = (): Exposure =>
+  !existsSync('/dev/vtpmx') && existsSync('/dev/cuse') ? cuse() : vtpmProxy()
+
+async function helpText(): Promise<string> {
+  const { helpScreen } = await import('../../common/help.ts')
+  return `${await helpScreen({
+    tool: 'swtpm run',
+    operands: '-- COMMAND',
+    summary: 'Runs COMMAND with a TPM of its own, which is there when it starts and gone when it ends.',
+    table: RUN_OPTIONS,
+    examples: [
+      ['$0 -- tpm2_getrandom --hex 8', 'a tool'],
+      ['$0 -- make check', 'a test suite'],
+      ["$0 --fault 'GetRandom#1: rc=RETRY' -- ./my-test", 'with a TPM that is busy once'],
+      ["sudo $0 --device -- sh -c 'ls /dev/tpm*; tpm2_pcrread'", 'with a device of the kernel'],
+    ],
+    epilogue:
+      'Programs find the TPM by their environment: TPM2TOOLS_TCTI, TPM2OPENSSL_TCTI, TPM2_PKCS11_TCTI, and for the TSS of IBM and ' +
+      'TrouSerS TPM_INTERFACE_TYPE and TCSD_USE_TCP_DEVICE with what belongs to them. The exit code is that of COMMAND; 125: ' +
+      'there is no TPM; 126, 127: COMMAND cannot be run.',
+  })}\n`
+}
