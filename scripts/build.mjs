@@ -30,6 +30,8 @@ const WITH_ADDRESS = {
 const LOADED_LATER = 'yargs'
 /** A part of `swtpm` that is large and no part of serving TPMs: a file of its own beside it, dist/ktest.js. */
 const APART = { name: 'ktest', source: 'swtpm/ktest/ktest-command.ts' }
+/** What loads a module of the user: import() works where Node has loaded the file itself, which is not so of the programs. */
+const IMPORTER = { name: 'import-module', source: '../serve/scripting/import-module.ts' }
 /** Where the bundled test files are, in the tree that they have under test/. */
 export const BUILT_TESTS = path.join(projectRoot, 'build/test')
 
@@ -56,8 +58,10 @@ const SHARED = {
 const leaveApart = {
   name: 'leave apart',
   setup: (build) => {
-    const filter = new RegExp(`/${path.basename(APART.source)}$`)
-    build.onResolve({ filter }, () => ({ path: `./${APART.name}.js`, external: true }))
+    for (const { name, source } of [APART, IMPORTER]) {
+      const filter = new RegExp(`/${path.basename(source)}$`)
+      build.onResolve({ filter }, () => ({ path: `./${name}.js`, external: true }))
+    }
   },
 }
 
@@ -82,6 +86,11 @@ export async function buildPrograms() {
     alias: { [LOADED_LATER]: `./${LOADED_LATER}.js` },
     minifyWhitespace: true,
     supported: { 'dynamic-import': false },
+  })
+  changed += await bundle({
+    entryPoints: [{ in: path.join(SOURCES, IMPORTER.source), out: IMPORTER.name }],
+    outdir: PROGRAMS,
+    minifyWhitespace: true,
   })
   changed += await bundle({
     entryPoints: [{ in: LOADED_LATER, out: LOADED_LATER }],

@@ -60,7 +60,9 @@ function programs({ bin, lib }, node) {
       Buffer.from(`${JSON.stringify({ name: 'swtpm', version, license })}\n`),
     ),
     file(path.join(lib, 'LICENSE'), built('LICENSE')),
-    ...['dist/yargs.js', 'dist/ktest.js'].map((each) => file(path.join(lib, each), built(each))),
+    ...['dist/yargs.js', 'dist/ktest.js', 'dist/import-module.js'].map((each) =>
+      file(path.join(lib, each), built(each)),
+    ),
     // The keeper takes it before any in PATH.
     { kind: 'link', path: path.join(lib, 'node'), contents: node },
     ...names.flatMap((name) => [

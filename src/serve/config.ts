@@ -85,6 +85,8 @@ export interface ScriptConfig {
   readonly modes?: readonly string[]
   /** Of what goes by chance. */
   readonly faultSeed: number | undefined
+  /** A module of the user that decides about commands. */
+  readonly module?: { readonly path: string } | undefined
   /** Where other programs may say what goes wrong. */
   readonly socket: UnixEndpoint | undefined
   /** What answers in place of libtpms. */

@@ -181,7 +181,12 @@ export class Session {
   async #beginScript(config: ScriptConfig): Promise<void> {
     const { beginScript } = await import('./scripting/begin-script.ts')
     await this.openBottom('')
-    this.script = beginScript(this, config, this.#bottom)
+    const script = beginScript(this, config, this.#bottom)
+    this.script = script
+    if (config.module !== undefined) {
+      const { loadUserModule } = await import('./scripting/user-module.ts')
+      await loadUserModule(config.module.path, script, this.#config.tpmVersion)
+    }
     // Shown to it from the first one on.
     this.#engineSteps.push(() => this.script?.begin() ?? Promise.resolve())
   }

@@ -260,6 +260,15 @@ export const optionTable = {
       'A TPM of another kind, or in another state, from the start on: lockout, failure, buffers=2048; may be given more than ' +
       'once. NAME help prints what there is.',
   },
+  script: {
+    extension: everywhere,
+    interfaces: everywhere,
+    group: groups.script,
+    value: 'FILE',
+    describe:
+      'A module of JavaScript that decides about the commands: export default (tpm, effects) => { … }. It is part of this program, ' +
+      'and has its rights.',
+  },
   'script-socket': {
     extension: everywhere,
     interfaces: everywhere,

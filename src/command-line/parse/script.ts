@@ -8,25 +8,27 @@ import { scriptSocketOf } from './endpoint.ts'
 
 /** The rules are read when the scripts are loaded, which a TPM without any does not do. @throws {CommandLineError} */
 export function scriptOf(
-  given: Given<'fault' | 'fault-seed' | 'script-socket' | 'behind' | 'mode'>,
+  given: Given<'fault' | 'fault-seed' | 'script-socket' | 'behind' | 'mode' | 'script'>,
 ): ScriptConfig | undefined {
   const faults = given.all('fault')
   const seed = given.text('fault-seed')
   const socket = scriptSocketOf(given)
   const behind = given.text('behind')
   const modes = given.all('mode')
-  if (seed !== undefined && faults.length === 0 && socket === undefined && modes.length === 0)
+  const module = given.text('script')
+  const hasScript = faults.length > 0 || socket !== undefined || modes.length > 0 || module !== undefined
+  if (seed !== undefined && !hasScript)
     throw new CommandLineError(
       'general',
-      '--fault-seed: there is no --fault or --script-socket that it could be for',
+      '--fault-seed: there is no --fault, --mode, --script or --script-socket that it could be for',
       'fault-seed',
     )
-  if (faults.length === 0 && socket === undefined && behind === undefined && modes.length === 0)
-    return undefined
+  if (!hasScript && behind === undefined) return undefined
   return {
     faults,
     modes,
     faultSeed: seed === undefined ? undefined : numberFrom0('fault-seed', seed),
+    module: module === undefined ? undefined : { path: module },
     socket,
     behind: behind === undefined ? undefined : behindOf(behind),
   }

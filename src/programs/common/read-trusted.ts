@@ -37,3 +37,17 @@ function othersMayReplace(path: string): boolean {
   // In a sticky folder such as /tmp only the owner of a file replaces it.
   return (mode & STICKY) === 0 || ![0, us].includes(lstatSync(path).uid)
 }
+
+/**
+ * A program of the user that is to run with our rights: another user must not have written it, or be able to.
+ * @throws the system's error, or one that says what is wrong
+ */
+export function refuseUntrusted(path: string): void {
+  const us = process.geteuid?.() ?? 0
+  const { uid, mode } = statSync(path)
+  if (uid !== 0 && uid !== us)
+    throw new Error('it belongs to another user; only root and the user of swtpm may own it')
+  if ((mode & OTHERS_MAY_WRITE) !== 0) throw new Error('others may write to it: chmod go-w it')
+  if (othersMayReplace(path))
+    throw new Error('it is in a directory of which other users may change the files')
+}
