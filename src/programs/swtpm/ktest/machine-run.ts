@@ -1,5 +1,5 @@
 /** One machine of `swtpm ktest`: its TPMs, its kernel, and what the kernel has said when it has ended. */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Job } from '../../../machine/job.ts'
 import type { Kernel } from '../../../machine/kernel/kernel.ts'
@@ -90,7 +90,7 @@ function describe(
   // In memory it takes a hundred megabytes, which only some need.
   const hasSwtpm = !hasMemoryRoot || inGuest.length > 0 || settings.with.includes('swtpm')
   progress.show(`Linux ${kernel.release} is booting`)
-  if (waitsForDebugger) printError(debuggerHint(kernel.image))
+  if (waitsForDebugger) printError(debuggerHint(kernel))
   return {
     kernel,
     command,
@@ -129,5 +129,6 @@ function modulesFor({ tpms, suite }: KtestSettings): string[] {
   return [...new Set([...tpms.map(module), ...ofSuite])]
 }
 
-const debuggerHint = (image: string): string =>
-  `swtpm ktest: waiting for a debugger: gdb ${image} -ex 'target remote :${GDB_PORT}' -ex continue\n`
+/** A build tree has the symbols. */
+const debuggerHint = ({ modules = '.' }: Kernel): string =>
+  `swtpm ktest: waiting for a debugger: gdb ${existsSync(join(modules, 'vmlinux')) ? join(modules, 'vmlinux') : ''} -ex 'target remote :${GDB_PORT}' -ex continue\n`

@@ -17,13 +17,15 @@ export function ownSwtpm(): string {
   }
 }
 
+/** What is not in the bundles: ioctl, and what that needs. */
+const PACKAGES = ['ioctl', 'bindings', 'file-uri-to-path']
+
 /** What the program consists of, to be copied where the host's files are not seen. */
 export function filesOfSwtpm(): string[] {
   const root = dirname(installedFile('package.json', 'npm run build'))
   const compiled = ['swtpm', 'swtpm_native.node', 'tpm-engine'].map((name) => `native/build/Release/${name}`)
-  const parts = ['package.json', 'dist', 'node', 'node_modules/ioctl', ...compiled].map((part) =>
-    join(root, part),
-  )
+  const packages = PACKAGES.map((name) => `node_modules/${name}`)
+  const parts = ['package.json', 'dist', 'node', ...packages, ...compiled].map((part) => join(root, part))
   return [ownSwtpm(), process.execPath, ...parts.filter((path) => existsSync(path))]
 }
 
