@@ -289,7 +289,7 @@ describe('--fault on the command line', () => {
       /column 15: no response code "RETRI"; did you mean RETRY\?\n {2}GetRandom: rc=RETRI\n {16}\^{5}/,
     )
     const seed = await run('--fault-seed', '1')
-    assert.match(seed.stderr, /there is no --fault or --script-socket that it could be for/)
+    assert.match(seed.stderr, /there is no --fault, --mode, --script or --script-socket that it could be for/)
     const help = await run('--fault', 'help')
     assert.equal(await help.exited, 0)
     assert.match(help.stdout, /^RULE = \[LABEL=\]WHEN: EFFECT/)

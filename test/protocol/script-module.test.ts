@@ -49,6 +49,36 @@ it('answers, alters, adds rules and logs, with the effects that it is given and 
   assert.match(swtpm.stderr, /fault 1 "PCR_Extend: rc=FAILURE" struck PCR_Extend/)
 })
 
+it('that only asks those below changes no byte', async (t) => {
+  const path = module(t, "export default (tpm) => { tpm.on('*', (exchange, next) => next()) }")
+  const commands = [
+    ...[TPM2.getRandom(), TPM2.createPrimaryEcc, TPM2.readPublic(0x80000000), TPM2.startPolicySession],
+    ...[
+      TPM2.policyGetDigest(0x03000000),
+      TPM2.pcrExtend(10, Buffer.alloc(32, 1)),
+      TPM2.pcrRead(10),
+      TPM2.nvDefine(),
+    ],
+    ...[TPM2.nvWrite(Buffer.alloc(32, 7)), TPM2.nvRead(), TPM2.getHandles(0x80000000), TPM2.getRandom(64)],
+    // None that a TPM likes.
+    ...[
+      Buffer.from('80010000000a0000ffff', 'hex'),
+      Buffer.from('8001000000ff0000017b', 'hex'),
+      Buffer.from('00', 'hex'),
+    ],
+  ]
+  const answers = async (words: readonly string[]): Promise<string[]> => {
+    const flags = ['--tpm2', '--flags', 'startup-clear', '--seed-insecure', '1']
+    const { dataPath } = await startSocketTpm(t, [...flags, ...words])
+    const given: string[] = []
+    const data = await RawConnection.open(dataPath)
+    for (const command of commands) given.push((await data.exchange(command)).toString('hex'))
+    data.close()
+    return given
+  }
+  assert.deepEqual(await answers(['--script', path]), await answers([]))
+})
+
 it('that throws over a command has it answered FAILURE, and the log says where', async (t) => {
   const path = module(
     t,

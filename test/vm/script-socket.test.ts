@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { openDevice, startCuseTpm } from '../support/cuse-tpm.ts'
+import { enginePid } from '../support/processes.ts'
 import { startProxyTpm } from '../support/proxy-tpm.ts'
 import { PYTHON } from '../support/python.ts'
 import { ScriptConnection } from '../support/script-socket.ts'
@@ -37,7 +38,10 @@ async function run(program: string, ...words: string[]): Promise<string> {
   return child.stdout
 }
 
-const devices: [name: string, start: (t: Cleanup, script: string) => Promise<{ path: string }>][] = [
+const devices: [
+  name: string,
+  start: (t: Cleanup, script: string) => Promise<{ path: string; swtpm: Swtpm }>,
+][] = [
   ['vTPM proxy', (t, script) => startProxyTpm(t, ['--tpm2', '--script-socket', script])],
   ['CUSE', (t, script) => startCuseTpm(t, ['--tpm2', '--flags', 'startup-clear', '--script-socket', script])],
 ]
@@ -81,10 +85,40 @@ for (const [name, start] of devices) {
   })
 }
 
-/** Sends GetRandom to the device and prints the response. */
+describe('an engine that is killed while a client has a command', () => {
+  for (const [name, start, sees] of [
+    [...devices[0]!, /^80010000000a00000909$/],
+    [...devices[1]!, /^EIO$/],
+  ] as const) {
+    it(`${name}: its client gets an answer, and the next command comes to the client again`, async (t) => {
+      const path = join(temporaryDirectory(t), 'script')
+      const tpm = await start(t, path)
+      const script = await ScriptConnection.open(path)
+      t.after(() => script.close())
+      await script.ask({ take: 'GetRandom' })
+      const user = new Swtpm(['-c', USER, tpm.path], { program: PYTHON })
+      t.after(() => user.stop('SIGKILL'))
+      const first = await script.line()
+      process.kill(await enginePid(tpm.swtpm.pid), 'SIGKILL')
+      assert.equal(await user.exited, 0, user.stderr)
+      assert.match(user.stdout.trim(), sees)
+      assert.deepEqual(await script.line(), { take: 1, n: first.n, gone: 'the engine has ended' })
+      const next = new Swtpm(['-c', USER, tpm.path], { program: PYTHON })
+      t.after(() => next.stop('SIGKILL'))
+      script.send({ n: (await script.line()).n, effects: 'rc=FAILURE' })
+      assert.equal(await next.exited, 0, next.stderr)
+      assert.equal(next.stdout.trim(), '80010000000a00000101')
+    })
+  }
+})
+
+/** Sends GetRandom to the device and prints the response, or the name of the errno. */
 const USER = `
-import os, sys
+import errno, os, sys
 device = os.open(sys.argv[1], os.O_RDWR)
-os.write(device, bytes.fromhex('80010000000c0000017b0008'))
-print(os.read(device, 4096).hex())
+try:
+    os.write(device, bytes.fromhex('80010000000c0000017b0008'))
+    print(os.read(device, 4096).hex())
+except OSError as error:
+    print(errno.errorcode[error.errno])
 `

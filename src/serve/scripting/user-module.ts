@@ -15,6 +15,7 @@ import type { Fault } from '../../responders/fault.ts'
 import type { Responder } from '../../responders/responder.ts'
 import type { When } from '../../responders/when/when.ts'
 import { SwtpmError } from '../../system/errors.ts'
+import { whereOf } from '../../system/fault.ts'
 import { log } from '../../system/log.ts'
 import { reasonOf } from '../../system/reason.ts'
 import { within } from '../../system/time-limit.ts'
@@ -65,12 +66,10 @@ const givenTo = (path: string, { responders, faults }: Scripting, version: TpmVe
   log: (text) => log.info(`${path}: ${text}`),
 })
 
-/** With the place where it was thrown, if that was in a program. */
+/** With the place where it was thrown, if that was in a program of the user. */
 function explained(error: unknown): string {
-  const isOfSystem = error instanceof Error && 'syscall' in error
-  if (!(error instanceof Error) || isOfSystem || error.stack === undefined) return reasonOf(error)
   // Node keeps the place to itself.
   if (error instanceof SyntaxError) return `${error.message}; node --check FILE says where`
-  if (/^\s+at .*file:/m.test(error.stack)) return error.stack
-  return reasonOf(error)
+  const where = whereOf(error)
+  return /^\s+at .*file:/m.test(where) ? where : reasonOf(error)
 }
