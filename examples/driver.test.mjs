@@ -4,7 +4,8 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createTpm, RC, vtpmProxy } from 'swtpm'
+import { fileURLToPath } from 'node:url'
+import { createTpm, RC, recording, vtpmProxy } from 'swtpm'
 import { delay } from 'swtpm/faults'
 
 const GET_RANDOM_8 = '80010000000c0000017b0008'
@@ -46,11 +47,19 @@ test('the resource manager flushes what a failed command had loaded', async (t) 
   assert.deepEqual(await tpm.handles('transient'), [])
 })
 
-test('there is no device for a TPM whose self-test fails', async (t) => {
-  const tpm = await createTpm()
+test('there is no device for a TPM in failure mode', async (t) => {
+  const tpm = await createTpm({ mode: 'failure' })
   t.after(() => tpm.close())
-  tpm.fault('SelfTest: rc=FAILURE')
   await assert.rejects(tpm.expose(vtpmProxy()), { code: 'SWTPM_ERR_DEVICE' })
+})
+
+// A recording of a boot plays the TPM of a bug report, for a kernel that need not have the hardware.
+test('the TPM of a recording is a device', async (t) => {
+  const boot = new URL('../test/vectors/recordings/boot-6.12.tpmrec', import.meta.url)
+  const { device } = await kernelTpm(t, {
+    behind: recording(fileURLToPath(boot), { otherwise: 'FAILURE', fast: true }),
+  })
+  assert.match(device.path, /^\/dev\/tpm\d+$/)
 })
 
 /** TPM2_CreatePrimary in the owner hierarchy with an empty password: an ECC key P-256 that can be a parent. */

@@ -34,7 +34,7 @@ export function asking(other: OtherTpm): Responder {
     try {
       const response = await unlessAborted(exchange.signal, other.ask(exchange.bytes))
       if (response.length < HEADER_BYTES)
-        log.warn(`The TPM "${other.name}" answers ${exchange} with ${response.length} bytes`)
+        log.warn(`The TPM "${other.name}" answers ${exchange.title} with ${response.length} bytes`)
       if (fault !== undefined) log.info(`The TPM "${other.name}" answers again`)
       fault = undefined
       return response

@@ -42,7 +42,7 @@ export class Player {
       const line = this.#lineFor(exchange)
       if (line !== undefined) return this.#play(exchange, line)
       this.#otherwise++
-      log.warn(`"${this.#name}" has no response to ${exchange}`)
+      log.warn(`"${this.#name}" has no response to ${exchange.title}`)
       switch (this.#config.otherwise) {
         case 'FAILURE':
           return failure(exchange)

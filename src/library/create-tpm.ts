@@ -1,11 +1,9 @@
 /** Makes TPMs for programs. */
-import { mkdir } from 'node:fs/promises'
 import { Session } from '../serve/session.ts'
 import { log } from '../system/log.ts'
-import type { StateLocation } from '../tpm/state/state-location.ts'
-import { type EphemeralState, ephemeralState } from './ephemeral-state.ts'
 import { configOf, type TpmOptions } from './options.ts'
-import { shareSpawner } from './spawner.ts'
+import { type SharedSpawner, shareSpawner } from './spawner.ts'
+import { statePlace } from './state-place.ts'
 import { Tpm } from './tpm.ts'
 
 /**
@@ -29,14 +27,13 @@ export async function createTpm(options: TpmOptions = {}): Promise<Tpm> {
       problemsOnly: true,
     })
   const config = configOf(options)
-  const { state } = options
-  if (state !== undefined) await makeDirectory(state)
-  const memory = state === undefined ? ephemeralState() : undefined
-  const spawner = await shareSpawner()
+  const place = await statePlace(options)
+  let spawner: SharedSpawner | undefined
   let session: Session | undefined
   try {
+    spawner = await shareSpawner()
     session = Session.open(
-      { ...config, state: locationOf(state, memory) },
+      { ...config, state: place.location },
       { spawner: spawner.spawner, pid: process.pid, staysUnplugged: true },
       '',
     )
@@ -44,25 +41,11 @@ export async function createTpm(options: TpmOptions = {}): Promise<Tpm> {
     await session.powerOn()
     const scripting = session.script
     if (scripting === undefined) throw new TypeError('a TPM without scripts')
-    return new Tpm({ config, session, scripting, spawner, memory })
+    return new Tpm({ config, session, scripting, spawner, place })
   } catch (error) {
     await session?.end(1)
-    memory?.close()
-    await spawner.release()
+    await spawner?.release()
+    await place.release()
     throw error
   }
 }
-
-/** Its parent has to be there: a mistyped path makes no tree of folders. */
-async function makeDirectory(path: string): Promise<void> {
-  try {
-    await mkdir(path, { mode: 0o700 })
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-  }
-}
-
-const locationOf = (directory: string | undefined, memory: EphemeralState | undefined): StateLocation =>
-  memory === undefined
-    ? { kind: 'dir', path: directory as string, lock: true }
-    : { kind: 'linear', path: memory.path, lock: false }

@@ -44,7 +44,11 @@ export class ExchangeLog {
       }
       const timer = setTimeout(() => {
         this.#waiting.delete(waiting)
-        const came = this.#exchanges.slice(seen).slice(-NAMED).join(', ')
+        const came = this.#exchanges
+          .slice(seen)
+          .slice(-NAMED)
+          .map(({ title }) => title)
+          .join(', ')
         const what = typeof when === 'string' ? `"${when}"` : 'exchange that matches'
         reject(
           new Error(

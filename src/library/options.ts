@@ -20,6 +20,10 @@ export interface TpmOptions {
   readonly seedInsecure?: number
   /** What answers in place of this program's own TPM: `device()`, `connection()`, `recording()`. */
   readonly behind?: Behind
+  /** An EK and platform certificate, as swtpm_setup makes them. A TPM that is in `state` keeps those that it has. */
+  readonly certificates?: boolean
+  /** A TPM of another kind, or in another state, from the start on: `'lockout'`, `['buffers=2048', 'slots=3/3']`. */
+  readonly mode?: string | readonly string[]
   /** Rules that hold from the first command on. */
   readonly faults?: readonly string[]
   /** Of what goes by chance in rules: the same commands are struck for the same number. */
@@ -39,6 +43,7 @@ export function configOf(options: TpmOptions): SocketConfig {
   const {
     version = '2',
     startup = 'clear',
+    mode = [],
     faults = [],
     faultSeed,
     seedInsecure,
@@ -53,6 +58,7 @@ export function configOf(options: TpmOptions): SocketConfig {
       ...(version === '2' ? ['--tpm2'] : []),
       ...['--tpmstate', `dir=${NOWHERE}`, '--ctrl', `type=unixio,path=${NOWHERE}`],
       ...(seedInsecure === undefined ? [] : ['--seed-insecure', String(seedInsecure)]),
+      ...[mode].flat().flatMap((name) => ['--mode', name]),
       ...faults.flatMap((rule) => ['--fault', rule]),
       ...words,
     ],

@@ -11,12 +11,12 @@ import type { Session } from '../serve/session.ts'
 import { SwtpmError } from '../system/errors.ts'
 import { getHandles, type HandleKind, handles as handlesIn } from '../tpm-commands/tpm2-commands.ts'
 import type { ControlledDevice, Device, Exposure } from './device.ts'
-import type { EphemeralState } from './ephemeral-state.ts'
 import { ExchangeLog } from './exchange-log.ts'
 import type { Startup } from './options.ts'
 import { sendInProcess } from './send.ts'
 import { restoreBlobs, type Snapshot, saveBlobs } from './snapshot.ts'
 import type { SharedSpawner } from './spawner.ts'
+import type { StatePlace } from './state-place.ts'
 
 /** A fault at work. `using` or `[Symbol.dispose]()` ends it. */
 export interface Fault extends Disposable {
@@ -37,7 +37,7 @@ export interface Parts {
   readonly session: Session
   readonly scripting: Scripting
   readonly spawner: SharedSpawner
-  readonly memory: EphemeralState | undefined
+  readonly place: StatePlace
 }
 
 /**
@@ -280,12 +280,12 @@ export class Tpm implements AsyncDisposable {
   }
 
   async #end(): Promise<void> {
-    const { session, spawner, memory } = this.#parts
+    const { session, spawner, place } = this.#parts
     await session.end(0)
     // Something else may have ended it.
     await session.ended
-    memory?.close()
     await spawner.release()
+    await place.release()
   }
 }
 

@@ -2,6 +2,7 @@
 import type { TpmVersion } from '../../contract/engine-options.ts'
 import { commandByCode } from '../tpm-structures/commands.ts'
 import { type DecodedCommand, decodeCommand } from '../tpm-structures/decode-command.ts'
+import { commandInWords } from '../tpm-structures/exchange-text.ts'
 import type { Alteration } from './alteration.ts'
 import type { Response } from './response.ts'
 import type { TpmControl } from './tpm-control.ts'
@@ -128,7 +129,13 @@ export class Exchange {
     }
   }
 
-  toString(): string {
+  /** `GetRandom (no. 3)` */
+  get title(): string {
     return `${this.name} (no. ${this.number})`
+  }
+
+  /** The command as `swtpm trace` has it, without secrets. */
+  toString(): string {
+    return commandInWords(this.command, { secrets: false })
   }
 }

@@ -105,7 +105,7 @@ class ActiveFault implements Fault {
   strikes(exchange: Exchange): void {
     this.struck++
     this.last = exchange
-    log.info(`${this} struck ${exchange}`)
+    log.info(`${this} struck ${exchange.title}`)
     for (const { resolve } of this.#waiting) resolve(exchange)
   }
 

@@ -211,7 +211,9 @@ export class ResponderStack {
         ? Response.ofCode(exchange, version === '2' ? TPM_RC_CANCELED : TPM_FAIL)
         : Response.none(exchange, { how: 'silence' })
     }
-    log.error(`A responder (${name}) failed over ${exchange}, which is answered FAILURE: ${whereOf(error)}`)
+    log.error(
+      `A responder (${name}) failed over ${exchange.title}, which is answered FAILURE: ${whereOf(error)}`,
+    )
     return Response.ofCode(exchange, version === '2' ? TPM_RC_FAILURE : TPM_FAIL)
   }
 }

@@ -128,6 +128,13 @@ describe('createTpm', () => {
     assert.equal(behind.count('GetRandom'), 1)
   })
 
+  it('makes a TPM in another state, or with certificates', async () => {
+    await using lockedOut = await createTpm({ mode: 'failure' })
+    assert.equal((await lockedOut.send(GET_RANDOM_8)).text, 'FAILURE')
+    await using certified = await createTpm({ certificates: true })
+    assert.ok((await certified.handles('nv')).length >= 1)
+  })
+
   it('says which option is wrong', async () => {
     await assert.rejects(createTpm({ version: '3' as '2' }), /version "3" is neither 2 nor 1\.2/)
     await assert.rejects(createTpm({ startup: 'now' as 'clear' }), /startup "now" is not one of/)

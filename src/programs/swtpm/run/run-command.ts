@@ -1,20 +1,15 @@
 /** `swtpm run`: a TPM for the length of a command. */
 import { existsSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { join } from 'node:path'
 import { createTpm } from '../../../library/create-tpm.ts'
 import type { Exposure } from '../../../library/device.ts'
 import { cuse, vtpmProxy } from '../../../library/kernel-devices.ts'
 import { tcpSocket } from '../../../library/sockets.ts'
-import type { Tpm } from '../../../library/tpm.ts'
 import { sentenceOf } from '../../../system/fault.ts'
 import { log } from '../../../system/log.ts'
-import { temporaryDirectory } from '../../../system/surroundings.ts'
 import type { GivenOptions } from '../../common/options/given-options.ts'
 import { readOptions } from '../../common/options/read-options.ts'
 import { UsageError, usageText } from '../../common/options/usage-error.ts'
 import { printError, printOut } from '../../common/output.ts'
-import { makeCertificates } from './make-certificates.ts'
 import { NotStarted, runChild } from './run-child.ts'
 import { RUN_OPTIONS } from './run-options.ts'
 import { toolEnvironment } from './tool-environment.ts'
@@ -56,30 +51,25 @@ async function runWithTpm(given: Given, command: readonly string[]): Promise<num
     // Which commands a fault strikes is what its user wants to know.
     problemsOnly: faults.length === 0,
   })
-  const folder = given.has('with-ek-cert') && !given.has('state') ? await makeFolder() : undefined
-  let tpm: Tpm | undefined
+  const state = given.text('state')
+  const tpm = await createTpm({
+    version: given.has('tpm12') ? '1.2' : '2',
+    ...(state !== undefined && { state }),
+    certificates: given.has('with-ek-cert'),
+    mode: given.all('mode'),
+    faults,
+    words: (['seed-insecure', 'fault-seed'] as const).flatMap((name) => {
+      const value = given.text(name)
+      return value === undefined ? [] : [`--${name}`, value]
+    }),
+  })
   try {
-    const version = given.has('tpm12') ? '1.2' : '2'
-    const state = given.text('state') ?? (folder && join(folder, 'tpm'))
-    if (state !== undefined && given.has('with-ek-cert')) await makeCertificates(state, version)
-    tpm = await createTpm({
-      version,
-      ...(state !== undefined && { state }),
-      words: (['seed-insecure', 'fault-seed'] as const).flatMap((name) => {
-        const value = given.text(name)
-        return value === undefined ? [] : [`--${name}`, value]
-      }),
-      faults,
-    })
     const device = await tpm.expose(given.has('device') ? kernelDevice() : tcpSocket())
     return await runChild(command, { ...process.env, ...toolEnvironment(device) })
   } finally {
-    await tpm?.close()
-    if (folder !== undefined) await rm(folder, { recursive: true, force: true })
+    await tpm.close()
   }
 }
-
-const makeFolder = (): Promise<string> => mkdtemp(join(temporaryDirectory(), 'swtpm-run-'))
 
 /** A device of the kernel itself has a resource manager, and is taken where it can be had. */
 const kernelDevice = (): Exposure =>

@@ -27,6 +27,11 @@ export const RUN_OPTIONS = {
     group: 'What goes wrong',
     describe: "such as 'GetRandom#1-2: rc=RETRY'; may be given more than once (swtpm socket --fault help)",
   },
+  mode: {
+    value: 'NAME[=VALUE]',
+    group: 'What goes wrong',
+    describe: 'a TPM of another kind, or in another state (swtpm socket --mode help)',
+  },
   'fault-seed': {
     value: 'N',
     group: 'What goes wrong',

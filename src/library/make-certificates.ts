@@ -4,8 +4,8 @@ import { existsSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { installedFile } from '../../../system/paths.ts'
-import { ToolFailure } from '../../common/tool-failure.ts'
+import { SwtpmError } from '../system/errors.ts'
+import { installedFile } from '../system/paths.ts'
 
 /** What a directory with a TPM has. */
 const STATE_FILES = ['tpm2-00.permall', 'tpm-00.permall']
@@ -23,8 +23,12 @@ export async function makeCertificates(state: string, version: '2' | '1.2'): Pro
     await promisify(execFile)(program, words)
   } catch (error) {
     const { stderr, stdout, message } = error as Error & { stderr?: string; stdout?: string }
-    throw new ToolFailure(`Cannot make certificates: ${(stderr || stdout || message).trim()}`, {
-      cause: error,
-    })
+    throw new SwtpmError(
+      'SWTPM_ERR_STATE_DIR',
+      `Cannot make certificates: ${(stderr || stdout || message).trim()}`,
+      {
+        cause: error,
+      },
+    )
   }
 }
