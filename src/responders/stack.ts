@@ -145,8 +145,13 @@ export class ResponderStack {
     if (first < 0 && this.#watchers.size === 0 && !entries.some(({ responder }) => needsPrevious(responder)))
       return 'pass'
     let response = Response.none(exchange, { how: 'silence' })
+    let asked = false
+    const outcome = this.#run(first, entries, exchange, (command) => {
+      asked = true
+      return bottom(command)
+    })
     try {
-      response = await this.#run(first, entries, exchange, bottom)
+      response = await Promise.race([outcome, this.#withoutAnswer(exchange, () => asked)])
     } finally {
       this.#previousResponse = Buffer.from(response.bytes)
       answered(response)
@@ -202,15 +207,33 @@ export class ResponderStack {
     }
   }
 
+  /** A responder that goes on although nobody waits any more is not waited for. @param asked whether the TPM has been */
+  #withoutAnswer(exchange: Exchange, asked: () => boolean): Promise<Response> {
+    const { signal } = exchange
+    return new Promise((resolve) => {
+      const abort = (): void => {
+        const end = (): void => resolve(this.#unanswered(exchange))
+        if ((signal.reason as Gone) !== 'cancelled') end()
+        // What the TPM has executed has happened: then its response counts.
+        else setTimeout(() => asked() || end(), CANCEL_GRACE_MS)
+      }
+      if (signal.aborted) abort()
+      else signal.addEventListener('abort', abort, { once: true })
+    })
+  }
+
+  /** What is given for a command that was cancelled, or that nobody waits for any more. */
+  #unanswered(exchange: Exchange): Response {
+    const { version } = this.#options
+    return (exchange.signal.reason as Gone) === 'cancelled'
+      ? Response.ofCode(exchange, version === '2' ? TPM_RC_CANCELED : TPM_FAIL)
+      : Response.none(exchange, { how: 'silence' })
+  }
+
   /** A responder has thrown: because nobody waits any more, which is no fault of its, or because it is wrong. */
   #failed(error: unknown, exchange: Exchange, name: string): Response {
     const { version } = this.#options
-    if (exchange.signal.aborted) {
-      const cancelled = (exchange.signal.reason as Gone) === 'cancelled'
-      return cancelled
-        ? Response.ofCode(exchange, version === '2' ? TPM_RC_CANCELED : TPM_FAIL)
-        : Response.none(exchange, { how: 'silence' })
-    }
+    if (exchange.signal.aborted) return this.#unanswered(exchange)
     log.error(
       `A responder (${name}) failed over ${exchange.title}, which is answered FAILURE: ${whereOf(error)}`,
     )
@@ -237,6 +260,9 @@ async function settle(
   if (typeof answer === 'function') return settle(answer, exchange, next, removed)
   throw new TypeError('it returned neither a response, bytes, a response code nor an effect')
 }
+
+/** For a responder to say itself what a client is told whose command was cancelled. */
+const CANCEL_GRACE_MS = 100
 
 /** What passes is not seen. */
 const needsPrevious = (responder: Responder): boolean =>

@@ -3,7 +3,7 @@
  * to the TPM is gone when one needs the response, or at the end.
  */
 import type { Alteration } from '../alteration.ts'
-import type { Exchange } from '../exchange.ts'
+import type { Exchange, Gone } from '../exchange.ts'
 import type { NamedResponder, Next, Responder } from '../responder.ts'
 import { type Delivery, Response } from '../response.ts'
 import { wait } from '../time.ts'
@@ -39,8 +39,14 @@ export class Strike {
   }
 
   /** Waits so long, or for ever, but no longer than the effect is there. @throws Aborted */
-  wait(ms: number | undefined): Promise<void> {
-    return wait(this.exchange, ms, this.#removed)
+  async wait(ms: number | undefined): Promise<void> {
+    const { signal } = this.exchange
+    try {
+      await wait(this.exchange, ms, this.#removed)
+    } catch (error) {
+      // What has been executed cannot be cancelled any more: its response is given at once.
+      if (this.#answer === undefined || (signal.reason as Gone) !== 'cancelled') throw error
+    }
   }
 
   /** Nothing is given to the client, in this way. */

@@ -47,6 +47,47 @@ describe('a responder', () => {
     assert.equal(await tpm.answer(), whole)
   })
 
+  it('that goes on for ever is not waited for when nobody waits for it, or the command is cancelled', async () => {
+    const tpm = new ScriptedTpm()
+    tpm.stack.on('*', () => new Promise(() => {}))
+    for (const [reason, answer] of [
+      ['the client has gone', 'silence'],
+      ['the engine has ended', 'silence'],
+      ['cancelled', 'whole 80010000000a00000909'],
+    ] as const) {
+      const gone = new AbortController()
+      const answered = tpm.answer({ signal: gone.signal })
+      gone.abort(reason)
+      assert.equal(await answered, answer)
+    }
+    assert.deepEqual(tpm.executed, [])
+  })
+
+  it('that has had a command executed says what its client is told, also if that is cancelled', async () => {
+    const tpm = new ScriptedTpm()
+    const cancel = new AbortController()
+    let goOn!: () => void
+    const executed = new Promise<void>((resolve) => {
+      tpm.stack.on('*', async (_, next) => {
+        const response = await next()
+        resolve()
+        await new Promise<void>((later) => {
+          goOn = later
+        })
+        return response
+      })
+    })
+    const answered = tpm.answer({ signal: cancel.signal })
+    await executed
+    cancel.abort('cancelled')
+    // So long as a responder is waited for that has not.
+    const other = new ScriptedTpm()
+    other.stack.on('*', () => new Promise(() => {}))
+    assert.match(await other.answer({ signal: AbortSignal.abort('cancelled') }), /909$/)
+    goOn()
+    assert.equal(await answered, whole)
+  })
+
   it('numbers exchanges, those of each name too', async () => {
     const tpm = new ScriptedTpm()
     const seen: string[] = []
