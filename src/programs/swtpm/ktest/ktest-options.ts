@@ -66,7 +66,12 @@ export const KTEST_OPTIONS = {
     group: GUEST,
     describe: 'set a variable for the command; may be given more than once',
   },
-  cpus: { value: 'N', group: GUEST, describe: 'processors', defaultDescription: '2' },
+  cpus: {
+    value: 'N',
+    group: GUEST,
+    describe: "processors; 2 for what only happens between two, though emulated ones get in each other's way",
+    defaultDescription: '1',
+  },
   icount: {
     group: GUEST,
     describe: 'one emulated processor whose clock counts its instructions: times repeat within 1 %',

@@ -62,7 +62,7 @@ export function ktestSettings(given: Given, command: readonly string[]): KtestSe
     with: given.all('with'),
     shares: given.all('share').map(absolute),
     env: Object.fromEntries(given.all('env').map(assignment)),
-    cpus: number(given, 'cpus') ?? 2,
+    cpus: number(given, 'cpus') ?? 1,
     countsInstructions: given.has('icount'),
     failOn: given.all('fail-on').flatMap((list) => list.split(',').map(splatClass)),
     timeoutMs: scaled(number(given, 'timeout'), 1000),
