@@ -3,6 +3,7 @@
 import { parseCommandLine } from '../command-line/parse/parse-command-line.ts'
 import type { SocketConfig } from '../serve/config.ts'
 import { SwtpmError } from '../system/errors.ts'
+import { requireNames, requireOneOf, wrongArgument } from './arguments.ts'
 import type { Behind } from './behind.ts'
 
 export type TpmVersion = '2' | '1.2'
@@ -38,8 +39,43 @@ export interface TpmOptions {
 /** Takes no client: the library's devices come later. */
 const NOWHERE = '/nonexistent'
 
+const OPTIONS: Readonly<Record<keyof TpmOptions, true>> = {
+  version: true,
+  state: true,
+  startup: true,
+  seedInsecure: true,
+  behind: true,
+  certificates: true,
+  mode: true,
+  faults: true,
+  faultSeed: true,
+  words: true,
+}
+const MAX_SEED = 2 ** 32 - 1
+export const STARTUPS: readonly Startup[] = ['clear', 'state', 'none']
+
+/** @throws TypeError: an option is not what it can be */
+function check(options: TpmOptions): void {
+  const { version = '2', startup = 'clear', faults = [], words = [], behind, state } = options
+  requireNames('createTpm()', options, Object.keys(OPTIONS))
+  requireOneOf('version', version, ['2', '1.2'])
+  requireOneOf('startup', startup, STARTUPS)
+  if (state !== undefined && typeof state !== 'string')
+    throw wrongArgument('state', state, 'the path of a directory')
+  for (const [name, list] of Object.entries({ faults, words }))
+    if (!Array.isArray(list)) throw wrongArgument(name, list, 'an array of strings')
+  for (const name of ['seedInsecure', 'faultSeed'] as const) {
+    const seed = options[name] ?? 0
+    if (!(Number.isInteger(seed) && seed >= 0 && seed <= MAX_SEED))
+      throw wrongArgument(name, seed, `a number from 0 to ${MAX_SEED}`)
+  }
+  if (behind !== undefined && typeof behind?.kind !== 'string')
+    throw wrongArgument('behind', behind, 'what device(), connection() or recording() return')
+}
+
 /** @throws Error: an option is wrong */
 export function configOf(options: TpmOptions): SocketConfig {
+  check(options)
   const {
     version = '2',
     startup = 'clear',
@@ -50,9 +86,6 @@ export function configOf(options: TpmOptions): SocketConfig {
     behind,
     words = [],
   } = options
-  if (version !== '2' && version !== '1.2') throw new TypeError(`version "${version}" is neither 2 nor 1.2`)
-  if (!['clear', 'state', 'none'].includes(startup))
-    throw new TypeError(`startup "${startup}" is not one of clear, state and none`)
   const config = parseCommandLine(
     [
       ...(version === '2' ? ['--tpm2'] : []),

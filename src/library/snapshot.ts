@@ -30,7 +30,7 @@ export async function restoreBlobs(tpm: Tpm, { version, blobs }: Snapshot): Prom
   if (version !== tpm.version)
     throw new SwtpmError(
       'SWTPM_ERR_STATE_DIR',
-      `the snapshot is that of a TPM ${version}, and this is a TPM ${tpm.version}`,
+      `Cannot restore the snapshot: it is that of a TPM ${version}, and this is a TPM ${tpm.version}`,
     )
   await tpm.stop()
   for (const name of NAMES) {

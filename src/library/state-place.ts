@@ -1,6 +1,8 @@
 /** Where a TPM of a program has its state, and what becomes of it afterwards. */
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { SwtpmError } from '../system/errors.ts'
+import { reasonOf } from '../system/reason.ts'
 import { temporaryDirectory } from '../system/surroundings.ts'
 import { IN_MEMORY } from '../tpm/state/in-memory.ts'
 import type { StateLocation } from '../tpm/state/state-location.ts'
@@ -13,7 +15,7 @@ export interface StatePlace {
   release(): Promise<void>
 }
 
-/** @throws SwtpmError: certificates cannot be made; Error of Node: a directory cannot be made */
+/** @throws SwtpmError: certificates cannot be or a directory cannot be made */
 export async function statePlace({
   state,
   certificates = false,
@@ -41,6 +43,11 @@ async function makeDirectory(path: string): Promise<void> {
   try {
     await mkdir(path, { mode: 0o700 })
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return
+    throw new SwtpmError(
+      'SWTPM_ERR_STATE_DIR',
+      `Cannot make state directory "${path}": ${reasonOf(error)}; make the folder that it is in`,
+      { cause: error },
+    )
   }
 }

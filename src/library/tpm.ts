@@ -10,9 +10,10 @@ import type { Scripting } from '../serve/scripting/scripting.ts'
 import type { Session } from '../serve/session.ts'
 import { SwtpmError } from '../system/errors.ts'
 import { getHandles, type HandleKind, handles as handlesIn } from '../tpm-commands/tpm2-commands.ts'
+import { requireOneOf, wrongArgument } from './arguments.ts'
 import type { ControlledDevice, Device, Exposure } from './device.ts'
 import { ExchangeLog } from './exchange-log.ts'
-import type { Startup } from './options.ts'
+import { STARTUPS, type Startup } from './options.ts'
 import { sendInProcess } from './send.ts'
 import { restoreBlobs, type Snapshot, saveBlobs } from './snapshot.ts'
 import type { SharedSpawner } from './spawner.ts'
@@ -88,6 +89,8 @@ export class Tpm implements AsyncDisposable {
    * ```
    */
   on(when: When, responder: Responder): Disposable {
+    if (typeof responder !== 'function')
+      throw wrongArgument('responder', responder, "a function, or an effect of 'swtpm/faults'")
     return this.#parts.scripting.responders.on(when, responder)
   }
 
@@ -146,6 +149,8 @@ export class Tpm implements AsyncDisposable {
    * ```
    */
   async expose(where: Exposure): Promise<Device> {
+    if (typeof where?.expose !== 'function')
+      throw wrongArgument('place of a TPM', where, 'unixSocket(), tcpSocket(), vtpmProxy() or cuse()')
     if (this.#device !== undefined)
       throw new SwtpmError(
         'SWTPM_ERR_DEVICE',
@@ -227,6 +232,7 @@ export class Tpm implements AsyncDisposable {
    * ```
    */
   async powerOff(how: 'orderly' | 'cut' = 'orderly'): Promise<void> {
+    requireOneOf('kind of powerOff()', how, ['orderly', 'cut'])
     const { tpm } = this.#parts.session
     if (how === 'cut') await tpm.cutPower()
     else await tpm.stop()
@@ -234,6 +240,7 @@ export class Tpm implements AsyncDisposable {
 
   /** Powers the TPM on, and sends Startup unless that is `'none'`. @throws SwtpmError SWTPM_ERR_TPM_INIT */
   async powerOn(startup: Startup = 'clear'): Promise<void> {
+    requireOneOf('startup', startup, STARTUPS)
     const { tpm } = this.#parts.session
     if (startup === 'none') await tpm.powerOn(0)
     else await tpm.powerOnAndStartup(startup)

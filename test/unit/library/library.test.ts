@@ -136,10 +136,33 @@ describe('createTpm', () => {
   })
 
   it('says which option is wrong', async () => {
-    await assert.rejects(createTpm({ version: '3' as '2' }), /version "3" is neither 2 nor 1\.2/)
-    await assert.rejects(createTpm({ startup: 'now' as 'clear' }), /startup "now" is not one of/)
-    await assert.rejects(createTpm({ state: '/proc/nothing' }), /nothing/)
+    const wrong: [object, RegExp][] = [
+      [{ version: '3' }, /Cannot use "3" as version; it takes "2" or "1\.2"/],
+      [{ startup: 'now' }, /Cannot use "now" as startup; it takes "clear" or/],
+      [{ state: '/nonexistent/tpm' }, /Cannot make state directory "\/nonexistent\/tpm": no such file/],
+      [{ vers: '2' }, /Cannot use option "vers" of createTpm\(\); its options are version, state,/],
+      [{ seedInsecure: 'x' }, /Cannot use "x" as seedInsecure; it takes a number from 0 to 4294967295/],
+      [{ faults: 'GetRandom: rc=RETRY' }, /as faults; it takes an array of strings/],
+      [{ behind: 'device:/dev/tpm0' }, /Cannot use "device:\/dev\/tpm0" as behind; it takes what device\(\)/],
+    ]
+    for (const [options, message] of wrong) await assert.rejects(createTpm(options), { message })
     assert.deepEqual(children(), [])
+  })
+
+  it('says which argument is wrong, when it is given and not when it is needed', async () => {
+    await using tpm = await createTpm()
+    const nothing = undefined as never
+    assert.throws(
+      () => tpm.on('GetRandom', nothing),
+      /Cannot use undefined as responder; it takes a function/,
+    )
+    await assert.rejects(
+      tpm.expose('unix' as never),
+      /Cannot use "unix" as place of a TPM; it takes unixSocket/,
+    )
+    await assert.rejects(tpm.powerOff('now' as never), /it takes "orderly" or "cut"/)
+    await assert.rejects(tpm.powerOn('now' as never), /it takes "clear" or "state" or "none"/)
+    assert.equal((await tpm.send(GET_RANDOM_8)).text, 'SUCCESS')
   })
 })
 
