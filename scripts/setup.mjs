@@ -4,7 +4,7 @@
 
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { buildLibrary, buildPrograms } from './build.mjs'
+import { buildLibrary, buildPrograms, buildTypes } from './build.mjs'
 import { UserError } from './lib/command.mjs'
 import { runMain, say, step } from './lib/terminal.mjs'
 import { debianPackages } from './setup/debian.mjs'
@@ -102,6 +102,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     const { needs, kernels } = wanted
     const available = kernels === 'none' ? [] : await availableSeries()
     await setUp({ needs, kernels: kernels === 'all' ? available : available.slice(0, 1) })
+    await step('Write the types of the library', buildTypes)
     say(wanted.outcome)
   })
 }
