@@ -37,7 +37,7 @@ function noSuchCode(word: string): RangeError {
 /**
  * These bytes, whatever they are.
  * @param bytes hexadecimal digits, or the bytes themselves
- * @example tpm.on('GetRandom', respond('80010000000a00000000'))
+ * @example tpm.on('Create', respond('80010000000a00000101'))
  */
 export function respond(bytes: string | Buffer): Effect {
   const hex = typeof bytes === 'string' ? bytes : bytes.toString('hex')
