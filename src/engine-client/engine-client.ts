@@ -206,18 +206,23 @@ export class EngineClient extends EventEmitter<EngineEvents> {
 
   /**
    * What becomes of an intercepted command, or follows for it.
+   * @param waits asked at the moment at which the engine is
    * @returns false: it does not wait any more
    */
   async respond(
     number: number,
     verdict: Verdict,
     { bytes = Buffer.alloc(0), errno = 0 }: { bytes?: Buffer; errno?: number } = {},
+    waits: () => boolean = () => true,
   ): Promise<boolean> {
     const body = respondReq.encode(
       { number, verdict: VERDICT[verdict], errno, length: bytes.length, bytes },
       BIG,
     )
-    return (await this.#result(engineCode('RESPOND'), body)) === TPM_SUCCESS
+    // An engine that follows another numbers commands of its own.
+    return this.#engines.whenServing(
+      async () => waits() && (await this.#result(engineCode('RESPOND'), body)) === TPM_SUCCESS,
+    )
   }
 
   /** Stops serving what is attached, and closes the engine's copy of it and ours. */
