@@ -11,6 +11,7 @@ import { Exchange, type Gone, type Incoming } from './exchange.ts'
 import { type Random, seededRandom } from './random.ts'
 import type { NamedResponder, Next, Responder } from './responder.ts'
 import { Response } from './response.ts'
+import { requireBounded, settle } from './settle.ts'
 import type { TpmControl } from './tpm-control.ts'
 import { Matcher } from './when/when.ts'
 
@@ -27,6 +28,9 @@ interface Entry {
   /** For messages. */
   readonly name: string
 }
+
+/** A responder that is to be asked, and where it is among the others. */
+type Meant = Entry & { readonly index: number }
 
 export interface StackOptions {
   readonly version: TpmVersion
@@ -142,7 +146,11 @@ export class ResponderStack {
     for (const watcher of this.#watchers) watcher(exchange)
     const entries = this.#entries
     const first = this.#below(entries.length, entries, exchange)
-    if (first < 0 && this.#watchers.size === 0 && !entries.some(({ responder }) => needsPrevious(responder)))
+    if (
+      first === undefined &&
+      this.#watchers.size === 0 &&
+      !entries.some(({ responder }) => needsPrevious(responder))
+    )
       return 'pass'
     let response = Response.none(exchange, { how: 'silence' })
     let asked = false
@@ -151,7 +159,7 @@ export class ResponderStack {
       return bottom(command)
     })
     try {
-      response = await Promise.race([outcome, this.#withoutAnswer(exchange, () => asked)])
+      response = await Promise.race([outcome, this.#withoutAnswer(exchange, outcome, () => asked)])
     } finally {
       this.#previousResponse = Buffer.from(response.bytes)
       answered(response)
@@ -178,37 +186,52 @@ export class ResponderStack {
     })
   }
 
-  /** The next responder below that is meant by this exchange; -1: the TPM. */
-  #below(from: number, entries: readonly Entry[], exchange: Exchange): number {
+  /** The next responder below that is meant by this exchange; undefined: the TPM. */
+  #below(from: number, entries: readonly Entry[], exchange: Exchange): Meant | undefined {
     for (let index = from - 1; index >= 0; index--) {
       const entry = entries[index] as Entry
       // One that was taken away meanwhile is not asked any more.
-      if (this.#entries.includes(entry) && entry.matcher.isMeant(exchange)) return index
+      if (!this.#entries.includes(entry)) continue
+      try {
+        if (entry.matcher.isMeant(exchange)) return { ...entry, index }
+      } catch (error) {
+        // Its function for when is wrong, which is a mistake like one in the responder.
+        return { ...entry, index, responder: () => Promise.reject(error) }
+      }
     }
-    return -1
+    return undefined
   }
 
   async #run(
-    index: number,
+    meant: Meant | undefined,
     entries: readonly Entry[],
     exchange: Exchange,
     bottom: Bottom,
   ): Promise<Response> {
-    if (index < 0) return new Response(exchange, await bottom(exchange.bytes))
-    const { responder, removed, name } = entries[index] as Entry
-    const next: Next = (command) => {
-      const passed = exchange.withBytes(command ?? exchange.bytes)
+    if (meant === undefined) return new Response(exchange, await bottom(exchange.bytes))
+    const { index, responder, removed, name } = meant
+    const ask = async (command = exchange.bytes): Promise<Response> => {
+      requireBounded(command, 'a command')
+      const passed = exchange.withBytes(command)
       return this.#run(this.#below(index, entries, passed), entries, passed, bottom)
     }
+    const next: Next = (command) => {
+      const response = ask(command)
+      // A responder that does not wait for it is not to end the program when there is none.
+      response.catch(() => {})
+      return response
+    }
     try {
-      return await settle(responder, exchange, next, removed.signal)
+      const response = await settle(responder, exchange, next, removed.signal)
+      requireBounded(response.bytes, 'a response')
+      return response
     } catch (error) {
       return this.#failed(error, exchange, name)
     }
   }
 
   /** A responder that goes on although nobody waits any more is not waited for. @param asked whether the TPM has been */
-  #withoutAnswer(exchange: Exchange, asked: () => boolean): Promise<Response> {
+  #withoutAnswer(exchange: Exchange, outcome: Promise<unknown>, asked: () => boolean): Promise<Response> {
     const { signal } = exchange
     return new Promise((resolve) => {
       const abort = (): void => {
@@ -217,8 +240,11 @@ export class ResponderStack {
         // What the TPM has executed has happened: then its response counts.
         else setTimeout(() => asked() || end(), CANCEL_GRACE_MS)
       }
-      if (signal.aborted) abort()
-      else signal.addEventListener('abort', abort, { once: true })
+      if (signal.aborted) return abort()
+      signal.addEventListener('abort', abort, { once: true })
+      // The signal may be that of many commands.
+      const done = (): void => signal.removeEventListener('abort', abort)
+      outcome.then(done, done)
     })
   }
 
@@ -245,21 +271,6 @@ export class ResponderStack {
 const SET_LOCALITY = TPM_CC.SetLocality
 /** A hostile client makes up command codes. */
 const MAX_COUNTED_CODES = 1000
-
-async function settle(
-  responder: Responder,
-  exchange: Exchange,
-  next: Next,
-  removed: AbortSignal,
-): Promise<Response> {
-  const answer = await responder(exchange, next, removed)
-  if (answer === undefined) return next()
-  if (answer instanceof Response) return answer
-  if (typeof answer === 'number') return Response.ofCode(exchange, answer)
-  if (Buffer.isBuffer(answer)) return new Response(exchange, answer)
-  if (typeof answer === 'function') return settle(answer, exchange, next, removed)
-  throw new TypeError('it returned neither a response, bytes, a response code nor an effect')
-}
 
 /** For a responder to say itself what a client is told whose command was cancelled. */
 const CANCEL_GRACE_MS = 100

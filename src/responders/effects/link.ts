@@ -39,12 +39,16 @@ async function unplugAfter({ delivered, tpm }: Exchange, backAfterMs: number | u
 /**
  * The response comes in pieces of so many bytes.
  * @param pauseMs between two of them
+ * @throws RangeError: there are no pieces of such a size
  * @example tpm.on('GetCapability', pieces(8, 20))
  */
-export const pieces = (sizeBytes: number, pauseMs = 0): Effect =>
-  effect(`pieces=${sizeBytes}${pauseMs === 0 ? '' : `@${pauseMs}ms`}`, async (strike) => {
+export function pieces(sizeBytes: number, pauseMs = 0): Effect {
+  if (!(Number.isInteger(sizeBytes) && sizeBytes >= 1))
+    throw new RangeError(`pieces have a whole number of bytes from 1, and not ${sizeBytes}`)
+  return effect(`pieces=${sizeBytes}${pauseMs === 0 ? '' : `@${pauseMs}ms`}`, async (strike) => {
     strike.answer = (await strike.response()).delivered({ how: 'pieces', sizeBytes, pauseMs })
   })
+}
 
 /**
  * read() of a client of a CUSE device fails; any other connection has no such thing, and is closed.

@@ -17,6 +17,9 @@ describe('a responder', () => {
       [() => rc('TESTING') as never, 'whole 80010000000a0000090a'],
       [() => undefined as never, whole],
       [() => 'RETRY' as never, FAILURE],
+      [() => Number.NaN as never, FAILURE],
+      [() => (2 ** 32) as never, FAILURE],
+      [() => Buffer.alloc(2 ** 20) as never, FAILURE],
       [() => assert.fail('wrong'), FAILURE],
     ]
     for (const [give, answer] of answers) {
@@ -86,6 +89,40 @@ describe('a responder', () => {
     assert.match(await other.answer({ signal: AbortSignal.abort('cancelled') }), /909$/)
     goOn()
     assert.equal(await answered, whole)
+  })
+
+  it('is wrong when its function for when is, when it asks for what is no command, or returns itself', async () => {
+    const tpm = new ScriptedTpm()
+    const wrong = (): never => assert.fail('wrong')
+    const itself = (): never => itself as never
+    for (const put of [
+      () => tpm.stack.on(wrong, () => 0x922),
+      () => tpm.stack.on('*', (_, next) => next('8001' as never)),
+      () => tpm.stack.on('*', (_, next) => next(Buffer.alloc(2 ** 20))),
+      () => tpm.stack.on('*', itself),
+    ]) {
+      using _ = put()
+      assert.equal(await tpm.answer(), FAILURE)
+    }
+    assert.deepEqual(tpm.executed, [])
+  })
+
+  it('need not wait for the response that it has asked for', async () => {
+    const tpm = new ScriptedTpm()
+    tpm.stack.on('*', (_, next) => {
+      next()
+      next()
+      return 0x922
+    })
+    const bottom = () => Promise.reject(new Error('the command waits no more'))
+    const { signal } = new AbortController()
+    const unhandled: unknown[] = []
+    const note = (error: unknown): number => unhandled.push(error)
+    process.on('unhandledRejection', note)
+    await tpm.stack.handle({ bytes: RANDOM, locality: 0, from: 'client', signal }, bottom)
+    await new Promise(setImmediate)
+    process.off('unhandledRejection', note)
+    assert.deepEqual(unhandled, [])
   })
 
   it('numbers exchanges, those of each name too', async () => {
