@@ -10,12 +10,14 @@ const NAMED = 10
 interface Waiting {
   matches(exchange: Exchange): boolean
   resolve(exchange: Exchange): void
+  reject(error: unknown): void
 }
 
 export class ExchangeLog {
   readonly #stack: ResponderStack
   readonly #waiting = new Set<Waiting>()
   #exchanges: Exchange[] = []
+  #closed: Error | undefined
 
   constructor(stack: ResponderStack) {
     this.#stack = stack
@@ -31,26 +33,40 @@ export class ExchangeLog {
     return this.exchanges.filter((exchange) => matcher.isMeant(exchange)).length
   }
 
-  next(when: When, timeoutMs: number): Promise<Exchange> {
+  /** Nothing comes any more. */
+  close(reason: Error): void {
+    this.#closed = reason
+    for (const waiting of this.#waiting) waiting.reject(reason)
+  }
+
+  async next(when: When, timeoutMs: number): Promise<Exchange> {
+    if (this.#closed !== undefined) throw this.#closed
     const matcher = this.#stack.matcher(when)
     const seen = this.#exchanges.length
     return new Promise((resolve, reject) => {
+      const done = (): void => {
+        clearTimeout(timer)
+        this.#waiting.delete(waiting)
+      }
       const waiting: Waiting = {
         matches: (exchange) => matcher.isMeant(exchange),
         resolve: (exchange) => {
-          clearTimeout(timer)
+          done()
           resolve(exchange)
+        },
+        reject: (error) => {
+          done()
+          reject(error)
         },
       }
       const timer = setTimeout(() => {
-        this.#waiting.delete(waiting)
         const came = this.#exchanges
           .slice(seen)
           .slice(-NAMED)
           .map(({ title }) => title)
           .join(', ')
         const what = typeof when === 'string' ? `"${when}"` : 'exchange that matches'
-        reject(
+        waiting.reject(
           new Error(
             `No ${what} within ${timeoutMs} ms; ${came === '' ? 'nothing came' : `there came ${came}`}`,
           ),
@@ -65,9 +81,12 @@ export class ExchangeLog {
     if (this.#exchanges.length >= 2 * MOST) this.#exchanges = this.#exchanges.slice(-MOST)
     this.#exchanges.push(exchange)
     for (const waiting of this.#waiting) {
-      if (!waiting.matches(exchange)) continue
-      this.#waiting.delete(waiting)
-      waiting.resolve(exchange)
+      try {
+        if (waiting.matches(exchange)) waiting.resolve(exchange)
+      } catch (error) {
+        // The function that says which is wrong.
+        waiting.reject(error)
+      }
     }
   }
 }

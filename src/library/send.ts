@@ -1,4 +1,5 @@
 /** Commands of this program to its own TPM, without a device. */
+import { HIGHEST_LOCALITY } from '../../contract/limits.ts'
 import type { EngineClient } from '../engine-client/engine-client.ts'
 import { fromHex } from '../responders/effects/instead.ts'
 import type { Incoming } from '../responders/exchange.ts'
@@ -6,13 +7,42 @@ import type { Response } from '../responders/response.ts'
 import type { ResponderStack } from '../responders/stack.ts'
 import { SwtpmError } from '../system/errors.ts'
 
+interface SendOptions {
+  readonly locality: number
+  /** Of who sends. */
+  readonly signal: AbortSignal | undefined
+  /** Of the TPM. */
+  readonly closing: AbortSignal
+}
+
 export async function sendInProcess(
+  stack: ResponderStack,
+  engine: EngineClient,
+  command: Buffer | string,
+  { locality, signal, closing }: SendOptions,
+): Promise<Response> {
+  const abort = new AbortController()
+  // Not by AbortSignal.any(), which keeps something of every command as long as the TPM is there.
+  const signals = signal === undefined ? [closing] : [closing, signal]
+  const follow = (): void => abort.abort(signals.find(({ aborted }) => aborted)?.reason)
+  if (signals.some(({ aborted }) => aborted)) follow()
+  for (const each of signals) each.addEventListener('abort', follow)
+  try {
+    return await send(stack, engine, command, { locality, signal: abort.signal })
+  } finally {
+    for (const each of signals) each.removeEventListener('abort', follow)
+  }
+}
+
+async function send(
   stack: ResponderStack,
   engine: EngineClient,
   command: Buffer | string,
   { locality, signal }: Pick<Incoming, 'locality' | 'signal'>,
 ): Promise<Response> {
   signal.throwIfAborted()
+  if (!(Number.isInteger(locality) && locality >= 0 && locality <= HIGHEST_LOCALITY))
+    throw new RangeError(`There is no locality ${locality}; there are 0 to ${HIGHEST_LOCALITY}`)
   const bytes = typeof command === 'string' ? fromHex(command.replace(/\s+/g, '')) : Buffer.from(command)
   const response = await stack.handle({ bytes, locality, from: 'client', signal }, (altered) =>
     process(engine, altered, locality),

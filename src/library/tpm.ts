@@ -1,5 +1,6 @@
 /** A TPM that a program has made, and scripts. */
 
+import { setMaxListeners } from 'node:events'
 import type { Exchange } from '../responders/exchange.ts'
 import type { Fault as ActiveFault } from '../responders/fault.ts'
 import type { Responder } from '../responders/responder.ts'
@@ -55,12 +56,17 @@ export interface Parts {
 export class Tpm implements AsyncDisposable {
   readonly #parts: Parts
   readonly #log: ExchangeLog
+  readonly #closing = new AbortController()
   #device: ControlledDevice | undefined
+  /** It is about to have a device. */
+  #exposing = false
   #ended: Promise<void> | undefined
 
   /** @internal */
   constructor(parts: Parts) {
     this.#parts = parts
+    // As many commands as there are at a time listen to it.
+    setMaxListeners(0, this.#closing.signal)
     this.#log = new ExchangeLog(parts.scripting.responders)
   }
 
@@ -89,6 +95,8 @@ export class Tpm implements AsyncDisposable {
    * ```
    */
   on(when: When, responder: Responder): Disposable {
+    if (typeof when !== 'string' && typeof when !== 'function')
+      throw wrongArgument('when', when, 'a string, such as "GetRandom#1", or a function')
     if (typeof responder !== 'function')
       throw wrongArgument('responder', responder, "a function, or an effect of 'swtpm/faults'")
     return this.#parts.scripting.responders.on(when, responder)
@@ -131,7 +139,8 @@ export class Tpm implements AsyncDisposable {
     const { scripting, session } = this.#parts
     return sendInProcess(scripting.responders, session.tpm.engine, command, {
       locality: options.locality ?? DEFAULT_LOCALITY,
-      signal: options.signal ?? new AbortController().signal,
+      signal: options.signal,
+      closing: this.#closing.signal,
     })
   }
 
@@ -151,17 +160,31 @@ export class Tpm implements AsyncDisposable {
   async expose(where: Exposure): Promise<Device> {
     if (typeof where?.expose !== 'function')
       throw wrongArgument('place of a TPM', where, 'unixSocket(), tcpSocket(), vtpmProxy() or cuse()')
+    this.#closing.signal.throwIfAborted()
+    if (this.#exposing) throw new SwtpmError('SWTPM_ERR_DEVICE', 'The TPM is about to have a device already')
     if (this.#device !== undefined)
       throw new SwtpmError(
         'SWTPM_ERR_DEVICE',
         `The TPM has a device: "${this.#device.path}"; unplug that first`,
       )
-    await this.#parts.scripting.settled
-    const device = await where.expose(this.#parts.session, this.#parts.config, () => {
-      if (this.#device === device) this.#device = undefined
-    })
-    this.#device = device
-    return device
+    this.#exposing = true
+    try {
+      await this.#parts.scripting.settled
+      let gone = false
+      const device = await where.expose(this.#parts.session, this.#parts.config, () => {
+        gone = true
+        this.#device = undefined
+      })
+      // It goes at once where the TPM was closed meanwhile.
+      this.#closing.signal.throwIfAborted()
+      if (!gone) this.#device = device
+      return device
+    } catch (error) {
+      this.#closing.signal.throwIfAborted()
+      throw error
+    } finally {
+      this.#exposing = false
+    }
   }
 
   /**
@@ -287,12 +310,17 @@ export class Tpm implements AsyncDisposable {
   }
 
   async #end(): Promise<void> {
-    const { session, spawner, place } = this.#parts
+    const { session, spawner, place, scripting } = this.#parts
+    const closed = new SwtpmError('SWTPM_ERR_ENDED', 'The TPM was closed')
+    this.#closing.abort(closed)
+    this.#log.close(closed)
     await session.end(0)
     // Something else may have ended it.
     await session.ended
     await spawner.release()
     await place.release()
+    // Says so to whoever waits for one to strike.
+    scripting.faults.clear()
   }
 }
 

@@ -12,6 +12,7 @@ import { BIG } from '../../../contract/struct.ts'
 import { TPM_SUCCESS } from '../../../contract/tpm-result.ts'
 import { controlCode } from '../../../contract/verbs.ts'
 import { SwtpmError } from '../../system/errors.ts'
+import { guarded } from '../../system/guard.ts'
 import { log } from '../../system/log.ts'
 import { reasonOf } from '../../system/reason.ts'
 import { AttachError, continueTpm, startError } from './continue-tpm.ts'
@@ -64,6 +65,8 @@ export class EngineSuccession {
   /** An INIT was sent: from then on there is a TPM that another engine can continue with. */
   #poweredOn = false
   #endReason = ''
+  /** The engine that serves was killed on purpose. */
+  #crashing = false
   readonly #deaths: Deaths
 
   /**
@@ -227,7 +230,13 @@ export class EngineSuccession {
 
   /** Kills the engine that serves; another one takes over, as after any such death. */
   crash(): void {
-    this.#current?.kill()
+    // While another takes over, the one that serves is dead already.
+    guarded(
+      this.whenServing(() => {
+        this.#crashing = true
+        this.#current?.kill()
+      }),
+    )
   }
 
   /** Ends the engines at once; {@link close} then waits for their end. */
@@ -292,7 +301,10 @@ export class EngineSuccession {
    * @param clientFd the client of a listener that an engine before has handed over
    */
   async #takeOver(reason: string, clientFd?: number): Promise<void> {
-    while (!this.#deaths.oneMoreIsTooMany()) {
+    const onPurpose = this.#crashing
+    this.#crashing = false
+    // A death that was asked for is no sign of a fault.
+    for (let first = onPurpose; first || !this.#deaths.oneMoreIsTooMany(); first = false) {
       log.error(`The engine has ended unexpectedly: ${reason}`)
       // With addresses of its own: a client that has made the engine crash must not know those of the next one.
       const { engine, ready } = this.#start(true)

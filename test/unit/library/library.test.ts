@@ -5,7 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import { crash, delay, mute, rc, set, truncate } from '../../../src/library/faults.ts'
+import { crash, delay, mute, pieces, rc, set, stall, truncate } from '../../../src/library/faults.ts'
 import {
   connection,
   createTpm,
@@ -293,6 +293,47 @@ describe('send', () => {
   })
 })
 
+describe('close', () => {
+  it('ends what is under way, and says so', async () => {
+    const tpm = await createTpm()
+    tpm.on('*', stall())
+    const fault = tpm.fault('PCR_Read: drop')
+    const work = [
+      tpm.send(GET_RANDOM_8),
+      tpm.next('PCR_Read'),
+      fault.next(),
+      tpm.expose(unixSocket()),
+      // Only one at a time.
+      assert.rejects(tpm.expose(unixSocket()), /is about to have a device/),
+    ]
+    const ends = Promise.allSettled(work)
+    await Promise.all([tpm.close(), tpm.close()])
+    const reasons = (await ends).map((end) => (end.status === 'rejected' ? end.reason.message : 'done'))
+    const closed = 'The TPM was closed'
+    assert.deepEqual(reasons, [closed, closed, 'fault 1 "PCR_Read: drop" was removed', closed, 'done'])
+    for (const after of [tpm.send(GET_RANDOM_8), tpm.next('*'), tpm.expose(unixSocket())])
+      await assert.rejects(after, { message: closed })
+  })
+})
+
+describe('mistakes of a program', () => {
+  it('are said at once', async () => {
+    await using tpm = await createTpm()
+    assert.throws(() => tpm.on(undefined as never, () => 0), TypeError)
+    assert.throws(() => tpm.on('*', undefined as never), TypeError)
+    assert.throws(() => pieces(0), RangeError)
+    await assert.rejects(tpm.send(GET_RANDOM_8, { locality: -1 }), RangeError)
+  })
+
+  it('in a function that is waited by are told to who waits, and commands go on', async () => {
+    await using tpm = await createTpm()
+    const wrong = tpm.next(() => assert.fail('wrong'))
+    const told = assert.rejects(wrong, /wrong/)
+    assert.equal((await tpm.send(GET_RANDOM_8)).text, 'SUCCESS')
+    await told
+  })
+})
+
 describe('power', () => {
   it('is cut and comes back', async () => {
     await using tpm = await createTpm()
@@ -321,6 +362,16 @@ describe('power', () => {
     await waitFor(async () => (await tpm.send(GET_RANDOM_8).catch(() => undefined))?.code === RC.SUCCESS, {
       what: 'another engine',
     })
+  })
+
+  it('goes on in another engine after as many crashes as are asked for', async () => {
+    await using tpm = await createTpm()
+    await using device = await tpm.expose(unixSocket())
+    using crashes = tpm.on('GetRandom', crash())
+    // One more than engines that may die by themselves.
+    for (let died = 0; died < 12; died++) await assert.rejects(device.exchange(GET_RANDOM_8))
+    crashes[Symbol.dispose]()
+    assert.equal((await device.exchange(GET_RANDOM_8)).text, 'SUCCESS')
   })
 
   it('goes back to a snapshot', async () => {
