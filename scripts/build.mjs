@@ -4,15 +4,15 @@
 // One file for each program, because a program made of hundreds of modules takes Node twice as long to start. It is run by
 // a launcher (dist/swtpm_ioctl.js), which gives V8 what it compiled when the program was built.
 
-import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { recordCodeCaches } from './lib/code-cache.mjs'
+import { codeCacheOf, recordCodeCaches } from './lib/code-cache.mjs'
 import { capture, UserError } from './lib/command.mjs'
 import { displayPath, projectRoot } from './lib/paths.mjs'
+import { splitProgram } from './lib/split-program.mjs'
 import { runMain, step } from './lib/terminal.mjs'
 
 const SOURCES = path.join(projectRoot, 'src/programs')
@@ -28,10 +28,10 @@ const WITH_ADDRESS = {
 }
 /** What only help needs, and is most of a program: a file of its own beside the programs, dist/yargs.js. */
 const LOADED_LATER = 'yargs'
-/** A part of `swtpm` that is large and no part of serving TPMs: a file of its own beside it, dist/ktest.js. */
-const APART = { name: 'ktest', source: 'swtpm/ktest/ktest-command.ts' }
 /** What loads a module of the user: import() works where Node has loaded the file itself, which is not so of the programs. */
 const IMPORTER = { name: 'import-module', source: '../serve/scripting/import-module.ts' }
+/** A program of which a start needs less than half. */
+const SPLIT = 'swtpm'
 /** Where the bundled test files are, in the tree that they have under test/. */
 export const BUILT_TESTS = path.join(projectRoot, 'build/test')
 
@@ -50,42 +50,46 @@ const SHARED = {
   // Native code is loaded from where it was built.
   external: ['ioctl', '*.node'],
   loader: { '.sh': 'text' },
-  // Files are written by us, and only those that differ: a program that runs meanwhile never finds half a file.
-  write: false,
 }
 
 /** @type {import('esbuild').Plugin} */
 const leaveApart = {
   name: 'leave apart',
   setup: (build) => {
-    for (const { name, source } of [APART, IMPORTER]) {
-      const filter = new RegExp(`/${path.basename(source)}$`)
-      build.onResolve({ filter }, () => ({ path: `./${name}.js`, external: true }))
-    }
+    const filter = new RegExp(`/${path.basename(IMPORTER.source)}$`)
+    build.onResolve({ filter }, () => ({ path: `./${IMPORTER.name}.js`, external: true }))
   },
+}
+
+/** @type {import('esbuild').BuildOptions} */
+const PROGRAM = {
+  external: [...(SHARED.external ?? []), `./${LOADED_LATER}.js`],
+  alias: { [LOADED_LATER]: `./${LOADED_LATER}.js` },
+  // Names stay, for traces.
+  minifyWhitespace: true,
+  // import() of Node's own modules too: it would bring up the loader for ES modules.
+  supported: { 'dynamic-import': false },
 }
 
 /** @returns {Promise<number>} how many files changed */
 export async function buildPrograms() {
   const programs = (await readdir(SOURCES)).filter((name) => existsSync(path.join(SOURCES, name, 'main.ts')))
-  let changed = await bundle({
-    entryPoints: programs.map((name) => ({ in: path.join(SOURCES, name, 'main.ts'), out: `${name}.main` })),
-    outdir: PROGRAMS,
-    external: [...(SHARED.external ?? []), `./${LOADED_LATER}.js`],
-    alias: { [LOADED_LATER]: `./${LOADED_LATER}.js` },
-    plugins: [leaveApart],
-    // Names stay, for traces.
-    minifyWhitespace: true,
-    // import() of Node's own modules too: it would bring up the loader for ES modules.
-    supported: { 'dynamic-import': false },
-  })
+  const mainOf = (/** @type {string} */ name) => path.join(SOURCES, name, 'main.ts')
+  const split = await splitProgram(
+    ({ plugins = [], ...options }) => build({ ...PROGRAM, ...options, plugins: [leaveApart, ...plugins] }),
+    {
+      name: SPLIT,
+      main: mainOf(SPLIT),
+      outdir: PROGRAMS,
+    },
+  )
+  let changed = await write(split)
   changed += await bundle({
-    entryPoints: [{ in: path.join(SOURCES, APART.source), out: APART.name }],
+    entryPoints: programs
+      .filter((name) => name !== SPLIT)
+      .map((name) => ({ in: mainOf(name), out: `${name}.main` })),
     outdir: PROGRAMS,
-    external: [...(SHARED.external ?? []), `./${LOADED_LATER}.js`],
-    alias: { [LOADED_LATER]: `./${LOADED_LATER}.js` },
-    minifyWhitespace: true,
-    supported: { 'dynamic-import': false },
+    ...PROGRAM,
   })
   changed += await bundle({
     entryPoints: [{ in: path.join(SOURCES, IMPORTER.source), out: IMPORTER.name }],
@@ -97,22 +101,24 @@ export async function buildPrograms() {
     outdir: PROGRAMS,
     ...WITH_ADDRESS,
   })
-  const caches = new Map()
+  const later = split.map((file) => file.path).filter((file) => /\.later\..*\.js$/.test(file))
+  const caches = []
   for (const name of programs) {
-    const main = `${name}.main.js`
-    const digest = createHash('sha256')
-      .update(await readFile(path.join(PROGRAMS, main)))
-      .digest('hex')
-    const cache = `${name}.${digest.slice(0, 16)}.cache`
-    caches.set(name, path.join(PROGRAMS, cache))
+    const main = path.join(PROGRAMS, `${name}.main.js`)
+    const sources = name === SPLIT ? [main, ...later] : [main]
+    const names = sources.map((source) => [`./${path.basename(source)}`, codeCacheOf(source)])
+    caches.push(...names.map(([, cache = '']) => path.join(PROGRAMS, cache)))
     changed += await bundle({
       entryPoints: [{ in: LAUNCHER, out: name }],
       outdir: PROGRAMS,
       sourcemap: false,
-      define: { PROGRAM: JSON.stringify(main), CODE_CACHE: JSON.stringify(cache) },
+      define: {
+        PROGRAM: JSON.stringify(`./${name}.main.js`),
+        CODE_CACHES: JSON.stringify(Object.fromEntries(names)),
+      },
     })
   }
-  await removeOthers(caches)
+  await removeOthers(new Set([...caches, ...split.map((file) => file.path)]))
   await recordCodeCaches(process.execPath, caches)
   return changed
 }
@@ -179,13 +185,15 @@ export async function buildTests() {
 
 /** @param {import('esbuild').BuildOptions} options @returns {Promise<number>} how many files changed */
 async function bundle(options) {
+  const { outputFiles } = await build(options)
+  return write(outputFiles)
+}
+
+/** @type {import('./lib/split-program.mjs').Build} */
+async function build(options) {
   const esbuild = loadEsbuild()
   try {
-    const { outputFiles } = await esbuild.build({ ...SHARED, ...options })
-    const written = await Promise.all(
-      (outputFiles ?? []).map((file) => writeIfChanged(file.path, file.contents)),
-    )
-    return written.filter(Boolean).length
+    return await esbuild.build({ ...SHARED, ...options, write: false })
   } catch (error) {
     const errors = /** @type {{ errors?: import('esbuild').Message[] }} */ (error).errors
     if (!errors) throw error
@@ -194,6 +202,12 @@ async function bundle(options) {
       output: lines.join('\n'),
     })
   }
+}
+
+/** @param {import('esbuild').OutputFile[]} files @returns {Promise<number>} how many changed */
+async function write(files) {
+  const written = await Promise.all(files.map((file) => writeIfChanged(file.path, file.contents)))
+  return written.filter(Boolean).length
 }
 
 /** @returns {typeof import('esbuild')} */
@@ -205,7 +219,11 @@ function loadEsbuild() {
   }
 }
 
-/** @param {string} target @param {string | Uint8Array} contents @returns {Promise<boolean>} whether it was written */
+/**
+ * Only what differs: a program that runs meanwhile never finds half a file.
+ *
+ * @param {string} target @param {string | Uint8Array} contents @returns {Promise<boolean>} whether it was written
+ */
 async function writeIfChanged(target, contents) {
   const bytes = Buffer.from(contents)
   const present = await readFile(target).catch(() => undefined)
@@ -224,12 +242,11 @@ async function filesBelow(directory) {
   return files.map((entry) => path.relative(directory, path.join(entry.parentPath ?? entry.path, entry.name)))
 }
 
-/** Caches of programs as they were before. @param {Map<string, string>} caches those of now */
-async function removeOthers(caches) {
-  const current = new Set(caches.values())
+/** Files with a digest in their names, of programs as they were before. @param {Set<string>} current those of now */
+async function removeOthers(current) {
   for (const name of await readdir(PROGRAMS)) {
     const file = path.join(PROGRAMS, name)
-    if (name.endsWith('.cache') && !current.has(file)) await rm(file, { force: true })
+    if (/\.cache$|\.later\./.test(name) && !current.has(file)) await rm(file, { force: true })
   }
 }
 

@@ -131,7 +131,10 @@ function addSwtpm(tree, root) {
       .filter((entry) => /\.(js|json)$/.test(entry))
       .map((entry) => `${name}/${entry}`),
   )
-  const own = ['dist/swtpm.js', 'dist/swtpm.main.js', 'package.json']
+  const later = readdirSync(path.join(projectRoot, 'dist')).filter((name) =>
+    /^swtpm\.later\..*\.js$/.test(name),
+  )
+  const own = ['package.json', ...['swtpm.js', 'swtpm.main.js', ...later].map((name) => `dist/${name}`)]
   for (const name of [...own, ...ioctl, ...built, 'node_modules/ioctl/build/Release/ioctl.node']) {
     tree.program(path.join(projectRoot, name), `${root}/usr/lib/swtpm/${name}`, root)
   }

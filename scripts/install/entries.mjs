@@ -60,9 +60,7 @@ function programs({ bin, lib }, node) {
       Buffer.from(`${JSON.stringify({ name: 'swtpm', version, license })}\n`),
     ),
     file(path.join(lib, 'LICENSE'), built('LICENSE')),
-    ...['dist/yargs.js', 'dist/ktest.js', 'dist/import-module.js'].map((each) =>
-      file(path.join(lib, each), built(each)),
-    ),
+    ...loadedLater().map((each) => file(path.join(lib, each), built(each))),
     // The keeper takes it before any in PATH.
     { kind: 'link', path: path.join(lib, 'node'), contents: node },
     ...names.flatMap((name) => [
@@ -73,6 +71,14 @@ function programs({ bin, lib }, node) {
     // The name that the CUSE TPM has had of old: the keeper looks at its own.
     file(path.join(bin, 'swtpm_cuse'), keeper, PROGRAM),
   ]
+}
+
+/** The parts of programs that not every start reads. @returns {string[]} */
+function loadedLater() {
+  const names = readdirSync(path.join(projectRoot, 'dist')).filter((name) =>
+    /^swtpm\.later\..*\.js$/.test(name),
+  )
+  return ['yargs.js', 'import-module.js', ...names].map((name) => path.join('dist', name))
 }
 
 /**
@@ -87,8 +93,10 @@ async function codeCaches({ lib }, node) {
     return names.map((name) => file(path.join(lib, 'dist', name), built(path.join('dist', name))))
   const work = mkdtempSync(path.join(tmpdir(), 'swtpm-install-'))
   try {
-    const program = (/** @type {string} */ name) => name.slice(0, name.indexOf('.'))
-    await recordCodeCaches(node, new Map(names.map((name) => [program(name), path.join(work, name)])))
+    await recordCodeCaches(
+      node,
+      names.map((name) => path.join(work, name)),
+    )
     return readdirSync(work).map((name) =>
       file(path.join(lib, 'dist', name), readFileSync(path.join(work, name))),
     )

@@ -1,21 +1,21 @@
-// Loaded before a launcher (src/programs/common/launcher.ts): when the program ends, what V8 has compiled of it by then is written to the file
-// that CODE_CACHE_TO names.
+// Loaded before a launcher (src/programs/common/launcher.ts): when the program ends, what V8 has compiled by then of the file that
+// CODE_CACHE_OF names is written to the file that CODE_CACHE_TO names.
 
 const { writeFileSync } = require('node:fs')
 const vm = require('node:vm')
 
-const target = process.env.CODE_CACHE_TO
+const { CODE_CACHE_OF: source, CODE_CACHE_TO: target } = process.env
 
 /** @type {import('node:vm').Script | undefined} */
-let program
+let script
 vm.Script = class extends vm.Script {
   /** @param {ConstructorParameters<typeof import('node:vm').Script>} args */
   constructor(...args) {
     super(...args)
-    program = this
+    if (args[1] instanceof Object && args[1].filename === source) script = this
   }
 }
 
 process.once('exit', () => {
-  if (program !== undefined && target !== undefined) writeFileSync(target, program.createCachedData())
+  if (script !== undefined && target !== undefined) writeFileSync(target, script.createCachedData())
 })

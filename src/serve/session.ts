@@ -217,16 +217,22 @@ export class Session {
     }
   }
 
+  /** Loads what {@link openTraces} needs: outside a new root directory it would not be found. */
+  async loadTraces(): Promise<void> {
+    if (this.#config.trace !== undefined) await loadTraceFile()
+    if (this.#config.record !== undefined) await loadRecorder()
+  }
+
   /** Writes what passes between clients and TPM to files, where the user asked for it. @throws SwtpmError */
   async openTraces(): Promise<void> {
     if (this.#config.trace !== undefined) {
-      const { TraceFile } = await import('./trace/trace-file.ts')
+      const { TraceFile } = await loadTraceFile()
       const file = new TraceFile(this.#config.trace)
       this.tpm.engine.on('trace', (...message) => file.record(...message))
       this.#endsLast(() => file.close())
     }
     if (this.#config.record !== undefined) {
-      const { Recorder } = await import('./trace/recorder.ts')
+      const { Recorder } = await loadRecorder()
       await this.openBottom('')
       const { record, tpmVersion, interface: iface } = this.#config
       const recorder = new Recorder(record, tpmVersion, this.#bottom?.text ?? `swtpm ${iface}`)
@@ -377,6 +383,9 @@ async function undo(cleanup: Cleanup): Promise<void> {
     log.error(sentenceOf(error))
   }
 }
+
+const loadTraceFile = () => import('./trace/trace-file.ts')
+const loadRecorder = () => import('./trace/recorder.ts')
 
 /** The kernel's vTPM proxy driver speaks through SetLocality; others only where the user says so. */
 const allowsSetLocality = (config: SwtpmConfig): boolean =>

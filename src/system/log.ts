@@ -2,8 +2,7 @@
  * The log of swtpm: one for the process, as there is one `--log`.
  *
  * Lines look as the reference prints them: the prefix and the message, nothing more. With format=json they are pino's own
- * lines, with time, level and process id. Both go through pino, which is loaded for the first line: a TPM that has nothing to
- * report does not pay for it.
+ * lines, with time, level and process id; pino is loaded for them alone.
  *
  * Levels are the reference's. A message of level n is written when `--log level=` is n or higher, and is indented by n - 1
  * spaces. Errors, warnings and notices have level 1, the bytes of control and TPM commands level 2; from level 5 on libtpms
@@ -12,7 +11,7 @@
  * @see swtpm(8) --log
  */
 import { AsyncLocalStorage } from 'node:async_hooks'
-import type { Logger } from 'pino'
+import type { JsonLog } from './json-log.ts'
 import {
   closeDestination,
   isStderr,
@@ -42,15 +41,12 @@ export const DEFAULT_LOG_PREFIX = 'swtpm: '
 const PLAIN = 1
 const BYTES_PER_LINE = 16
 
-/** pino gives the plain message to a stream with this property, which then need not parse the JSON. */
-const METADATA = Symbol.for('pino.metadata')
-
 type Severity = 'error' | 'warn' | 'info' | 'debug'
 
 class Log {
   #config: Omit<LogConfig, 'destination'> = { level: PLAIN, prefix: DEFAULT_LOG_PREFIX, format: 'text' }
   #destination: LogDestination = stderrDestination
-  #pino: Logger | undefined
+  #json: JsonLog | undefined
   #configured = false
   /** Whether errors go to standard error as well. */
   #echo = true
@@ -66,8 +62,7 @@ class Log {
     this.#configured = true
     closeDestination(this.#destination)
     this.#destination = destination
-    this.#config = config
-    this.#pino = undefined
+    this.#configureLines(config)
   }
 
   /**
@@ -77,8 +72,8 @@ class Log {
   resume({ destination, ...config }: LogConfig, fd: number | undefined): void {
     this.#configured = true
     this.#echo = false
-    this.#config = config
     if (fd !== undefined) this.#destination = { fd, silent: destination.kind === 'none', owned: true }
+    this.#configureLines(config)
   }
 
   /**
@@ -143,32 +138,23 @@ class Log {
   #write(severity: Severity, level: number, message: string): void {
     if (!this.isEnabled(level)) return
     if (this.#config.problemsOnly && severity !== 'error' && severity !== 'warn') return
-    this.#pino ??= this.#open()
     const text = message.endsWith('\n') ? message.slice(0, -1) : message
     const tpm = this.#tpmName?.getStore()
+    const name = tpm ? `${tpm}: ` : ''
     if (severity === 'error' && this.#echo && !isStderr(this.#destination.fd))
-      writeLine(STDERR, `${DEFAULT_LOG_PREFIX}${tpm ? `${tpm}: ` : ''}${text}\n`)
-    if (this.#config.format === 'json') this.#pino[severity]({ verbosity: level, ...(tpm && { tpm }) }, text)
-    else this.#pino[severity](`${tpm ? `${tpm}: ` : ''}${' '.repeat(level - 1)}${text}`)
+      writeLine(STDERR, `${DEFAULT_LOG_PREFIX}${name}${text}\n`)
+    const { fd } = this.#destination
+    if (this.#json !== undefined) this.#json[severity]({ verbosity: level, ...(tpm && { tpm }) }, text)
+    else writeLine(fd, `${this.#config.prefix}${name}${' '.repeat(level - 1)}${text}\n`)
   }
 
-  #open(): Logger {
-    const { pino }: typeof import('pino') = require('pino')
-    const { prefix, format } = this.#config
-    const { fd } = this.#destination
-    if (format === 'json') {
-      const base = { pid: process.pid, ...(prefix === '' ? {} : { prefix }) }
-      const options = { level: 'debug', base, timestamp: pino.stdTimeFunctions.isoTime }
-      return pino(options, { write: (line) => writeLine(fd, line) })
-    }
-    const lines = {
-      [METADATA]: true,
-      lastMsg: '',
-      write(): void {
-        writeLine(fd, `${prefix}${this.lastMsg}\n`)
-      },
-    }
-    return pino({ level: 'debug', base: null, timestamp: false }, lines)
+  /** At once, not for the first line: that may be written when the installation is out of sight, outside a new root directory. */
+  #configureLines(config: Omit<LogConfig, 'destination'>): void {
+    this.#config = config
+    this.#json = undefined
+    if (config.format !== 'json') return
+    const { openJsonLog }: typeof import('./json-log.ts') = require('./json-log.ts')
+    this.#json = openJsonLog(this.#destination.fd, config.prefix)
   }
 }
 

@@ -1,55 +1,72 @@
 /**
  * What dist/swtpm.js and its like are: they run the program beside them, dist/swtpm.main.js, with what V8 made of it when it was
- * built: compiling is the largest part of its start. docs/performance.md has the figures.
+ * built: compiling is the largest part of its start. So is done with what the program loads later (dist/swtpm.later.….js).
+ * docs/performance.md has the figures.
  *
  * V8 takes only what the same V8 has made, and compiles as ever otherwise. It does not compare the source, so the file's name
  * has the digest of that. scripts/lib/code-cache.mjs makes it.
  * @see https://nodejs.org/docs/latest-v20.x/api/vm.html#scriptcachedata
  */
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import vm from 'node:vm'
 
-/** Replaced at build: the program's file, and its code cache, both beside this one. */
+/** Replaced at build: the program's file, as require() takes it, and for each file that has one its code cache; all are beside this one. */
 declare const PROGRAM: string
-declare const CODE_CACHE: string
+declare const CODE_CACHES: Readonly<Record<string, string>>
 
 function launch(): void {
-  const filename = join(__dirname, PROGRAM)
-  const source = readProgram(filename)
-  if (source === undefined) return
-  const cachedData = readCache()
-  if (cachedData === undefined) {
-    require(filename)
-    return
+  try {
+    load(PROGRAM)
+  } catch (error) {
+    if (!(error instanceof Unreadable)) throw error
+    process.stderr.write(`${error.message}\n`)
+    process.exitCode = 1
   }
+}
+
+/** The program's require(). @throws Unreadable */
+function load(name: string): unknown {
+  const cache = CODE_CACHES[name]
+  const filename = join(__dirname, name)
+  // Not by require(), which looks for the file again: it may be out of sight, outside a new root directory.
+  const present = require.cache[filename]
+  if (present !== undefined) return present.exports
+  if (cache === undefined) return require(name)
+  const source = readProgram(filename)
+  const cachedData = readCache(cache)
+  if (cachedData === undefined) return require(name)
   // As Node wraps a module.
   const wrapped = `(function (exports, require, module, __filename, __dirname) { ${source}\n})`
   // The cache has this name in it, and is made elsewhere than it is used.
-  const script = new vm.Script(wrapped, { filename: PROGRAM, cachedData })
-  script.runInThisContext()(exports, require, module, filename, __dirname)
+  const script = new vm.Script(wrapped, { filename: basename(name), cachedData })
+  const own = { exports: {}, loaded: true }
+  // One module for all that ask for it.
+  require.cache[filename] = own as NodeJS.Module
+  script.runInThisContext()(own.exports, load, own, filename, __dirname)
+  return own.exports
 }
 
-/** @returns undefined, with everything said, when there is no such file or it cannot be read */
-function readProgram(filename: string): string | undefined {
+class Unreadable extends Error {}
+
+/** @throws Unreadable: there is no such file, or it cannot be read */
+function readProgram(filename: string): string {
   try {
     return readFileSync(filename, 'latin1')
   } catch (error) {
     // The words for an errno are in the program.
     const reason = (error as Error).message.replace(/^\w+: (.*?), .*$/, '$1')
-    process.stderr.write(
-      `Cannot read "${filename}": ${reason}; build it with \`npm run build\`, or install it again\n`,
+    throw new Unreadable(
+      `Cannot read "${filename}": ${reason}; build it with \`npm run build\`, or install it again`,
     )
-    process.exitCode = 1
-    return undefined
   }
 }
 
-function readCache(): Buffer | undefined {
+function readCache(name: string): Buffer | undefined {
   // Traces through source maps are for modules alone.
   if (process.sourceMapsEnabled) return undefined
   try {
-    return readFileSync(join(__dirname, CODE_CACHE))
+    return readFileSync(join(__dirname, name))
   } catch {
     return undefined
   }

@@ -19,6 +19,7 @@ import { log } from '../../system/log.ts'
 import { check } from '../../system/native/check.ts'
 import { native } from '../../system/native/load.ts'
 import { becomeUser, changeRoot } from '../../system/process/users.ts'
+import { makesDevice, resumeFrontEnd, serveFrontEnd } from './front-end.ts'
 import { Serving } from './serving.ts'
 
 /** Goes on with a TPM that an earlier supervisor has served. @returns the exit code */
@@ -32,7 +33,6 @@ export async function resumeSwtpm(config: SwtpmConfig): Promise<number> {
   const spawner = keeperSpawner(keeper, config, undefined)
   const session = Session.resume(config, { spawner, pid, keeper }, record)
   onEscapedError(() => session.end(1))
-  const { resumeFrontEnd } = await import('./front-end.ts')
   resumeFrontEnd(session, config, record)
   session.onEnd(() => {
     keeper.ask('NOTIFY', 0, Buffer.from('STOPPING=1'))
@@ -54,13 +54,12 @@ export async function serveSwtpm(config: SwtpmConfig): Promise<number> {
   const spawner = keeperSpawner(keeper, config, user)
   const session = Session.open(config, { spawner, pid: keeper.pid, keeper }, config.chroot ?? '')
   onEscapedError(() => session.end(1))
-  // Loaded while the engine starts.
-  const { makesDevice, serveFrontEnd } = await import('./front-end.ts')
   handleSignals(keeper, session)
   // Only root can create a device; everything else is done as the user.
   const late = makesDevice(config)
   try {
     await session.openBottom(config.chroot ?? '')
+    await session.loadTraces()
     let devices: DeviceDirectory | undefined
     if (config.chroot !== undefined) {
       if (late) {

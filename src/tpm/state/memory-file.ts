@@ -1,5 +1,4 @@
 /** State that is in memory, and gone with the last process that has it. */
-import { randomUUID } from 'node:crypto'
 import { openSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { temporaryDirectory } from '../../system/surroundings.ts'
@@ -15,6 +14,8 @@ export function openMemoryFile(): number {
 }
 
 function openUnnamed(folder: string): number | undefined {
+  // Loaded here: most TPMs have their state elsewhere, and the module is felt at start-up.
+  const { randomUUID }: typeof import('node:crypto') = require('node:crypto')
   const path = join(folder, `swtpm-${randomUUID()}`)
   try {
     const fd = openSync(path, 'wx+', 0o600)

@@ -9,12 +9,13 @@ import { projectRoot } from '../../../support/swtpm.ts'
 
 const PROGRAMS = ['swtpm', 'swtpm_bios', 'swtpm_cert', 'swtpm_ioctl', 'swtpm_localca', 'swtpm_setup']
 
-/** Tells on descriptor 2 whether V8 took the cache. */
+/** Tells on descriptor 2 of which file V8 took the cache. */
 const OBSERVER = `const vm = require('node:vm')
 vm.Script = class extends vm.Script {
   constructor(...args) {
     super(...args)
-    process.stderr.write('rejected: ' + this.cachedDataRejected + '\\n')
+    const [, part] = args[1].filename.split('.')
+    process.stderr.write(part + ' rejected: ' + this.cachedDataRejected + '\\n')
   }
 }`
 
@@ -27,7 +28,7 @@ describe('The launcher of a program', () => {
     writeFileSync(join(folder, 'observer.cjs'), OBSERVER)
     // Beside native/, where the program looks for what belongs to it.
     cpSync(join(projectRoot, 'dist'), join(folder, 'dist'), { recursive: true })
-    const name = readdirSync(join(folder, 'dist')).find((file) => /^swtpm\.[0-9a-f]+\.cache$/.test(file))
+    const name = readdirSync(join(folder, 'dist')).find((file) => /^swtpm\.main\..*cache$/.test(file))
     assert(name !== undefined, 'the build has made no code cache for swtpm')
     cache = join(folder, 'dist', name)
   })
@@ -41,14 +42,18 @@ describe('The launcher of a program', () => {
     )
   const nativeAddon = join(projectRoot, 'native/build/Release/swtpm_native.node')
 
-  it('has a code cache for every program', () => {
+  it('has a code cache for every program, and for what is loaded later', () => {
     const caches = readdirSync(join(projectRoot, 'dist')).filter((file) => file.endsWith('.cache'))
-    assert.deepEqual(caches.map((file) => file.split('.', 1)[0]).sort(), PROGRAMS)
+    const names = caches.map((file) => file.split('.').slice(0, 2).join('.'))
+    assert.deepEqual(names.sort(), [...PROGRAMS.map((name) => `${name}.main`), 'swtpm.later'].sort())
   })
 
   it('gives V8 a cache that it takes', () => {
     const { status, stdout, stderr } = version()
-    assert.deepEqual({ status, stderr }, { status: 0, stderr: 'rejected: false\n' })
+    assert.deepEqual(
+      { status, stderr },
+      { status: 0, stderr: 'main rejected: false\nlater rejected: false\n' },
+    )
     assert.match(stdout, /^TPM emulator version /)
   })
 
@@ -61,7 +66,10 @@ describe('The launcher of a program', () => {
   it('runs the program all the same when V8 does not take the cache', () => {
     truncateSync(cache, 1000)
     const { status, stdout, stderr } = version()
-    assert.deepEqual({ status, stderr }, { status: 0, stderr: 'rejected: true\n' })
+    assert.deepEqual(
+      { status, stderr },
+      { status: 0, stderr: 'main rejected: true\nlater rejected: false\n' },
+    )
     assert.match(stdout, /^TPM emulator version /)
   })
 
@@ -70,5 +78,12 @@ describe('The launcher of a program', () => {
     const { status, stdout, stderr } = version()
     assert.deepEqual({ status, stderr }, { status: 0, stderr: '' })
     assert.match(stdout, /^TPM emulator version /)
+  })
+
+  it('says what is missing', () => {
+    rmSync(join(folder, 'dist/swtpm.main.js'))
+    const { status, stderr } = version()
+    assert.equal(status, 1)
+    assert.match(stderr, /^Cannot read ".*swtpm\.main\.js": no such file or directory; build it with/)
   })
 })
