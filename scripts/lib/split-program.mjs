@@ -86,11 +86,11 @@ function takeFromMain(file, inMain, taken) {
         if (name === file) return { path: file, external: true }
         if (pluginData === ASKED_BY_US || !name.startsWith('.')) return undefined
         const found = await build.resolve(name, { kind, importer, resolveDir, pluginData: ASKED_BY_US })
-        return inMain.has(found.path) ? { path: found.path, namespace: IN_MAIN } : found
+        return inMain.has(found.path) ? { path: relative(found.path), namespace: IN_MAIN } : found
       })
       build.onLoad({ filter: /.*/, namespace: IN_MAIN }, ({ path: source }) => {
-        taken.add(source)
-        return { contents: `module.exports = require('${file}').moduleOf('${relative(source)}')` }
+        taken.add(absolute(source))
+        return { contents: `module.exports = require('${file}').moduleOf('${source}')` }
       })
     },
   }

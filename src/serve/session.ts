@@ -20,7 +20,6 @@ import { RestRecord } from './rest/rest-record.ts'
 import type { Bottom } from './scripting/open-bottom.ts'
 import type { Scripting } from './scripting/scripting.ts'
 import type { Plug } from './scripting/served-tpm-control.ts'
-import { PcapFile } from './trace/pcap-file.ts'
 
 /** What serves the TPM, besides this process. */
 export interface SessionHost {
@@ -217,10 +216,12 @@ export class Session {
     }
   }
 
-  /** Loads what {@link openTraces} needs: outside a new root directory it would not be found. */
-  async loadTraces(): Promise<void> {
+  /** Loads what is needed after a change of the root directory, when it would not be found any more. */
+  async loadParts(): Promise<void> {
+    if (this.#config.script?.module !== undefined) await import('./scripting/import-module.ts')
     if (this.#config.trace !== undefined) await loadTraceFile()
     if (this.#config.record !== undefined) await loadRecorder()
+    if (this.#config.pcap !== undefined) await loadPcapFile()
   }
 
   /** Writes what passes between clients and TPM to files, where the user asked for it. @throws SwtpmError */
@@ -240,6 +241,7 @@ export class Session {
       this.#endsLast(() => recorder.close())
     }
     if (this.#config.pcap === undefined) return
+    const { PcapFile } = await loadPcapFile()
     const file = new PcapFile(this.#config.pcap)
     this.tpm.engine.on('trace', (kind, timeUs, bytes) => {
       file.record(kind === 'command' ? 'toTpm' : 'fromTpm', timeUs, bytes)
@@ -385,6 +387,7 @@ async function undo(cleanup: Cleanup): Promise<void> {
 }
 
 const loadTraceFile = () => import('./trace/trace-file.ts')
+const loadPcapFile = () => import('./trace/pcap-file.ts')
 const loadRecorder = () => import('./trace/recorder.ts')
 
 /** The kernel's vTPM proxy driver speaks through SetLocality; others only where the user says so. */

@@ -7,7 +7,7 @@
 import { TPM_ALG, TPM_HANDLES } from '../tpm-structures/codes.ts'
 import { TPM_CC, TPM_ORD } from '../tpm-structures/command-codes.ts'
 import { sized16, u16, u32 } from './bytes.ts'
-import { EMPTY_PASSWORD_CONTINUED, tpm2Authorized, tpm2Command, tpm12Command, tpmHeader } from './command.ts'
+import { emptyPasswordContinued, tpm2Authorized, tpm2Command, tpm12Command, tpmHeader } from './command.ts'
 
 const TPM_CAP_FLAG = 4
 const TPM_CAP_FLAG_PERMANENT = 0x108
@@ -31,5 +31,5 @@ export const setPlatformPassword = (password: Buffer): Buffer =>
     TPM_CC.HierarchyChangeAuth,
     [TPM_HANDLES.PLATFORM],
     [sized16(password)],
-    EMPTY_PASSWORD_CONTINUED,
+    emptyPasswordContinued(),
   )

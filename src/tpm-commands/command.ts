@@ -40,16 +40,15 @@ const CONTINUE_SESSION = 1
 const emptyPassword = (attributes: number): Buffer =>
   sized32(u32(TPM_HANDLES.PW), sized16(), u8(attributes), sized16())
 
-const EMPTY_PASSWORD = emptyPassword(0)
 /** As a BIOS sends it. A password session has no end, so the attribute changes nothing. */
-export const EMPTY_PASSWORD_CONTINUED = emptyPassword(CONTINUE_SESSION)
+export const emptyPasswordContinued = (): Buffer => emptyPassword(CONTINUE_SESSION)
 
 /** A TPM 2.0 command whose first handle is authorized by an empty password. */
 export const tpm2Authorized = (
   code: number,
   handles: readonly number[],
   parameters: readonly Uint8Array[] = [],
-  area = EMPTY_PASSWORD,
+  area = emptyPassword(0),
 ): Buffer => command(TPM_ST_SESSIONS, code, [...handles.map(u32), area, ...parameters])
 
 /** The response code of a response, or undefined when it is too short to be one. */

@@ -45,8 +45,10 @@ it('a plain start reads one file of the program, and no module of Node that take
 // Each alone: one brings what another needs.
 const WHAT: readonly [name: string, file: string, args: readonly string[]][] = [
   ['--trace', 'trace.txt', ['--trace', '/trace.txt']],
+  ['--pcap', 'a.pcapng', ['--pcap', 'file=/a.pcapng']],
   ['--record', 'a.tpmrec', ['--record', '/a.tpmrec']],
   ['--fault', 'log', ['--fault', 'GetRandom#1: rc=RETRY', '--log', 'file=/log,level=2']],
+  ['--script', 'log', ['--script', '/rules.mjs', '--log', 'file=/log,level=2']],
   ['a log in JSON', 'log', ['--log', 'file=/log,format=json,level=2']],
 ]
 for (const [name, file, args] of WHAT)
@@ -55,6 +57,7 @@ for (const [name, file, args] of WHAT)
   }, async (t) => {
     const root = temporaryDirectory(t)
     chownSync(root, UID, UID)
+    writeFileSync(join(root, 'rules.mjs'), "export default (tpm, { rc }) => tpm.on('GetRandom', rc('RETRY'))")
     const swtpm = new Swtpm([
       ...['socket', '--tpm2', '--flags', 'startup-clear', '--chroot', root, '--runas', String(UID)],
       ...['--tpmstate', 'dir=/', '--server', 'type=unixio,path=/data', '--pid', 'file=/pid'],

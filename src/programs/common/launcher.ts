@@ -19,13 +19,18 @@ function launch(): void {
   try {
     load(PROGRAM)
   } catch (error) {
-    if (!(error instanceof Unreadable)) throw error
-    process.stderr.write(`${error.message}\n`)
+    const { path, message } = error as NodeJS.ErrnoException
+    if (path !== join(__dirname, PROGRAM)) throw error
+    // The words for an errno are in the program.
+    const reason = message.replace(/^\w+: (.*?), .*$/, '$1')
+    process.stderr.write(
+      `Cannot read "${path}": ${reason}; build it with \`npm run build\`, or install it again\n`,
+    )
     process.exitCode = 1
   }
 }
 
-/** The program's require(). @throws Unreadable */
+/** The program's require(). @throws Error of Node: there is no such file, or it cannot be read */
 function load(name: string): unknown {
   const cache = CODE_CACHES[name]
   const filename = join(__dirname, name)
@@ -33,7 +38,7 @@ function load(name: string): unknown {
   const present = require.cache[filename]
   if (present !== undefined) return present.exports
   if (cache === undefined) return require(name)
-  const source = readProgram(filename)
+  const source = readFileSync(filename, 'latin1')
   const cachedData = readCache(cache)
   if (cachedData === undefined) return require(name)
   // As Node wraps a module.
@@ -45,21 +50,6 @@ function load(name: string): unknown {
   require.cache[filename] = own as NodeJS.Module
   script.runInThisContext()(own.exports, load, own, filename, __dirname)
   return own.exports
-}
-
-class Unreadable extends Error {}
-
-/** @throws Unreadable: there is no such file, or it cannot be read */
-function readProgram(filename: string): string {
-  try {
-    return readFileSync(filename, 'latin1')
-  } catch (error) {
-    // The words for an errno are in the program.
-    const reason = (error as Error).message.replace(/^\w+: (.*?), .*$/, '$1')
-    throw new Unreadable(
-      `Cannot read "${filename}": ${reason}; build it with \`npm run build\`, or install it again`,
-    )
-  }
 }
 
 function readCache(name: string): Buffer | undefined {

@@ -59,7 +59,7 @@ export async function serveSwtpm(config: SwtpmConfig): Promise<number> {
   const late = makesDevice(config)
   try {
     await session.openBottom(config.chroot ?? '')
-    await session.loadTraces()
+    await session.loadParts()
     let devices: DeviceDirectory | undefined
     if (config.chroot !== undefined) {
       if (late) {
