@@ -37,6 +37,7 @@ export async function createTpm(options: TpmOptions = {}): Promise<Tpm> {
       { spawner: spawner.spawner, pid: process.pid, staysUnplugged: true },
       '',
     )
+    await session.openTraces()
     await session.equipEngine()
     await session.powerOn()
     const scripting = session.script

@@ -120,7 +120,7 @@ export class Tpm implements AsyncDisposable {
   }
 
   /**
-   * Sends the TPM a command, past its responders, without any device.
+   * Sends the TPM a command as a client would, by way of its responders, without any device.
    * @param command bytes, or hexadecimal digits
    * @throws Error where there is no response: it was lost, the connection was hung up, the signal was aborted
    * @example

@@ -1,7 +1,7 @@
 /** `swtpm run`: a TPM for the length of a command. */
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
@@ -39,6 +39,30 @@ describe('swtpm run', () => {
     assert.equal(missing.status, 127)
     assert.match(missing.stderr, /Cannot run "no-such-program": no such file or directory/)
     assert.equal(run(t, '--', '/etc/passwd').status, 126)
+  })
+
+  it('writes what has passed: in words, as a recording, for Wireshark', (t) => {
+    const directory = folder(t)
+    const [trace, recording, pcap] = ['trace.txt', 'run.tpmrec', 'run.pcapng'].map((name) =>
+      join(directory, name),
+    ) as [string, string, string]
+    const { status } = run(
+      t,
+      ...['--trace', trace, '--record', recording, '--pcap', `file=${pcap}`],
+      ...['--fault', 'GetRandom#1: rc=RETRY', '--', 'tpm2_getrandom', '--hex', '8'],
+    )
+    assert.equal(status, 0)
+    const words = readFileSync(trace, 'utf8')
+    assert.match(words, /GetRandom bytesRequested 8 .*RETRY.*\n.*GetRandom bytesRequested 8 .*SUCCESS/)
+    for (const file of [recording, pcap])
+      assert.equal(spawnSync(SWTPM, ['trace', file], { encoding: 'utf8' }).stdout, words)
+  })
+
+  it('takes rules while the command runs', (t) => {
+    const socket = join(folder(t), 'script')
+    const script = `"${SWTPM}" fault "${socket}" add "GetRandom#1: rc=RETRY" && tpm2_getrandom 1 >/dev/null && "${SWTPM}" fault "${socket}" list`
+    const { stdout } = run(t, '--script-socket', socket, '--', 'sh', '-c', script)
+    assert.match(stdout, /^1 .* 1 .* GetRandom#1: rc=RETRY$/m)
   })
 
   it('says what is wrong with its own words, and ends with 125', (t) => {

@@ -16,6 +16,9 @@ import { toolEnvironment } from './tool-environment.ts'
 
 type Given = GivenOptions<typeof RUN_OPTIONS>
 
+/** Options that mean what they mean to `swtpm socket`. */
+const AS_GIVEN = ['seed-insecure', 'fault-seed', 'script-socket', 'trace', 'record', 'pcap'] as const
+
 /** The TPM could not be had: no exit code that a command is likely to have. */
 const NO_TPM = 125
 
@@ -58,7 +61,7 @@ async function runWithTpm(given: Given, command: readonly string[]): Promise<num
     certificates: given.has('with-ek-cert'),
     mode: given.all('mode'),
     faults,
-    words: (['seed-insecure', 'fault-seed'] as const).flatMap((name) => {
+    words: AS_GIVEN.flatMap((name) => {
       const value = given.text(name)
       return value === undefined ? [] : [`--${name}`, value]
     }),
@@ -86,6 +89,7 @@ async function helpText(): Promise<string> {
       ['$0 -- tpm2_getrandom --hex 8', 'a tool'],
       ['$0 -- make check', 'a test suite'],
       ["$0 --fault 'GetRandom#1: rc=RETRY' -- ./my-test", 'with a TPM that is busy once'],
+      ['$0 --trace trace.txt -- make check', 'with all commands and responses in words'],
       ["sudo $0 --device -- sh -c 'ls /dev/tpm*; tpm2_pcrread'", 'with a device of the kernel'],
     ],
     epilogue:

@@ -37,5 +37,25 @@ export const RUN_OPTIONS = {
     group: 'What goes wrong',
     describe: 'which commands a rule with a chance strikes',
   },
+  'script-socket': {
+    value: 'PATH[,mode=MODE]',
+    group: 'What goes wrong',
+    describe: 'a Unix socket for `swtpm fault` and for programs that decide about commands',
+  },
+  trace: {
+    value: 'FILE|-[,json][,secrets]',
+    group: 'What passes',
+    describe: 'print all commands and responses into FILE, in words; -: on standard output',
+  },
+  record: {
+    value: 'FILE',
+    group: 'What passes',
+    describe: 'record all commands and responses, for swtpm trace, replay and --behind',
+  },
+  pcap: {
+    value: 'file=FILE',
+    group: 'What passes',
+    describe: 'the same for Wireshark, as pcapng',
+  },
   help: { alias: 'h', group: 'Help', describe: 'this text', endsReading: true },
 } as const satisfies OptionTable
