@@ -70,11 +70,18 @@ function meantBy(when: string): (exchange: TracedExchange) => boolean {
   }
 }
 
+/** How many problems are told one by one: a file of another kind has one in each line. */
+const MOST_PROBLEMS = 3
+
 /** @returns the exit code: 1 where nothing could be read as a TPM command */
 async function printTrace(source: Source, { json, secrets }: Output): Promise<number> {
   let count = 0
   const note = (problem: string) => printError(`swtpm trace: ${source.name}: ${problem}\n`)
-  for await (const exchange of exchangesFrom(source.bytes, note)) {
+  let problems = 0
+  const noteFirst = (problem: string) => {
+    if (++problems <= MOST_PROBLEMS) note(problem)
+  }
+  for await (const exchange of exchangesFrom(source.bytes, noteFirst)) {
     count++
     if (!source.isMeant(exchange)) continue
     const line = json
@@ -85,8 +92,9 @@ async function printTrace(source: Source, { json, secrets }: Output): Promise<nu
     if (failure?.code === 'EPIPE') return 0
     if (failure !== undefined) throw new ToolFailure(`Cannot write to standard output: ${reasonOf(failure)}`)
   }
+  if (problems > MOST_PROBLEMS) note(`${problems - MOST_PROBLEMS} more of its lines could not be read`)
   if (count > 0 || source.mayBeEmpty) return 0
-  note('there are no TPM commands in it')
+  note('there are no TPM commands in it; `swtpm trace --help` says what can be read')
   return 1
 }
 

@@ -66,7 +66,16 @@ test('what cannot be read is named, and the rest is printed', async () => {
   const nothing = await trace(['-'], '')
   assert.deepEqual(
     [nothing.code, nothing.err],
-    [1, 'swtpm trace: standard input: there are no TPM commands in it\n'],
+    [
+      1,
+      'swtpm trace: standard input: there are no TPM commands in it; `swtpm trace --help` says what can be read\n',
+    ],
+  )
+  const other = await trace(['-'], 'hello\n'.repeat(100))
+  assert.equal(other.err.trim().split('\n').length, 5)
+  assert.match(
+    other.err,
+    /: line 3 is .*\n.*: 97 more of its lines could not be read\n.*: there are no TPM commands/,
   )
   const none = await trace(['/none'])
   assert.deepEqual(
