@@ -1,4 +1,5 @@
 /** Opens the listening sockets that the command line asks for. */
+import { lstatSync } from 'node:fs'
 import { SwtpmError } from '../errors.ts'
 import { check, SystemError } from '../native/check.ts'
 import { native } from '../native/load.ts'
@@ -49,11 +50,20 @@ export function listenOn(address: UnixAddress | TcpAddress): ServerSocket {
   }
 }
 
+/** Whether a file or directory is in the way. */
+const isNoSocket = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false })?.isSocket() === false
+
 function listenOnPath({ path, mode, uid, gid }: UnixAddress): ServerSocket {
   if (!removeStaleSocketFile(path)) {
     throw new SwtpmError(
       'SWTPM_ERR_SOCKET',
       `Cannot listen on "${path}": this swtpm listens there already; give each socket a path of its own`,
+    )
+  }
+  if (isNoSocket(path)) {
+    throw new SwtpmError(
+      'SWTPM_ERR_SOCKET',
+      `Cannot listen on "${path}": there is something else of that name; remove it, or give the socket another path`,
     )
   }
   const fd = check(native.listenUnix(path, mode, BACKLOG, uid, gid), `listen on "${path}"`, path)
