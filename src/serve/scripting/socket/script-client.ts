@@ -92,7 +92,7 @@ export class ScriptClient implements LineHandler {
       case 'clear': {
         const count = faults.list().length
         faults.clear()
-        log.info(`All ${count} faults were removed`)
+        log.info(count === 0 ? 'There was no fault to remove' : `All faults were removed (${count})`)
         return count
       }
       case 'watch':
