@@ -18,6 +18,8 @@ export const MAX_KEY_BYTES = 32
 
 /** The largest command or response that the kernel's drivers and libtpms exchange, in bytes. */
 export const TPM_BUFFER_SIZE_BYTES = 4096
+/** TCG's optional prefix of TPM 2.0 commands: u32 8, u8 locality, u32 length. */
+export const TPM_PREFIX_SIZE_BYTES = 9
 
 export const HIGHEST_LOCALITY = 4
 

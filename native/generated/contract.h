@@ -141,6 +141,7 @@ inline constexpr uint32_t kMaxStateFileBytes = 2097152;
 inline constexpr uint32_t kSharedStateLastUniqueOffset = 16;
 inline constexpr uint32_t kSharedStateSizeBytes = 2097152;
 inline constexpr uint32_t kTpmBufferSizeBytes = 4096;
+inline constexpr uint32_t kTpmPrefixSizeBytes = 9;
 
 // Inherited descriptors.
 inline constexpr int kChannelFd = 3;

@@ -131,6 +131,21 @@ describe('what a client is sent', () => {
   })
 })
 
+describe('bytes that are no command, while a script looks', () => {
+  it('are answered, and their engine stays', async (t) => {
+    const { swtpm, data, script } = await startScriptedTpm(t)
+    await script.ask({ fault: 'GetRandom: late=0ms' })
+    const engine = await enginePid(swtpm.pid)
+    const long = Buffer.alloc(5000)
+    RANDOM.copy(long)
+    long.writeUInt32BE(long.length, 2)
+    for (const bytes of [long, Buffer.from('800100000020000001440000', 'hex'), Buffer.from('8001', 'hex')])
+      assert.equal(responseCode(await data.exchange(bytes)), 0x142)
+    assert.equal(responseCode(await data.exchange(RANDOM)), 0)
+    assert.equal(await enginePid(swtpm.pid), engine)
+  })
+})
+
 describe('what becomes of the TPM', () => {
   it('crash: another engine goes on with its PCRs, and rules hold', async (t) => {
     const { data, script, swtpm, dataPath } = await startScriptedTpm(t)

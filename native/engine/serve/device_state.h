@@ -15,8 +15,7 @@
 namespace swtpm {
 
 struct DeviceState {
-  // TCG's optional prefix of TPM 2.0 commands: u32 8, u8 locality, u32 length.
-  static constexpr size_t kPrefixSizeBytes = 9;
+  static constexpr size_t kPrefixSizeBytes = wire::kTpmPrefixSizeBytes;
   // The 64 KiB that CUSE_INIT offers as max_write, with room for the headers, twice over.
   static constexpr size_t kFuseRequestBytes = 132 * 1024;
 

@@ -1,7 +1,6 @@
 /** Brings the data commands that the engine is shown to the responders, and what they decide back to the engine. */
-
 import type { Verdict } from '../../../contract/engine-channel.ts'
-import { TPM_BUFFER_SIZE_BYTES } from '../../../contract/limits.ts'
+import { TPM_BUFFER_SIZE_BYTES, TPM_PREFIX_SIZE_BYTES } from '../../../contract/limits.ts'
 import type { EngineClient } from '../../engine-client/engine-client.ts'
 import type { Gone } from '../../responders/exchange.ts'
 import type { Delivery, Response } from '../../responders/response.ts'
@@ -12,6 +11,8 @@ import { guarded } from '../../system/guard.ts'
 
 /** The engine shows one at a time. Others are those whose response is under way to it. */
 const MAX_HELD = 64
+/** Of a message that is longer than any command, the engine has as much. */
+const LONGEST_BYTES = TPM_PREFIX_SIZE_BYTES + TPM_BUFFER_SIZE_BYTES
 
 /** A command that waits in the engine. */
 interface Held {
@@ -42,7 +43,7 @@ export function interceptCommands(engine: EngineClient, stack: ResponderStack): 
 
   // What is thrown here is a breach of the protocol: the engine may have been broken into.
   engine.on('command', (number, locality, bytes) => {
-    if (held.has(number) || held.size >= MAX_HELD || bytes.length > TPM_BUFFER_SIZE_BYTES)
+    if (held.has(number) || held.size >= MAX_HELD || bytes.length > LONGEST_BYTES)
       throw new RangeError(`command ${number} of ${bytes.length} bytes, beside ${held.size} others`)
     const command: Held = {
       number,
