@@ -1,5 +1,7 @@
 /** The JavaScript library: TPMs that a program makes, exposes and scripts. */
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import fs, { readdirSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -16,6 +18,7 @@ import {
   tcpSocket,
   unixSocket,
 } from '../../../src/library/index.ts'
+import { projectRoot } from '../../support/swtpm.ts'
 import { handlesIn, TPM2, TPM12 } from '../../support/tpm-commands.ts'
 import { waitFor } from '../../support/wait.ts'
 
@@ -408,3 +411,40 @@ describe('expose', () => {
     assert.equal(tpm.count('*'), 2)
   })
 })
+
+describe('a program that is killed', () => {
+  it('takes the engines of its TPMs with it', async (t) => {
+    const program = `
+      const { createTpm, unixSocket } = require(${JSON.stringify(join(projectRoot, 'dist/index.js'))})
+      ;(async () => {
+        const tpms = [await createTpm(), await createTpm()]
+        await tpms[0].expose(unixSocket())
+        console.log('ready')
+      })()`
+    const child = spawn(process.execPath, ['-e', program], { stdio: ['ignore', 'pipe', 'inherit'] })
+    t.after(() => child.kill('SIGKILL'))
+    const [ready] = await once(child.stdout, 'data')
+    assert.match(String(ready), /ready/)
+    const engines = descendantsOf(child.pid as number)
+    // What starts them, and one for each.
+    assert.equal(engines.length, 3)
+    child.kill('SIGKILL')
+    await waitFor(() => engines.every((pid) => !fs.existsSync(`/proc/${pid}`)), {
+      what: 'the end of engines',
+    })
+  })
+})
+
+function descendantsOf(pid: number): number[] {
+  const own = readdirSync('/proc').filter((name) => /^\d+$/.test(name) && parent(name) === pid)
+  return own.flatMap((name) => [Number(name), ...descendantsOf(Number(name))])
+}
+
+/** Undefined for a process that has ended. */
+function parent(pid: string): number | undefined {
+  try {
+    return parentOf(pid)
+  } catch {
+    return undefined
+  }
+}
