@@ -28,7 +28,7 @@ export async function cdi(argv: readonly string[]): Promise<number> {
   try {
     const given = readOptions(CDI_OPTIONS, argv)
     if (given.has('help')) {
-      printOut(await helpText())
+      printOut(`${await helpText()}\n`)
       return 0
     }
     const [verb, ...strays] = given.strays

@@ -68,7 +68,9 @@ async function optionProposals(
   if (asked?.value === 'RULE' || asked?.value === 'WHEN') return inLanguage(asked.value, word)
   if (asked?.value === 'NAME[=VALUE]') return (await import('./rule-completion.ts')).modeProposals()
   if (asked !== undefined && takesValue(asked)) {
-    return asked.sub === undefined ? [...(asked.choices ?? [])] : subOptionProposals(asked.sub, word)
+    return asked.sub === undefined
+      ? [...(asked.choices ?? asked.suggestions ?? [])]
+      : subOptionProposals(asked.sub, word)
   }
   const [, name, value] = /^--([^=]+)=(.*)$/s.exec(word) ?? []
   if (name !== undefined && value !== undefined) {

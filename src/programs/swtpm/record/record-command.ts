@@ -19,7 +19,7 @@ export async function record(argv: readonly string[]): Promise<number> {
     const at = argv.indexOf('--')
     const given = readOptions(RECORD_OPTIONS, at < 0 ? argv : argv.slice(0, at))
     if (given.has('help')) {
-      printOut(await helpText())
+      printOut(`${await helpText()}\n`)
       return 0
     }
     const [stray] = given.strays
@@ -32,7 +32,7 @@ export async function record(argv: readonly string[]): Promise<number> {
     return await runRecorded({
       behind: behindOf(given),
       output: needed(given, 'output', 'the file that the recording is written to'),
-      version: given.has('tpm1.2') ? '1.2' : '2',
+      version: given.has('tpm12') ? '1.2' : '2',
       way: wayOf(given.text('via')),
       command,
     })

@@ -17,7 +17,7 @@ export const RECORD_OPTIONS = {
     group: 'What is recorded',
     describe: 'the recording (.tpmrec); required',
   },
-  'tpm1.2': { group: 'What is recorded', describe: 'it is a TPM 1.2; otherwise one of version 2.0' },
+  tpm12: { group: 'What is recorded', describe: 'it is a TPM 1.2 instead of a TPM 2.0' },
   via: {
     value: 'WAY',
     choices: WAYS,

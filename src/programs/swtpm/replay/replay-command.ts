@@ -25,7 +25,7 @@ export async function replay(argv: readonly string[]): Promise<number> {
   try {
     const given = readOptions(REPLAY_OPTIONS, argv)
     if (given.has('help')) {
-      printOut(await helpText())
+      printOut(`${await helpText()}\n`)
       return 0
     }
     const [file, ...strays] = given.strays

@@ -19,7 +19,7 @@ export async function trace(argv: readonly string[]): Promise<number> {
   try {
     const given = readOptions(TRACE_OPTIONS, argv)
     if (given.has('help')) {
-      printOut(await helpText())
+      printOut(`${await helpText()}\n`)
       return 0
     }
     const [file, ...strays] = given.strays

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { test } from 'node:test'
 import { CommandLineError } from '../../../../src/command-line/exit/command-line-error.ts'
 import { optionsOf, optionTable } from '../../../../src/command-line/options/table.ts'
@@ -7,7 +8,9 @@ import { usageText } from '../../../../src/programs/common/options/usage-error.t
 import { interfaceHelp } from '../../../../src/programs/swtpm/help/interface-help.ts'
 import { programHelp } from '../../../../src/programs/swtpm/help/program-help.ts'
 import { topics } from '../../../../src/programs/swtpm/help/topics.ts'
+import { SUBCOMMANDS } from '../../../../src/programs/swtpm/subcommands.ts'
 import { INTERFACES } from '../../../../src/serve/config.ts'
+import { bin } from '../../../support/swtpm.ts'
 import { parse } from './command-line.ts'
 
 for (const iface of INTERFACES) {
@@ -42,6 +45,14 @@ for (const iface of INTERFACES) {
 test('the help of the program names the three interfaces', () => {
   assert.match(programHelp(), /Usage: swtpm socket\|chardev\|cuse \[options\]/)
 })
+
+for (const name of SUBCOMMANDS.keys()) {
+  test(`swtpm ${name} --help ends with one line break`, () => {
+    const { status, stdout } = spawnSync(bin('swtpm'), [name, '--help'], { encoding: 'utf8' })
+    assert.equal(status, 0)
+    assert.match(stdout, /[^\n]\n$/)
+  })
+}
 
 test('an error shows how the option is written and where to read on', () => {
   assert.equal(
