@@ -58,6 +58,12 @@ describe('swtpm run', () => {
       assert.equal(spawnSync(SWTPM, ['trace', file], { encoding: 'utf8' }).stdout, words)
   })
 
+  it('teaches the words of --fault and --mode', (t) => {
+    assert.match(run(t, '--fault', 'help').stdout, /^RULE = /)
+    assert.match(run(t, '--mode', 'help').stdout, /^ +lockout /m)
+    assert.match(run(t, '--mode', 'disabled', '--', 'true').stderr, /swtpm run: give --tpm12/)
+  })
+
   it('takes rules while the command runs', (t) => {
     const socket = join(folder(t), 'script')
     const script = `"${SWTPM}" fault "${socket}" add "GetRandom#1: rc=RETRY" && tpm2_getrandom 1 >/dev/null && "${SWTPM}" fault "${socket}" list`

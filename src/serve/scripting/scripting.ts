@@ -83,6 +83,9 @@ export class Scripting {
 function modeOf(text: string, version: TpmVersion): Mode {
   const mode = parseMode(text)
   if (mode.row.version === undefined || mode.row.version === version) return mode
-  const needed = mode.row.version === '2' ? '2.0; give --tpm2' : '1.2; leave --tpm2 out'
+  const needed =
+    mode.row.version === '2'
+      ? '2.0; give --tpm2 (swtpm run: no --tpm12)'
+      : '1.2; leave --tpm2 out (swtpm run: give --tpm12)'
   throw new SwtpmError('SWTPM_ERR_SCRIPT', `Cannot use --mode ${text}: it is one of a TPM ${needed}`)
 }

@@ -31,6 +31,11 @@ export async function run(argv: readonly string[]): Promise<number> {
       printOut(await helpText())
       return 0
     }
+    const language = await languageHelp(given)
+    if (language !== undefined) {
+      printOut(language)
+      return 0
+    }
     const [stray] = given.strays
     if (stray !== undefined)
       throw new UsageError(`Unexpected argument "${stray}"; the command follows "--": swtpm run -- ${stray}`)
@@ -42,6 +47,15 @@ export async function run(argv: readonly string[]): Promise<number> {
     else printError(`swtpm run: ${sentenceOf(error)}\n`)
     return error instanceof NotStarted ? error.exitCode : NO_TPM
   }
+}
+
+/** What `--fault help` and `--mode help` ask for. */
+async function languageHelp(given: Given): Promise<string | undefined> {
+  if (given.all('fault').includes('help'))
+    return (await import('../../../responders/rules/effect-help.ts')).effectHelp()
+  if (given.all('mode').includes('help'))
+    return (await import('../../../responders/modes/mode-table.ts')).modeHelp()
+  return undefined
 }
 
 async function runWithTpm(given: Given, command: readonly string[]): Promise<number> {

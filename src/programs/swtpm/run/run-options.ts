@@ -25,12 +25,13 @@ export const RUN_OPTIONS = {
   fault: {
     value: 'RULE',
     group: 'What goes wrong',
-    describe: "such as 'GetRandom#1-2: rc=RETRY'; may be given more than once (swtpm socket --fault help)",
+    describe:
+      "such as 'GetRandom#1-2: rc=RETRY'; may be given more than once; RULE help prints the words of the language",
   },
   mode: {
     value: 'NAME[=VALUE]',
     group: 'What goes wrong',
-    describe: 'a TPM of another kind, or in another state (swtpm socket --mode help)',
+    describe: 'a TPM of another kind, or in another state; NAME help prints what there is',
   },
   'fault-seed': {
     value: 'N',
