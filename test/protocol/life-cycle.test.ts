@@ -156,7 +156,7 @@ describe('one state, two instances', () => {
     assert.equal(await swtpm.exited, 1)
     assert.match(
       swtpm.stderr,
-      new RegExp(`Cannot open state directory "${missing}": no such file or directory`),
+      new RegExp(`Cannot open state directory "${missing}": no such file or directory; make it with`),
     )
   })
 })

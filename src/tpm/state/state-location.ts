@@ -47,9 +47,12 @@ export function openState(
   const path = root === '' ? location.path : join(root, location.path)
   const fail = (error: unknown): never => {
     const what = location.kind === 'dir' ? 'state directory' : 'state file'
-    throw new SwtpmError('SWTPM_ERR_STATE_DIR', `Cannot open ${what} "${path}": ${reasonOf(error)}`, {
-      cause: error,
-    })
+    const isMissing = location.kind === 'dir' && (error as NodeJS.ErrnoException).code === 'ENOENT'
+    throw new SwtpmError(
+      'SWTPM_ERR_STATE_DIR',
+      `Cannot open ${what} "${path}": ${reasonOf(error)}${isMissing ? `; make it with \`mkdir -p ${path}\`` : ''}`,
+      { cause: error },
+    )
   }
   if (location.kind === 'linear') {
     try {
