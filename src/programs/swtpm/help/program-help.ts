@@ -1,5 +1,6 @@
 /** What `swtpm` says when no interface is named: short, and without loading much. */
 import type { Interface } from '../../../serve/config.ts'
+import { didYouMean } from '../../../system/did-you-mean.ts'
 import { versionLine } from '../../../system/version.ts'
 
 /** `swtpm --version`, `swtpm cuse --version`. */
@@ -13,11 +14,13 @@ export function programHelp(program = 'swtpm'): string {
 Usage: ${program} socket|chardev|cuse [options]
        ${program} fleet [options], ${program} fleet add|remove|list
        ${program} cdi write|remove [options]
+       ${program} fault SOCKET [add RULE|list|remove N|clear|wait N] [options]
        ${program} run [options] -- COMMAND
        ${program} trace FILE|- [options]
        ${program} record --behind TPM -o FILE -- COMMAND
        ${program} replay FILE [options]
        ${program} ktest [options] -- COMMAND
+       ${program} completion
        ${program} -v|--version
 
   socket   TPM commands on a TCP or Unix socket: for QEMU, libvirt, TSS libraries
@@ -25,20 +28,27 @@ Usage: ${program} socket|chardev|cuse [options]
   cuse     a TPM device in user space, /dev/NAME, controlled by ioctls
   fleet    many TPMs of these kinds under one supervisor
   cdi      tells podman and other container runtimes of a TPM device
+  fault    has the commands of a TPM that is served go wrong, or right again
   run      runs a command with a TPM of its own
   trace    prints TPM commands and responses in words
   record   runs a command that uses a TPM, and records what passes
   replay   sends the commands of a recording again, and compares
   ktest    runs a command on a given Linux kernel in QEMU, with TPMs of these kinds
+  completion  prints what ~/.bashrc or ~/.zshrc needs for completion by the Tab key
 
 Use the --help option to see the help screen for each interface type.
 Use the --version options to see version information.
 `
 }
 
-/** What is written to standard error for a missing or unknown first word; the exit code is 1. */
-export function interfaceError(word: string | undefined): string {
+/**
+ * What is written to standard error for a missing or unknown first word; the exit code is 1.
+ * @param words that are known
+ */
+export function interfaceError(word: string | undefined, words: readonly string[]): string {
+  const meant = word === undefined ? undefined : didYouMean(word, words)
+  const hint = meant === undefined ? '' : ` Did you mean '${meant}'?`
   const fault =
-    word === undefined ? 'Missing TPM interface type.' : `Unsupported TPM interface type '${word}'.`
+    word === undefined ? 'Missing TPM interface type.' : `Unsupported TPM interface type '${word}'.${hint}`
   return `${fault}\n${programHelp()}`
 }

@@ -46,6 +46,10 @@ test('the help of the program names the three interfaces', () => {
   assert.match(programHelp(), /Usage: swtpm socket\|chardev\|cuse \[options\]/)
 })
 
+test('the help of the program says what each first word is for', () => {
+  for (const name of SUBCOMMANDS.keys()) assert.match(programHelp(), new RegExp(`^  ${name} `, 'm'))
+})
+
 for (const name of SUBCOMMANDS.keys()) {
   test(`swtpm ${name} --help ends with one line break`, () => {
     const { status, stdout } = spawnSync(bin('swtpm'), [name, '--help'], { encoding: 'utf8' })
