@@ -235,6 +235,21 @@ describe('a client that has taken a command', () => {
     })
   }
 
+  it('by two takes decides about it in each, the last one first', async (t) => {
+    const { data, script } = await startScriptedTpm(t)
+    await script.ask({ take: 'GetRandom' })
+    await script.ask({ take: '*' })
+    data.write(RANDOM)
+    assert.equal((await script.line()).take, 2)
+    script.send({ n: 1, command: HEX, id: 'other' })
+    assert.equal((await script.line()).take, 1)
+    script.send({ n: 1, effects: 'rc=RETRY' })
+    assert.equal((await script.line()).id, 'other')
+    script.send({ n: 1, pass: true })
+    assert.equal(responseCode(await data.readResponse()), RETRY)
+    assert.match(String((await script.ask({ n: 1, pass: true })).error), /no command 1 waits for you/)
+  })
+
   it('which asked for more before it went has nothing of it', async (t) => {
     const { data, scriptPath, script } = await startScriptedTpm(t)
     for (let i = 0; i < 10; i++) {

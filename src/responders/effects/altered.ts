@@ -60,8 +60,9 @@ export function size(value: number | string): AlteringEffect {
  * @example tpm.on('GetRandom', tag(0x00c4))
  */
 export function tag(value: number | string): AlteringEffect {
-  const number = typeof value === 'number' ? value : fromHex(value).readUIntBE(0, value.length / 2)
-  if (number > 0xffff) throw new RangeError(`a tag has two bytes, and not those of "${value}"`)
+  const number = typeof value === 'number' ? value : Number(`0x${fromHex(value).toString('hex')}`)
+  if (!(number >= 0 && number <= 0xffff))
+    throw new RangeError(`a tag has two bytes, and not those of "${value}"`)
   return alteringEffect(`tag=${number.toString(16).padStart(4, '0')}`, (bytes) => {
     const altered = Buffer.from(bytes)
     if (altered.length >= 2) altered.writeUInt16BE(number, 0)

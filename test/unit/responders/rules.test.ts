@@ -175,6 +175,7 @@ const mistakes: [rule: string, column: number, message: RegExp][] = [
   ['GetRandom: append=0x1', 19, /not pairs of hexadecimal digits/],
   ['GetRandom: size=x', 17, /"x" is no size/],
   ['GetRandom: tag=123456', 16, /a tag has two bytes/],
+  ['GetRandom: tag=12345678901234', 16, /a tag has two bytes/],
   ['GetRandom: flip=1.8', 17, /write 12, 12\.7 or random/],
   ['GetRandom: set=data.count', 16, /write PATH:VALUE/],
   ['GetRandom: pieces=0', 19, /write 8, or 8@20ms/],

@@ -17,7 +17,8 @@ interface Taken {
 }
 
 export class TakenCommands {
-  readonly #taken = new Map<number, Taken>()
+  /** By number: a client may take a command again that it has passed on. What it says is about the last one. */
+  readonly #taken = new Map<number, Taken[]>()
 
   /**
    * Has a command wait.
@@ -33,7 +34,7 @@ export class TakenCommands {
     try {
       return await new Promise<Answer>((resolve, reject) => {
         taken = { exchange, next, executed: undefined, resolve }
-        this.#taken.set(number, taken)
+        this.#taken.set(number, [...(this.#taken.get(number) ?? []), taken])
         abort = () => reject(new Aborted(signal))
         pass = () => resolve(taken.executed)
         if (removed.aborted) pass()
@@ -42,7 +43,7 @@ export class TakenCommands {
         removed.addEventListener('abort', pass)
       })
     } finally {
-      if (this.#taken.get(number) === taken) this.#taken.delete(number)
+      this.#drop(number, taken)
       signal.removeEventListener('abort', abort)
       removed.removeEventListener('abort', pass)
     }
@@ -75,14 +76,20 @@ export class TakenCommands {
   }
 
   #find(n: number): Taken {
-    const taken = this.#taken.get(n)
+    const taken = this.#taken.get(n)?.at(-1)
     if (taken === undefined) throw new Error(`no command ${n} waits for you`)
     return taken
   }
 
   #take(n: number): Taken {
     const taken = this.#find(n)
-    this.#taken.delete(n)
+    this.#drop(n, taken)
     return taken
+  }
+
+  #drop(n: number, taken: Taken): void {
+    const others = this.#taken.get(n)?.filter((other) => other !== taken) ?? []
+    if (others.length > 0) this.#taken.set(n, others)
+    else this.#taken.delete(n)
   }
 }
