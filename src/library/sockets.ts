@@ -1,7 +1,6 @@
 /** Sockets that take the TPM's commands, with the control channel that tools look for beside them. */
 
 import { closeSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { TPM_IOERROR } from '../../contract/tpm-result.ts'
 import type { ServerEndpoint } from '../serve/config.ts'
@@ -10,9 +9,9 @@ import type { Session } from '../serve/session.ts'
 import { type OpenEndpoint, openEndpoint } from '../serve/socket/open-endpoint.ts'
 import { SwtpmError } from '../system/errors.ts'
 import { native } from '../system/native/load.ts'
-import { temporaryDirectory } from '../system/surroundings.ts'
 import { comesBackNot, type Device, deviceOf, type Exposure } from './device.ts'
 import { openConnection } from './device-file.ts'
+import { makeSocketFolder, type SocketFolder } from './socket-folder.ts'
 
 const OWNER_ONLY = 0o700
 
@@ -45,19 +44,19 @@ const HOST = '127.0.0.1'
  */
 export const unixSocket = ({ path }: { readonly path?: string } = {}): Exposure => ({
   async expose(session, _config, gone) {
-    const folder = path === undefined ? await mkdtemp(join(temporaryDirectory(), 'swtpm-')) : undefined
-    const data = path ?? join(folder as string, 'tpm.sock')
+    const folder = path === undefined ? await makeSocketFolder() : undefined
+    const data = path ?? join((folder as SocketFolder).path, 'tpm.sock')
     try {
       return await listen(session, gone, [unix(data), unix(`${data}.ctrl`)], {
         path: data,
         tcti: `swtpm:path=${data}`,
         open: () => openConnection({ path: data }, session.tpm.version),
         async afterwards() {
-          if (folder !== undefined) await rm(folder, { recursive: true, force: true })
+          await folder?.remove()
         },
       })
     } catch (error) {
-      if (folder !== undefined) await rm(folder, { recursive: true, force: true })
+      await folder?.remove()
       throw error
     }
   },
