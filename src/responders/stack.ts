@@ -209,7 +209,7 @@ export class ResponderStack {
     bottom: Bottom,
   ): Promise<Response> {
     if (meant === undefined) return new Response(exchange, await bottom(exchange.bytes))
-    const { index, responder, removed, name } = meant
+    const { index, responder, removed } = meant
     const ask = async (command = exchange.bytes): Promise<Response> => {
       requireBounded(command, 'a command')
       const passed = exchange.withBytes(command)
@@ -226,7 +226,7 @@ export class ResponderStack {
       requireBounded(response.bytes, 'a response')
       return response
     } catch (error) {
-      return this.#failed(error, exchange, name)
+      return this.#failed(error, exchange, meant)
     }
   }
 
@@ -257,12 +257,12 @@ export class ResponderStack {
   }
 
   /** A responder has thrown: because nobody waits any more, which is no fault of its, or because it is wrong. */
-  #failed(error: unknown, exchange: Exchange, name: string): Response {
+  #failed(error: unknown, exchange: Exchange, { name, responder }: Meant): Response {
     const { version } = this.#options
     if (exchange.signal.aborted) return this.#unanswered(exchange)
-    log.error(
-      `A responder (${name}) failed over ${exchange.title}, which is answered FAILURE: ${whereOf(error)}`,
-    )
+    // What is made of words has no place in a file of its author's.
+    const why = 'text' in responder && error instanceof RangeError ? error.message : whereOf(error)
+    log.error(`A responder (${name}) failed over ${exchange.title}, which is answered FAILURE: ${why}`)
     return Response.ofCode(exchange, version === '2' ? TPM_RC_FAILURE : TPM_FAIL)
   }
 }

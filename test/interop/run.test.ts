@@ -74,6 +74,7 @@ describe('swtpm run', () => {
   it('says what is wrong with its own words, and ends with 125', (t) => {
     for (const [words, text] of [
       [[], /Missing command: swtpm run -- /],
+      [['--', ''], /Missing command: swtpm run -- /],
       [['true'], /the command follows "--": swtpm run -- true/],
       [
         ['--fault', 'GetRandm: drop', '--', 'true'],

@@ -278,6 +278,19 @@ describe('a command that a rule holds', () => {
 })
 
 describe('--fault on the command line', () => {
+  it('an effect that cannot be had is answered FAILURE, and said without where in this program', async (t) => {
+    const { data, swtpm } = await startScriptedTpm(t, [
+      '--fault',
+      'GetRandom: set=nothing:1',
+      '--log',
+      'level=1',
+    ])
+    assert.equal(responseCode(await data.exchange(RANDOM)), 0x101)
+    await waitFor(() => swtpm.stderr.includes('failed over'), { what: 'the line of the log' })
+    assert.match(swtpm.stderr, /failed over GetRandom .*: there is no field "nothing"\n/)
+    assert.doesNotMatch(swtpm.stderr, /\n\s+at /)
+  })
+
   it('holds for the first command, in the order given, and of a TPM 1.2, too', async (t) => {
     const { dataPath } = await startSocketTpm(t, [
       ...['--flags', 'startup-clear', '--fault', 'GetRandom: rc=RETRY', '--fault', 'GetRandom#2-: append=1'],

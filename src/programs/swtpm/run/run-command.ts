@@ -40,7 +40,7 @@ export async function run(argv: readonly string[]): Promise<number> {
     if (stray !== undefined)
       throw new UsageError(`Unexpected argument "${stray}"; the command follows "--": swtpm run -- ${stray}`)
     const command = at < 0 ? [] : argv.slice(at + 1)
-    if (command.length === 0) throw new UsageError('Missing command: swtpm run -- tpm2_getrandom --hex 8')
+    if (!command[0]) throw new UsageError('Missing command: swtpm run -- tpm2_getrandom --hex 8')
     return await runWithTpm(given, command)
   } catch (error) {
     if (error instanceof UsageError) printError(usageText('swtpm run', 'swtpm run', error, RUN_OPTIONS))
