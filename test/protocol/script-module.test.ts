@@ -27,7 +27,7 @@ it('answers, alters, adds rules and logs, with the effects that it is given and 
     `import { LENGTH } from './length.mjs'
     export default async (tpm, { rc, shorten, set }) => {
       await null
-      tpm.log(\`for a TPM \${tpm.version}\`)
+      tpm.say(\`for a TPM \${tpm.version}\`)
       const busy = tpm.on('GetRandom', rc('RETRY'))
       tpm.fault('PCR_Extend: rc=FAILURE')
       tpm.on('PCR_Read#1', async (exchange, next) => (await next()).with(shorten(LENGTH)))

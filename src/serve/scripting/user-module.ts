@@ -29,7 +29,7 @@ export interface ScriptedTpm {
   /** Adds a rule. */
   fault(rule: string): Fault
   /** A line in the log, at level 1. */
-  log(text: string): void
+  say(text: string): void
 }
 
 /** Until the function of the module has ended. */
@@ -63,7 +63,7 @@ const givenTo = (path: string, { responders, faults }: Scripting, version: TpmVe
   on: (when, responder) =>
     responders.on(when, responder, `${path}, ${typeof when === 'string' ? when : 'a function'}`),
   fault: (rule) => faults.add(rule),
-  log: (text) => log.info(`${path}: ${text}`),
+  say: (text) => log.info(`${path}: ${text}`),
 })
 
 /** With the place where it was thrown, if that was in a program of the user. */
