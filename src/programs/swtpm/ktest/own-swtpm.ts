@@ -81,6 +81,11 @@ export function startSwtpm(
   return new Promise((resolve, reject) => {
     child.stdio[3]?.once('data', () => resolve({ announced, end }))
     child.on('error', (cause) => reject(new ToolFailure(`Cannot start swtpm: ${cause.message}`, { cause })))
-    child.on('close', () => reject(new ToolFailure(`The TPM has ended: ${said.trim() || 'it said nothing'}`)))
+    child.on('close', () =>
+      reject(new ToolFailure(`The TPM has ended: ${withoutPrefix(said) || 'it said nothing'}`)),
+    )
   })
 }
+
+/** What a swtpm has said, for a message that begins with a name of its own. */
+const withoutPrefix = (said: string): string => said.trim().replace(/^swtpm: /gm, '')
