@@ -269,6 +269,20 @@ describe('a command that a rule holds', () => {
     assert.equal(await swtpm.exited, 0)
   })
 
+  it('and has answered in part when another engine takes over is not answered with something else', async (t) => {
+    const { data, swtpm, dataPath } = await startScriptedTpm(t, ['--fault', 'GetRandom#1: pieces=10@1000s'])
+    const engine = await enginePid(swtpm.pid)
+    data.write(RANDOM)
+    assert.equal((await data.read(10)).toString('hex'), '80010000001400000000')
+    process.kill(swtpm.pid, 'SIGUSR2')
+    // The end of file, and nothing before it.
+    assert.equal((await data.readToEnd()).length, 0)
+    await nextEngine(swtpm.pid, engine)
+    const next = await RawConnection.open(dataPath)
+    assert.equal((await next.exchange(RANDOM)).length, 20)
+    next.close()
+  })
+
   it('is not a reason not to end for SIGTERM either', async (t) => {
     const { data, script, swtpm } = await startScriptedTpm(t, ['--fault', 'GetRandom: stall'])
     data.write(RANDOM)

@@ -258,6 +258,7 @@ void CuseLoop::give(const DataPath::Outcome& outcome) {
       answers_ = false;
       break;
     case What::kHangUp:
+    case What::kBroken:
       read_error_ = EPIPE;
       break;
     case What::kError:

@@ -24,9 +24,12 @@ DataPath::Outcome DataPath::run_intercepted(std::span<uint8_t> command, Response
   const uint32_t number = interceptor_.show(command, given.locality.value_or(tpm_.locality()));
   CommandProcessor::CommandOptions options = given;
   if (auto on_turn = std::exchange(options.on_turn, nullptr)) on_turn();
+  bool begun = false;  // a part of the response has been given
   while (true) {
     Interceptor::Order order = interceptor_.wait(number, client);
     if (order.what == Interceptor::Order::What::kClientGone) return {.what = What::kNothing};
+    // Behind a part, a response of its own would be taken for the rest.
+    if (order.what == Interceptor::Order::What::kTurnedAway && begun) return {.what = What::kBroken};
     if (order.what == Interceptor::Order::What::kTurnedAway)
       return {.response =
                   tpm_.refusals().answer(buffer, Refusals::Reason::kHeldByScript, canceled_code(version()))};
@@ -43,6 +46,7 @@ DataPath::Outcome DataPath::run_intercepted(std::span<uint8_t> command, Response
         return {.response = buffer.assign(order.bytes)};
       case wire::Verdict::kPart:
         client.send_part(order.bytes);
+        begun = true;
         break;
       case wire::Verdict::kSilence:
         return {.what = What::kNothing};

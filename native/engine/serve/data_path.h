@@ -20,7 +20,8 @@ class DataPath {
       kResponse,
       kNothing,  // and it may send its next command
       kHangUp,
-      kError  // `error`, an errno, where it can be given one
+      kBroken,  // a part of its response has been given, and the rest does not follow
+      kError    // `error`, an errno, where it can be given one
     } what = What::kResponse;
     ByteView response{};  // lies in the front end's buffer
     int error = 0;

@@ -245,6 +245,8 @@ bool StreamLoop::give(int fd, const DataPath::Outcome& outcome) {
   using What = DataPath::Outcome::What;
   if (outcome.what == What::kResponse) return respond(fd, outcome.response);
   error_ = 0;
+  // Each part was a response of its own where there is one message at a time.
+  if (outcome.what == What::kBroken) return kind_.gives_commands_up;
   return outcome.what == What::kNothing;
 }
 
