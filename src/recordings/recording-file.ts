@@ -1,5 +1,5 @@
 /** Writes a recording while it is made. */
-import { closeSync, constants, fchmodSync, fstatSync, openSync, writeSync } from 'node:fs'
+import { closeSync, constants, fchmodSync, fstatSync, openSync, statSync, writeSync } from 'node:fs'
 import { SwtpmError } from '../system/errors.ts'
 import { log } from '../system/log.ts'
 import { reasonOf } from '../system/reason.ts'
@@ -21,8 +21,9 @@ export class RecordingFile {
     this.#path = path
     const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW, O_NONBLOCK } = constants
     try {
-      // A pipe that is full does not hold up the TPM.
-      this.#fd = openSync(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK, MODE)
+      // A pipe that is full does not hold up the TPM. A device, such as a virtual machine's channel, takes what it is given.
+      const patience = statSync(path, { throwIfNoEntry: false })?.isCharacterDevice() ? 0 : O_NONBLOCK
+      this.#fd = openSync(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | patience, MODE)
       if (fstatSync(this.#fd).isFile()) fchmodSync(this.#fd, MODE)
       writeWhole(this.#fd, recordingHeader(header))
     } catch (error) {

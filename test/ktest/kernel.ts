@@ -38,6 +38,8 @@ export async function describeKernel(series: string): Promise<void> {
           (device) => `tpm2_readclock -T device:${device} >/dev/null 2>&1; echo $?`,
         ),
         'swtpm fault $TPM_1_SCRIPT list | tail -n 1',
+        'ls /sys/class/tpm/$(basename $TPM_0) | grep pcr-',
+        'grep -c "seed-insecure 7" /run/guest/tpm-0/errors',
         // What a program writes into the log is no splat.
         'echo "BUG: this is no bug of the kernel" >/dev/kmsg',
         '/usr/bin/python3 warn.py',
@@ -45,7 +47,8 @@ export async function describeKernel(series: string): Promise<void> {
       ].join('\n')
       const { code, stdout, stderr } = await runKtest(
         [
-          ...['--kernel', series, '--tpm', 'vtpm', '--tpm', 'tis', '--tpm', 'old=cuse,1.2'],
+          ...['--kernel', series, '--tpm', 'vtpm,mode=banks=sha384,seed=7', '--tpm', 'tis'],
+          ...['--tpm', 'old=cuse,1.2'],
           ...['--fail-on', 'bug,warning', '--out', 'out', '--', 'sh', '-c', script],
         ],
         directory,
@@ -60,7 +63,9 @@ export async function describeKernel(series: string): Promise<void> {
       for (const line of lines.slice(5, 7)) assert.match(line, /^[0-9a-f]{16}$/)
       assert.deepEqual(lines.slice(7, 9), ['1', '1'], 'the clock cannot be read')
       assert.match(lines[9] ?? '', /^1 +- +1 +ReadClock: rc=FAILURE$/)
-      assert.equal(lines.length, 10)
+      assert.equal(lines[10], 'pcr-sha384')
+      assert.notEqual(lines[11], '0', 'the TPM has its seed')
+      assert.equal(lines.length, 12)
       const out = join(directory, 'out')
       const dmesg = readFileSync(join(out, 'dmesg.txt'), 'utf8')
       assert.match(dmesg, /^\[ {4}0\.000000\] Linux version /m)
@@ -75,6 +80,22 @@ export async function describeKernel(series: string): Promise<void> {
         assert.equal(answers.length, 1, `the trace of TPM ${name} has the random number that its client saw`)
       }
       assert.equal(commandCodes(out, 'trace-old.pcapng').length > 0, true)
+      // The same to be replayed.
+      for (const [name, version, line] of [
+        ['0', '2', lines[5]],
+        ['1', '2', lines[6]],
+        ['old', '1.2', ''],
+      ] as const) {
+        const recorded = readFileSync(join(out, `tpm-${name}.tpmrec`), 'utf8')
+          .trim()
+          .split('\n')
+        const [header, ...exchanges] = recorded.map((text) => JSON.parse(text))
+        assert.deepEqual([header.tpmrec, header.version], [1, version])
+        assert.ok(
+          exchanges.some(({ r }: { r?: string }) => r?.endsWith(line!)),
+          `recording of TPM ${name}`,
+        )
+      }
       // In words.
       assert.match(readFileSync(join(out, 'trace-1.txt'), 'utf8'), / Startup startupType CLEAR +→ SUCCESS$/m)
       assert.match(readFileSync(join(out, 'trace-0.txt'), 'utf8'), new RegExp(`randomBytes ${lines[5]}`))

@@ -5,10 +5,15 @@ import { DRIVERS } from './hardware-tpm.ts'
 import { ownSwtpm } from './own-swtpm.ts'
 import { isHardware, type TpmDescription } from './tpm-description.ts'
 
-/** QEMU writes what comes out of a channel of the guest into a file: the trace outlives a guest that dies. */
-export const traceArguments = ({ index }: TpmDescription, file: string): string[] => [
-  ...['-chardev', `file,id=trace${index},path=${optionValue(file)}`],
-  ...['-device', `virtserialport,chardev=trace${index},name=trace-${index}`],
+/** QEMU writes what comes out of a channel of the guest into a file: a trace outlives a guest that dies. */
+export const traceArguments = (tpm: TpmDescription, trace: string, recording: string): string[] => [
+  ...channelInto(`trace-${tpm.index}`, trace),
+  ...channelInto(`record-${tpm.index}`, recording),
+]
+
+const channelInto = (name: string, file: string): string[] => [
+  ...['-chardev', `file,id=${name},path=${optionValue(file)}`],
+  ...['-device', `virtserialport,chardev=${name},name=${name}`],
 ]
 
 /** What the scripts share. They are run by the guest's /bin/sh. */
@@ -91,7 +96,9 @@ function startInGuest(tpm: TpmDescription, isTraced: boolean): string {
     ...['--script-socket', `path=${scriptSocket(tpm)}`],
     ...options,
   ].map(quote)
-  const trace = isTraced ? ` --pcap "file=$(channel trace-${index})"` : ''
+  const trace = isTraced
+    ? ` --pcap "file=$(channel trace-${index})" --record "$(channel record-${index})"`
+    : ''
   return `
 mkdir -p ${directory}
 set_script ${index} ${name} ${scriptSocket(tpm)}
@@ -100,7 +107,7 @@ if [ $? = 0 ]; then
   device=${kind === 'cuse' ? `/dev/${device}` : `$(echo "$said" | sed -n 's/^New TPM device: \\([^ ]*\\).*/\\1/p')`}
   set_device ${index} ${name} "$device"
 else
-  say "TPM ${name} (${kind}) has no device: $(tail -n 1 ${directory}/errors)"
+  say "TPM ${name} (${kind}) has no device: $(grep -v '^Usage: \\|^Try ' ${directory}/errors | tail -n 1)"
 fi`
 }
 

@@ -22,7 +22,7 @@ export interface HardwareTpm extends StartedTpm {
 export async function startHardwareTpm(
   { index, kind, version, options }: TpmDescription & { readonly kind: HardwareKind },
   directory: string,
-  trace: string | undefined,
+  trace: { readonly pcap: string; readonly recording: string } | undefined,
 ): Promise<HardwareTpm> {
   const place = join(directory, `tpm-${index}`)
   mkdirSync(place)
@@ -34,7 +34,7 @@ export async function startHardwareTpm(
     ...['--tpmstate', `dir=${place}`, '--ctrl', `type=unixio,path=${control}`],
     // A chip whose power is cut has only what its driver has had it save.
     ...['--flags', 'disable-auto-shutdown'],
-    ...(trace === undefined ? [] : ['--pcap', `file=${trace},truncate`]),
+    ...(trace === undefined ? [] : ['--pcap', `file=${trace.pcap},truncate`, '--record', trace.recording]),
     ...['--script-socket', `path=${script}`],
     ...options,
   ])

@@ -99,7 +99,8 @@ export const KTEST_OPTIONS = {
     value: 'DIR',
     group: JUDGING,
     describe:
-      'write dmesg.txt there, and what passed between driver and TPM: trace.pcapng, and in words trace.txt; with several TPMs trace-NAME',
+      'write dmesg.txt there, and what passed between driver and TPM: trace.pcapng, in words trace.txt, with several TPMs trace-NAME; and ' +
+      'for swtpm replay tpm-NAME.tpmrec',
   },
   help: { alias: 'h', group: 'Help', describe: 'this text', endsReading: true },
 } as const satisfies OptionTable

@@ -60,7 +60,13 @@ export async function runMachine(wishes: MachineWishes): Promise<MachineEnd> {
   }
   try {
     for (const tpm of settings.tpms.filter(isHardware))
-      hardware.push(await startHardwareTpm(tpm, directory, out?.traceOf(tpm, settings.tpms.length === 1)))
+      hardware.push(
+        await startHardwareTpm(
+          tpm,
+          directory,
+          out && { pcap: out.traceOf(tpm, settings.tpms.length === 1), recording: out.recordingOf(tpm) },
+        ),
+      )
     try {
       const status = await runInGuest(describe(wishes, hardware, take))
       return { status, fault: undefined, splats, log }
@@ -86,7 +92,9 @@ function describe(
   const { tpms, command, hasMemoryRoot, waitsForDebugger } = settings
   const inGuest = tpms.filter((tpm) => !isHardware(tpm))
   const traces =
-    out === undefined ? [] : inGuest.map((tpm) => traceArguments(tpm, out.traceOf(tpm, tpms.length === 1)))
+    out === undefined
+      ? []
+      : inGuest.map((tpm) => traceArguments(tpm, out.traceOf(tpm, tpms.length === 1), out.recordingOf(tpm)))
   // In memory it takes a hundred megabytes, which only some need.
   const hasSwtpm = !hasMemoryRoot || inGuest.length > 0 || settings.with.includes('swtpm')
   progress.show(`Linux ${kernel.release} is booting`)

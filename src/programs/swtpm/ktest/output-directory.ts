@@ -20,7 +20,7 @@ import { exchangeLine } from '../../../tpm-structures/exchange-text.ts'
 import type { TpmDescription } from './tpm-description.ts'
 
 /** What an earlier run has left. */
-const TRACE = /^trace(?:-\w+)?\.(?:pcapng|txt)$/
+const TRACE = /^(?:trace(?:-\w+)?\.(?:pcapng|txt)|tpm-\w+\.tpmrec)$/
 
 export class OutputDirectory {
   readonly #path: string
@@ -39,6 +39,11 @@ export class OutputDirectory {
     const trace = join(this.#path, isOnlyOne ? 'trace' : `trace-${name}`)
     this.#traces.push(trace)
     return `${trace}.pcapng`
+  }
+
+  /** The same to be replayed and played: tpm-NAME.tpmrec. */
+  recordingOf({ name }: TpmDescription): string {
+    return join(this.#path, `tpm-${name}.tpmrec`)
   }
 
   log(record: LogRecord): void {

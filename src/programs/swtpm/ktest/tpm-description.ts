@@ -1,4 +1,6 @@
 /** `--tpm [NAME=]KIND[,1.2][,fault=RULE]…`: which TPM the guest is to have. */
+import { checkScript } from '../../../serve/scripting/check-script.ts'
+import { isFault, sentenceOf } from '../../../system/fault.ts'
 import { UsageError } from '../../common/options/usage-error.ts'
 
 /** Served in the guest; or outside, as its hardware. */
@@ -61,7 +63,21 @@ function description(text: string, index: number): TpmDescription {
   }
   if (kind === 'crb' && version === '1.2')
     throw new UsageError('--tpm: crb is an interface of TPM 2.0 alone; a TPM 1.2 is tis', 'tpm')
+  checkOptions(options)
   return { index, name, kind: kind as TpmDescription['kind'], version, options }
+}
+
+/** A mistake is told before a machine is booted. @param options names and values in turn */
+function checkOptions(options: readonly string[]): void {
+  const valuesOf = (name: string): string[] => options.filter((_, at) => options[at - 1] === name)
+  const seed = valuesOf('--seed-insecure').find((value) => !/^\d{1,9}$/.test(value))
+  if (seed !== undefined) throw new UsageError(`--tpm: seed: "${seed}" is no number from 0 on`, 'tpm')
+  try {
+    checkScript({ faults: valuesOf('--fault'), modes: valuesOf('--mode') })
+  } catch (error) {
+    if (!isFault(error)) throw error
+    throw new UsageError(`--tpm: ${sentenceOf(error)}`, 'tpm')
+  }
 }
 
 /** A rule may have commas: what begins with no setting of ours goes on with the rule before. */
