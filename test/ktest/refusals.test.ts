@@ -19,6 +19,8 @@ const REFUSED: readonly (readonly [words: string, fault: RegExp])[] = [
   ['--tpm vtpm,fault=GetRandum:rc=RETRY -- true', /did you mean GetRandom\?/],
   ['--tpm tis,mode=lockuot -- true', /--tpm: Cannot use --mode lockuot: /],
   ['--fail-on oops -- true', /"oops" is none of warning, bug, kasan/],
+  ['--suite drivers', /--suite: "drivers" is none of driver, and no FILE\.mjs/],
+  ['--suite /nowhere.mjs', /Cannot use the suite "\/nowhere\.mjs": /],
   ['--tpm vtpm,seed=x -- true', /--tpm: seed: "x" is no number from 0 on/],
   ['--timeout soon -- true', /--timeout: "soon" is no number/],
   ['--env X -- true', /--env: "X" is not NAME=VALUE/],

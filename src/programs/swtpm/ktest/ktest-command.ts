@@ -9,8 +9,7 @@ import { ktestSettings } from './ktest-settings.ts'
 import { EXIT, runKtest } from './run-ktest.ts'
 import { relayFromDevice } from './script-relay/guest-half.ts'
 import { judgeInGuest } from './suite/in-guest.ts'
-import type { SuiteName } from './suite/suite-names.ts'
-import { SUITES } from './suite/suites.ts'
+import { suiteOf } from './suite/suites.ts'
 
 /** @param argv the words behind `ktest` @returns the exit code */
 export async function ktest(argv: readonly string[]): Promise<number> {
@@ -40,10 +39,10 @@ export async function ktest(argv: readonly string[]): Promise<number> {
 }
 
 /** What the guest is given to do: a relay of a script socket, or the rows of a suite. */
-async function inGuest(suite: string | undefined, names: string): Promise<number> {
+async function inGuest(suite = 'driver', names: string): Promise<number> {
   const [, device, path] = /^relay:(.+):(.+)$/.exec(names) ?? []
   if (device !== undefined && path !== undefined) return relayFromDevice(device, path)
-  const { guestRows } = SUITES[suite as SuiteName]
+  const { guestRows } = await suiteOf(suite)
   await judgeInGuest(guestRows.filter(({ name }) => names.split(',').includes(name)))
   return 0
 }

@@ -5,13 +5,13 @@ import type { GivenOptions } from '../../common/options/given-options.ts'
 import { UsageError } from '../../common/options/usage-error.ts'
 import type { KTEST_OPTIONS } from './ktest-options.ts'
 import { isSplatClass, SPLAT_CLASSES, type SplatClass } from './splat-classes.ts'
-import type { SuiteName } from './suite/suite-names.ts'
+import { isSuiteName, SUITE_NAMES } from './suite/suite-names.ts'
 import { type TpmDescription, tpmDescriptions } from './tpm-description.ts'
 
 export interface KtestSettings {
   readonly command: readonly string[]
-  /** In place of the command. */
-  readonly suite: SuiteName | undefined
+  /** In place of the command: a name, or the path of a module. */
+  readonly suite: string | undefined
   /** Undefined: the first that there is. */
   readonly kernel: string | undefined
   readonly modules: string | undefined
@@ -34,7 +34,7 @@ type Given = GivenOptions<typeof KTEST_OPTIONS>
 
 /** @throws UsageError */
 export function ktestSettings(given: Given, command: readonly string[]): KtestSettings {
-  const suite = given.text('suite') as SuiteName | undefined
+  const suite = suiteNamed(given.text('suite'))
   if (suite !== undefined) refuseWithSuite(given, command)
   else if (command.length === 0)
     throw new UsageError('Missing the command that the guest is to run, behind "--": swtpm ktest -- ls /dev')
@@ -68,6 +68,12 @@ export function ktestSettings(given: Given, command: readonly string[]): KtestSe
     timeoutMs: scaled(number(given, 'timeout'), 1000),
     out: given.text('out'),
   }
+}
+
+function suiteNamed(word: string | undefined): string | undefined {
+  if (word === undefined || isSuiteName(word)) return word
+  if (/\.m?js$/.test(word)) return absolute(word)
+  throw new UsageError(`--suite: "${word}" is none of ${SUITE_NAMES.join(', ')}, and no FILE.mjs`, 'suite')
 }
 
 /** A suite brings its own TPMs and commands. */

@@ -17,6 +17,7 @@ import { filesOfSwtpm } from './own-swtpm.ts'
 import type { Progress } from './progress.ts'
 import { relayToSocket } from './script-relay/host-half.ts'
 import { type Splat, splatIn, splatsOnConsole } from './splats.ts'
+import { isSuiteName } from './suite/suite-names.ts'
 import { isHardware, type TpmDescription } from './tpm-description.ts'
 
 const GDB_PORT = 1234
@@ -106,7 +107,9 @@ function describe(
     env: settings.env,
     shares: settings.shares,
     // The program itself may be below /tmp, whose place the guest's own takes.
-    keep: hasMemoryRoot ? [] : [...new Set(filesOfSwtpm().map((file) => dirname(file)))],
+    keep: hasMemoryRoot
+      ? []
+      : [...new Set([...filesOfSwtpm(), ...fileOfSuite(settings)].map((file) => dirname(file)))],
     cpus: settings.cpus,
     modules: { required: modulesFor(settings), own: settings.ownModules },
     kernelArguments: settings.kernelArguments,
@@ -127,6 +130,9 @@ function describe(
     ...(waitsForDebugger ? { gdbPort: GDB_PORT } : {}),
   }
 }
+
+const fileOfSuite = ({ suite }: KtestSettings): string[] =>
+  suite === undefined || isSuiteName(suite) ? [] : [suite]
 
 function modulesFor({ tpms, suite }: KtestSettings): string[] {
   const module = (tpm: TpmDescription): string => {

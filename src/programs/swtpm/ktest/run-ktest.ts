@@ -12,7 +12,7 @@ import { Progress } from './progress.ts'
 import { exitCodeOfSplat } from './splat-classes.ts'
 import { countsOf, firstOf } from './splats.ts'
 import { type Machines, runSuite } from './suite/run-suite.ts'
-import { SUITES } from './suite/suites.ts'
+import { suiteOf } from './suite/suites.ts'
 import { tpmDescriptions } from './tpm-description.ts'
 
 export const EXIT = { timeout: 124, failure: 125 } as const
@@ -25,9 +25,9 @@ const MACHINE_ROW_TIMEOUT_MS = 120_000
  */
 export async function runKtest(settings: KtestSettings): Promise<number> {
   const progress = new Progress()
+  const suite = settings.suite === undefined ? undefined : await suiteOf(settings.suite)
   const kernel = await kernelOf(settings, progress)
-  const { suite } = settings
-  if (suite !== undefined) return runSuite(SUITES[suite], machinesFor(settings, kernel, progress))
+  if (suite !== undefined) return runSuite(suite, machinesFor(settings, kernel, progress))
   const out = settings.out === undefined ? undefined : new OutputDirectory(settings.out)
   try {
     return judge(await runMachine({ settings, kernel, progress, out }), settings)

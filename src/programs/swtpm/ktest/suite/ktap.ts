@@ -3,13 +3,13 @@ import type { Verdict } from './row.ts'
 
 export const ktapHeader = (count: number): string => `KTAP version 1\n1..${count}\n`
 
-/** @param number from 1 @param fix what a kernel lacks that is not ok */
+/** @param number from 1 @param fix what a kernel lacks that is not ok; '' where that is not known */
 export function ktapLine(number: number, name: string, fix: string, verdict: Verdict): string {
   switch (verdict.outcome) {
     case 'ok':
       return `ok ${number} ${name}\n`
     case 'not ok':
-      return `# ${name}: ${oneLine(verdict.seen)}\nnot ok ${number} ${name} # missing: ${fix}\n`
+      return `# ${name}: ${oneLine(verdict.seen)}\nnot ok ${number} ${name}${fix === '' ? '' : ` # missing: ${oneLine(fix)}`}\n`
     case 'skip':
       return `ok ${number} ${name} # SKIP ${oneLine(verdict.reason)}\n`
   }

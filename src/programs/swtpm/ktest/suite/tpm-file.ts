@@ -1,6 +1,7 @@
 /** A TPM's device, open: what its driver answers, and with which errors. */
 import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs'
 import { constants as system } from 'node:os'
+import { fromHex } from '../../../../responders/effects/instead.ts'
 
 /** More than any response. */
 const BUFFER_BYTES = 8192
@@ -19,13 +20,14 @@ export class TpmFile {
   }
 
   /** @returns the response, or the name of the error with which write() or read() has failed */
-  exchange(command: Buffer): Buffer | ErrorName {
+  exchange(command: Buffer | string): Buffer | ErrorName {
     return this.write(command) ?? this.read()
   }
 
-  write(command: Buffer): ErrorName | undefined {
+  /** @param command bytes, or hexadecimal digits */
+  write(command: Buffer | string): ErrorName | undefined {
     try {
-      writeSync(this.fd, command)
+      writeSync(this.fd, typeof command === 'string' ? fromHex(command) : command)
       return undefined
     } catch (error) {
       return nameOf(error)
