@@ -20,7 +20,6 @@ const GET_PROPERTIES = '8001000000160000017a000000060000010000000001'
 
 let tpm: Tpm
 let device: Device
-let log: LogMark
 
 before(async () => {
   ;({ tpm, device } = await startBench())
@@ -34,7 +33,7 @@ const works = async (): Promise<void> => {
 
 describe('/dev/tpmN', () => {
   it('is late within the limit: nothing happens', async () => {
-    log = new LogMark()
+    const log = new LogMark()
     using late = tpm.fault(`${RANDOM}: delay=500ms`)
     await works()
     assert.equal(late.struck, 1)
@@ -46,7 +45,7 @@ describe('/dev/tpmN', () => {
     [`${RANDOM}: drop`, GET_RANDOM],
   ] as const) {
     it(`${rule}: ETIME, and the next command works`, async () => {
-      log = new LogMark()
+      const log = new LogMark()
       using fault = tpm.fault(rule)
       assert.equal(await errorOf(device, command), 'ETIME')
       assert.equal(fault.struck, 1)
@@ -68,7 +67,7 @@ describe('/dev/tpmN', () => {
     ['TESTING', /self test is still running/],
   ] as const) {
     it(`${code} for ever: the client gets it after eight attempts`, async () => {
-      log = new LogMark()
+      const log = new LogMark()
       using fault = tpm.fault(`${RANDOM}: rc=${code}`)
       assert.equal(await errorOf(device, GET_RANDOM), `answered ${code}`)
       assert.equal(fault.struck, 8)
@@ -84,7 +83,7 @@ describe('/dev/tpmN', () => {
 
   for (const effect of ['truncate=9', 'truncate=12', 'append=10', 'size=+1']) {
     it(`${effect}: EFAULT, and the log says nothing`, async () => {
-      log = new LogMark()
+      const log = new LogMark()
       using fault = tpm.fault(`${RANDOM}: ${effect}`)
       assert.equal(await errorOf(device, GET_RANDOM), 'EFAULT')
       assert.equal(fault.struck, 1)
@@ -93,7 +92,7 @@ describe('/dev/tpmN', () => {
   }
 
   it('5000 bytes: the driver takes no response, and times out', async () => {
-    log = new LogMark()
+    const log = new LogMark()
     using fault = tpm.fault(`${RANDOM}: append=4980`)
     assert.equal(await errorOf(device, GET_RANDOM), 'ETIME')
     assert.equal(fault.struck, 1)
@@ -151,7 +150,7 @@ describe('/dev/hwrng', () => {
     ['rc=RETRY', 'EIO', 8, /A TPM error \(2338\) occurred attempting get random/],
   ] as const) {
     it(`${effect}: ${errno}`, async () => {
-      log = new LogMark()
+      const log = new LogMark()
       using fault = tpm.fault(`${HWRNG}: ${effect}`)
       assert.equal(await readRandom(64), errno)
       assert.ok(fault.struck >= attempts, `${fault.struck} attempts`)
@@ -228,7 +227,7 @@ describe('/dev/tpmrmN', () => {
 
   it('a list of handles with a wrong count: EFAULT, and the next command works', async () => {
     const file = await space()
-    log = new LogMark()
+    const log = new LogMark()
     const fault = tpm.fault('GetCapability[capability=HANDLES]: set=data.count:9')
     assert.equal(await errorOf(file, TPM2.getHandles(0x80000000)), 'EFAULT')
     fault[Symbol.dispose]()
@@ -240,7 +239,7 @@ describe('/dev/tpmrmN', () => {
   it('ContextSave of a session: CONTEXT_GAP: EFAULT for whatever is asked, and the sessions are flushed', async () => {
     const file = await space()
     await startSession(file)
-    log = new LogMark()
+    const log = new LogMark()
     const gap = tpm.on(savesSession, rc('CONTEXT_GAP'))
     assert.equal(await errorOf(file, GET_RANDOM), 'EFAULT')
     gap[Symbol.dispose]()
@@ -267,7 +266,7 @@ describe('a TPM that is unplugged while a client waits', () => {
     await device.close()
     const other = await createTpm()
     const plugged = await other.expose(vtpmProxy())
-    log = new LogMark()
+    const log = new LogMark()
     const file = new TpmFile(plugged.path, true)
     other.fault('ReadClock: unplug')
     assert.equal(file.write(READ_CLOCK), undefined)
