@@ -65,6 +65,8 @@ export class EngineSuccession {
   /** An INIT was sent: from then on there is a TPM that another engine can continue with. */
   #poweredOn = false
   #endReason = ''
+  /** Settles when no engine is being replaced any more. */
+  #replaced: Promise<void> = Promise.resolve()
   /** The engine that serves was killed on purpose. */
   #crashing = false
   readonly #deaths: Deaths
@@ -187,7 +189,14 @@ export class EngineSuccession {
    * Nothing is done before the first one has been started: that will be of the program that is there then.
    * @throws SwtpmError SWTPM_ERR_ENGINE_START: it did not take over, and the old one continues
    */
-  async replace(): Promise<void> {
+  replace(): Promise<void> {
+    // One at a time: two that wait for the same engine would both have it hand over.
+    const replaced = this.#replaced.catch(() => {}).then(() => this.#replace())
+    this.#replaced = replaced
+    return replaced
+  }
+
+  async #replace(): Promise<void> {
     if (!this.started) return
     const { engine, ready } = await this.whenServing(() => {
       if (this.#over) throw this.#goneError()

@@ -48,6 +48,24 @@ describe('handing over', () => {
     assert.equal(trial.succession.pid, trial.starter.last.pid)
   })
 
+  it('two that are asked for while one engine has steps to do follow each other', async () => {
+    const trial = await Trial.serving()
+    let finish!: () => void
+    const steps = trial.succession.unbroken(() => new Promise<void>((resolve) => (finish = resolve)))
+    const replaced = [trial.succession.replace(), trial.succession.replace()]
+    await turn()
+    for (const engine of trial.starter.engines.slice(1)) engine.ready()
+    await turn()
+    finish()
+    await steps
+    await replaced[0]
+    await turn()
+    trial.starter.last.ready()
+    await Promise.all(replaced)
+    assert.equal(trial.starter.engines.length, 3)
+    assert.equal(trial.succession.pid, trial.starter.last.pid)
+  })
+
   it('the old engine says nothing any more: it is killed, and the new one takes over', async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] })
     const { trial, replaced } = await Trial.handingOver()
