@@ -20,6 +20,7 @@ export type Delivery =
   | { readonly how: 'errno'; readonly errno: number }
 
 const WHOLE: Delivery = { how: 'whole' }
+const NOTHING: readonly Delivery['how'][] = ['silence', 'hangUp', 'errno']
 /** u16 tag, u32 size, u32 code. */
 export const HEADER_BYTES = 10
 const TAG_RSP_COMMAND = 0x00c4
@@ -82,8 +83,10 @@ export class Response {
     return new Response(this.#asked, bytes, this.delivery)
   }
 
-  /** The same bytes in another way. */
+  /** The same bytes in another way. Where there is nothing, that cannot come in pieces, or twice. */
   delivered(delivery: Delivery): Response {
+    const some = delivery.how === 'pieces' || delivery.how === 'twice'
+    if (some && NOTHING.includes(this.delivery.how)) return this
     return new Response(this.#asked, this.bytes, delivery)
   }
 

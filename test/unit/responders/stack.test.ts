@@ -125,6 +125,11 @@ describe('a responder', () => {
     assert.deepEqual(unhandled, [])
   })
 
+  it('that has nothing to give in pieces, or twice, leaves the way in which there is nothing', async () => {
+    for (const rule of ['*: pieces=3', '*: double'])
+      assert.equal(await new ScriptedTpm({ rules: ['*: hangup', rule] }).answer(), 'hangUp')
+  })
+
   it('numbers exchanges, those of each name too', async () => {
     const tpm = new ScriptedTpm()
     const seen: string[] = []
