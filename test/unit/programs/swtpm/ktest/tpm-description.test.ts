@@ -10,11 +10,11 @@ describe('--tpm of swtpm ktest', () => {
   })
 
   it('has names, versions, modes and seeds', () => {
-    assert.deepEqual(tpmDescriptions(['vtpm', 'old=tis,1.2,mode=slow=x,mode=failure,seed=3']), [
+    assert.deepEqual(tpmDescriptions(['vtpm', 'old=tis,1.2,mode=slow=discrete,mode=failure,seed=3']), [
       { index: 0, name: '0', kind: 'vtpm', version: '2.0', options: [] },
       {
         ...{ index: 1, name: 'old', kind: 'tis', version: '1.2' },
-        options: ['--mode', 'slow=x', '--mode', 'failure', '--seed-insecure', '3'],
+        options: ['--mode', 'slow=discrete', '--mode', 'failure', '--seed-insecure', '3'],
       },
     ])
   })
