@@ -24,7 +24,7 @@ const plus = (a: Cost, b: Cost, sign: 1 | -1 = 1): Cost => ({
 /** The process and all that it has started. */
 export function family(pid: number): number[] {
   const children = readdirSync(`/proc/${pid}/task`).flatMap((task) =>
-    readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').trim().split(' ').filter(Boolean),
+    readIfThere(`/proc/${pid}/task/${task}/children`).trim().split(' ').filter(Boolean),
   )
   return [pid, ...children.flatMap((child) => family(Number(child)))]
 }
@@ -114,4 +114,14 @@ export function memoryOf(pids: readonly number[]): Memory {
     sum.private += bytes('Private_Clean') + bytes('Private_Dirty')
   }
   return sum
+}
+
+/** Threads end while they are looked at. */
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return ''
+    throw error
+  }
 }
