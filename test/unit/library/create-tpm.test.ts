@@ -1,6 +1,6 @@
 /** TPMs that a program makes: what they are made of, and that nothing of them is left. */
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readdirSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -52,6 +52,23 @@ describe('createTpm', () => {
     await assert.rejects(use(), /a test that fails/)
     assert.deepEqual(childrenOf(), [])
   })
+
+  for (const [how, end] of [
+    ['exits', 'process.exit(3)'],
+    ['throws', 'throw new Error()'],
+  ] as const)
+    it(`leaves nothing when its program ${how}`, async (t) => {
+      const folder = await mkdtemp(join(tmpdir(), 'swtpm-test-'))
+      t.after(() => rm(folder, { recursive: true }))
+      const text = `import { createTpm, unixSocket } from '${join(projectRoot, 'dist/index.js')}'
+        await (await createTpm()).expose(unixSocket())
+        ${end}`
+      const { status } = spawnSync(process.execPath, ['--input-type=module', '-e', text], {
+        env: { ...process.env, TMPDIR: folder },
+      })
+      assert.equal(status, how === 'exits' ? 3 : 1)
+      assert.deepEqual(readdirSync(folder), [])
+    })
 
   it('makes a hundred TPMs in one process, each with a state of its own', async () => {
     const tpms = await Promise.all(Array.from({ length: 100 }, () => createTpm()))
