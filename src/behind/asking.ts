@@ -2,11 +2,12 @@
 import { TPM_BAD_LOCALITY, TPM_BAD_PARAM_SIZE, TPM_FAIL, TPM_RC_FAILURE } from '../../contract/tpm-result.ts'
 import type { Exchange } from '../responders/exchange.ts'
 import type { Responder } from '../responders/responder.ts'
-import { HEADER_BYTES, Response } from '../responders/response.ts'
+import { Response } from '../responders/response.ts'
 import { Aborted } from '../responders/time.ts'
 import { SwtpmError } from '../system/errors.ts'
 import { log } from '../system/log.ts'
 import { TPM_CC } from '../tpm-structures/command-codes.ts'
+import { HEADER_BYTES } from '../tpm-structures/message.ts'
 import type { OtherTpm } from './other-tpm.ts'
 
 /** @see TPM 2.0 Part 2, 6.6.3 */

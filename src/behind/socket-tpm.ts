@@ -1,5 +1,6 @@
 /** A TPM behind a Unix or TCP socket that takes TPM commands as they are: swtpm's, ours or the C program's, or libtpms in another. */
 import { connect, type NetConnectOpts, type Socket } from 'node:net'
+import { HEADER_BYTES } from '../tpm-structures/message.ts'
 import {
   ANSWER_LIMIT_MS,
   late,
@@ -9,7 +10,6 @@ import {
   Turns,
 } from './other-tpm.ts'
 
-const HEADER_BYTES = 10
 const CONNECT_LIMIT_MS = 10_000
 
 export class SocketTpm implements OtherTpm {

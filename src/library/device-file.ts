@@ -4,9 +4,10 @@ import { connect, type Socket } from 'node:net'
 import type { TpmVersion } from '../../contract/engine-options.ts'
 import { TPM_BUFFER_SIZE_BYTES } from '../../contract/limits.ts'
 import { fromHex } from '../responders/effects/instead.ts'
-import { HEADER_BYTES, Response } from '../responders/response.ts'
+import { Response } from '../responders/response.ts'
 import { describeErrno } from '../system/reason.ts'
 import { decodeCommand } from '../tpm-structures/decode-command.ts'
+import { HEADER_BYTES } from '../tpm-structures/message.ts'
 
 /** An open device or connection. */
 export interface DeviceFile extends AsyncDisposable {

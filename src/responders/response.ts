@@ -3,6 +3,7 @@
 import type { TpmVersion } from '../../contract/engine-options.ts'
 import type { DecodedCommand } from '../tpm-structures/decode-command.ts'
 import { decodeResponse } from '../tpm-structures/decode-response.ts'
+import { HEADER_BYTES } from '../tpm-structures/message.ts'
 import { resultText } from '../tpm-structures/result-codes.ts'
 import type { Alteration } from './alteration.ts'
 
@@ -21,8 +22,6 @@ export type Delivery =
 
 const WHOLE: Delivery = { how: 'whole' }
 const NOTHING: readonly Delivery['how'][] = ['silence', 'hangUp', 'errno']
-/** u16 tag, u32 size, u32 code. */
-export const HEADER_BYTES = 10
 const TAG_RSP_COMMAND = 0x00c4
 const TAG_NO_SESSIONS = 0x8001
 

@@ -2,9 +2,8 @@
 import { decodeCommand } from '../../tpm-structures/decode-command.ts'
 import { decodeResponse } from '../../tpm-structures/decode-response.ts'
 import { candidates, setField } from '../../tpm-structures/locate.ts'
-import type { DecodedMessage } from '../../tpm-structures/message.ts'
+import { type DecodedMessage, HEADER_BYTES } from '../../tpm-structures/message.ts'
 import type { AlterationContext } from '../alteration.ts'
-import { HEADER_BYTES } from '../response.ts'
 import { type AlteringEffect, alteringEffect, type Effect, effect } from './effect.ts'
 import { fromHex } from './instead.ts'
 

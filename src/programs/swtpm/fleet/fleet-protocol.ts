@@ -2,7 +2,9 @@
  * What `swtpm fleet add|remove|list` says to the fleet: a request and an answer, each a line of JSON in UTF-8. A client may
  * send one request after another; they are answered in order.
  */
+
 import type { Interface } from '../../../serve/config.ts'
+import { jsonObject } from '../../../system/json-object.ts'
 
 /** Longest line, the newline not counted: a description with paths of 4096 bytes has room in it. */
 export const MAX_LINE_BYTES = 64 * 1024
@@ -49,7 +51,7 @@ export const encodeLine = (message: FleetRequest | FleetAnswer): string => JSON.
 
 /** @throws Error saying what is wrong with the line */
 export function decodeRequest(line: string): FleetRequest {
-  const request = asObject(line)
+  const request = jsonObject(line)
   const { verb, name, words, directory } = request
   switch (verb) {
     case 'list':
@@ -71,20 +73,8 @@ export function decodeRequest(line: string): FleetRequest {
 
 /** @throws Error when it is not an answer */
 export function decodeAnswer(line: string): FleetAnswer {
-  const answer = asObject(line)
+  const answer = jsonObject(line)
   if (answer.ok === true && Array.isArray(answer.tpms)) return { ok: true, tpms: answer.tpms }
   if (answer.ok === false && typeof answer.error === 'string') return { ok: false, error: answer.error }
   throw new Error('it is not an answer of a fleet')
-}
-
-function asObject(line: string): Record<string, unknown> {
-  let value: unknown
-  try {
-    value = JSON.parse(line)
-  } catch {
-    throw new Error('it is not JSON')
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new Error('it is not a JSON object')
-  return value as Record<string, unknown>
 }

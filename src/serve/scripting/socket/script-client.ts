@@ -1,14 +1,15 @@
 /** One client of the script socket: what it asks for, and what it has taken and watches. */
+
 import type { Exchange } from '../../../responders/exchange.ts'
 import type { Fault } from '../../../responders/fault.ts'
 import { parseEffects } from '../../../responders/rules/rule.ts'
 import { RuleError } from '../../../responders/rules/rule-error.ts'
 import type { LineClient, LineHandler } from '../../../system/io/line-server.ts'
+import { jsonObject } from '../../../system/json-object.ts'
 import { log } from '../../../system/log.ts'
 import { reasonOf } from '../../../system/reason.ts'
 import type { Scripting } from '../scripting.ts'
 import {
-  asObject,
   asRequest,
   type CommandStatus,
   type FaultStatus,
@@ -40,7 +41,7 @@ export class ScriptClient implements LineHandler {
   async line(text: string): Promise<string | undefined> {
     let id: unknown
     try {
-      const fields = asObject(text)
+      const fields = jsonObject(text)
       id = fields.id
       const request = asRequest(fields)
       if (request.ask === 'wait') {

@@ -70,19 +70,6 @@ export interface CommandStatus {
 
 type Fields = Readonly<Record<string, unknown>>
 
-/** @throws Error saying what is wrong with the line */
-export function asObject(line: string): Fields {
-  let value: unknown
-  try {
-    value = JSON.parse(line)
-  } catch {
-    throw new Error('it is not JSON')
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new Error('it is not a JSON object')
-  return value as Fields
-}
-
 const ASKS = ['fault', 'list', 'remove', 'clear', 'wait', 'watch', 'take', 'stop', 'n'] as const
 
 /** @throws Error saying what is wrong with it */
