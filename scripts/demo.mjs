@@ -1,14 +1,16 @@
 #!/usr/bin/env node
-// The main job: two TPMs, one made by the kernel's vTPM proxy and one by CUSE, at work under tpm2-tools.
+// The main job: two TPMs, one made by the kernel's vTPM proxy and one by CUSE, at work under tpm2-tools; and a third that is
+// told to misbehave.
 // Runs as root where /dev/vtpmx and /dev/cuse are; start.mjs finds or makes such a place.
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { CuseTpm } from './demo/cuse-tpm.mjs'
+import { misbehave } from './demo/misbehave.mjs'
 import { ProxyTpm } from './demo/proxy-tpm.mjs'
 import { tour } from './demo/tour.mjs'
 import { Walkthrough } from './demo/walkthrough.mjs'
@@ -17,7 +19,9 @@ import { projectRoot } from './lib/paths.mjs'
 import { bold, dim, green, runMain, seconds } from './lib/terminal.mjs'
 
 runMain(async () => {
-  const { values } = parseArgs({ options: { shell: { type: 'boolean', default: false } } })
+  const { values } = parseArgs({
+    options: { shell: { type: 'boolean', default: false }, transcript: { type: 'string' } },
+  })
   const started = performance.now()
   const cwd = await mkdtemp(path.join(os.tmpdir(), 'swtpm-demo-'))
   const env = { ...process.env, PATH: `${path.join(projectRoot, 'bin')}:${process.env.PATH}` }
@@ -27,11 +31,13 @@ runMain(async () => {
   const tpms = [new ProxyTpm(), new CuseTpm()]
   try {
     for (const tpm of tpms) await tour(tpm, walkthrough)
+    await misbehave(walkthrough)
     if (!values.shell) for (const tpm of tpms) await tpm.stop(walkthrough)
     const devices = tpms.map(({ device }) => device).join(' and ')
     console.log(
       `\n${green('✓')} ${bold(`${devices}: all ${walkthrough.stepCount} steps held`)} (${seconds(started)})`,
     )
+    if (values.transcript) await writeFile(values.transcript, JSON.stringify(walkthrough.shown))
     if (values.shell) await shell(walkthrough, tpms)
   } finally {
     for (const tpm of tpms) await tpm.abandon()

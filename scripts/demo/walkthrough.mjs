@@ -6,22 +6,31 @@ import { bold, dim, green, red, seconds } from '../lib/terminal.mjs'
 
 const TIMEOUT_MS = 60_000
 
+/** @typedef {{ heading?: string, command?: string, result?: string }} Shown a heading, or a command and what came of it */
+
 export class Walkthrough {
   /** @param {{ cwd: string, env: Record<string, string | undefined> }} surroundings of all the commands */
   constructor({ cwd, env }) {
     this.cwd = cwd
     this.env = env
-    this.stepCount = 0
+    /** What was shown, in order. @type {Shown[]} */
+    this.shown = []
+  }
+
+  get stepCount() {
+    return this.shown.filter(({ result }) => result !== undefined).length
   }
 
   /** @param {string} text */
   heading(text) {
     console.log(`\n${bold(text)}`)
+    this.shown.push({ heading: text })
   }
 
   /** @param {string} name of an environment variable that is set for the commands that follow @param {string} value */
   set(name, value) {
     console.log(`  ${dim(`$ export ${name}=${value}`)}`)
+    this.shown.push({ command: `export ${name}=${value}` })
     this.env = { ...this.env, [name]: value }
   }
 
@@ -47,7 +56,7 @@ export class Walkthrough {
     try {
       const result = await work()
       console.log(`    ${green('✓')} ${result} ${dim(`(${seconds(started)})`)}`)
-      this.stepCount++
+      this.shown.push({ command, result })
     } catch (error) {
       console.log(`    ${red('✗')} ${dim(`(${seconds(started)})`)}`)
       throw error
