@@ -19,8 +19,8 @@ export const attachReq = struct({ kind: u32, flags: u32 })
 const MAX_PROCESS_BYTES = MAX_REQUEST_BODY_BYTES - 8 - 4
 export const processReq = struct({
   locality: u8,
-  pad: u8,
-  pad2: u16,
+  isUntold: u8,
+  pad: u16,
   length: u32,
   command: trailing(MAX_PROCESS_BYTES),
 })
@@ -68,7 +68,7 @@ export const ENGINE_REQUESTS = {
     when: 'any',
     req: processReq,
     resp: processResp,
-    note: 'one TPM command; locality 0xff is the current one',
+    note: 'one TPM command; locality 0xff is the current one. `isUntold` 1: without events TRACE',
   },
   SET_ROUTE: {
     code: 0x1004,

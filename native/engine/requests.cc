@@ -158,7 +158,8 @@ Bytes Requests::handle<Code::kAttach>(ByteReader& body, Frame& frame) {
 template <>
 Bytes Requests::handle<Code::kProcess>(ByteReader& body, Frame&) {
   uint8_t locality = body.u8();
-  body.skip(3);
+  bool untold = body.u8() != 0;
+  body.skip(2);
   uint32_t length = body.u32();
   if (length != body.remaining()) return result(kTpmBadParameter);
   std::optional<uint8_t> override_locality;
@@ -168,9 +169,11 @@ Bytes Requests::handle<Code::kProcess>(ByteReader& body, Frame&) {
   }
   ByteView request = body.bytes(length);
   Bytes command(request.begin(), request.end());
-  ByteView response = tpm_.process(
-      command, process_buffer_,
-      {.short_code = command_size_code(tpm_.version()), .own = true, .locality = override_locality});
+  ByteView response = tpm_.process(command, process_buffer_,
+                                   {.short_code = command_size_code(tpm_.version()),
+                                    .own = true,
+                                    .untold = untold,
+                                    .locality = override_locality});
   ByteWriter reply;
   reply.u32(kTpmSuccess).u32(static_cast<uint32_t>(response.size())).bytes(response);
   return reply.take();

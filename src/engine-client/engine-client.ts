@@ -190,8 +190,10 @@ export class EngineClient extends EventEmitter<EngineEvents> {
   async process(
     command: Buffer,
     locality = LOCALITY_CURRENT,
+    { isUntold = false }: { readonly isUntold?: boolean } = {},
   ): Promise<{ tpmResult: number; response: Buffer }> {
-    const body = processReq.encode({ locality, pad: 0, pad2: 0, length: command.length, command }, BIG)
+    const { length } = command
+    const body = processReq.encode({ locality, isUntold: isUntold ? 1 : 0, pad: 0, length, command }, BIG)
     const reply = await this.#request(engineCode('PROCESS'), body)
     const tpmResult = word.decode(reply, BIG).value
     if (tpmResult !== 0) return { tpmResult, response: Buffer.alloc(0) }

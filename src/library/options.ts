@@ -30,8 +30,8 @@ export interface TpmOptions {
   /** Of what goes by chance in rules: the same commands are struck for the same number. */
   readonly faultSeed?: number
   /**
-   * Further words of the command line of `swtpm socket`, for what has no option of its own here. What `--trace`,
-   * `--record` and `--pcap` write is what a device or socket has taken; commands of `send()` are in `tpm.log`.
+   * Further words of the command line of `swtpm socket`, for what has no option of its own here. `--trace`, `--record` and
+   * `--pcap` have the commands of `send()`, too, each when it is over.
    * @example ['--locality', 'reject-locality-4']
    */
   readonly words?: readonly string[]

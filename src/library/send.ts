@@ -5,7 +5,15 @@ import { fromHex } from '../responders/effects/instead.ts'
 import type { Incoming } from '../responders/exchange.ts'
 import type { Response } from '../responders/response.ts'
 import type { ResponderStack } from '../responders/stack.ts'
+import type { Traces } from '../serve/trace/traces.ts'
 import { SwtpmError } from '../system/errors.ts'
+
+/** Where commands go, by way of what, and where they are written down. */
+export interface SendTo {
+  readonly responders: ResponderStack
+  readonly engine: EngineClient
+  readonly traces: Traces | undefined
+}
 
 interface SendOptions {
   readonly locality: number
@@ -16,8 +24,7 @@ interface SendOptions {
 }
 
 export async function sendInProcess(
-  stack: ResponderStack,
-  engine: EngineClient,
+  to: SendTo,
   command: Buffer | string,
   { locality, signal, closing }: SendOptions,
 ): Promise<Response> {
@@ -28,15 +35,14 @@ export async function sendInProcess(
   if (signals.some(({ aborted }) => aborted)) follow()
   for (const each of signals) each.addEventListener('abort', follow)
   try {
-    return await send(stack, engine, command, { locality, signal: abort.signal })
+    return await send(to, command, { locality, signal: abort.signal })
   } finally {
     for (const each of signals) each.removeEventListener('abort', follow)
   }
 }
 
 async function send(
-  stack: ResponderStack,
-  engine: EngineClient,
+  { responders, engine, traces }: SendTo,
   command: Buffer | string,
   { locality, signal }: Pick<Incoming, 'locality' | 'signal'>,
 ): Promise<Response> {
@@ -44,9 +50,21 @@ async function send(
   if (!(Number.isInteger(locality) && locality >= 0 && locality <= HIGHEST_LOCALITY))
     throw new RangeError(`There is no locality ${locality}; there are 0 to ${HIGHEST_LOCALITY}`)
   const bytes = typeof command === 'string' ? fromHex(command.replace(/\s+/g, '')) : Buffer.from(command)
-  const response = await stack.handle({ bytes, locality, from: 'client', signal }, (altered) =>
-    process(engine, altered, locality),
-  )
+  const beganUs = nowUs()
+  let faults: readonly string[] = []
+  const watching =
+    traces &&
+    responders.watch((exchange) => {
+      if (exchange.received === bytes) faults = exchange.faults
+    })
+  const response = await responders
+    .handle({ bytes, locality, from: 'client', signal }, (altered) => process(engine, altered, locality))
+    .finally(() => watching?.[Symbol.dispose]())
+  if (response !== 'pass')
+    traces?.whole({
+      ...{ command: bytes, locality, beganUs, endedUs: nowUs(), faults },
+      response: response.bytes.length === 0 ? undefined : response.bytes,
+    })
   signal.throwIfAborted()
   // There is always a watcher: the log.
   if (response === 'pass') throw new TypeError('a command has passed its log')
@@ -65,10 +83,12 @@ async function send(
 }
 
 async function process(engine: EngineClient, command: Buffer, locality: number): Promise<Buffer> {
-  const { tpmResult, response } = await engine.process(command, locality)
+  const { tpmResult, response } = await engine.process(command, locality, { isUntold: true })
   if (tpmResult !== 0)
     throw new SwtpmError('SWTPM_ERR_SCRIPT', `the engine refuses the command: result ${tpmResult}`)
   return response
 }
+
+const nowUs = (): bigint => BigInt(Date.now()) * 1000n
 
 const lost = (why: string): SwtpmError => new SwtpmError('SWTPM_ERR_NO_RESPONSE', `No response: ${why}`)

@@ -137,7 +137,8 @@ export class Tpm implements AsyncDisposable {
     options: { readonly locality?: number; readonly signal?: AbortSignal } = {},
   ): Promise<Response> {
     const { scripting, session } = this.#parts
-    return sendInProcess(scripting.responders, session.tpm.engine, command, {
+    const to = { responders: scripting.responders, engine: session.tpm.engine, traces: session.traces }
+    return sendInProcess(to, command, {
       locality: options.locality ?? DEFAULT_LOCALITY,
       signal: options.signal,
       closing: this.#closing.signal,

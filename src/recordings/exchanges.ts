@@ -3,7 +3,7 @@
  * begins. Each exchange comes as soon as its bytes are there, so that a pipe can be followed.
  */
 import type { TracedExchange } from '../tpm-structures/exchange-text.ts'
-import { Pairing } from './pairing.ts'
+import { Pairing, type RecordedMessage, type RecordedStrike } from './pairing.ts'
 import { isPcap, PcapReader } from './pcap.ts'
 import { isPcapng, PcapngReader } from './pcapng.ts'
 import { type Said, TextReader } from './text.ts'
@@ -33,12 +33,21 @@ export async function* exchangesFrom(
       bytes = first
       reader = readerOf(first, note, said)
     }
-    for (const item of reader.read(bytes)) yield* 'command' in item ? [item] : pairing.take(item)
+    for (const item of reader.read(bytes)) yield* exchangesOf(item, pairing)
   }
   reader ??= new TextReader(note, said)
-  for (const item of reader.end(first.length < 4 ? first : undefined))
-    yield* 'command' in item ? [item] : pairing.take(item)
+  for (const item of reader.end(first.length < 4 ? first : undefined)) yield* exchangesOf(item, pairing)
   yield* pairing.end()
+}
+
+function exchangesOf(
+  item: TracedExchange | RecordedMessage | RecordedStrike,
+  pairing: Pairing,
+): TracedExchange[] {
+  if ('command' in item) return [item]
+  if (!('fault' in item)) return pairing.take(item)
+  pairing.struck(item.fault)
+  return []
 }
 
 /** @param first four bytes at least */

@@ -13,8 +13,14 @@ export interface RecordedMessage {
   readonly locality?: number
 }
 
+/** That a fault has struck the command that came last. */
+export interface RecordedStrike {
+  readonly fault: string
+}
+
 export class Pairing {
   #pending: RecordedMessage | undefined
+  #faults: string[] = []
   #start: number | undefined
 
   /** @returns the exchanges that this message ends: one that was not answered, and its own */
@@ -34,6 +40,21 @@ export class Pairing {
     return command === undefined ? [] : [this.#exchange(command, message)]
   }
 
+  /** The command that is not answered yet was struck. @param bytes those of the command that is meant, where that is known */
+  struck(fault: string, bytes = this.#pending?.bytes): void {
+    if (bytes !== undefined && this.#pending?.bytes.equals(bytes)) this.#faults.push(fault)
+  }
+
+  /** One that nothing else lies between. */
+  whole(
+    command: RecordedMessage,
+    response: RecordedMessage | undefined,
+    faults: readonly string[],
+  ): TracedExchange {
+    this.#start ??= command.at
+    return this.#exchange(command, response, faults)
+  }
+
   /** @returns what is not answered */
   end(): TracedExchange[] {
     const command = this.#pending
@@ -41,7 +62,11 @@ export class Pairing {
     return command === undefined ? [] : [this.#exchange(command, undefined)]
   }
 
-  #exchange(command: RecordedMessage, response: RecordedMessage | undefined): TracedExchange {
+  #exchange(
+    command: RecordedMessage,
+    response: RecordedMessage | undefined,
+    faults: readonly string[] = this.#faults.splice(0),
+  ): TracedExchange {
     const { at } = command
     return {
       at: at === undefined || this.#start === undefined ? undefined : at - this.#start,
@@ -49,6 +74,7 @@ export class Pairing {
       locality: command.locality,
       command: command.bytes,
       response: response?.bytes,
+      ...(faults.length > 0 && { faults }),
     }
   }
 }

@@ -2,13 +2,14 @@
  * Reads TPM commands and responses from pcapng files: those of `--pcap`, and others of what went over TCP.
  * @see src/serve/trace, which writes them; https://www.ietf.org/archive/id/draft-ietf-opsawg-pcapng-02.html
  */
-import type { RecordedMessage } from './pairing.ts'
+import type { RecordedMessage, RecordedStrike } from './pairing.ts'
 import { TcpMessages } from './tcp-messages.ts'
 
 const SECTION_HEADER = 0x0a0d0d0a
 const INTERFACE_DESCRIPTION = 1
 const ENHANCED_PACKET = 6
 const BYTE_ORDER_MAGIC = 0x1a2b3c4d
+const OPTION_COMMENT = 1
 const OPTION_RESOLUTION = 9
 /** A block that says it is longer is damaged. */
 const MAX_BLOCK_BYTES = 1 << 20
@@ -33,7 +34,7 @@ export class PcapngReader {
     this.#note = note
   }
 
-  *read(piece: Buffer): Generator<RecordedMessage> {
+  *read(piece: Buffer): Generator<RecordedMessage | RecordedStrike> {
     if (this.#failed) return
     this.#left = Buffer.concat([this.#left, piece])
     for (;;) {
@@ -43,7 +44,7 @@ export class PcapngReader {
     }
   }
 
-  *end(rest?: Buffer): Generator<RecordedMessage> {
+  *end(rest?: Buffer): Generator<RecordedMessage | RecordedStrike> {
     if (rest !== undefined) yield* this.read(rest)
     if (!this.#failed && this.#left.length > 0) this.#note('the pcapng file ends within a block')
   }
@@ -71,7 +72,7 @@ export class PcapngReader {
     return { type: this.#u32(bytes, 0), body: bytes.subarray(8, length - 4) }
   }
 
-  *#block({ type, body }: { type: number; body: Buffer }): Generator<RecordedMessage> {
+  *#block({ type, body }: { type: number; body: Buffer }): Generator<RecordedMessage | RecordedStrike> {
     if (type === SECTION_HEADER) {
       this.#interfaces = []
       this.#messages = new TcpMessages()
@@ -82,22 +83,29 @@ export class PcapngReader {
 
   /** @returns ticks in a second: 10⁶, unless an option says another power of 10 or 2 */
   #resolution(body: Buffer): number {
-    for (let at = 8; at + 4 <= body.length; ) {
-      const [code, length] = [this.#u16(body, at), this.#u16(body, at + 2)]
-      if (code === OPTION_RESOLUTION && at + 4 < body.length) {
-        const power = body[at + 4]!
-        return power & 0x80 ? 2 ** (power & 0x7f) : 10 ** power
-      }
+    const [power] = this.#option(body.subarray(8), OPTION_RESOLUTION) ?? []
+    if (power === undefined) return 1e6
+    return power & 0x80 ? 2 ** (power & 0x7f) : 10 ** power
+  }
+
+  /** @returns the value of the first option of this code */
+  #option(options: Buffer, wanted: number): Buffer | undefined {
+    for (let at = 0; at + 4 <= options.length; ) {
+      const [code, length] = [this.#u16(options, at), this.#u16(options, at + 2)]
+      if (code === wanted) return options.subarray(at + 4, at + 4 + length)
       if (code === 0) break
       at += 4 + Math.ceil(length / 4) * 4
     }
-    return 1e6
+    return undefined
   }
 
-  *#packet(body: Buffer): Generator<RecordedMessage> {
+  *#packet(body: Buffer): Generator<RecordedMessage | RecordedStrike> {
     const link = this.#interfaces[this.#u32(body, 0)]
     if (link === undefined) return
     const at = (this.#u32(body, 4) * 2 ** 32 + this.#u32(body, 8)) / link.resolution
-    yield* this.#messages.take(body.subarray(20, 20 + this.#u32(body, 12)), link.linkType, at)
+    const length = this.#u32(body, 12)
+    yield* this.#messages.take(body.subarray(20, 20 + length), link.linkType, at)
+    const fault = this.#option(body.subarray(20 + Math.ceil(length / 4) * 4), OPTION_COMMENT)?.toString()
+    if (fault?.startsWith('fault ')) yield { fault }
   }
 }

@@ -7,7 +7,7 @@
  *     {"auth":"70617373","handle":"0x81000001"}
  *
  * `t` is when the command came, in seconds from the start; `d` how long it took; `l` the locality; `c` and `r` the bytes. There is no
- * `r` where there was no response. A line with `auth` is added by hand: the authorization value of a handle, or without `handle` of
+ * `r` where there was no response. `f` names the faults that have struck it. A line with `auth` is added by hand: the authorization value of a handle, or without `handle` of
  * all that no other line names, in hex digits. It is for replaying commands that are authorized by HMAC.
  */
 import type { TracedExchange } from '../tpm-structures/exchange-text.ts'
@@ -54,25 +54,30 @@ export const recordingHeader = (header: Omit<RecordingHeader, 'tpmrec'>): string
 /** @returns the exchange, or what is wrong with the line */
 export function readRecordingLine(value: unknown): TracedExchange | string {
   if (typeof value !== 'object' || value === null) return 'no exchange'
-  const { t, d, l, c, r } = value as Record<string, unknown>
+  const { t, d, l, c, r, f } = value as Record<string, unknown>
   const command = messageFrom(c)
   if (command === undefined) return '"c" must be the command in hex digits'
   const response = r === undefined ? undefined : messageFrom(r)
   if (r !== undefined && response === undefined) return '"r" must be the response in hex digits'
-  return { at: numberFrom(t), duration: numberFrom(d), locality: numberFrom(l), command, response }
+  const faults = namesFrom(f)
+  const times = { at: numberFrom(t), duration: numberFrom(d) }
+  return { ...times, locality: numberFrom(l), command, response, ...(faults && { faults }) }
 }
 
 /** A line for a file, with its end. */
-export function recordingLine({ at, locality, command, response, duration }: TracedExchange): string {
+export function recordingLine({ at, locality, command, response, duration, faults }: TracedExchange): string {
   const rounded = (seconds: number | undefined) =>
     seconds === undefined ? undefined : Number(seconds.toFixed(6))
   const hex = (bytes: Uint8Array | undefined) => bytes && Buffer.from(bytes).toString('hex')
   const line = { t: rounded(at), l: locality ?? 0, c: hex(command), r: hex(response), d: rounded(duration) }
-  return `${JSON.stringify(line)}\n`
+  return `${JSON.stringify({ ...line, f: faults })}\n`
 }
 
 const numberFrom = (value: unknown): number | undefined =>
   typeof value === 'number' && Number.isFinite(value) ? value : undefined
+
+const namesFrom = (value: unknown): string[] | undefined =>
+  Array.isArray(value) && value.every((name) => typeof name === 'string') ? value : undefined
 
 function messageFrom(value: unknown): Buffer | undefined {
   if (typeof value !== 'string' || !/^(?:[0-9a-f]{2})*$/i.test(value)) return undefined

@@ -11,6 +11,7 @@ interface Watched {
   readonly locality?: number
   readonly atMs?: number
   readonly ms?: number
+  readonly faults?: readonly string[]
 }
 
 export const isWatched = (value: unknown): value is Watched =>
@@ -24,6 +25,7 @@ export function readWatched({
   locality,
   atMs,
   ms,
+  faults,
 }: Watched): TracedExchange | string {
   if (dropped !== undefined) return `${dropped} exchanges are missing: they came faster than they were read`
   const read = readRecordingLine({
@@ -32,6 +34,7 @@ export function readWatched({
     l: locality,
     c: command,
     r: response === '' ? undefined : response,
+    f: faults,
   })
   return typeof read === 'string' ? 'no exchange' : read
 }

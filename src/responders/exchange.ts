@@ -26,6 +26,8 @@ export interface Incoming {
 }
 
 interface Facts extends Incoming {
+  readonly received: Buffer
+  readonly faults: string[]
   readonly version: TpmVersion
   readonly number: number
   readonly nth: number
@@ -58,6 +60,9 @@ export class Exchange {
   readonly delivered: Promise<void>
   /** What the command before was given; empty if that was nothing. */
   readonly previousResponse: Buffer
+  /** The command as the client has sent it, whatever responders have made of it. */
+  readonly received: Buffer
+  readonly #faults: string[]
   #command: DecodedCommand | undefined
 
   constructor(facts: Facts) {
@@ -73,6 +78,8 @@ export class Exchange {
     this.response = facts.response
     this.delivered = facts.delivered
     this.previousResponse = facts.previousResponse
+    this.received = facts.received
+    this.#faults = facts.faults
   }
 
   /** Command code or ordinal; undefined where the bytes are too few to have one. */
@@ -122,11 +129,21 @@ export class Exchange {
 
   #facts(): Facts {
     const { bytes, locality, from, version, number, nth, atMs, signal, tpm } = this
-    const { response, delivered, previousResponse } = this
+    const { response, delivered, previousResponse, received } = this
     return {
       ...{ bytes, locality, from, version, number, nth, atMs, signal, tpm },
-      ...{ response, delivered, previousResponse },
+      ...{ response, delivered, previousResponse, received, faults: this.#faults },
     }
+  }
+
+  /** The faults that have struck it up to now, in that order: `fault 2 "GetRandom#3: delay=900ms"`. */
+  get faults(): readonly string[] {
+    return this.#faults
+  }
+
+  /** @internal */
+  struckBy(fault: string): void {
+    this.#faults.push(fault)
   }
 
   /** `GetRandom (no. 3)` */

@@ -31,6 +31,8 @@ export class FaultList {
   readonly #stack: ResponderStack
   readonly #faults = new Map<number, ActiveFault>()
   #number = 0
+  /** Told of each strike, when it happens. */
+  onStrike: (exchange: Exchange, fault: string) => void = () => {}
 
   constructor(stack: ResponderStack) {
     this.#stack = stack
@@ -48,6 +50,7 @@ export class FaultList {
     })
     const responder: Responder = (exchange, next, removed) => {
       fault.strikes(exchange)
+      this.onStrike(exchange, `${fault}`)
       return strike(rule.effects, exchange, next, removed)
     }
     const needsPrevious = rule.effects.some((effect) => effect.needsPrevious)
@@ -105,6 +108,7 @@ class ActiveFault implements Fault {
   strikes(exchange: Exchange): void {
     this.struck++
     this.last = exchange
+    exchange.struckBy(`${this}`)
     log.info(`${this} struck ${exchange.title}`)
     for (const { resolve } of this.#waiting) resolve(exchange)
   }

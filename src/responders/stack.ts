@@ -174,6 +174,8 @@ export class ResponderStack {
     if (this.#counts.size < MAX_COUNTED_CODES || this.#counts.has(code)) this.#counts.set(code, nth)
     return new Exchange({
       ...incoming,
+      received: incoming.bytes,
+      faults: [],
       from: this.registering || code === SET_LOCALITY ? 'driver' : incoming.from,
       version,
       tpm,

@@ -20,6 +20,7 @@ import { RestRecord } from './rest/rest-record.ts'
 import type { Bottom } from './scripting/open-bottom.ts'
 import type { Scripting } from './scripting/scripting.ts'
 import type { Plug } from './scripting/served-tpm-control.ts'
+import type { Traces } from './trace/traces.ts'
 
 /** What serves the TPM, besides this process. */
 export interface SessionHost {
@@ -52,6 +53,8 @@ export class Session {
   #bottom: Bottom | undefined
   /** Its scripts, where the user has asked for some. */
   script: Scripting | undefined
+  /** Where what passes is written, where the user has asked for that. */
+  traces: Traces | undefined
   readonly #config: SwtpmConfig
   readonly #host: SessionHost
   readonly #opened: OpenTpm
@@ -182,6 +185,7 @@ export class Session {
     await this.openBottom('')
     const script = beginScript(this, config, this.#bottom)
     this.script = script
+    script.faults.onStrike = (exchange, fault) => this.traces?.struck(exchange, fault)
     if (config.module !== undefined) {
       const { loadUserModule } = await import('./scripting/user-module.ts')
       await loadUserModule(config.module.path, script, this.#config.tpmVersion)
@@ -219,34 +223,18 @@ export class Session {
   /** Loads what is needed after a change of the root directory, when it would not be found any more. */
   async loadParts(): Promise<void> {
     if (this.#config.script?.module !== undefined) await import('./scripting/import-module.ts')
-    if (this.#config.trace !== undefined) await loadTraceFile()
-    if (this.#config.record !== undefined) await loadRecorder()
-    if (this.#config.pcap !== undefined) await loadPcapFile()
+    if (isTraced(this.#config)) await (await loadTraces()).Traces.load(this.#config)
   }
 
   /** Writes what passes between clients and TPM to files, where the user asked for it. @throws SwtpmError */
   async openTraces(): Promise<void> {
-    if (this.#config.trace !== undefined) {
-      const { TraceFile } = await loadTraceFile()
-      const file = new TraceFile(this.#config.trace)
-      this.tpm.engine.on('trace', (...message) => file.record(...message))
-      this.#endsLast(() => file.close())
-    }
-    if (this.#config.record !== undefined) {
-      const { Recorder } = await loadRecorder()
-      await this.openBottom('')
-      const { record, tpmVersion, interface: iface } = this.#config
-      const recorder = new Recorder(record, tpmVersion, this.#bottom?.text ?? `swtpm ${iface}`)
-      this.tpm.engine.on('trace', (...message) => recorder.record(...message))
-      this.#endsLast(() => recorder.close())
-    }
-    if (this.#config.pcap === undefined) return
-    const { PcapFile } = await loadPcapFile()
-    const file = new PcapFile(this.#config.pcap)
-    this.tpm.engine.on('trace', (kind, timeUs, bytes) => {
-      file.record(kind === 'command' ? 'toTpm' : 'fromTpm', timeUs, bytes)
-    })
-    this.#endsLast(() => file.close())
+    if (!isTraced(this.#config)) return
+    const { Traces } = await loadTraces()
+    await this.openBottom('')
+    const source = this.#bottom?.text ?? `swtpm ${this.#config.interface}`
+    const traces = await Traces.open(this.#config, this.tpm.engine, source)
+    this.traces = traces
+    this.#endsLast(() => traces.close())
   }
 
   /** For what sees everything: powering the TPM off sends TPM2_Shutdown. */
@@ -386,9 +374,10 @@ async function undo(cleanup: Cleanup): Promise<void> {
   }
 }
 
-const loadTraceFile = () => import('./trace/trace-file.ts')
-const loadPcapFile = () => import('./trace/pcap-file.ts')
-const loadRecorder = () => import('./trace/recorder.ts')
+const loadTraces = () => import('./trace/traces.ts')
+
+const isTraced = ({ trace, record, pcap }: CommonConfig): boolean =>
+  trace !== undefined || record !== undefined || pcap !== undefined
 
 /** The kernel's vTPM proxy driver speaks through SetLocality; others only where the user says so. */
 const allowsSetLocality = (config: SwtpmConfig): boolean =>

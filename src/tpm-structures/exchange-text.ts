@@ -25,6 +25,8 @@ export interface TracedExchange {
   readonly command: Uint8Array
   /** undefined: there was none. */
   readonly response: Uint8Array | undefined
+  /** What has struck it, in words: `fault 2 "Load#1: rc=RETRY"`. */
+  readonly faults?: readonly string[] | undefined
 }
 
 /** The command's half of a line is as wide as this, if it can be. */
@@ -42,8 +44,12 @@ export function exchangeLine(exchange: TracedExchange, options: WordOptions): st
   const asked = `${locality}${commandInWords(command, options)}`
   const answered = response === undefined ? 'no response' : responseInWords(response, options)
   const columns = times.length === 0 ? '' : `${times.join(' ')}  `
-  return `${columns}${asked.padEnd(COMMAND_COLUMNS)} → ${answered}`
+  const faults = (exchange.faults ?? []).map((fault) => `  ${printable(fault)}`).join('')
+  return `${columns}${asked.padEnd(COMMAND_COLUMNS)} → ${answered}${faults}`
 }
+
+/** A file may have anything in it. */
+const printable = (text: string): string => text.replaceAll(/\p{Cc}/gu, '?')
 
 /** Name, handles, sessions, parameters; and what does not fit. */
 export function commandInWords(command: DecodedCommand, options: WordOptions): string {
@@ -113,6 +119,7 @@ export function exchangeJson(exchange: TracedExchange, options: WordOptions): Re
       parameters: jsonFields(response.bytes, response.parameterFields, options.secrets),
       problem: response.problem,
     },
+    faults: exchange.faults,
   }
 }
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { it } from 'node:test'
+import { describe, it } from 'node:test'
 import { CMD } from '../support/control-commands.ts'
 import { RawConnection } from '../support/raw-connection.ts'
 import { startScriptedTpm } from '../support/script-socket.ts'
@@ -12,6 +12,7 @@ import { TPM2 } from '../support/tpm-commands.ts'
 import { waitFor } from '../support/wait.ts'
 
 const START = ['--tpm2', '--flags', 'startup-clear']
+const READ_CLOCK = Buffer.from('80010000000a00000181', 'hex')
 const PASSWORD = 'planted-password'
 /** TPM2_HierarchyChangeAuth of the owner to PASSWORD. */
 const CHANGE_AUTH = Buffer.from(
@@ -24,7 +25,7 @@ const untimed = (text: string): string[] =>
   text
     .trimEnd()
     .split('\n')
-    .map((line) => line.replace(/^ *\d+\.\d{3} +[\d.]+ m?s +/, '').replaceAll(/ {2,}/g, ' '))
+    .map((line) => line.replace(/^ *\d+\.\d{3} +(?:[\d.]+ m?s +)?/, '').replaceAll(/ {2,}/g, ' '))
 
 async function useTpm(dataPath: string, controlPath: string): Promise<void> {
   const control = await RawConnection.open(controlPath)
@@ -158,3 +159,61 @@ it('swtpm trace --follow says what is wrong', async (t) => {
   assert.match(await said('--follow', '/none'), /Cannot connect to "\/none": no such file or directory/)
   assert.match(await said('--follow', scriptPath, 'file'), /Either FILE or --follow: what is "file"\?/)
 })
+
+describe('a fault that has struck', () => {
+  const RETRY = 'fault 1 "GetRandom#1: rc=RETRY"'
+  const LOST = 'fault 2 "GetRandom#2: delay=1ms, drop"'
+
+  it('is named by each record of the TPM', async (t) => {
+    const directory = temporaryDirectory(t)
+    const file = (name: string) => join(directory, name)
+    const { swtpm, data, scriptPath } = await startScriptedTpm(t, [
+      ...['--fault', 'GetRandom#1: rc=RETRY', '--fault', 'GetRandom#2: delay=1ms, drop'],
+      ...['--trace', file('trace'), '--record', file('rec.tpmrec'), '--pcap', `file=${file('cap.pcapng')}`],
+    ])
+    const followed = new Swtpm(['trace', '--follow', scriptPath])
+    t.after(() => followed.stop('SIGKILL'))
+    // The first that it tells of has been sent after it began.
+    await waitFor(
+      async () => {
+        await data.exchange(READ_CLOCK)
+        return followed.stdout !== ''
+      },
+      { what: 'swtpm trace --follow' },
+    )
+    await data.exchange(TPM2.getRandom())
+    data.write(TPM2.getRandom())
+    await waitFor(() => /"GetRandom#2.*struck/.test(swtpm.stderr), { what: 'the second strike' })
+    await data.exchange(READ_CLOCK)
+    data.close()
+    await waitFor(() => followed.stdout.includes('GetRandom#2'), { what: 'its last line' })
+    await followed.stop()
+    assert.equal(await swtpm.stop(), 0, swtpm.stderr)
+    const struck = (text: string) => untimed(text).filter((line) => line.startsWith('GetRandom'))
+    const expected = [
+      new RegExp(`^GetRandom bytesRequested \\d+ → RETRY \\(0x922\\) ${escaped(RETRY)}$`),
+      new RegExp(`^GetRandom bytesRequested \\d+ → no response ${escaped(LOST)}$`),
+    ]
+    const traces = {
+      trace: readFileSync(file('trace'), 'utf8'),
+      recording: await tool(bin('swtpm'), ['trace', file('rec.tpmrec')]),
+      pcapng: await tool(bin('swtpm'), ['trace', file('cap.pcapng')]),
+      follow: followed.stdout,
+    }
+    for (const [name, text] of Object.entries(traces)) {
+      assert.equal(struck(text).length, 2, `${name}: ${text}`)
+      for (const [at, line] of struck(text).entries()) assert.match(line, expected[at]!, name)
+      assert.equal(text.split('fault').length, 3, `${name} names it nowhere else`)
+    }
+    const json = await tool(bin('swtpm'), ['trace', '--json', file('rec.tpmrec')])
+    assert.deepEqual(
+      json
+        .trimEnd()
+        .split('\n')
+        .flatMap((line) => JSON.parse(line).faults ?? []),
+      [RETRY, LOST],
+    )
+  })
+})
+
+const escaped = (text: string): string => text.replaceAll(/[#"]/g, '\\$&')

@@ -18,6 +18,8 @@ class CommandProcessor {
     TpmResult short_code;
     // The supervisor's own command: it knows why it is refused, and no client waits for it.
     bool own = false;
+    // Of such a command the supervisor needs no events TRACE: it writes its trace itself.
+    bool untold = false;
     // For this command alone; otherwise the current locality.
     std::optional<uint8_t> locality = std::nullopt;
     // Called when the command's turn has come: verbs from now on take effect after it. It runs with the TPM's

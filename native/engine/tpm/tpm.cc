@@ -29,7 +29,7 @@ ByteView Tpm::process(std::span<uint8_t> command, ResponseBuffer& buffer,
                       const CommandOptions& command_options) {
   CommandEffect effect = nature_of(options_.version, command).effect;
   Lock lock(mutex_);
-  bool traced = command_options.own && options_.tracer;
+  bool traced = command_options.own && !command_options.untold && options_.tracer;
   if (traced) options_.tracer->command(command, command_options.locality.value_or(checkpoint_.locality()));
   ByteView response = run_in_turn(command, effect, buffer, command_options);
   if (traced) options_.tracer->response(response);

@@ -7,7 +7,10 @@ import { HOST, packed, u16, u32, u64 } from '../../../contract/struct.ts'
 import { SwtpmError } from '../../system/errors.ts'
 import { log } from '../../system/log.ts'
 import { reasonOf } from '../../system/reason.ts'
-import { type Direction, TcpConversation } from './tcp-conversation.ts'
+import { TPM_CC } from '../../tpm-structures/command-codes.ts'
+import { HEADER_BYTES } from '../../tpm-structures/message.ts'
+import { TcpConversation } from './tcp-conversation.ts'
+import type { Trace, WholeExchange } from './trace.ts'
 
 export interface PcapConfig {
   readonly destination:
@@ -51,7 +54,36 @@ function pcapBlock(type: number, body: Buffer): Buffer {
   return block
 }
 
-export class PcapFile {
+const OPT_COMMENT = 1
+const OPT_END = Buffer.alloc(4)
+/** Its length has two bytes. */
+const MAX_COMMENT_BYTES = 0xfff0
+
+/** Code, length, text padded to 4 bytes. */
+function option(code: number, text: string): Buffer {
+  const bytes = Buffer.from(text).subarray(0, MAX_COMMENT_BYTES)
+  const field = packed({ code: u16, length: u16 }).encode({ code, length: bytes.length }, HOST)
+  return Buffer.concat([field, bytes, Buffer.alloc(-bytes.length & 3)])
+}
+
+const TPM_ST_NO_SESSIONS = 0x8001
+const TPM_ST_SESSIONS = 0x8002
+const TAG_COMMENT =
+  "Linux's vTPM proxy gives SetLocality the tag 8002, of sessions, and no sessions; here it has 8001"
+
+/** What dissectors would call malformed. @see drivers/char/tpm/tpm_vtpm_proxy.c of Linux, vtpm_proxy_request_locality() */
+const isTaggedWithoutSessions = (command: Buffer): boolean =>
+  command.length === HEADER_BYTES + 1 &&
+  command.readUInt16BE(0) === TPM_ST_SESSIONS &&
+  command.readUInt32BE(6) === TPM_CC.SetLocality
+
+function withoutTag(command: Buffer): Buffer {
+  const copy = Buffer.from(command)
+  copy.writeUInt16BE(TPM_ST_NO_SESSIONS, 0)
+  return copy
+}
+
+export class PcapFile implements Trace {
   readonly #fd: number
   readonly #conversation: TcpConversation
   /** Where the next block goes; null: that is no regular file. */
@@ -83,8 +115,22 @@ export class PcapFile {
   }
 
   /** @param timeUs when it passed, in µs since 1970 */
-  record(direction: Direction, timeUs: bigint, bytes: Buffer): void {
-    this.#packet(timeUs, this.#conversation.data(direction, bytes))
+  record(direction: 'command' | 'response', timeUs: bigint, bytes: Buffer): void {
+    if (direction === 'response') this.#packet(timeUs, this.#conversation.data('fromTpm', bytes))
+    else if (isTaggedWithoutSessions(bytes))
+      this.#packet(timeUs, this.#conversation.data('toTpm', withoutTag(bytes)), TAG_COMMENT)
+    else this.#packet(timeUs, this.#conversation.data('toTpm', bytes))
+  }
+
+  /** An acknowledgement, which has no bytes, says so in a comment: there may be no response. */
+  struck(fault: string): void {
+    this.#packet(nowUs(), this.#conversation.acknowledgement('fromTpm'), fault)
+  }
+
+  whole({ command, beganUs, response, endedUs, faults }: WholeExchange): void {
+    this.record('command', beganUs, command)
+    for (const fault of faults) this.struck(fault)
+    if (response !== undefined) this.record('response', endedUs, response)
   }
 
   close(): void {
@@ -97,7 +143,7 @@ export class PcapFile {
     if (this.#position !== null) this.#position += written
   }
 
-  #packet(timeUs: bigint, frame: Buffer): void {
+  #packet(timeUs: bigint, frame: Buffer, comment?: string): void {
     const header = {
       interface: 0,
       timeHigh: Number(timeUs >> 32n),
@@ -105,7 +151,9 @@ export class PcapFile {
       captured: frame.length,
       original: frame.length,
     }
-    this.#block(ENHANCED_PACKET, Buffer.concat([enhancedPacket.encode(header, HOST), frame]))
+    const options =
+      comment === undefined ? [] : [Buffer.alloc(-frame.length & 3), option(OPT_COMMENT, comment), OPT_END]
+    this.#block(ENHANCED_PACKET, Buffer.concat([enhancedPacket.encode(header, HOST), frame, ...options]))
   }
 
   #block(type: number, body: Buffer): void {

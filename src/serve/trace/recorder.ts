@@ -3,12 +3,13 @@ import { release } from 'node:os'
 import type { TpmVersion } from '../../../contract/engine-options.ts'
 import { Pairing } from '../../recordings/pairing.ts'
 import { RecordingFile } from '../../recordings/recording-file.ts'
+import type { Trace, WholeExchange } from './trace.ts'
 
 export interface RecordConfig {
   readonly path: string
 }
 
-export class Recorder {
+export class Recorder implements Trace {
   readonly #file: RecordingFile
   readonly #pairing = new Pairing()
 
@@ -21,6 +22,17 @@ export class Recorder {
   record(direction: 'command' | 'response', timeUs: bigint, bytes: Buffer, locality: number): void {
     const at = Number(timeUs) / 1e6
     for (const exchange of this.#pairing.take({ direction, bytes, at, locality })) this.#file.write(exchange)
+  }
+
+  struck(fault: string, command: Buffer): void {
+    this.#pairing.struck(fault, command)
+  }
+
+  whole({ command, locality, beganUs, response, endedUs, faults }: WholeExchange): void {
+    const asked = { direction: 'command', bytes: command, at: Number(beganUs) / 1e6, locality } as const
+    const answered =
+      response && ({ direction: 'response', bytes: response, at: Number(endedUs) / 1e6 } as const)
+    this.#file.write(this.#pairing.whole(asked, answered, faults))
   }
 
   close(): void {

@@ -48,6 +48,11 @@ export class TcpConversation {
     return frame
   }
 
+  /** One frame without any bytes. */
+  acknowledgement(direction: Direction): Buffer {
+    return this.#frame(direction, ACK)
+  }
+
   #exchange(flag: number): Buffer[] {
     const first = this.#frame('toTpm', flag === SYN ? SYN : flag | ACK)
     this.#advance('toTpm', 1)

@@ -5,6 +5,7 @@ import { SwtpmError } from '../../system/errors.ts'
 import { log } from '../../system/log.ts'
 import { reasonOf } from '../../system/reason.ts'
 import { exchangeJson, exchangeLine, type TracedExchange } from '../../tpm-structures/exchange-text.ts'
+import type { Trace, WholeExchange } from './trace.ts'
 
 export interface TraceConfig {
   readonly destination:
@@ -20,7 +21,7 @@ export interface TraceConfig {
 
 const STDOUT = 1
 
-export class TraceFile {
+export class TraceFile implements Trace {
   readonly #config: TraceConfig
   readonly #fd: number
   readonly #pairing = new Pairing()
@@ -53,6 +54,17 @@ export class TraceFile {
   record(direction: 'command' | 'response', timeUs: bigint, bytes: Buffer, locality: number): void {
     const at = Number(timeUs) / 1e6
     for (const exchange of this.#pairing.take({ direction, bytes, at, locality })) this.#write(exchange)
+  }
+
+  struck(fault: string, command: Buffer): void {
+    this.#pairing.struck(fault, command)
+  }
+
+  whole({ command, locality, beganUs, response, endedUs, faults }: WholeExchange): void {
+    const asked = { direction: 'command', bytes: command, at: Number(beganUs) / 1e6, locality } as const
+    const answered =
+      response && ({ direction: 'response', bytes: response, at: Number(endedUs) / 1e6 } as const)
+    this.#write(this.#pairing.whole(asked, answered, faults))
   }
 
   close(): void {

@@ -1,9 +1,11 @@
 /** Responders of a program: what they see, what they answer, and what is seen of them. */
 import assert from 'node:assert/strict'
 import fs from 'node:fs'
+import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { delay, mute, pieces, rc, set, truncate } from '../../../src/library/faults.ts'
 import { createTpm, type Exchange, RC, Response, RuleError } from '../../../src/library/index.ts'
+import { temporaryDirectory } from '../../support/swtpm.ts'
 import { TPM2 } from '../../support/tpm-commands.ts'
 
 const GET_RANDOM_8 = '80010000000c0000017b0008'
@@ -117,6 +119,40 @@ describe('what is seen', () => {
 })
 
 describe('send', () => {
+  it('is in --trace and --record as its caller sees it, with what has struck it', async (t) => {
+    const directory = temporaryDirectory(t)
+    const [trace, recording] = [join(directory, 'trace'), join(directory, 'rec.tpmrec')]
+    const tpm = await createTpm({ words: ['--trace', trace, '--record', recording] })
+    try {
+      tpm.fault('GetRandom#1: rc=RETRY')
+      tpm.fault('GetRandom#2: drop')
+      tpm.fault('GetRandom#3: truncate=11')
+      tpm.on('GetRandom', (exchange, next) => next(exchange.with(set('bytesRequested', 4))))
+      await tpm.send(GET_RANDOM_8)
+      await assert.rejects(tpm.send(GET_RANDOM_8, { locality: 3 }), { code: 'SWTPM_ERR_NO_RESPONSE' })
+      await tpm.send(GET_RANDOM_8)
+    } finally {
+      await tpm.close()
+    }
+    const told = /^ +[\d.]+ +(?:[\d.]+ ms +)?(.*?) +→ (.*)$/
+    const lines = fs.readFileSync(trace, 'utf8').trimEnd().split('\n')
+    assert.deepEqual(
+      lines.map((line) => told.exec(line)?.slice(1)),
+      [
+        ['Startup startupType CLEAR', 'SUCCESS'],
+        ['GetRandom bytesRequested 8', 'RETRY (0x922)  fault 1 "GetRandom#1: rc=RETRY"'],
+        ['locality 3 GetRandom bytesRequested 8', 'no response  fault 2 "GetRandom#2: drop"'],
+        [
+          'GetRandom bytesRequested 8',
+          'SUCCESS (the header says 16 bytes, 11 are there)  fault 3 "GetRandom#3: truncate=11"',
+        ],
+        ['Shutdown shutdownType STATE', 'SUCCESS'],
+      ],
+    )
+    const faults = fs.readFileSync(recording, 'utf8').match(/"f":\["fault \d/g)
+    assert.deepEqual(faults, ['"f":["fault 1', '"f":["fault 2', '"f":["fault 3'])
+  })
+
   it('fails where there is no response', async () => {
     await using tpm = await createTpm()
     tpm.on('GetRandom', mute())

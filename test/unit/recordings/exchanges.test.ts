@@ -196,10 +196,10 @@ test('the pcapng file that --pcap writes, in pieces of any length', async (t) =>
     checksums: false,
   })
   const bytes = (hex: string) => Buffer.from(hex, 'hex')
-  file.record('toTpm', 1_700_000_000_000_000n, bytes(STARTUP))
-  file.record('fromTpm', 1_700_000_000_250_000n, bytes(SUCCESS))
-  file.record('toTpm', 1_700_000_001_000_000n, bytes(GET_RANDOM))
-  file.record('fromTpm', 1_700_000_001_000_500n, bytes(RANDOM))
+  file.record('command', 1_700_000_000_000_000n, bytes(STARTUP))
+  file.record('response', 1_700_000_000_250_000n, bytes(SUCCESS))
+  file.record('command', 1_700_000_001_000_000n, bytes(GET_RANDOM))
+  file.record('response', 1_700_000_001_000_500n, bytes(RANDOM))
   file.close()
   const whole = readFileSync(path)
   for (const piece of [1, 3, 64, 1 << 20]) {

@@ -46,6 +46,8 @@ function exchangeOf({ command, response, locality, at }: TracedExchange, number:
       new Response({ version: decoded.version, command: decoded }, Buffer.from(response ?? [])),
     ),
     delivered: Promise.resolve(),
+    received: bytes,
+    faults: [],
     previousResponse: Buffer.alloc(0),
   })
 }

@@ -21,6 +21,8 @@ export interface ExchangeStatus extends CommandStatus {
   readonly atMs: number
   /** How long it took. */
   readonly ms: number
+  /** What has struck it; not there: nothing. */
+  readonly faults?: readonly string[]
 }
 
 /** @throws RuleError */
@@ -71,6 +73,7 @@ function statusOf(watch: number, exchange: Exchange, response: Response, ms: num
     code: response.text,
     atMs: rounded(exchange.atMs),
     ms: rounded(ms),
+    ...(exchange.faults.length > 0 && { faults: exchange.faults }),
   }
 }
 

@@ -33,8 +33,8 @@ describe('PcapFile', () => {
       truncate: false,
       checksums: true,
     })
-    file.record('toTpm', 1_700_000_000_123_456n, Buffer.from('command'))
-    file.record('fromTpm', 1_700_000_000_123_999n, Buffer.from('the response'))
+    file.record('command', 1_700_000_000_123_456n, Buffer.from('command'))
+    file.record('response', 1_700_000_000_123_999n, Buffer.from('the response'))
     file.close()
     assert.equal(statSync(path).mode & 0o777, 0o600)
     const all = blocks(readFileSync(path))
