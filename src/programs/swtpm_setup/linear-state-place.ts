@@ -3,18 +3,23 @@ import { createHash } from 'node:crypto'
 import { closeSync, constants, fstatSync, openSync, realpathSync, type Stats, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import type { TpmVersion } from '../../../contract/engine-options.ts'
-import { SwtpmError } from '../../system/errors.ts'
+import { Fault, SwtpmError } from '../../system/errors.ts'
+import { writerOf } from '../../system/file-in-use.ts'
+import { readAt } from '../../system/io/positioned-io.ts'
 import { reasonOf } from '../../system/reason.ts'
 import { temporaryDirectory } from '../../system/surroundings.ts'
+import { blobsOf, writeLinearFile } from '../../tpm/state/linear/linear-blobs.ts'
+import {
+  LINEAR_BLOBS,
+  LINEAR_HEADER_BYTES,
+  readLinearHeader,
+  versionOfBlob,
+} from '../../tpm/state/linear/linear-header.ts'
+import { replaceFile, writeInPlace } from '../../tpm/state/linear/linear-replacement.ts'
 import { openState } from '../../tpm/state/state-location.ts'
 import { can, currentUserName, refusal } from '../common/access.ts'
 import { ToolFailure } from '../common/tool-failure.ts'
-import { writerOf } from './file-in-use.ts'
-import { blobsOf, writeLinearFile } from './linear-blobs.ts'
-import { replaceFile, writeInPlace } from './linear-replacement.ts'
-import { LINEAR_BLOBS, LINEAR_HEADER_BYTES, readLinearHeader, versionOfBlob } from './linear-state.ts'
 import { once } from './once.ts'
-import { readAt } from './positioned-io.ts'
 import { PrivateFolder } from './private-folder.ts'
 import type { FoundState, LockedPlace, NewTpm, ReadablePlace, StatePlace, Workplace } from './state-place.ts'
 
@@ -196,7 +201,7 @@ function attempt<T>(path: string, action: () => T): T {
   try {
     return action()
   } catch (error) {
-    if (error instanceof ToolFailure) throw error
+    if (error instanceof Fault) throw error
     throw new ToolFailure(`Cannot put a TPM into state file "${path}": ${reasonOf(error)}`, { cause: error })
   }
 }

@@ -8,11 +8,11 @@
  */
 import { closeSync, constants, fstatSync, fsyncSync, linkSync, openSync, renameSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { syncPath } from '../../tpm/state/replacement.ts'
-import { ToolFailure } from '../common/tool-failure.ts'
+import { SwtpmError } from '../../../system/errors.ts'
+import { readAt, writeAt } from '../../../system/io/positioned-io.ts'
+import { syncPath } from '../replacement.ts'
 import { blobsOf, writeBlobs } from './linear-blobs.ts'
-import { LINEAR_HEADER_BYTES, linearHeader, placeBeside, readLinearHeader } from './linear-state.ts'
-import { readAt, writeAt } from './positioned-io.ts'
+import { LINEAR_HEADER_BYTES, linearHeader, placeBeside, readLinearHeader } from './linear-header.ts'
 
 /** The offsets in the header have 32 bits. */
 const MAX_OFFSET = 0xffff_ffff
@@ -23,7 +23,7 @@ const NOT_RENAMABLE = new Set(['EBUSY', 'EPERM', 'EACCES'])
 /**
  * @param made the new file, beside the old one
  * @param fd of the old file, locked; undefined when there is none
- * @throws the system's error, or ToolFailure; the old file is untouched then
+ * @throws the system's error, or SwtpmError; the old file is untouched then
  */
 export function replaceFile(made: string, path: string, fd: number | undefined): void {
   syncPath(made)
@@ -48,7 +48,10 @@ function putWhereNothingIs(made: string, path: string): void {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code === 'EEXIST') {
-      throw new ToolFailure(`Cannot make state file "${path}": another process has just made it`)
+      throw new SwtpmError(
+        'SWTPM_ERR_STATE_DIR',
+        `Cannot make state file "${path}": another process has just made it`,
+      )
     }
     // A file system without links, such as FAT.
     if (code !== 'EPERM' && code !== 'EOPNOTSUPP') throw error
@@ -59,7 +62,7 @@ function putWhereNothingIs(made: string, path: string): void {
 
 /**
  * @param fd of the file or device, locked
- * @throws the system's error, or ToolFailure when there is no room beside the old TPM; that is untouched then
+ * @throws the system's error, or SwtpmError when there is no room beside the old TPM; that is untouched then
  */
 export function writeInPlace(made: string, path: string, fd: number): void {
   const blobs = blobsOfFile(made)
@@ -70,7 +73,8 @@ export function writeInPlace(made: string, path: string, fd: number): void {
     sizeLimit(fd),
   )
   if (slots === undefined) {
-    throw new ToolFailure(
+    throw new SwtpmError(
+      'SWTPM_ERR_STATE_DIR',
       `Cannot put a TPM into "${path}": there is no room for it beside the old one; ` +
         `\`dd if=/dev/zero of=${path} bs=512 count=1 conv=notrunc\` gives the old one up`,
     )

@@ -6,7 +6,7 @@ import {
   placeBeside,
   readLinearHeader,
   type Slot,
-} from '../../../../src/programs/swtpm_setup/linear-state.ts'
+} from '../../../../src/tpm/state/linear/linear-header.ts'
 
 const slot = (offset: number, dataBytes: number, sectionBytes = dataBytes): Slot => ({
   ...{ offset, dataBytes, sectionBytes },

@@ -2,7 +2,7 @@
  * The header of a linear state file: it says where the state blobs are. Numbers are little-endian.
  * @see native/state/linear_store.cc, which reads and writes it while a TPM runs
  */
-import type { TpmVersion } from '../../../contract/engine-options.ts'
+import type { TpmVersion } from '../../../../contract/engine-options.ts'
 
 export const LINEAR_HEADER_BYTES = 192
 const MAGIC = 0x737774706d6c696en // "swtpmlin"

@@ -1,5 +1,6 @@
 /** The state blobs of a linear state file, read and written without a TPM. */
 import { closeSync, constants, fstatSync, ftruncateSync, openSync } from 'node:fs'
+import { readAt, writeAt } from '../../../system/io/positioned-io.ts'
 import {
   LINEAR_BLOBS,
   LINEAR_HEADER_BYTES,
@@ -7,8 +8,7 @@ import {
   placeBeside,
   readLinearHeader,
   type Slot,
-} from './linear-state.ts'
-import { readAt, writeAt } from './positioned-io.ts'
+} from './linear-header.ts'
 
 const READ_ATTEMPTS = 20
 
