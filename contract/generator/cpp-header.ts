@@ -24,6 +24,7 @@ import {
 import { ENGINE_REQUESTS, type EngineRequest, SPAWNER_REQUESTS } from '../engine-requests.ts'
 import * as limits from '../limits.ts'
 import { STATE_BLOBS } from '../state-blobs.ts'
+import * as stateFormat from '../state-format.ts'
 import * as results from '../tpm-result.ts'
 import * as verbStructures from '../verb-structures.ts'
 import { controlCode, VERBS, type Verb, type VerbName, verbNames } from '../verbs.ts'
@@ -185,6 +186,12 @@ ${numbersOf(limits)
   .map(([name, value]) => `inline constexpr uint32_t ${constantName(name)} = ${value};`)
   .join('\n')}
 
+// How a state is kept.
+${numbersOf(stateFormat)
+  .map(([name, value]) => `inline constexpr uint32_t ${constantName(name)} = ${value};`)
+  .join('\n')}
+${flags('blob', stateFormat.BLOB_FLAG)}
+${enumeration('BlobTag', members(stateFormat.BLOB_TAG), 'uint16_t')}
 // Inherited descriptors.
 ${Object.entries(ENGINE_FDS)
   .map(([name, fd]) => `inline constexpr int ${constantName(`${name}_fd`)} = ${fd};`)

@@ -143,6 +143,30 @@ inline constexpr uint32_t kSharedStateSizeBytes = 2097152;
 inline constexpr uint32_t kTpmBufferSizeBytes = 4096;
 inline constexpr uint32_t kTpmPrefixSizeBytes = 9;
 
+// How a state is kept.
+inline constexpr uint32_t kBlobHeaderBytes = 10;
+inline constexpr uint32_t kBlobMinVersion = 1;
+inline constexpr uint32_t kBlobVersion = 2;
+inline constexpr uint32_t kJournalCheckedFrom = 40;
+inline constexpr uint32_t kJournalChecksumAt = 8;
+inline constexpr uint32_t kJournalHeaderBytes = 88;
+inline constexpr uint32_t kJournalSmallestSlotBytes = 16384;
+inline constexpr uint32_t kMaxJournalBytes = 16777216;
+inline constexpr uint32_t kBlobEncrypted = 1;
+inline constexpr uint32_t kBlobMigrationEncrypted = 2;
+inline constexpr uint32_t kBlobMigrationData = 4;
+inline constexpr uint32_t kBlobFileKey256 = 8;
+inline constexpr uint32_t kBlobMigrationKey256 = 16;
+enum class BlobTag : uint16_t {
+  kData = 0x1,
+  kEncryptedData = 0x2,
+  kHmac = 0x3,
+  kMigrationData = 0x4,
+  kEncryptedMigrationData = 0x5,
+  kIvEncryptedData = 0x6,
+  kIvEncryptedMigrationData = 0x7,
+};
+
 // Inherited descriptors.
 inline constexpr int kChannelFd = 3;
 inline constexpr int kStateFd = 4;

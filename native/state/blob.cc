@@ -7,7 +7,7 @@ namespace {
 
 constexpr size_t kFieldHeaderSizeBytes = 6;
 constexpr size_t kMinVersionAt = 1;
-constexpr uint8_t kMinVersion = 1;
+constexpr uint8_t kMinVersion = wire::kBlobMinVersion;
 constexpr uint8_t kMinVersionOfOutdated = kBlobVersion + 1;
 constexpr uint16_t kKnownFlags =
     kBlobEncrypted | kBlobMigrationEncrypted | kBlobMigrationData | kBlobFileKey256 | kBlobMigrationKey256;

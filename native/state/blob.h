@@ -14,28 +14,21 @@
 
 #include "common/bytes.h"
 #include "common/tpm_result.h"
+#include "generated/contract.h"
 
 namespace swtpm {
 
-inline constexpr size_t kBlobHeaderSizeBytes = 10;
-inline constexpr uint8_t kBlobVersion = 2;
+inline constexpr size_t kBlobHeaderSizeBytes = wire::kBlobHeaderBytes;
+using wire::kBlobVersion;
+using wire::BlobTag;
 
+// What each means: contract/state-format.ts.
 enum BlobFlags : uint16_t {
-  kBlobEncrypted = 0x01,           // with the file key
-  kBlobMigrationEncrypted = 0x02,  // with the migration key
-  kBlobMigrationData = 0x04,       // the payload is a migration field wrapping the inner fields
-  kBlobFileKey256 = 0x08,
-  kBlobMigrationKey256 = 0x10,
-};
-
-enum class BlobTag : uint16_t {
-  kData = 1,
-  kEncryptedData = 2,
-  kHmac = 3,
-  kMigrationData = 4,
-  kEncryptedMigrationData = 5,
-  kIvEncryptedData = 6,
-  kIvEncryptedMigrationData = 7,
+  kBlobEncrypted = wire::kBlobEncrypted,
+  kBlobMigrationEncrypted = wire::kBlobMigrationEncrypted,
+  kBlobMigrationData = wire::kBlobMigrationData,
+  kBlobFileKey256 = wire::kBlobFileKey256,
+  kBlobMigrationKey256 = wire::kBlobMigrationKey256,
 };
 
 struct BlobHeader {

@@ -11,10 +11,10 @@ namespace swtpm {
 namespace {
 
 constexpr uint8_t kMagic[] = {'s', 'w', 't', 'p', 'm', 'j', 'r', 'n'};
-constexpr size_t kChecksumAt = 8;
-constexpr size_t kCheckedFrom = 40;
-constexpr size_t kHeaderSizeBytes = 88;
-constexpr size_t kSmallestSlotBytes = 16 * 1024;
+constexpr size_t kChecksumAt = wire::kJournalChecksumAt;
+constexpr size_t kCheckedFrom = wire::kJournalCheckedFrom;
+constexpr size_t kHeaderSizeBytes = wire::kJournalHeaderBytes;
+constexpr size_t kSmallestSlotBytes = wire::kJournalSmallestSlotBytes;
 constexpr size_t kPageSizeBytes = 4096;
 
 struct Entry {

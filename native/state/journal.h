@@ -22,6 +22,7 @@
 
 #include "common/bytes.h"
 #include "common/unique_fd.h"
+#include "generated/contract.h"
 
 namespace swtpm {
 
@@ -35,7 +36,7 @@ class Journal {
   static size_t file_size_for(size_t blob_size_bytes);
 
   // No journal is larger; a file that is, is not read.
-  static constexpr uint32_t kMaxFileSizeBytes = 16 * 1024 * 1024;
+  static constexpr uint32_t kMaxFileSizeBytes = wire::kMaxJournalBytes;
 
   // `fd` is open for writing, O_DSYNC if entries are to be durable, and holds `file_size_bytes` zeros. `base`
   // is the digest of the permanent file.

@@ -363,6 +363,8 @@ export const optionTable = {
 
 /** Long name of an option. */
 export type OptionName = keyof typeof optionTable
+/** Also options of subcommands whose values are lists of sub-options, too. */
+export type ListOptionName = OptionName | 'new-key'
 
 /** The row of an option, with all the columns that a row may have. */
 export function optionRow(name: OptionName): OptionRow {

@@ -7,11 +7,11 @@ import {
   withDefaults,
 } from '../../programs/common/options/sub-option.ts'
 import { CommandLineError, type ExitReason } from '../exit/command-line-error.ts'
-import type { OptionName } from '../options/table.ts'
+import type { ListOptionName, OptionName } from '../options/table.ts'
 import { parseSubOptions, readUnsigned } from './sub-options.ts'
 
 /** The sub-options that were given, or `undefined` when the option was not. */
-export function givenSubOptions<N extends OptionName, S extends SubOptionSchema>(
+export function givenSubOptions<N extends ListOptionName, S extends SubOptionSchema>(
   given: Given<NoInfer<N>>,
   name: N,
   schema: S,
@@ -22,7 +22,7 @@ export function givenSubOptions<N extends OptionName, S extends SubOptionSchema>
 }
 
 /** All sub-options of an option with their defaults, or `undefined` when the option was not given. */
-export function subOptionsOf<N extends OptionName, S extends SubOptionSchema>(
+export function subOptionsOf<N extends ListOptionName, S extends SubOptionSchema>(
   given: Given<NoInfer<N>>,
   name: N,
   schema: S,
@@ -33,7 +33,7 @@ export function subOptionsOf<N extends OptionName, S extends SubOptionSchema>(
 }
 
 /** As {@link subOptionsOf}; the defaults also when the option was not given. */
-export function settingsOf<N extends OptionName, S extends SubOptionSchema>(
+export function settingsOf<N extends ListOptionName, S extends SubOptionSchema>(
   given: Given<NoInfer<N>>,
   name: N,
   schema: S,

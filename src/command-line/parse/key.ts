@@ -1,4 +1,4 @@
-/** `--key` and `--migration-key`. */
+/** `--key`, `--migration-key`, and `--new-key` of `swtpm state rekey`. */
 
 import type { Given } from '../../programs/common/options/given-options.ts'
 import type { KeySource } from '../../serve/config.ts'
@@ -6,7 +6,10 @@ import { keySchema } from '../options/sub-options.ts'
 import { subOptionsOf } from './given.ts'
 import { subOptionError } from './sub-options.ts'
 
-export function keyOf<N extends 'key' | 'migration-key'>(given: Given<N>, option: N): KeySource | undefined {
+export function keyOf<N extends 'key' | 'new-key' | 'migration-key'>(
+  given: Given<NoInfer<N>>,
+  option: N,
+): KeySource | undefined {
   const values = subOptionsOf(given, option, keySchema)
   if (values === undefined) return undefined
 

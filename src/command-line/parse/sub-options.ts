@@ -14,11 +14,11 @@ import type {
 import { labelOf } from '../../programs/common/options/synopsis.ts'
 import { didYouMean } from '../../system/did-you-mean.ts'
 import { CommandLineError, type ExitReason } from '../exit/command-line-error.ts'
-import type { OptionName } from '../options/table.ts'
+import type { ListOptionName } from '../options/table.ts'
 
 /** A list of sub-options that cannot be understood. The reason decides the exit code. */
 export function subOptionError(
-  option: OptionName,
+  option: ListOptionName,
   text: string,
   reason: ExitReason = 'badOption',
 ): CommandLineError {
@@ -30,7 +30,7 @@ export function subOptionError(
  * @throws {CommandLineError} for an unknown or repeated sub-option, a missing or a wrong value.
  */
 export function parseSubOptions<S extends SubOptionSchema>(
-  option: OptionName,
+  option: ListOptionName,
   text: string,
   schema: S,
   reason: ExitReason = 'badOption',
@@ -51,13 +51,13 @@ export function parseSubOptions<S extends SubOptionSchema>(
 
 type Fail = (message: string) => CommandLineError
 
-function unknownSubOption(option: OptionName, name: string, known: readonly string[]): string {
+function unknownSubOption(option: ListOptionName, name: string, known: readonly string[]): string {
   const list = `known are ${known.join(', ')}`
   if (name === '') return `an item is empty; ${list}`
   const hint = didYouMean(name, known)
   if (hint !== undefined) return `"${name}" is unknown; did you mean "${hint}"?`
   // It may be a key, given where the name of its file belongs; errors end up in logs.
-  const isSecret = option === 'key' || option === 'migration-key'
+  const isSecret = option === 'key' || option === 'new-key' || option === 'migration-key'
   return `${isSecret ? 'an item' : `"${name}"`} is unknown; ${list}`
 }
 

@@ -152,7 +152,7 @@ export function giveTo(fd: number, { uid, gid }: Owner): void {
   if (uid !== 0) fchownSync(fd, uid, gid)
 }
 
-function removeIfThere(path: string): void {
+export function removeIfThere(path: string): void {
   try {
     unlinkSync(path)
   } catch {}

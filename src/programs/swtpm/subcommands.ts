@@ -10,6 +10,7 @@ import { KTEST_OPTIONS } from './ktest/ktest-options.ts'
 import { RECORD_OPTIONS } from './record/record-options.ts'
 import { REPLAY_OPTIONS } from './replay/replay-options.ts'
 import { RUN_OPTIONS } from './run/run-options.ts'
+import { STATE_OPTIONS, STATE_VERBS } from './state/state-options.ts'
 import { TRACE_OPTIONS } from './trace/trace-options.ts'
 
 export interface Subcommand {
@@ -32,6 +33,7 @@ export const SUBCOMMANDS: ReadonlyMap<string, Subcommand> = new Map<string, Subc
   ['cdi', { options: CDI_OPTIONS, verbs: CDI_VERBS }],
   ['record', { options: RECORD_OPTIONS, verbs: [] }],
   ['replay', { options: REPLAY_OPTIONS, verbs: [] }],
+  ['state', { options: STATE_OPTIONS, verbs: STATE_VERBS, operands: ['VERB', 'FILE', 'FILE'] }],
   ['trace', { options: TRACE_OPTIONS, verbs: [] }],
 ])
 

@@ -40,6 +40,10 @@ export async function withoutInterface(argv: readonly string[]): Promise<number>
       const { replay } = await import('./replay/replay-command.ts')
       return replay(argv.slice(1))
     }
+    case 'state': {
+      const { state } = await import('./state/state-command.ts')
+      return state(argv.slice(1))
+    }
     case 'trace': {
       const { trace } = await import('./trace/trace-command.ts')
       return trace(argv.slice(1))

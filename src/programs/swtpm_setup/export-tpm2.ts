@@ -10,8 +10,7 @@ import {
   readPublic,
   readPublicPart,
 } from '../../tpm-commands/tpm2-commands.ts'
-import { certificateIn, type ExportedFile } from './exported-file.ts'
-import { algorithmOf, KEY_ALGORITHMS } from './key-algorithms.ts'
+import { algorithmOf, KEY_ALGORITHMS } from '../common/tpm-keys/key-algorithms.ts'
 import {
   ekPlace,
   IAK_CERT_INDEX,
@@ -19,7 +18,8 @@ import {
   IDEVID_CERT_INDEX,
   IDEVID_HANDLE,
   PLATFORM_CERT_INDEX,
-} from './key-places.ts'
+} from '../common/tpm-keys/key-places.ts'
+import { certificateIn, type ExportedFile } from './exported-file.ts'
 import { publicKeyPem } from './public-key-pem.ts'
 import type { TpmProcess } from './tpm-process.ts'
 

@@ -5,7 +5,7 @@
  */
 import { concat, sized16, u16, u32 } from '../../tpm-commands/bytes.ts'
 import { TPM_ALG, TPMA_OBJECT } from '../../tpm-structures/codes.ts'
-import { CURVES, type KeyAlgorithm } from './key-algorithms.ts'
+import { CURVES, type KeyAlgorithm } from '../common/tpm-keys/key-algorithms.ts'
 
 const FIXED = TPMA_OBJECT.fixedTPM | TPMA_OBJECT.fixedParent | TPMA_OBJECT.sensitiveDataOrigin
 

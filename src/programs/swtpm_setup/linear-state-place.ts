@@ -16,11 +16,11 @@ import {
   versionOfBlob,
 } from '../../tpm/state/linear/linear-header.ts'
 import { replaceFile, writeInPlace } from '../../tpm/state/linear/linear-replacement.ts'
+import { PrivateFolder } from '../../tpm/state/private-folder.ts'
 import { openState } from '../../tpm/state/state-location.ts'
 import { can, currentUserName, refusal } from '../common/access.ts'
 import { ToolFailure } from '../common/tool-failure.ts'
 import { once } from './once.ts'
-import { PrivateFolder } from './private-folder.ts'
 import type { FoundState, LockedPlace, NewTpm, ReadablePlace, StatePlace, Workplace } from './state-place.ts'
 
 const PREFIX = '.swtpm_setup.'

@@ -21,10 +21,7 @@ import {
   shutdown,
 } from '../../tpm-commands/tpm2-commands.ts'
 import { ToolFailure } from '../common/tool-failure.ts'
-import type { CertificateType } from '../swtpm_cert/cert-options.ts'
-import { keyParameter, specificationArguments } from './certificate-arguments.ts'
-import { CertificateMaker } from './certificate-maker.ts'
-import { type KeyAlgorithm, keyLabel } from './key-algorithms.ts'
+import { type KeyAlgorithm, keyLabel } from '../common/tpm-keys/key-algorithms.ts'
 import {
   ekPlace,
   IAK_CERT_INDEX,
@@ -33,7 +30,10 @@ import {
   IDEVID_HANDLE,
   PLATFORM_CERT_INDEX,
   SPK_HANDLE,
-} from './key-places.ts'
+} from '../common/tpm-keys/key-places.ts'
+import type { CertificateType } from '../swtpm_cert/cert-options.ts'
+import { keyParameter, specificationArguments } from './certificate-arguments.ts'
+import { CertificateMaker } from './certificate-maker.ts'
 import { ekTemplate, iakTemplate, idevidTemplate, spkTemplate } from './key-templates.ts'
 import { activatePcrBanks, bankName } from './pcr-banks.ts'
 import type { TpmProcess } from './tpm-process.ts'

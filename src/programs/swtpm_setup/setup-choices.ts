@@ -1,7 +1,12 @@
 /** What the configuration and the TPM at hand decide where the command line is silent. */
 import type { ConfigFile } from '../common/config-file.ts'
 import { ToolFailure } from '../common/tool-failure.ts'
-import { KEY_ALGORITHM_CHOICES, type KeyAlgorithm, keyAlgorithm, keyLabel } from './key-algorithms.ts'
+import {
+  KEY_ALGORITHM_CHOICES,
+  type KeyAlgorithm,
+  keyAlgorithm,
+  keyLabel,
+} from '../common/tpm-keys/key-algorithms.ts'
 import { DEFAULT_PCR_BANKS } from './pcr-banks.ts'
 import { chosenProfile } from './profile-choice.ts'
 import type { Profile } from './profiles.ts'

@@ -2,7 +2,7 @@
 import type { GivenOptions } from '../common/options/given-options.ts'
 import type { OptionTable } from '../common/options/option-table.ts'
 import { COMMON_OPTIONS } from '../common/tool-main.ts'
-import { KEY_ALGORITHM_CHOICES } from './key-algorithms.ts'
+import { KEY_ALGORITHM_CHOICES } from '../common/tpm-keys/key-algorithms.ts'
 
 const STATE = 'TPM and its state'
 const KEYS = 'Keys and certificates'

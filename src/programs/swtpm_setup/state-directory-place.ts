@@ -14,6 +14,7 @@ import { join } from 'node:path'
 import type { TpmVersion } from '../../../contract/engine-options.ts'
 import { reasonOf } from '../../system/reason.ts'
 import { SEED_MARKER } from '../../tpm/state/insecure-seed.ts'
+import { PrivateFolder } from '../../tpm/state/private-folder.ts'
 import { NEW_TPM_FOLDER, newStateIn, replaceState } from '../../tpm/state/replacement.ts'
 import {
   isTemporaryFile,
@@ -26,7 +27,6 @@ import { openState } from '../../tpm/state/state-location.ts'
 import { currentUserName, refusal, requireDirectory } from '../common/access.ts'
 import { ToolFailure } from '../common/tool-failure.ts'
 import { once } from './once.ts'
-import { PrivateFolder } from './private-folder.ts'
 import type { FoundState, LockedPlace, NewTpm, ReadablePlace, StatePlace, Workplace } from './state-place.ts'
 
 export class StateDirectoryPlace implements StatePlace {

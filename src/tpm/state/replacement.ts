@@ -1,8 +1,8 @@
 /**
  * A new TPM takes the place of the old one in a state directory, in one step: the rename of its permanent file. What else
- * the old TPM has there (a journal, a backup, volatile state, files of the other version) can only be removed after that.
- * It is listed before, so that a process that is killed in between leaves word of what there is to be done; the next swtpm or
- * swtpm_setup that locks the directory does it.
+ * the old TPM has there (a journal, a backup, volatile state, files of the other version) can only be removed after that, and
+ * what else the new one has can only then be moved. It is listed before, so that a process that is killed in between leaves word of
+ * what there is to be done; the next swtpm or swtpm_setup that locks the directory does it.
  */
 import {
   closeSync,
@@ -22,7 +22,7 @@ import {
 import { basename, join } from 'node:path'
 import type { TpmVersion } from '../../../contract/engine-options.ts'
 import { SEED_MARKER } from './insecure-seed.ts'
-import { permanentFile } from './state-files.ts'
+import { permanentFile, stateFile } from './state-files.ts'
 
 /** Begins the name of the folder in the state directory in which a new TPM is made. */
 export const NEW_TPM_FOLDER = '.swtpm_setup.'
@@ -55,8 +55,11 @@ export function replaceState(
   syncPath(made)
   const marker = join(newStateIn(folder), SEED_MARKER)
   const isMarked = existsSync(marker)
+  const further = furtherFiles(folder)
+  for (const name of further) syncPath(join(newStateIn(folder), name))
   const obsolete = readdirSync(directory).filter(
-    (name) => name !== permanent && (goes(name) || (name === SEED_MARKER && !isMarked)),
+    (name) =>
+      name !== permanent && !further.includes(name) && (goes(name) || (name === SEED_MARKER && !isMarked)),
   )
   const list = JSON.stringify(obsolete.map((name) => obsoleteFile(directory, name)))
   writeFileSync(join(folder, OBSOLETE), list, { flag: 'wx' })
@@ -65,7 +68,31 @@ export function replaceState(
   if (isMarked) renameSync(marker, join(directory, SEED_MARKER))
   renameSync(made, join(directory, permanent))
   syncPath(directory)
-  removeObsolete(directory, folder)
+  complete(directory, folder)
+}
+
+/** What a new TPM has beside its permanent state: each takes the place of the old file of its name. */
+const furtherFiles = (folder: string): string[] =>
+  readdirSync(newStateIn(folder)).filter((name) => {
+    const { version } = stateFile(name) ?? {}
+    return version !== undefined && name !== permanentFile(version)
+  })
+
+/**
+ * What a process that was killed has left to do in the directory of a TPM that is in its place already: name in the directory → where
+ * its file is; undefined: it goes.
+ */
+export function pendingFiles(directory: string): ReadonlyMap<string, string | undefined> {
+  const pending = new Map<string, string | undefined>()
+  for (const name of namesIn(directory)) {
+    const folder = join(directory, name)
+    if (!name.startsWith(NEW_TPM_FOLDER) || !isFolder(folder) || !isReplaced(folder)) continue
+    for (const obsolete of readObsolete(join(folder, OBSOLETE)))
+      if (isStill(directory, obsolete)) pending.set(obsolete.name, undefined)
+    if (!isFolder(newStateIn(folder))) continue
+    for (const file of furtherFiles(folder)) pending.set(file, join(newStateIn(folder), file))
+  }
+  return pending
 }
 
 /** Completes what {@link replaceState} has left when it was killed behind its one step. The directory is locked. */
@@ -73,7 +100,7 @@ export function completeReplacements(directory: string): void {
   for (const name of namesIn(directory)) {
     if (!name.startsWith(NEW_TPM_FOLDER)) continue
     const folder = join(directory, name)
-    if (isFolder(folder) && isReplaced(folder)) removeObsolete(directory, folder)
+    if (isFolder(folder) && isReplaced(folder)) complete(directory, folder)
   }
 }
 
@@ -110,14 +137,18 @@ function obsoleteFile(directory: string, name: string): ObsoleteFile {
   return { name, size, mtimeMs }
 }
 
-function removeObsolete(directory: string, folder: string): void {
-  for (const { name, size, mtimeMs } of readObsolete(join(folder, OBSOLETE))) {
-    const path = join(directory, name)
-    const now = statSync(path, { throwIfNoEntry: false })
-    if (now?.isFile() && now.size === size && now.mtimeMs === mtimeMs) unlinkSync(path)
-  }
+function complete(directory: string, folder: string): void {
+  for (const name of isFolder(newStateIn(folder)) ? furtherFiles(folder) : [])
+    renameSync(join(newStateIn(folder), name), join(directory, name))
+  for (const obsolete of readObsolete(join(folder, OBSOLETE)))
+    if (isStill(directory, obsolete)) unlinkSync(join(directory, obsolete.name))
   syncPath(directory)
   removeNewTpm(folder)
+}
+
+function isStill(directory: string, { name, size, mtimeMs }: ObsoleteFile): boolean {
+  const now = statSync(join(directory, name), { throwIfNoEntry: false })
+  return now?.isFile() === true && now.size === size && now.mtimeMs === mtimeMs
 }
 
 /**

@@ -1,5 +1,6 @@
 /** The names of a TPM's files in its state directory. */
 import type { TpmVersion } from '../../../contract/engine-options.ts'
+import { type BlobType, STATE_BLOBS } from '../../../contract/state-blobs.ts'
 
 const PREFIX = { '2': 'tpm2-00', '1.2': 'tpm-00' } as const
 
@@ -20,6 +21,13 @@ export function stateFile(name: string): StateFile | undefined {
 
 /** The file with the permanent state, which makes a TPM the one that it is. */
 export const permanentFile = (version: TpmVersion): string => `${PREFIX[version]}.permall`
+
+/** The file with one of the three states. */
+export const stateFileName = (type: BlobType, version: TpmVersion): string =>
+  `${PREFIX[version]}.${STATE_BLOBS[type].name}`
+
+/** The permanent state before the last, which `--tpmstate …,backup` keeps. */
+export const backupFile = (version: TpmVersion): string => `${permanentFile(version)}.bak`
 
 /** The journal beside it, which has the newest permanent states of a TPM that is at work. */
 export const journalFile = (version: TpmVersion): string => `${permanentFile(version)}.journal`

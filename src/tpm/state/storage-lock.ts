@@ -17,7 +17,7 @@ import { delay } from '../../system/time-limit.ts'
 import { type LockOwner, ownsLockFile, ownsStateFile } from './lock-owner.ts'
 import { completeReplacements } from './replacement.ts'
 
-const LOCK_FILE = '.lock'
+export const LOCK_FILE = '.lock'
 const LOCK_FILE_MODE = 0o660
 const RETRY_DELAY_MS = 10
 /** How long an engine without a supervisor may take to end; it gives a running command 3 s. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { keyAlgorithm } from '../../../src/programs/swtpm_setup/key-algorithms.ts'
+import { keyAlgorithm } from '../../../src/programs/common/tpm-keys/key-algorithms.ts'
 import { ekTemplate, spkTemplate } from '../../../src/programs/swtpm_setup/key-templates.ts'
 import { concat, sized16, u8, u16, u32 } from '../../../src/tpm-commands/bytes.ts'
 import {

@@ -16,6 +16,7 @@ Usage: ${program} socket|chardev|cuse [options]
        ${program} cdi write|remove [options]
        ${program} fault SOCKET [add RULE|list|remove N|clear|wait N] [options]
        ${program} run [options] -- COMMAND
+       ${program} state show|verify|backup|convert|rekey PLACE [TO] [options]
        ${program} trace FILE|- [options]
        ${program} record --behind TPM -o FILE -- COMMAND
        ${program} replay FILE [options]
@@ -30,6 +31,7 @@ Usage: ${program} socket|chardev|cuse [options]
   cdi      tells podman and other container runtimes of a TPM device
   fault    has the commands of a TPM that is served go wrong, or right again
   run      runs a command with a TPM of its own
+  state    shows, checks, copies, converts and re-encrypts the state of a TPM
   trace    prints TPM commands and responses in words
   record   runs a command that uses a TPM, and records what passes
   replay   sends the commands of a recording again, and compares

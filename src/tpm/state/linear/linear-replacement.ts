@@ -64,8 +64,11 @@ function putWhereNothingIs(made: string, path: string): void {
  * @param fd of the file or device, locked
  * @throws the system's error, or SwtpmError when there is no room beside the old TPM; that is untouched then
  */
-export function writeInPlace(made: string, path: string, fd: number): void {
-  const blobs = blobsOfFile(made)
+export const writeInPlace = (made: string, path: string, fd: number): void =>
+  writeBlobsInPlace(blobsOfFile(made), path, fd)
+
+/** The same with the states, in the order of the header; empty where there is none. */
+export function writeBlobsInPlace(blobs: readonly Buffer[], path: string, fd: number): void {
   const old = readLinearHeader(readAt(fd, 0, LINEAR_HEADER_BYTES))
   const slots = placeBeside(
     'slots' in old ? old.slots : [],

@@ -1,7 +1,7 @@
 /** The algorithms of which a TPM 2 can make keys, by the names that users and messages give them. */
 
-import type { PublicPart } from '../../tpm-commands/tpm2-commands.ts'
-import { TPM_ECC_CURVE } from '../../tpm-structures/codes.ts'
+import type { PublicPart } from '../../../tpm-commands/tpm2-commands.ts'
+import { TPM_ECC_CURVE } from '../../../tpm-structures/codes.ts'
 
 export const KEY_ALGORITHMS = [
   'rsa2048',

@@ -27,3 +27,22 @@ export const IAK_HANDLE = 0x81020001
 export const PLATFORM_CERT_INDEX = 0x01c08000
 export const IAK_CERT_INDEX = 0x01c90100
 export const IDEVID_CERT_INDEX = 0x01c90200
+
+/** What a TPM 2.0 usually has at a persistent handle or NV index; undefined where that is its user's. */
+export function usualContent(place: number): string | undefined {
+  for (const [algorithm, { handle, certIndex, templateIndex }] of Object.entries(EK_PLACES)) {
+    if (place === handle) return `EK, ${algorithm}`
+    if (place === certIndex) return `certificate of the EK, ${algorithm}`
+    if (place === templateIndex) return `template of the EK, ${algorithm}`
+  }
+  return OTHER_CONTENT.get(place)
+}
+
+const OTHER_CONTENT: ReadonlyMap<number, string> = new Map([
+  [SPK_HANDLE, 'SRK'],
+  [IDEVID_HANDLE, 'IDevID key'],
+  [IAK_HANDLE, 'IAK'],
+  [PLATFORM_CERT_INDEX, 'platform certificate'],
+  [IAK_CERT_INDEX, 'certificate of the IAK'],
+  [IDEVID_CERT_INDEX, 'certificate of the IDevID key'],
+])

@@ -4,9 +4,9 @@
  */
 import { closeSync, constants, lstatSync, mkdtempSync, openSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { SwtpmError } from '../../system/errors.ts'
 import { native } from '../../system/native/load.ts'
-import { removeNewTpm } from '../../tpm/state/replacement.ts'
-import { ToolFailure } from '../common/tool-failure.ts'
+import { removeNewTpm } from './replacement.ts'
 
 const LOCK = 'in-use'
 /** Another run may take a folder that is not locked yet for one that was left behind. */
@@ -35,7 +35,10 @@ export class PrivateFolder {
         lock = openSync(join(path, LOCK), O_RDWR | O_CREAT | O_EXCL, 0o600)
         // Without locks (some network file systems) it is taken for one that is in use.
         if (native.lockFile(lock) === EAGAIN)
-          throw new ToolFailure(`Cannot use folder "${path}": another run of swtpm_setup removes it`)
+          throw new SwtpmError(
+            'SWTPM_ERR_STATE_DIR',
+            `Cannot use folder "${path}": another process has just removed it`,
+          )
         statSync(join(path, LOCK))
         return new PrivateFolder(path, lock)
       } catch (error) {
