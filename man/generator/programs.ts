@@ -9,6 +9,7 @@ import type { OptionSpec, OptionTable } from '../../src/programs/common/options/
 import type { SubOptionSchema } from '../../src/programs/common/options/sub-option.ts'
 import { waysOf } from '../../src/programs/common/options/synopsis.ts'
 import { KTEST_OPTIONS } from '../../src/programs/swtpm/ktest/ktest-options.ts'
+import { STATE_OPTIONS } from '../../src/programs/swtpm/state/state-options.ts'
 import { biosOptions } from '../../src/programs/swtpm_bios/bios-options.ts'
 import { CERT_OPTIONS } from '../../src/programs/swtpm_cert/cert-options.ts'
 import { ioctlOptions } from '../../src/programs/swtpm_ioctl/ioctl-options.ts'
@@ -47,6 +48,7 @@ export const tools = {
   swtpm_localca: documented(LOCALCA_OPTIONS),
   swtpm_cert: documented(CERT_OPTIONS),
   'swtpm-ktest': documented(KTEST_OPTIONS),
+  'swtpm-state': documented(STATE_OPTIONS),
 } as const
 
 export type Tool = keyof typeof tools

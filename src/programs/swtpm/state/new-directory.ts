@@ -1,11 +1,11 @@
 /** A state directory that is made new: complete under another name first, then renamed. */
 import {
-  chmodSync,
   closeSync,
   constants,
   existsSync,
+  fchmodSync,
+  fchownSync,
   fsyncSync,
-  lchownSync,
   lstatSync,
   mkdtempSync,
   openSync,
@@ -47,10 +47,15 @@ export function filesOf(
   ]
 }
 
-/** What root makes is whose the old state was. */
+/** What root makes is whose the old state was. By descriptor: its folder may be another user's, who could put a link there. */
 export function give(path: string, { uid, gid, mode }: Rights): void {
-  if (process.geteuid?.() === 0) lchownSync(path, uid, gid)
-  chmodSync(path, mode & 0o777)
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+  try {
+    if (process.geteuid?.() === 0) fchownSync(fd, uid, gid)
+    fchmodSync(fd, mode & 0o777)
+  } finally {
+    closeSync(fd)
+  }
 }
 
 export const rightsOf = (path: string): Rights => statSync(path)

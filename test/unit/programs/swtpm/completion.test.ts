@@ -16,6 +16,7 @@ const cases: [words: string[], proposals: string[]][] = [
       'cdi',
       'record',
       'replay',
+      'state',
       'trace',
       'completion',
       '--help',
