@@ -19,8 +19,8 @@
 namespace swtpm {
 
 inline constexpr size_t kBlobHeaderSizeBytes = wire::kBlobHeaderBytes;
-using wire::kBlobVersion;
 using wire::BlobTag;
+using wire::kBlobVersion;
 
 // What each means: contract/state-format.ts.
 enum BlobFlags : uint16_t {
