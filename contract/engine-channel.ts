@@ -20,7 +20,16 @@ export const frameHeader = packed({ length: u32, kind: u32, id: u32 })
 export const SPAWN_FLAG = { fresh: 1 } as const
 
 /** What an attached descriptor is, which decides how the engine reads commands from it. */
-export const ATTACH_KIND = { stream: 1, listener: 2, chardev: 3, cuse: 4 } as const
+export const ATTACH_KIND = {
+  stream: 1,
+  listener: 2,
+  chardev: 3,
+  cuse: 4,
+  /** As `listener`, for many connections at once; only with `--resource-manager`. */
+  managedListener: 5,
+  /** A CUSE device for many clients at once, beside what is attached otherwise; only with `--resource-manager`. */
+  managedCuse: 6,
+} as const
 export type AttachKind = keyof typeof ATTACH_KIND
 
 export const ATTACH_FLAG = {

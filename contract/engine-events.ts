@@ -12,6 +12,7 @@ const nothing = struct({})
 const level = struct({ level: u32 })
 const version = struct({ version: u32 })
 const clientClosed = struct({ errno: u32 })
+const managedClosed = struct({ errno: u32 })
 /** `direction` 0: a command, 1: a response; `timeUs` in µs since 1970; `locality` of a command, 0 for a response. */
 export const traceEvent = packed({ direction: u32, timeUs: u64, locality: u8 })
 export const commandEvent = packed({ number: u32, locality: u8 })
@@ -84,6 +85,11 @@ export const ENGINE_EVENTS = {
     payload: responseEvent,
     bytes: 'the response',
     note: 'what the TPM has answered to a command of verdict `run`, which waits for the next RESPOND',
+  },
+  MANAGED_CLOSED: {
+    type: 11,
+    payload: managedClosed,
+    note: 'the device of kind MANAGED_CUSE is gone and detached: why, as an errno',
   },
   COMMAND_GONE: {
     type: 10,

@@ -107,6 +107,13 @@ export const ENGINE_OPTIONS = {
     kind: 'text',
     describe: 'the TPM draws its random numbers from this text, and its clock counts commands: for tests',
   },
+  resourceManager: {
+    flag: 'resource-manager',
+    kind: 'switch',
+    when: true,
+    describe:
+      'clients share the TPM, each with objects and sessions of its own ([0008](0008-resource-manager.md))',
+  },
   logPrefix: { flag: 'log-prefix', kind: 'text', describe: "in front of libtpms's log lines" },
 } as const satisfies Record<string, EngineOption>
 

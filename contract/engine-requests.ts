@@ -61,7 +61,7 @@ export const ENGINE_REQUESTS = {
     req: attachReq,
     resp: word,
     fds: 'one, or two: a listener and the client accepted from it',
-    note: 'start serving the descriptor, see below. One at a time: 0x1f TPM_IOERROR if one is attached',
+    note: 'start serving the descriptor, see below. One at a time, and one of kind MANAGED_CUSE beside it: 0x1f TPM_IOERROR if one is attached',
   },
   PROCESS: {
     code: 0x1003,
@@ -163,7 +163,7 @@ export const ENGINE_REQUESTS = {
     when: 'any',
     req: nothing,
     resp: word,
-    note: 'stop serving the attached descriptor, as soon as the command that is executed has ended, and close it; a client of a listener is sent away. Nothing attached is no error',
+    note: 'stop serving what is attached, as soon as the command that is executed has ended, and close it; a client of a listener is sent away. Nothing attached is no error',
   },
 } as const satisfies Record<string, EngineRequest>
 

@@ -10,11 +10,13 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <latch>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -140,10 +142,21 @@ int run(const Options& options) {
   StorageGate gate([&channel] { channel.event(wire::Event::kStorageNeeded); });
   Interceptor interceptor(channel);
   DataPath path(tpm, gate, interceptor, options.trace ? &tracer : nullptr);
-  Attachment attachment(channel, path, shared.device());
-  Requests requests(channel, tpm, gate, interceptor, attachment);
+  std::optional<spaces::ResourceManager> manager;
+  std::optional<ManagedParts> managed_parts;
+  std::optional<Attachment> managed;
+  if (options.resource_manager) {
+    manager.emplace(tpm, shared.guest_sessions());
+    managed_parts.emplace(
+        ManagedParts{*manager, shared.managed_device(), ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)});
+    path.set_shared();
+    managed.emplace(channel, path, shared.device(), &*managed_parts, wire::Event::kManagedClosed);
+  }
+  Attachment attachment(channel, path, shared.device(), managed_parts ? &*managed_parts : nullptr,
+                        wire::Event::kClientClosed);
+  Requests requests(channel, tpm, gate, interceptor, attachment, managed ? &*managed : nullptr);
 
-  limit_resources();
+  limit_resources(options);
   if (!confine_system_calls(options)) _exit(kExitFailure);
   channel.event(wire::Event::kReady, library::version());
   requests.run();

@@ -21,8 +21,13 @@ Bytes result(TpmResult code) {
 }  // namespace
 
 Requests::Requests(Channel& channel, Tpm& tpm, StorageGate& gate, Interceptor& interceptor,
-                   Attachment& attachment)
-    : channel_(channel), tpm_(tpm), gate_(gate), interceptor_(interceptor), attachment_(attachment) {
+                   Attachment& attachment, Attachment* managed)
+    : channel_(channel),
+      tpm_(tpm),
+      gate_(gate),
+      interceptor_(interceptor),
+      attachment_(attachment),
+      managed_(managed) {
   std::latch started(1);  // see PumpThreads
   std::thread([&] {
     started.count_down();
@@ -152,7 +157,10 @@ template <>
 Bytes Requests::handle<Code::kAttach>(ByteReader& body, Frame& frame) {
   uint32_t kind = body.u32();
   uint32_t flags = body.u32();
-  return result(attachment_.attach(kind, flags, std::move(frame.fds[0]), std::move(frame.fds[1])));
+  const bool beside = kind == static_cast<uint32_t>(wire::AttachKind::kManagedCuse);
+  if (beside && !managed_) return result(kTpmBadParameter);
+  Attachment& attachment = beside ? *managed_ : attachment_;
+  return result(attachment.attach(kind, flags, std::move(frame.fds[0]), std::move(frame.fds[1])));
 }
 
 template <>
@@ -239,6 +247,7 @@ Bytes Requests::handle<Code::kHandOver>(ByteReader&, Frame& frame) {
   // A command may be waiting for the storage, and would be lost.
   if (!gate_.locked()) return result(kTpmBadOrdinal);
   frame.reply_fd = attachment_.hand_over();
+  if (managed_) managed_->hand_over();
   return result(tpm_.hand_over());
 }
 
@@ -272,6 +281,7 @@ Bytes Requests::handle<Code::kCutPower>(ByteReader&, Frame&) {
 template <>
 Bytes Requests::handle<Code::kDetach>(ByteReader&, Frame&) {
   attachment_.hand_over();
+  if (managed_) managed_->hand_over();
   return result(kTpmSuccess);
 }
 

@@ -18,7 +18,9 @@ namespace swtpm {
 
 class Requests {
  public:
-  Requests(Channel& channel, Tpm& tpm, StorageGate& gate, Interceptor& interceptor, Attachment& attachment);
+  // managed: what serves a device to many clients, or null.
+  Requests(Channel& channel, Tpm& tpm, StorageGate& gate, Interceptor& interceptor, Attachment& attachment,
+           Attachment* managed);
   Requests(const Requests&) = delete;
   Requests& operator=(const Requests&) = delete;
 
@@ -50,6 +52,7 @@ class Requests {
   StorageGate& gate_;
   Interceptor& interceptor_;
   Attachment& attachment_;
+  Attachment* managed_;
   ResponseBuffer process_buffer_;
 
   std::mutex queue_mutex_;

@@ -45,6 +45,8 @@ struct SharedState::Layout {
   CheckpointMemory checkpoint;
   // Behind what version 2 had first: older engines left it zero.
   insecure_seed::Position seed;
+  ManagedDeviceState managed_device;
+  spaces::GuestSessions guest_sessions;
 };
 
 SharedState::SharedState(int fd) {
@@ -53,7 +55,7 @@ SharedState::SharedState(int fd) {
   // engine, and would destroy what it finds.
   static_assert(std::is_trivial_v<Layout> && std::is_standard_layout_v<Layout>);
   static_assert(offsetof(Layout, device.last_unique) == wire::kSharedStateLastUniqueOffset);
-  static_assert(offsetof(Layout, checkpoint) == 278584 && sizeof(Layout) == 1867952 &&
+  static_assert(offsetof(Layout, checkpoint) == 278584 && sizeof(Layout) == 1876408 &&
                     sizeof(Layout) <= wire::kSharedStateSizeBytes,
                 "version 2 has these offsets and sizes");
 
@@ -81,6 +83,14 @@ DeviceState& SharedState::device() {
 
 CheckpointMemory& SharedState::checkpoint() {
   return layout_->checkpoint;
+}
+
+ManagedDeviceState& SharedState::managed_device() {
+  return layout_->managed_device;
+}
+
+spaces::GuestSessions& SharedState::guest_sessions() {
+  return layout_->guest_sessions;
 }
 
 insecure_seed::Position& SharedState::seed() {

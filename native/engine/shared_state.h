@@ -4,6 +4,8 @@
 #pragma once
 
 #include "engine/serve/device_state.h"
+#include "engine/serve/managed_device_state.h"
+#include "engine/spaces/resource_manager.h"
 #include "engine/tpm/checkpoint.h"
 #include "engine/tpm/insecure_seed.h"
 
@@ -23,6 +25,8 @@ class SharedState {
   DeviceState& device();
   CheckpointMemory& checkpoint();
   insecure_seed::Position& seed();
+  ManagedDeviceState& managed_device();
+  spaces::GuestSessions& guest_sessions();
 
  private:
   struct Layout;

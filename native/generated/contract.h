@@ -96,6 +96,7 @@ struct EngineOptions {
   unsigned log_level = 0;
   SeccompAction seccomp{};
   std::string seed_insecure;
+  bool resource_manager = false;
   std::string log_prefix;
 };
 
@@ -122,6 +123,7 @@ void visit_engine_options(Visit visit) {
   visit("log-level", &EngineOptions::log_level, NumberRule{10, 1000});
   visit("seccomp", &EngineOptions::seccomp, kSeccompActionChoices);
   visit("seed-insecure", &EngineOptions::seed_insecure);
+  visit("resource-manager", &EngineOptions::resource_manager, true);
   visit("log-prefix", &EngineOptions::log_prefix);
 }
 
@@ -227,6 +229,7 @@ enum class Event : uint32_t {
   kTrace = 0x7,
   kCommand = 0x8,
   kResponse = 0x9,
+  kManagedClosed = 0xb,
   kCommandGone = 0xa,
   kEngineEnded = 0x2001,
 };
@@ -281,6 +284,8 @@ enum class AttachKind : uint32_t {
   kListener = 0x2,
   kChardev = 0x3,
   kCuse = 0x4,
+  kManagedListener = 0x5,
+  kManagedCuse = 0x6,
 };
 
 inline constexpr uint32_t kAttachDisconnect = 1;

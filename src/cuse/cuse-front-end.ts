@@ -1,16 +1,15 @@
 /** `swtpm cuse`: a character device /dev/NAME whose commands the engine pumps and whose ioctls come here. */
 
-import { TPM_SUCCESS } from '../../contract/tpm-result.ts'
 import type { CuseConfig } from '../serve/config.ts'
 import type { RestRecord } from '../serve/rest/rest-record.ts'
 import type { Session } from '../serve/session.ts'
-import { SwtpmError } from '../system/errors.ts'
 import { guarded } from '../system/guard.ts'
 import { DeviceDirectory } from '../system/io/device-directory.ts'
 import { log } from '../system/log.ts'
-import type { Tpm } from '../tpm/tpm.ts'
+import { attach, endWithoutDevice } from './attach-device.ts'
 import { CuseDevice } from './cuse-device.ts'
 import { CuseServer } from './cuse-server.ts'
+import { ManagedDevice } from './managed-device.ts'
 
 const ROOT = 0
 
@@ -27,9 +26,12 @@ export async function serveCuse(
   session.device = device.path
   const served = serveDevice(session, device, config)
   await attach(tpm, device)
+  const managed = config.resourceManager ? new ManagedDevice(session, config) : undefined
+  await managed?.create(devices)
   session.plug = {
     async out() {
       await tpm.engine.detach()
+      managed?.close()
       served.device?.close()
       served.device = undefined
     },
@@ -37,14 +39,15 @@ export async function serveCuse(
       const found = DeviceDirectory.open()
       try {
         served.device = await CuseDevice.create(config, found)
+        await attach(tpm, served.device)
+        await managed?.create(found)
       } finally {
         found.close()
       }
-      await attach(tpm, served.device)
     },
   }
   session.writePidFile()
-  log.info(`Serving ${device.path}`)
+  log.info(`Serving ${[device.path, managed?.path].filter(Boolean).join(' and ')}`)
 }
 
 /**
@@ -72,13 +75,6 @@ export async function exposeCuse(
   return { path: device.path, close }
 }
 
-/** Has the engine serve it. @throws SwtpmError */
-async function attach(tpm: Tpm, { fd, path }: CuseDevice): Promise<void> {
-  const result = await tpm.engine.attach('cuse', fd)
-  if (result === TPM_SUCCESS) return
-  throw new SwtpmError('SWTPM_ERR_DEVICE', `Cannot serve "${path}": the engine answered ${result}`)
-}
-
 /** The device that is there now. */
 interface ServedDevice {
   device: CuseDevice | undefined
@@ -87,6 +83,7 @@ interface ServedDevice {
 /** Goes on where an earlier supervisor has served. @throws SwtpmError */
 export function resumeCuse(session: Session, config: CuseConfig, record: RestRecord): void {
   serveDevice(session, new CuseDevice(record.take('device'), session.device ?? ''), config)
+  if (config.resourceManager) new ManagedDevice(session, config, record.take('managedDevice'))
   session.resumePidFile(record)
 }
 
@@ -114,11 +111,4 @@ function serveDevice(session: Session, first: CuseDevice, { ioctlUsers }: CuseCo
     if (errno !== 0 && !session.ending) endWithoutDevice(session, first.path)
   })
   return served
-}
-
-/** An administrator has aborted the connection, by /sys/class/cuse/NAME/abort for one. */
-function endWithoutDevice(session: Session, path: string): void {
-  const reason = `the kernel has taken device "${path}" away`
-  log.error(`It ends: ${reason}`)
-  guarded(session.end(1, reason))
 }

@@ -60,6 +60,7 @@ import {
 import {
   type Attached,
   attachRequest,
+  isListener,
   profileRequest,
   type SavedServedTpm,
   ServedTpm,
@@ -81,6 +82,8 @@ export interface EngineEvents {
   clientOpened: []
   /** A data client went away; errno 0 is an ordinary end of file. */
   clientClosed: [errno: number]
+  /** The device for many clients is gone. */
+  managedClosed: [errno: number]
   /** A FUSE request that the supervisor answers: fuse_in_header and body. */
   fuseRequest: [request: Buffer]
   /** A command waits until the storage is locked again: answer with {@link EngineClient.setStorage}. */
@@ -102,6 +105,8 @@ export interface RunningTpm {
   readonly succession: RunningSuccession
   readonly served: SavedServedTpm
   readonly attached: Attached | undefined
+  /** A device for many clients, beside the other one. */
+  readonly managed: Attached | undefined
   readonly sharedStateFd: number
 }
 
@@ -115,7 +120,11 @@ export class EngineClient extends EventEmitter<EngineEvents> {
    */
   constructor(spawner: EngineSpawner, options: EngineOptions, saved?: RunningTpm) {
     super()
-    this.#served = new ServedTpm({ ...saved?.served, attached: saved?.attached })
+    this.#served = new ServedTpm({
+      ...saved?.served,
+      attached: saved?.attached,
+      managed: saved?.managed,
+    })
     const starter = new EngineStarter(spawner, options, saved?.sharedStateFd)
     const events: SuccessionEvents = {
       event: (name, payload) => this.#dispatch(name, payload),
@@ -135,7 +144,7 @@ export class EngineClient extends EventEmitter<EngineEvents> {
     const succession = this.#engines.save()
     const served = this.#served.save()
     if (succession === undefined || served === undefined) return undefined
-    return { succession, served, attached: this.#served.attached }
+    return { succession, served, attached: this.#served.attached, managed: this.#served.managed }
   }
 
   /** @see EngineSuccession.start */
@@ -177,7 +186,8 @@ export class EngineClient extends EventEmitter<EngineEvents> {
         return result
       } catch (error) {
         // Lost with its engine. The next one has been given what is noted.
-        if (!(await this.#engines.goesOn()) || this.#served.attached !== attached) throw error
+        const { attached: main, managed } = this.#served
+        if (!(await this.#engines.goesOn()) || (main !== attached && managed !== attached)) throw error
         result = TPM_SUCCESS
         return result
       } finally {
@@ -227,11 +237,12 @@ export class EngineClient extends EventEmitter<EngineEvents> {
     )
   }
 
-  /** Stops serving what is attached, and closes the engine's copy of it and ours. */
+  /** Stops serving all that is attached, and closes the engine's copies of it and ours. */
   async detach(): Promise<void> {
     await this.#result(engineCode('DETACH'), Buffer.alloc(0))
     this.#served.clientOpen = false
     this.#served.detached()
+    this.#served.managedDetached()
   }
 
   /** Powers the TPM off as a failing supply does. @returns a TPM result */
@@ -340,10 +351,14 @@ export class EngineClient extends EventEmitter<EngineEvents> {
         this.#served.clientOpen = false
         const kind = this.#served.attached?.kind
         // Both stay attached without a client; a device with an error does not.
-        if (kind !== 'listener' && (kind !== 'cuse' || errno !== 0)) this.#served.detached()
+        if (!isListener(kind) && (kind !== 'cuse' || errno !== 0)) this.#served.detached()
         this.emit('clientClosed', errno)
         break
       }
+      case 'MANAGED_CLOSED':
+        this.#served.managedDetached()
+        this.emit('managedClosed', word.decode(payload, BIG).value)
+        break
       case 'FUSE_REQUEST':
         this.emit('fuseRequest', payload)
         break

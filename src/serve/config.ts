@@ -121,6 +121,8 @@ export interface CommonConfig {
   /** Commands and responses in words. */
   readonly trace: TraceConfig | undefined
   readonly record: RecordConfig | undefined
+  /** Clients share it, each with objects and sessions of its own. */
+  readonly resourceManager: boolean
   /** What a script does to its commands; undefined: there is none. */
   readonly script: ScriptConfig | undefined
   /** Go to the background once ready; on cuse unless `--foreground`. */
@@ -136,6 +138,7 @@ type OfTheSupervisor =
   | 'trace'
   | 'logLevel'
   | 'seedInsecure'
+  | 'resourceManager'
   | 'logPrefix'
 
 /** Engine options that the user gives as sub-options and that only the engine needs to understand. */

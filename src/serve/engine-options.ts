@@ -26,6 +26,7 @@ export function engineOptions(
       log.isEnabled(COMMAND_BYTES),
     logLevel: config.log.level,
     logPrefix: config.log.prefix,
+    resourceManager: config.resourceManager,
     seedInsecure: config.seedInsecure === undefined ? '' : String(config.seedInsecure),
   }
 }

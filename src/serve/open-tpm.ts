@@ -81,11 +81,12 @@ export function resumeTpm(
   const { state, tpmVersion } = config
   const fd = record.take('state')
   const lock = lockOf(state, state.path, fd, keeper)
-  const { attached, ...engineState } = record.get<SavedEngine>('engine')
+  const { attached, managed, ...engineState } = record.get<SavedEngine>('engine')
   const engine = new EngineClient(spawner, engineOptions(config, fd, allowSetLocality), {
     ...engineState,
     succession: { ...engineState.succession, channelFd: record.take('engine') },
     attached: attached && { ...attached, fd: record.take('attached') },
+    managed: managed && { ...managed, fd: record.take('managed') },
     sharedStateFd: record.has('sharedState') ? record.take('sharedState') : NO_SHARED_STATE,
   })
   const tpm = new Tpm(engine, lock, {
@@ -103,14 +104,16 @@ export function leaveTpm({ tpm, engine }: Pick<OpenTpm, 'tpm' | 'engine'>, recor
   const tpmState = tpm.save()
   if (saved === undefined || tpmState === undefined) return false
   const { channelFd, ...succession } = saved.succession
-  const { attached } = saved
+  const { attached, managed } = saved
   record.watch('engine', channelFd)
   if (attached !== undefined) record.keep('attached', attached.fd)
+  if (managed !== undefined) record.keep('managed', managed.fd)
   record.put('tpm', tpmState)
   record.put('engine', {
     served: saved.served,
     succession,
     attached: attached && { kind: attached.kind, flags: attached.flags },
+    managed: managed && { kind: managed.kind, flags: managed.flags },
   } satisfies SavedEngine)
   return true
 }
@@ -124,7 +127,14 @@ const whatItIs = ({ seedInsecure, script }: CommonConfig) => ({
 
 interface SavedEngine extends Pick<RunningTpm, 'served'> {
   readonly succession: Omit<RunningTpm['succession'], 'channelFd'>
-  readonly attached: { readonly kind: AttachKind; readonly flags: number } | undefined
+  readonly attached: SavedAttached | undefined
+  /** Older supervisors have left none. */
+  readonly managed?: SavedAttached | undefined
+}
+
+interface SavedAttached {
+  readonly kind: AttachKind
+  readonly flags: number
 }
 
 function whole(

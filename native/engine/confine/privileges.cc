@@ -129,12 +129,12 @@ void drop_privileges(Backend backend) {
   prctl(PR_SET_DUMPABLE, 0);
 }
 
-void limit_resources() {
+void limit_resources(const Options& options) {
   const auto limit = [](auto resource, rlim_t value) {
     rlimit both{value, value};
     setrlimit(resource, &both);
   };
-  limit(RLIMIT_NOFILE, kMaxDescriptors);
+  limit(RLIMIT_NOFILE, max_descriptors(options));
   limit(RLIMIT_NPROC, 0);
   limit(RLIMIT_AS, kMaxAddressSpaceBytes);
 }

@@ -8,8 +8,11 @@
 
 namespace swtpm {
 
-// Of an engine that serves; their numbers are below this. A power of 2.
-inline constexpr uint64_t kMaxDescriptors = 32;
+// Of an engine that serves; their numbers are below this. A power of 2. With a resource manager each
+// connection has one.
+inline constexpr uint64_t max_descriptors(const Options& options) {
+  return options.resource_manager ? 512 : 32;
+}
 
 // Leaves the process without capabilities, also as root. Where root may use the state directory only by its
 // capabilities, the process becomes the user who owns the directory. Where that user may not use all state
@@ -19,6 +22,6 @@ void drop_privileges(Backend backend);
 
 // Limits descriptors and address space, and forbids new processes and threads (to root, the kernel does not
 // apply that). Irreversible. Call it when all threads run.
-void limit_resources();
+void limit_resources(const Options& options);
 
 }  // namespace swtpm

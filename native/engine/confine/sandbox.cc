@@ -69,16 +69,16 @@ scmp_arg_cmp is_state(unsigned argument) {
 // a user, who types there, or a log that others write to as well. Not SCMP_CMP_NE: it compares 64 bits, of
 // which the kernel takes 32, so that 2^32 + 2 would be another number to the filter and standard error to the
 // kernel.
-void allow_but_on_stderr(std::vector<Rule>& allowed, int system_call,
+void allow_but_on_stderr(std::vector<Rule>& allowed, const Options& options, int system_call,
                          std::initializer_list<scmp_arg_cmp> others = {}) {
   constexpr uint64_t all = ~uint64_t{0};
-  constexpr uint64_t highest = kMaxDescriptors - 1;
-  static_assert((kMaxDescriptors & highest) == 0 && STDERR_FILENO == 2);
+  const uint64_t highest = max_descriptors(options) - 1;
+  static_assert(STDERR_FILENO == 2);
   auto allow = [&](uint64_t mask, uint64_t value) {
     scmp_arg_cmp fd = masked(0, mask, value);
     allowed.push_back(others.size() == 0 ? Rule(system_call, fd) : Rule(system_call, fd, *others.begin()));
   };
-  constexpr uint64_t beyond = all & ~highest;
+  const uint64_t beyond = all & ~highest;
   allow(beyond | 1, 1);                                                                // odd
   allow(beyond | 3, 0);                                                                // 0, 4, 8 and so on
   for (uint64_t bit = 4; bit <= highest; bit <<= 1) allow(beyond | 3 | bit, 2 | bit);  // 6, 10 and so on
@@ -121,10 +121,10 @@ std::vector<Rule> rules(const Options& options) {
       Rule(SCMP_SYS(fsync)),
       Rule(SCMP_SYS(exit_group)),
   };
-  allow_but_on_stderr(allowed, SCMP_SYS(read));
+  allow_but_on_stderr(allowed, options, SCMP_SYS(read));
   // Without O_APPEND it could overwrite the log, which other TPMs may have part in, and with O_NONBLOCK keep
   // them from it.
-  allow_but_on_stderr(allowed, SCMP_SYS(fcntl), {equals(1, F_SETFL)});
+  allow_but_on_stderr(allowed, options, SCMP_SYS(fcntl), {equals(1, F_SETFL)});
   const auto allow = [&](const auto&... more) { (allowed.push_back(more), ...); };
 #ifdef __NR_ppoll
   if (SCMP_SYS(poll) < 0) allow(Rule(SCMP_SYS(ppoll)));  // newer architectures do not have poll
@@ -138,7 +138,7 @@ std::vector<Rule> rules(const Options& options) {
   allow(Rule(SCMP_SYS(openat), is_state(0)), Rule(SCMP_SYS(newfstatat), is_state(0)),
         Rule(SCMP_SYS(renameat), is_state(0), is_state(2)), Rule(SCMP_SYS(unlinkat), is_state(0)));
   if (options.mode_given) allow(Rule(SCMP_SYS(fchmod)));
-  if (options.journal) allow_but_on_stderr(allowed, SCMP_SYS(pwrite64));
+  if (options.journal) allow_but_on_stderr(allowed, options, SCMP_SYS(pwrite64));
   if (options.backup) allow(Rule(SCMP_SYS(linkat), is_state(0), is_state(2)));
   return allowed;
 }

@@ -11,14 +11,25 @@
 #include "engine/serve/data_path.h"
 #include "engine/serve/device_state.h"
 #include "engine/serve/loop.h"
+#include "engine/serve/managed_device_state.h"
 #include "engine/serve/pump_threads.h"
+#include "engine/spaces/resource_manager.h"
 
 namespace swtpm {
 
+// What serves many clients at once.
+struct ManagedParts {
+  spaces::ResourceManager& manager;
+  ManagedDeviceState& device;
+  int wake_fd;  // an eventfd(2)
+};
+
 class Attachment {
  public:
-  Attachment(Channel& channel, DataPath& path, DeviceState& device)
-      : channel_(channel), path_(path), device_(device) {}
+  // closed: the event that says that what was attached is gone. managed: null where no clients are served at
+  // once.
+  Attachment(Channel& channel, DataPath& path, DeviceState& device, ManagedParts* managed, wire::Event closed)
+      : channel_(channel), path_(path), device_(device), managed_(managed), closed_(closed) {}
 
   // kTpmIoerror: one is attached already, or there is no fd. kTpmBadParameter: unknown kind.
   // client: what take_client() of another engine's loop had.
@@ -33,11 +44,14 @@ class Attachment {
   void set_route(wire::Route route);
 
  private:
+  std::shared_ptr<Loop> make_loop(wire::AttachKind kind, uint32_t flags, UniqueFd fd, UniqueFd client);
   void serve(const std::shared_ptr<Loop>& loop);
 
   Channel& channel_;
   DataPath& path_;
   DeviceState& device_;
+  ManagedParts* managed_;
+  const wire::Event closed_;
   std::mutex mutex_;
   std::shared_ptr<Loop> loop_;
   size_t threads_left_ = 0;

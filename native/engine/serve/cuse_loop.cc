@@ -170,7 +170,7 @@ void CuseLoop::on_release(FuseReply reply) {
     read_error_ = 0;
     answers_ = true;
     if (busy_)
-      path_.client_left();
+      path_.client_left(this);
     else
       set_unread({});
     std::move(reply).data({});
@@ -237,7 +237,8 @@ void CuseLoop::process(Command& command) {
   // One pointer fits into a std::function without an allocation.
   options.on_turn = [&command] { confirm(command); };
   DataPath::Outcome outcome =
-      path_.run(command.bytes, buffer_, options, {.send_part = [this](ByteView part) { send_part(part); }});
+      path_.run(command.bytes, buffer_, options,
+                {.send_part = [this](ByteView part) { send_part(part); }, .who = this});
 
   std::lock_guard lock(mutex_);
   busy_ = false;

@@ -21,7 +21,7 @@ DataPath::Outcome DataPath::run_intercepted(std::span<uint8_t> command, Response
                                             const CommandProcessor::CommandOptions& given,
                                             const Interceptor::Client& client) {
   using What = Outcome::What;
-  const uint32_t number = interceptor_.show(command, given.locality.value_or(tpm_.locality()));
+  const uint32_t number = interceptor_.show(command, given.locality.value_or(tpm_.locality()), client.who);
   CommandProcessor::CommandOptions options = given;
   if (auto on_turn = std::exchange(options.on_turn, nullptr)) on_turn();
   bool begun = false;  // a part of the response has been given

@@ -3,6 +3,7 @@
 // supervisor.
 #pragma once
 
+#include <mutex>
 #include <optional>
 
 #include "engine/channel/tracer.h"
@@ -36,6 +37,8 @@ class DataPath {
   // A response of the TPM is always well-formed; one that a script has made is what it has made it.
   Outcome run(std::span<uint8_t> command, ResponseBuffer& buffer,
               const CommandProcessor::CommandOptions& options, const Interceptor::Client& client) {
+    std::unique_lock<std::mutex> turn;
+    if (shared_ && (tracer_ || interceptor_.on())) turn = std::unique_lock(one_at_a_time_);
     if (tracer_) tracer_->command(command, options.locality.value_or(tpm_.locality()));
     Outcome outcome = interceptor_.on() ? run_intercepted(command, buffer, options, client)
                                         : Outcome{.response = execute(command, buffer, options)};
@@ -56,8 +59,14 @@ class DataPath {
     gate_.turn_away();
     interceptor_.turn_away();
   }
-  // The client whose command is at work has gone.
-  void client_left() { interceptor_.client_left(); }
+  // The client has gone; its command may be at work.
+  void client_left(const void* who) { interceptor_.client_left(who); }
+
+  // Several front ends use it at once: what is traced, or decided by a script, then passes one after the
+  // other.
+  void set_shared() { shared_ = true; }
+
+  void cancel(const Surrounding& around) { tpm_.cancel_surrounded(around); }
 
   bool permits_locality(uint8_t locality) const { return tpm_.permits_locality(locality); }
 
@@ -73,6 +82,8 @@ class DataPath {
   StorageGate& gate_;
   Interceptor& interceptor_;
   Tracer* tracer_;
+  bool shared_ = false;
+  std::mutex one_at_a_time_;
 };
 
 }  // namespace swtpm

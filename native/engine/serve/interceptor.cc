@@ -17,13 +17,14 @@ void Interceptor::set_on(bool on) {
   if (!on) changed_.notify_all();
 }
 
-uint32_t Interceptor::show(ByteView command, uint8_t locality) {
+uint32_t Interceptor::show(ByteView command, uint8_t locality, const void* who) {
   uint32_t number = 0;
   {
     std::lock_guard lock(mutex_);
     number = ++number_;
     waits_ = true;
     left_ = false;
+    who_ = who;
     turned_away_ = false;
     ordered_ = false;
     orders_.clear();
@@ -102,8 +103,9 @@ void Interceptor::turn_away() {
   changed_.notify_all();
 }
 
-void Interceptor::client_left() {
+void Interceptor::client_left(const void* who) {
   std::lock_guard lock(mutex_);
+  if (who_ != who) return;
   left_ = true;
   changed_.notify_all();
 }

@@ -28,6 +28,8 @@ class Interceptor {
     short gone_on = 0;
     // Sends it a part of its response, ahead of the rest.
     std::function<void(ByteView)> send_part;
+    // What tells it from others, where client_left() is called for it.
+    const void* who = nullptr;
   };
 
   struct Order {
@@ -47,7 +49,7 @@ class Interceptor {
   void set_on(bool on);
 
   // Shows a command. One at a time: it is what its front end is at. Returns its number.
-  uint32_t show(ByteView command, uint8_t locality);
+  uint32_t show(ByteView command, uint8_t locality, const void* who);
   // Waits for what is to become of it, or what is to follow.
   Order wait(uint32_t number, const Client& client);
   // What the TPM has answered to it.
@@ -58,8 +60,8 @@ class Interceptor {
 
   // Those that wait fail: the TPM is powered off for good, or handed over.
   void turn_away();
-  // The client whose command waits has gone.
-  void client_left();
+  // The client has gone; its command may wait.
+  void client_left(const void* who);
 
  private:
   static bool has_gone(const Client& client);
@@ -72,6 +74,7 @@ class Interceptor {
   uint32_t number_ = 0;  // of the command that was shown last
   bool waits_ = false;   // it is not decided
   bool left_ = false;    // its client has
+  const void* who_ = nullptr;
   bool turned_away_ = false;
   bool ordered_ = false;  // the supervisor has begun with it
   std::deque<Order> orders_;

@@ -27,16 +27,22 @@ class Loop {
   virtual void set_route(wire::Route) {}
 
   // Only when no thread is in run() any more.
-  void close() { fd_.reset(); }
+  virtual void close() { fd_.reset(); }
 
   // Any thread; the caller also interrupts blocking calls.
-  void request_stop() { stopping_.store(true, std::memory_order_release); }
+  void request_stop() {
+    stopping_.store(true, std::memory_order_release);
+    on_stop();
+  }
   bool stopping() const { return stopping_.load(std::memory_order_acquire); }
 
   // The connection that a loop which accepts some has now; it stays open. Only when no thread is in run().
   virtual UniqueFd take_client() { return UniqueFd(); }
 
  protected:
+  // For what waits otherwise than in a system call.
+  virtual void on_stop() {}
+
   UniqueFd fd_;
   std::atomic<int> end_errno_{0};
 

@@ -48,7 +48,7 @@ void PumpThreads::start(size_t count, std::function<void(size_t)> job) {
   changed_.notify_all();
 }
 
-void PumpThreads::interrupt_until_idle() {
+void PumpThreads::interrupt_until_idle(const std::function<void()>& again) {
   std::unique_lock lock(mutex_);
   auto pause = std::chrono::milliseconds(1);
   while (true) {
@@ -59,6 +59,7 @@ void PumpThreads::interrupt_until_idle() {
       pthread_kill(worker.thread.native_handle(), SIGUSR1);
     }
     if (idle) return;
+    again();
     changed_.wait_for(lock, pause);
     pause = std::min(pause * 2, std::chrono::milliseconds(20));
   }

@@ -26,8 +26,9 @@ class PumpThreads {
   // Runs job(0) … job(count - 1), each on its own thread, once these have finished earlier jobs.
   void start(size_t count, std::function<void(size_t)> job);
 
-  // Interrupts blocking calls until all jobs have returned; the caller has told them to.
-  void interrupt_until_idle();
+  // Interrupts blocking calls until all jobs have returned; the caller has told them to. `again` is called
+  // each time, for what is no call.
+  void interrupt_until_idle(const std::function<void()>& again);
 
  private:
   struct Worker {

@@ -8,6 +8,7 @@
 #include "common/bytes.h"
 #include "engine/tpm/message.h"
 #include "engine/tpm/refusals.h"
+#include "engine/tpm/surrounding.h"
 
 namespace swtpm {
 
@@ -25,6 +26,8 @@ class CommandProcessor {
     // Called when the command's turn has come: verbs from now on take effect after it. It runs with the TPM's
     // mutex held, and must not wait for anything.
     std::function<void()> on_turn = nullptr;
+    // What is done around it, in its turn.
+    Surrounding* around = nullptr;
   };
 
   virtual TpmVersion version() const = 0;
@@ -38,6 +41,9 @@ class CommandProcessor {
   // done.
   virtual std::optional<ByteView> process_if_short(std::span<uint8_t> command, ResponseBuffer& buffer,
                                                    const CommandOptions& options) = 0;
+
+  // Cancels the command that has this around it, if it runs now. Does not wait for its end.
+  virtual void cancel_surrounded(const Surrounding& around) = 0;
 
   // That a command has which says nothing else. Does not wait.
   virtual uint8_t locality() const = 0;

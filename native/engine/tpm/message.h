@@ -60,6 +60,7 @@ class ResponseBuffer {
     return write(&data_, &size_, &capacity_);
   }
   ByteView view() const { return {data_, size_}; }
+  std::span<uint8_t> bytes() { return {data_, size_}; }
 
  private:
   uint32_t capacity_;

@@ -138,6 +138,7 @@ void Tpm::stop_at_exit() {
 }
 
 void Tpm::power_off() {
+  clear_out_guests();
   if (running() && options_.auto_shutdown) send_shutdown_if_due();
   if (running()) state_.secure_permanent();
   running_.store(false, std::memory_order_release);

@@ -13,10 +13,11 @@ constexpr int64_t kRepeatForMs = 10;
 
 }  // namespace
 
-void RunningCommand::begin(bool searches_primes) {
+void RunningCommand::begin(bool searches_primes, const void* owner) {
   std::lock_guard lock(mutex_);
   number_++;
   runs_ = true;
+  owner_ = owner;
   since_ms_ = coarse_now_ms();
   searches_primes_ = searches_primes;
   if (searches_primes) prime_search::begin();
@@ -30,8 +31,9 @@ bool RunningCommand::end() {
 
 // libtpms clears its flag when a command begins, so a CANCEL that comes just then would be lost. In a
 // command's first moments it is therefore repeated.
-void RunningCommand::cancel() {
+void RunningCommand::cancel(const void* owner) {
   std::unique_lock lock(mutex_);
+  if (owner && owner_ != owner) return;
   uint64_t target = number_;
   while (runs_ && number_ == target) {
     TPMLIB_CancelCommand();

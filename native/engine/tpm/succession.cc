@@ -42,6 +42,9 @@ TpmResult Tpm::resume() {
   running_.store(true, std::memory_order_release);
   stir_random(options_.version);
   permanent_number_ = 0;
+  if (guests_)
+    guests_->clear_out_others(
+        [this](std::span<uint8_t> command, ResponseBuffer& buffer) { return execute(command, buffer); });
   save_checkpoint();
   return kTpmSuccess;
 }
@@ -49,6 +52,7 @@ TpmResult Tpm::resume() {
 TpmResult Tpm::hand_over() {
   Lock lock(mutex_);
   if (running()) {
+    clear_out_guests();
     state_.write_back();
     save_checkpoint();
     Checkpoint::Saved saved;

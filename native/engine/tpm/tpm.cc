@@ -60,7 +60,7 @@ ByteView Tpm::run_in_turn(std::span<uint8_t> command, CommandEffect effect, Resp
   if (is_set_locality(command)) return obey_set_locality(command, buffer);
   insecure_seed::count_command();
   locality_override_ = command_options.locality;
-  ByteView response = run_as_transaction(command, effect, buffer);
+  ByteView response = run_as_transaction(command, effect, buffer, command_options.around);
   locality_override_.reset();
   return response;
 }
@@ -97,6 +97,24 @@ TpmResult Tpm::set_locality(uint8_t locality) {
 bool Tpm::permits_locality(uint8_t locality) const {
   const LocalityPolicy& policy = options_.locality_policy;
   return policy.permits(locality) && (policy.allow_set_locality || locality <= checkpoint_.locality());
+}
+
+void Tpm::between_commands(const std::function<void(const Execute*)>& act) {
+  Lock lock(mutex_);
+  if (!usable()) return act(nullptr);
+  state_.write_back();
+  const Execute inner = [this](std::span<uint8_t> command, ResponseBuffer& buffer) {
+    return execute(command, buffer);
+  };
+  act(&inner);
+  save_checkpoint();
+}
+
+// Called with the mutex held.
+void Tpm::clear_out_guests() {
+  if (guests_ && running())
+    guests_->clear_out(
+        [this](std::span<uint8_t> command, ResponseBuffer& buffer) { return execute(command, buffer); });
 }
 
 TpmResult Tpm::cancel() {

@@ -61,6 +61,13 @@ class Tpm final : public CommandProcessor {
 
   // Cancels the command that runs now, if one does. Does not wait for its end.
   TpmResult cancel();
+  void cancel_surrounded(const Surrounding& around) override { running_command_.cancel(&around); }
+
+  // Whom it tells before it is powered off, saved or left. Before there are commands.
+  void set_guests(Guests* guests) { guests_ = guests; }
+  // Has `act` called when no command runs, with what it needs to take something out of the TPM; with null
+  // where the TPM is off.
+  void between_commands(const std::function<void(const Execute*)>& act);
 
   // ---- Power.
 
@@ -131,12 +138,16 @@ class Tpm final : public CommandProcessor {
   ByteView run_in_turn(std::span<uint8_t> command, CommandEffect effect, ResponseBuffer& buffer,
                        const CommandOptions& options);
   ByteView obey_set_locality(ByteView command, ResponseBuffer& buffer);
-  ByteView run_as_transaction(std::span<uint8_t> command, CommandEffect effect, ResponseBuffer& buffer);
+  ByteView run_as_transaction(std::span<uint8_t> command, CommandEffect effect, ResponseBuffer& buffer,
+                              Surrounding* around);
+  ByteView execute(std::span<uint8_t> command, ResponseBuffer& buffer);
+  void clear_out_guests();
   // cut_short: the command was ended by false results; what it has done must be rolled back.
-  ByteView run_cancellable(std::span<uint8_t> command, ResponseBuffer& buffer, bool& cut_short);
+  ByteView run_cancellable(std::span<uint8_t> command, ResponseBuffer& buffer, Surrounding* around,
+                           bool& cut_short);
   // Restores the checkpoint, and answers the command with `code`.
-  ByteView roll_back(ResponseBuffer& buffer, TpmResult code);
-  ByteView roll_back_not_stored(ResponseBuffer& buffer);
+  ByteView roll_back(ResponseBuffer& buffer, TpmResult code, Surrounding* around, const Execute& inner);
+  ByteView roll_back_not_stored(ResponseBuffer& buffer, Surrounding* around, const Execute& inner);
   // What libtpms has answered.
   void note_answer(TpmResult code);
 
@@ -171,6 +182,7 @@ class Tpm final : public CommandProcessor {
   std::optional<Bytes> savestate_given_;
   uint64_t permanent_number_ = 0;  // of the permanent state in the checkpoint
   std::optional<uint8_t> locality_override_;
+  Guests* guests_ = nullptr;
 };
 
 }  // namespace swtpm

@@ -67,6 +67,7 @@ TpmResult Tpm::hash_end() {
 TpmResult Tpm::store_volatile() {
   Lock lock(mutex_);
   if (!usable()) return kTpmBadOrdinal;
+  clear_out_guests();
   library::VolatileState state;
   if (state.result()) return state.result();
   // Neither is of use without the other.
@@ -82,6 +83,7 @@ TpmResult Tpm::get_state_blob(uint32_t number, bool decrypted, Bytes& out, bool&
   Bytes plain;
   if (*type == BlobType::kVolatile) {
     // Straight from the TPM, without a file. An older file would be outdated, so it is removed.
+    clear_out_guests();
     library::VolatileState state;
     if (state.result()) return state.result();
     plain.assign(state.view().begin(), state.view().end());

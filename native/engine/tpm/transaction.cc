@@ -8,7 +8,18 @@
 
 namespace swtpm {
 
-ByteView Tpm::run_as_transaction(std::span<uint8_t> command, CommandEffect effect, ResponseBuffer& buffer) {
+ByteView Tpm::run_as_transaction(std::span<uint8_t> command, CommandEffect effect, ResponseBuffer& buffer,
+                                 Surrounding* around) {
+  Execute inner;
+  if (around) {
+    inner = [this](std::span<uint8_t> own, ResponseBuffer& own_buffer) { return execute(own, own_buffer); };
+    state_.write_back();
+    if (around->enter(inner, command, buffer) == Surrounding::Entry::kAnswered) {
+      if (around->changes_tpm()) save_checkpoint();
+      return buffer.view();
+    }
+    if (around->changes_tpm()) effect = CommandEffect::kModifies;
+  }
   // libtpms may change the command while it reads it.
   bool shuts_down = message_code(command.data()) == kTpm2CcShutdown;
   bool staged = effect == CommandEffect::kRepeatable && checkpoint_.stage(command, effective_locality());
@@ -19,12 +30,17 @@ ByteView Tpm::run_as_transaction(std::span<uint8_t> command, CommandEffect effec
     state_.take_failure();
   }
   bool cut_short = false;
-  ByteView response = run_cancellable(command, buffer, cut_short);
+  ByteView response = run_cancellable(command, buffer, around, cut_short);
   if (effect == CommandEffect::kReads)
     state_.set_postponing(false);
   else if (state_.take_failure())
-    return roll_back_not_stored(buffer);
-  if (cut_short && message_code(response.data()) != kTpmRcCanceled) return roll_back(buffer, kTpmRcCanceled);
+    return roll_back_not_stored(buffer, around, inner);
+  if (cut_short && message_code(response.data()) != kTpmRcCanceled)
+    return roll_back(buffer, kTpmRcCanceled, around, inner);
+  if (around) {
+    around->leave(inner, buffer);
+    response = buffer.view();
+  }
 
   shutdown_due_ = !(shuts_down && message_code(response.data()) == kTpmSuccess);
   note_answer(message_code(response.data()));
@@ -38,10 +54,17 @@ ByteView Tpm::run_as_transaction(std::span<uint8_t> command, CommandEffect effec
   return response;
 }
 
-ByteView Tpm::run_cancellable(std::span<uint8_t> command, ResponseBuffer& buffer, bool& cut_short) {
+ByteView Tpm::execute(std::span<uint8_t> command, ResponseBuffer& buffer) {
+  return library::process(command, buffer) ? buffer.view()
+                                           : buffer.set(options_.version, failure_code(options_.version));
+}
+
+ByteView Tpm::run_cancellable(std::span<uint8_t> command, ResponseBuffer& buffer, Surrounding* around,
+                              bool& cut_short) {
   // Cutting a search for primes short needs a checkpoint to roll back to.
-  running_command_.begin(options_.version == TpmVersion::k20 && prime_search::in_command(command) &&
-                         checkpoint_.has_running());
+  running_command_.begin(
+      options_.version == TpmVersion::k20 && prime_search::in_command(command) && checkpoint_.has_running(),
+      around);
   bool executed = library::process(command, buffer);
   cut_short = running_command_.end();
   if (executed) return buffer.view();
@@ -56,17 +79,21 @@ void Tpm::note_answer(TpmResult code) {
     refusals_.executed();
 }
 
-ByteView Tpm::roll_back_not_stored(ResponseBuffer& buffer) {
+ByteView Tpm::roll_back_not_stored(ResponseBuffer& buffer, Surrounding* around, const Execute& inner) {
   TpmResult code = storage_code(options_.version);
   refusals_.note(Refusals::Reason::kNotStored, code);
-  return roll_back(buffer, code);
+  return roll_back(buffer, code, around, inner);
 }
 
 // libtpms by itself would refuse every command after one that it could not store, and would keep the
 // worthless key that a search for primes makes when it is cut short.
-ByteView Tpm::roll_back(ResponseBuffer& buffer, TpmResult code) {
+ByteView Tpm::roll_back(ResponseBuffer& buffer, TpmResult code, Surrounding* around, const Execute& inner) {
   Checkpoint::Saved before;
-  if (!checkpoint_.load(before) || !before.running) return buffer.view();
+  if (!checkpoint_.load(before) || !before.running) {
+    if (around) around->leave(inner, buffer);
+    return buffer.view();
+  }
+  if (around) around->undone();
   if (TpmResult result = restore(before)) {
     log(LogLevel::kError,
         "The TPM is off: it could not be restored to its state before a command that failed: libtpms "

@@ -30,6 +30,7 @@ const everywhere: readonly Interface[] = INTERFACES
 const sockets: readonly Interface[] = ['socket']
 const chardevs: readonly Interface[] = ['chardev']
 const cuses: readonly Interface[] = ['cuse']
+const shared: readonly Interface[] = ['socket', 'cuse']
 const attached: readonly Interface[] = ['socket', 'chardev']
 
 export const optionTable = {
@@ -113,6 +114,15 @@ export const optionTable = {
     defaultDescription: 'all',
     describe:
       'Who may control the TPM by ioctls: all who may open the device, the user that swtpm runs as and root (owner), or root alone.',
+  },
+
+  'resource-manager': {
+    extension: shared,
+    interfaces: shared,
+    group: groups.connection,
+    describe:
+      'Serve many clients at once, each with keys and sessions of its own: with cuse on a second device, /dev/NAMErm; with ' +
+      'socket on the socket itself. For a TPM 2.0.',
   },
 
   // socket and chardev ------------------------------------------------------------------------------------------------

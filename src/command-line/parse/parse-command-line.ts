@@ -30,6 +30,7 @@ import { controlOf, dataServerOf } from './endpoint.ts'
 import { cNumberOf } from './given.ts'
 import { keyOf } from './key.ts'
 import { logOf, pcapOf, pidOf, readyFdOf, recordOf, traceOf } from './output.ts'
+import { refuseUnmanageable } from './resource-manager.ts'
 import { refuseOwnState, scriptOf } from './script.ts'
 import { refuseExistingTpm, seedOf, withSeedInPrefix } from './seed.ts'
 import { inMemoryState, requireState, type StateOptions, stateOf } from './state.ts'
@@ -61,6 +62,7 @@ export function parseCommandLine(
     return request
   }
   const config = runConfigOf(given, env, iface)
+  if (config.action === 'run') refuseUnmanageable(config)
   if (config.action === 'run') refuseExistingTpm(config.state, config)
   refuseSharedReadyFd(config)
   return config
@@ -107,6 +109,7 @@ function commonOf(given: SwtpmOptions, env: NodeJS.ProcessEnv, iface: Interface)
     seedInsecure,
     trace: traceOf(given, daemonize),
     record: recordOf(given),
+    resourceManager: given.has('resource-manager'),
     script: scriptOf(given),
     runAs: given.text('runas'),
     chroot: given.text('chroot'),

@@ -5,7 +5,7 @@ import { BIG } from '../../../contract/struct.ts'
 import { TPM_SUCCESS } from '../../../contract/tpm-result.ts'
 import { SwtpmError } from '../../system/errors.ts'
 import type { Engine } from './engine-starter.ts'
-import { attachRequest, profileRequest, type ServedTpm } from './served-tpm.ts'
+import { type Attached, attachRequest, isListener, profileRequest, type ServedTpm } from './served-tpm.ts'
 
 export interface Continuing {
   /** @see SuccessionEvents.resumed */
@@ -35,19 +35,29 @@ export async function continueTpm(
   await alone()
   events.resumed(running !== 0)
   if (served.intercepted) await engine.request(engineCode('INTERCEPT'), word.encode({ value: 1 }, BIG))
-  if (served.attached === undefined) return
-  const { kind, fd, flags } = served.attached
-  if (kind === 'listener' && served.clientOpen && clientFd === undefined) {
+  const { attached, managed } = served
+  if (managed !== undefined) await attach(engine, managed, undefined)
+  if (attached === undefined) return
+  if (isListener(attached.kind) && served.clientOpen && clientFd === undefined) {
     served.clientOpen = false
     events.connectionLost()
   }
+  await attach(engine, attached, clientFd)
+  if (served.route !== 'native') {
+    await engine.request(engineCode('SET_ROUTE'), word.encode({ value: ROUTE[served.route] }, BIG))
+  }
+}
+
+/** @throws AttachError */
+async function attach(
+  engine: Engine,
+  { kind, fd, flags }: Attached,
+  clientFd: number | undefined,
+): Promise<void> {
   const request = attachRequest({ kind, flags: flags | ATTACH_FLAG.continue })
   const fds = clientFd === undefined ? [fd] : [fd, clientFd]
   const result = word.decode(await engine.request(engineCode('ATTACH'), request, fds), BIG).value
   if (result !== TPM_SUCCESS) throw new AttachError(result)
-  if (served.route !== 'native') {
-    await engine.request(engineCode('SET_ROUTE'), word.encode({ value: ROUTE[served.route] }, BIG))
-  }
 }
 
 /** Why an engine does not take another one's place. */

@@ -80,7 +80,7 @@ async function attach(session: Session, config: SocketConfig, data: OpenEndpoint
   const flags =
     (config.server?.disconnect ? ATTACH_FLAG.disconnect : 0) |
     (config.terminate ? ATTACH_FLAG.reportClients : 0)
-  const kind = data.connected ? 'stream' : 'listener'
+  const kind = data.connected ? 'stream' : config.resourceManager ? 'managedListener' : 'listener'
   const result = await session.tpm.engine.attach(kind, data.fd, flags)
   if (result !== TPM_SUCCESS) {
     throw new SwtpmError('SWTPM_ERR_SOCKET', `Cannot serve TPM commands: the engine answered ${result}`)
