@@ -12,7 +12,8 @@
       "target_name": "swtpm_native",
       "sources": ["<!@(ls addon/*.cc)"],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
-      "defines": ["NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS", "NAPI_VERSION=8"]
+      "defines": ["NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS", "NAPI_VERSION=8"],
+      "ldflags": ["-Wl,-z,relro,-z,now"]
     },
     {
       # One TPM: libtpms, the command pump and the state store, in a process of its own.

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
@@ -36,10 +37,19 @@ Napi::Value IsHungUp(const Napi::CallbackInfo& info) {
   return Result(info, (device.revents & (POLLERR | POLLHUP)) != 0 ? 1 : 0);
 }
 
+Napi::Value Ioctl(const Napi::CallbackInfo& info) {
+  const auto argument = BytesArgument(info, 2);
+  const auto request = WideArgument(info, 1);
+  if (!argument || request < 0) return Result(info, -EINVAL);
+  return SystemResult(info,
+                      ioctl(IntArgument(info, 0), static_cast<unsigned long>(request), argument->data()));
+}
+
 }  // namespace
 
 void RegisterDevices(Napi::Env env, Napi::Object exports) {
   exports.Set("deviceNumbers", Napi::Function::New<DeviceNumbers>(env, "deviceNumbers"));
+  exports.Set("ioctl", Napi::Function::New<Ioctl>(env, "ioctl"));
   exports.Set("isHungUp", Napi::Function::New<IsHungUp>(env, "isHungUp"));
 }
 

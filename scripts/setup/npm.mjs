@@ -2,7 +2,7 @@
 
 import { existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
-import { run, succeeds, UserError } from '../lib/command.mjs'
+import { run } from '../lib/command.mjs'
 import { projectRoot } from '../lib/paths.mjs'
 import { compileEnvironment } from './node-headers.mjs'
 
@@ -10,7 +10,7 @@ import { compileEnvironment } from './node-headers.mjs'
 export function npmPackages() {
   return {
     title: 'npm packages',
-    isDone: () => matchesLock() && ioctlLoads(),
+    isDone: matchesLock,
     announce: () => 'Install npm packages: npm ci',
     run: async (progress) => {
       await run('npm', ['ci', '--no-audit', '--no-fund'], {
@@ -19,11 +19,6 @@ export function npmPackages() {
         onLine: progress,
         hint: 'Is this machine online? `npm ci` alone shows more',
       })
-      if (!ioctlLoads()) {
-        throw new UserError('Cannot load the npm package "ioctl": its native part was not built', {
-          hint: 'npm may have been told not to run install scripts: try `npm rebuild ioctl --ignore-scripts=false`',
-        })
-      }
     },
   }
 }
@@ -42,9 +37,4 @@ function matchesLock() {
 /** @param {string} lockFile @returns {Record<string, { version: string, optional?: boolean }>} */
 function packagesOf(lockFile) {
   return JSON.parse(readFileSync(lockFile, 'utf8')).packages
-}
-
-/** @returns {boolean} its native part is tied to the version of Node it was built with */
-function ioctlLoads() {
-  return succeeds(process.execPath, ['-e', 'require("ioctl")'], { cwd: projectRoot })
 }

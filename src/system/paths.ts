@@ -18,6 +18,18 @@ export function installedFile(relative: string, remedy: string): string {
   }
   throw new SwtpmError(
     'SWTPM_ERR_INSTALLATION',
-    `Cannot find "${relative}": run \`${remedy}\`; tried ${tried.join(', ')}`,
+    `Cannot find "${relative}": ${wayOut(remedy)}; tried ${tried.join(', ')}`,
   )
+}
+
+/**
+ * What to do about a file of the installation that is not there or does not fit.
+ * @param command makes it in a tree with the sources; what was installed has no sources
+ */
+export function wayOut(command: string): string {
+  let root = __dirname
+  while (root !== dirname(root) && !existsSync(join(root, 'package.json'))) root = dirname(root)
+  if (existsSync(join(root, 'src'))) return `run \`${command}\``
+  const compile = join(root, 'scripts/package/npm-install.mjs')
+  return existsSync(compile) ? `run \`node ${compile}\`` : 'install swtpm again'
 }

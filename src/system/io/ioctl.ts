@@ -1,30 +1,36 @@
 /**
- * ioctl(2) by the `ioctl` package, loaded when it is first needed. The package asserts on a wrong number of arguments,
- * so this is the one place that calls it.
+ * ioctl(2) by the `ioctl` package, loaded when it is first needed; this is the one place that calls it, because it asserts on a
+ * wrong number of arguments.
+ *
+ * Its compiled part fits one version of Node. Under another one, and where it could not be compiled, the project's own addon does
+ * the same: that fits every Node.
  */
-import { SwtpmError } from '../errors.ts'
-import { loadReason } from '../native/load-reason.ts'
+import { check } from '../native/check.ts'
+import { native } from '../native/load.ts'
 
 type IoctlFunction = (fd: number, request: number, argument: Buffer) => number
 
 let loaded: IoctlFunction | undefined
 
 /**
- * Loads the package now, for a program that cannot reach its files later, for example after chroot(2).
+ * Loads it now, for a program that cannot reach its files later, for example after chroot(2).
  * @throws SwtpmError SWTPM_ERR_INSTALLATION
  */
 export function loadIoctl(): void {
+  loaded ??= ofPackage() ?? ofAddon()
+}
+
+function ofPackage(): IoctlFunction | undefined {
   try {
-    loaded ??= require('ioctl') as IoctlFunction
-  } catch (error) {
-    throw new SwtpmError(
-      'SWTPM_ERR_INSTALLATION',
-      `Cannot load the package "ioctl": ${loadReason(error)}; run \`npm run setup\``,
-      {
-        cause: error,
-      },
-    )
+    return require('ioctl') as IoctlFunction
+  } catch {
+    return undefined
   }
+}
+
+function ofAddon(): IoctlFunction {
+  const { ioctl: call } = native
+  return (fd, request, argument) => check(call(fd, request, argument), 'ioctl')
 }
 
 /**

@@ -1,6 +1,6 @@
 /** Finds and loads the native addon. */
 import { SwtpmError } from '../errors.ts'
-import { installedFile } from '../paths.ts'
+import { installedFile, wayOut } from '../paths.ts'
 import { loadReason } from './load-reason.ts'
 import type { Native } from './types.ts'
 
@@ -23,7 +23,7 @@ function load(): Native {
   } catch (error) {
     throw new SwtpmError(
       'SWTPM_ERR_INSTALLATION',
-      `Cannot load "${path}": ${loadReason(error)}; run \`npm run build:native\``,
+      `Cannot load "${path}": ${loadReason(error)}; ${wayOut('npm run build:native')}`,
       { cause: error },
     )
   }

@@ -67,6 +67,12 @@ export interface Native {
    * @see poll(2) POLLERR, POLLHUP
    */
   isHungUp(fd: number): number
+  /**
+   * Blocks until the driver has answered. src/system/io/ioctl.ts is what calls it.
+   * @param argument as long as the request number says; read and written in place
+   * @see ioctl(2)
+   */
+  ioctl(fd: number, request: number, argument: Uint8Array): number
 
   // ---- memory: addon/memory.cc
 
