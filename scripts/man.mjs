@@ -2,6 +2,7 @@
 // Makes the manual pages and the shell completions from the option tables: to read one, or to write them all.
 
 import { spawnSync } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -22,6 +23,7 @@ written below DIRECTORY as they are installed below /usr/share.`
  * @throws {UserError} when a template does not fit the tables
  */
 export async function renderDocuments() {
+  if (!existsSync(path.join(projectRoot, 'man'))) return madeBefore()
   /** @type {{ documents(root: string): Map<string, string> }} */
   const { documents } = await loadTypeScript('man/generator/documents.ts')
   try {
@@ -29,6 +31,18 @@ export async function renderDocuments() {
   } catch (cause) {
     throw new UserError(/** @type {Error} */ (cause).message, { cause })
   }
+}
+
+/** The npm package has them ready, and not the tables. @returns {Map<string, string>} */
+function madeBefore() {
+  const share = path.join(projectRoot, 'dist/share')
+  const files = readdirSync(share, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
+  return new Map(
+    files.map((entry) => {
+      const file = path.join(entry.parentPath ?? entry.path, entry.name)
+      return [path.relative(share, file), readFileSync(file, 'utf8')]
+    }),
+  )
 }
 
 async function main() {

@@ -18,10 +18,13 @@ import { renderDocuments } from '../man.mjs'
 
 /** Packages that are needed to compile others and not to run them. */
 const BUILD_TIME = new Set(['nan', 'node-addon-api'])
-/** The package that the bundles do not contain, because it has native code. */
+/** The package that the bundles do not contain, because it has native code. It is not there where it could not be compiled. */
 const NATIVE_PACKAGE = 'ioctl'
+const COMPILED_PACKAGE = `${NATIVE_PACKAGE}/build/Release/${NATIVE_PACKAGE}.node`
 /** The program that is no script: it starts Node itself. */
 const KEEPER = 'swtpm'
+/** The name that the CUSE TPM has had of old: the keeper looks at its own. */
+const CUSE = 'swtpm_cuse'
 const COMPILED = 'native/build/Release'
 
 const PROGRAM = 0o755
@@ -29,14 +32,15 @@ const DATA = 0o644
 
 /**
  * @param {import('./layout.mjs').Layout} places
- * @param {{ node: string, services: boolean }} options `node`: runs the programs
+ * @param {{ node: string, recordedBy?: string, services: boolean }} options `node`: runs the programs;
+ *   `recordedBy`: is here, and of the same version, where that one is not
  * @returns {Promise<Entry[]>}
  * @throws {UserError} when something has not been built
  */
-export async function entriesFor(places, { node, services }) {
+export async function entriesFor(places, { node, recordedBy = node, services }) {
   return [
     ...programs(places, node),
-    ...(await codeCaches(places, node)),
+    ...(await codeCaches(places, recordedBy)),
     ...nativeCode(places),
     ...packages(places),
     ...(await documents(places)),
@@ -47,7 +51,7 @@ export async function entriesFor(places, { node, services }) {
 
 /** @param {import('./layout.mjs').Layout} places @param {string} node @returns {Entry[]} */
 function programs({ bin, lib }, node) {
-  const names = readdirSync(path.join(projectRoot, 'bin'))
+  const names = readdirSync(path.join(projectRoot, 'bin')).filter((name) => name !== CUSE)
   // Not "env node": services and other users may have another PATH, and compiled packages fit the Node they were built for.
   // Relative, so that a tree may be moved.
   const script = (/** @type {string} */ name) =>
@@ -68,8 +72,7 @@ function programs({ bin, lib }, node) {
       // Files and not links into `lib`: AppArmor goes by the resolved path, and libvirt's profiles allow /usr/bin/swtpm*.
       file(path.join(bin, name), name === KEEPER ? keeper : script(name), PROGRAM),
     ]),
-    // The name that the CUSE TPM has had of old: the keeper looks at its own.
-    file(path.join(bin, 'swtpm_cuse'), keeper, PROGRAM),
+    file(path.join(bin, CUSE), keeper, PROGRAM),
   ]
 }
 
@@ -114,6 +117,7 @@ function nativeCode({ lib }) {
 
 /** @param {import('./layout.mjs').Layout} places @returns {Entry[]} */
 function packages({ lib }) {
+  if (!existsSync(path.join(projectRoot, 'node_modules', COMPILED_PACKAGE))) return []
   const names = [NATIVE_PACKAGE]
   // Grows while it is gone through.
   for (const name of names) {
@@ -125,10 +129,10 @@ function packages({ lib }) {
     const own = readdirSync(path.join(projectRoot, folder)).filter((each) =>
       /^(package\.json|licen[cs]e.*|.*\.js)$/i.test(each),
     )
-    const compiled = name === NATIVE_PACKAGE ? [`build/Release/${name}.node`] : []
-    return [...own, ...compiled].map((each) => {
-      const relative = path.join(folder, each)
-      return file(path.join(lib, relative), built(relative), each.endsWith('.node') ? PROGRAM : DATA)
+    const files = own.map((each) => path.join(folder, each))
+    if (name === NATIVE_PACKAGE) files.push(path.join('node_modules', COMPILED_PACKAGE))
+    return files.map((relative) => {
+      return file(path.join(lib, relative), built(relative), relative.endsWith('.node') ? PROGRAM : DATA)
     })
   })
 }
