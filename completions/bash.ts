@@ -48,10 +48,11 @@ export function bashCompletion(program: CompletedProgram, engine: string): strin
   ].join('\n')}\n${engine.replaceAll('@program@', name).replaceAll('@programs@', name)}`
 }
 
+/** Both where an option has two names; a letter is not worth offering beside a name. */
 const wordsOf = (options: readonly DocumentedOption[]): string =>
   options
     .filter(({ hidden }) => !hidden)
-    .map(({ words }) => words.at(-1))
+    .flatMap(({ words }) => words.filter((word) => word.startsWith('--') || word === words.at(-1)))
     .join(' ')
 
 function argumentCase(command: string, option: DocumentedOption): string[] {

@@ -9,6 +9,7 @@
  *   @environment, @exitcodes, @examples INTERFACE
  *   @verb NAME                        numbers and structure of a PTM verb
  *   @constants PREFIX
+ *   @rules                            the language of --fault
  *
  * A page that leaves an option or a verb out cannot be made. `@VERSION@` in a line becomes the version.
  */
@@ -16,11 +17,12 @@
 import { type VerbName, verbNames } from '../../contract/verbs.ts'
 import type { SubOptionSchema } from '../../src/programs/common/options/sub-option.ts'
 import { topics } from '../../src/programs/swtpm/help/topics.ts'
+import { effectHelp } from '../../src/responders/rules/effect-help.ts'
 import type { Interface } from '../../src/serve/config.ts'
 import { INTERFACES } from '../../src/serve/config.ts'
 import { PACKAGE_VERSION } from '../../src/system/version.ts'
 import { definitions, examples, optionEntry } from './option-entry.ts'
-import { type DocumentedOption, swtpmOptions, type Tool, tools } from './programs.ts'
+import { type DocumentedOption, subcommands, swtpmOptions, type Tool, tools } from './programs.ts'
 import { literal } from './roff.ts'
 import { constants, verbEntry } from './verb-entry.ts'
 
@@ -77,6 +79,8 @@ class Page {
         return this.#verb(argument)
       case 'constants':
         return constants(argument)
+      case 'rules':
+        return ['.nf', ...effectHelp().trimEnd().split('\n').map(literal), '.fi']
       default:
         throw new Error(`unknown directive "@${directive}"`)
     }
@@ -121,8 +125,10 @@ class Page {
 
 function optionsNamed([program = '', iface]: readonly string[]): DocumentedOption[] {
   if (program === 'swtpm') return swtpmOptions(iface === undefined ? undefined : interfacesNamed([iface])[0])
-  if (!Object.hasOwn(tools, program)) throw new Error(`no program "${program}"`)
-  return tools[program as Tool]
+  const options =
+    subcommands.get(program) ?? (Object.hasOwn(tools, program) ? tools[program as Tool] : undefined)
+  if (options === undefined) throw new Error(`no program "${program}"`)
+  return options
 }
 
 function interfacesNamed(words: readonly string[]): Interface[] {

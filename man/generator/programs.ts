@@ -8,14 +8,13 @@ import { optionsOf, optionTable } from '../../src/command-line/options/table.ts'
 import type { OptionSpec, OptionTable } from '../../src/programs/common/options/option-table.ts'
 import type { SubOptionSchema } from '../../src/programs/common/options/sub-option.ts'
 import { waysOf } from '../../src/programs/common/options/synopsis.ts'
-import { KTEST_OPTIONS } from '../../src/programs/swtpm/ktest/ktest-options.ts'
-import { STATE_OPTIONS } from '../../src/programs/swtpm/state/state-options.ts'
+import { SUBCOMMANDS } from '../../src/programs/swtpm/subcommands.ts'
 import { biosOptions } from '../../src/programs/swtpm_bios/bios-options.ts'
 import { CERT_OPTIONS } from '../../src/programs/swtpm_cert/cert-options.ts'
 import { ioctlOptions } from '../../src/programs/swtpm_ioctl/ioctl-options.ts'
 import { LOCALCA_OPTIONS } from '../../src/programs/swtpm_localca/localca-options.ts'
 import { SETUP_OPTIONS } from '../../src/programs/swtpm_setup/setup-options.ts'
-import type { Interface } from '../../src/serve/config.ts'
+import { INTERFACES, type Interface } from '../../src/serve/config.ts'
 
 export interface DocumentedOption {
   /** The name in its table. */
@@ -40,18 +39,23 @@ export interface DocumentedOption {
   readonly hidden: boolean
 }
 
-/** What can follow the name of a program that has no interfaces, or of a part of `swtpm`. */
+/** What can follow the name of a program that has no interfaces. */
 export const tools = {
   swtpm_ioctl: documented(ioctlOptions),
   swtpm_bios: documented(biosOptions),
   swtpm_setup: documented(SETUP_OPTIONS),
   swtpm_localca: documented(LOCALCA_OPTIONS),
   swtpm_cert: documented(CERT_OPTIONS),
-  'swtpm-ktest': documented(KTEST_OPTIONS),
-  'swtpm-state': documented(STATE_OPTIONS),
 } as const
 
 export type Tool = keyof typeof tools
+
+/** What can follow `swtpm WORD`, by the name of its page, `swtpm-WORD`; the interfaces are on pages of their own. */
+export const subcommands: ReadonlyMap<string, DocumentedOption[]> = new Map(
+  [...SUBCOMMANDS]
+    .filter(([word]) => !INTERFACES.some((iface) => iface === word))
+    .map(([word, { options }]) => [`swtpm-${word}`, documented(options)]),
+)
 
 /** The options of `swtpm`: those of one interface, or all. */
 export function swtpmOptions(iface?: Interface): DocumentedOption[] {
@@ -91,7 +95,7 @@ function documentedOption(name: string, spec: OptionSpec): DocumentedOption {
     ...(spec.sub !== undefined && { sub: spec.sub }),
     ...(choices !== undefined && { choices }),
     group: spec.group.replace(/:$/, ''),
-    describe: sentence(spec.describe),
+    describe: sentence(spec.describe, choices),
     notes: [],
     hidden: spec.hidden ?? false,
   }
@@ -107,7 +111,9 @@ function inOrder(alias: string, name: string): [string, string] {
   return alias.startsWith('--') ? [name, alias] : [alias, name]
 }
 
-function sentence(text: string): string {
-  const capital = text.charAt(0).toUpperCase() + text.slice(1)
+/** A value that begins a sentence stays as it is typed. */
+function sentence(text: string, values: readonly string[] = []): string {
+  const first = text.split(/[\s,:;]/, 1)[0] ?? ''
+  const capital = values.includes(first) ? text : text.charAt(0).toUpperCase() + text.slice(1)
   return /[.!]$/.test(capital) ? capital : `${capital}.`
 }

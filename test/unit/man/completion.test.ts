@@ -70,6 +70,7 @@ const cases: [keys: string, bash: string, zsh?: string][] = [
   [`swtpm_ioctl -c ${state}/k\t`, `swtpm_ioctl -c ${state}/key.hex `],
   [`swtpm_ioctl --unix ${state}/k\t`, `swtpm_ioctl --unix ${state}/key.hex `],
   ['swtpm_bios --tpm2 --uni\t', 'swtpm_bios --tpm2 --unix ', 'swtpm_bios --tpm2 --unix='],
+  ['swtpm_setup --tpm-s\t', 'swtpm_setup --tpm-state ', 'swtpm_setup --tpm-state='],
   ['swtpm_setup --create-ek-\t', 'swtpm_setup --create-ek-cert '],
   ['swtpm_setup --cipher aes-2\t', 'swtpm_setup --cipher aes-256-cbc '],
   [`swtpm_setup --config ${state}/k\t`, `swtpm_setup --config ${state}/key.hex `],

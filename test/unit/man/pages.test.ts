@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { controlCode, ioctlNumber, verbNames } from '../../../contract/verbs.ts'
 import { makePage } from '../../../man/generator/page.ts'
 import { manualPages } from '../../../man/generator/pages.ts'
-import { swtpmOptions, tools } from '../../../man/generator/programs.ts'
+import { subcommands, swtpmOptions, tools } from '../../../man/generator/programs.ts'
 import { projectRoot } from './project-root.ts'
 
 const pages = manualPages(join(projectRoot, 'man'))
@@ -47,13 +47,29 @@ test('swtpm(8) has every option and sub-option', () => {
   }
 })
 
-for (const [program, options] of [['swtpm_cuse', swtpmOptions('cuse')], ...Object.entries(tools)] as const) {
+const programs = [['swtpm_cuse', swtpmOptions('cuse')], ...Object.entries(tools), ...subcommands] as const
+for (const [program, options] of programs) {
   test(`${program}(8) has every option`, () => {
     const text = rendered(`${program}.8`)
     for (const { words, hidden } of options)
       if (!hidden) assert.ok(text.includes(` ${words.join(', ')} `), words[0])
   })
 }
+
+test('a page of ours that another one names is there, and no page has a heading twice', () => {
+  for (const [name, text] of pages) {
+    for (const [, page, section] of text.matchAll(/\b(swtpm[\w\\.-]*) ?\((\d)\)/g)) {
+      const other = `${page?.replaceAll('\\', '')}.${section}`
+      assert.ok(pages.has(other), `${name} names ${other}`)
+    }
+    const headings = text.match(/^\.S[HS] .*/gm) ?? []
+    assert.deepEqual(headings, [...new Set(headings)], name)
+  }
+})
+
+test('every part of swtpm has a page that swtpm(8) names', () => {
+  for (const name of subcommands.keys()) assert.ok(rendered('swtpm.8').includes(`${name}(8)`), name)
+})
 
 test('swtpm_ioctls(3) has every verb with its numbers', () => {
   const text = rendered('swtpm_ioctls.3')
