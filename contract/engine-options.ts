@@ -93,7 +93,8 @@ export const ENGINE_OPTIONS = {
     kind: 'decimal',
     max: 1000,
     default: 0,
-    describe: 'from 5 on, libtpms logs to fd 2 at this level less 4',
+    describe:
+      'from 5 on, libtpms logs to fd 2 at this level less 4, and who has started the engine reads that at once',
   },
   seccomp: {
     flag: 'seccomp',

@@ -22,7 +22,7 @@ export const KEEPER_REQUESTS = {
   READY: 2,
   /**
    * How engines are started, once and before CONFINE. Bytes: the arguments, each followed by a NUL. Descriptors: the state, the shared state, and
-   * what becomes the standard error, if there is a third one.
+   * the log, where what engines say on their standard error goes, if there is a third one.
    */
   ENGINE: 3,
   /** The user that engines run as, and that CONFINE changes to; once and before CONFINE. Value: uid. Bytes: u32 gid, then u32 each of all groups. */
@@ -61,7 +61,7 @@ export const KEEPER_EVENTS = {
   ENGINE_ENDED: 34,
   /**
    * First of all to a Node that follows another one: the bytes and the descriptors of its REST, then the state, the shared state
-   * if REST asked for it, and the engines' standard error, if there is one. The events since REST follow.
+   * if REST asked for it, and the log of ENGINE, if there is one. The events since REST follow.
    */
   WAKE: 35,
 } as const

@@ -1,6 +1,6 @@
-// The processes that this one has started: which of them run, and how the others have ended. The number of a
-// child is its own until it has been reaped, so that no other process is ever killed in its place. It needs
-// no C++ library.
+// The processes that this one has started: which of them run, how the others have ended, and what they have
+// said. The number of a child is its own until it has been reaped, so that no other process is ever killed in
+// its place. It needs no C++ library.
 #pragma once
 
 #include <errno.h>
@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <sys/wait.h>
 
+#include "common/child_output.h"
 #include "common/clock.h"
 #include "common/signals.h"
 
@@ -21,17 +22,33 @@ class Children {
  public:
   size_t count() const { return count_; }
   bool full() const { return count_ == most; }
-  void add(pid_t pid) { pids_[count_++] = pid; }
+  void add(pid_t pid, const ChildOutput& output) { children_[count_++] = {pid, output}; }
+
+  // Where what they say goes; -1: nowhere.
+  void set_log(int fd) { log_ = fd; }
+
+  // Fills in what to wait for beside SIGCHLD, at most `size`. Returns how many.
+  size_t watch_output(pollfd* events, size_t size) const {
+    size_t used = 0;
+    for (size_t i = 0; i < count_ && used < size; i++)
+      if (children_[i].output.live) events[used++] = {children_[i].output.read_end, POLLIN, 0};
+    return used;
+  }
+
+  void pass_on_output() const {
+    for (size_t i = 0; i < count_; i++)
+      if (children_[i].output.live) children_[i].output.pass_on(log_, children_[i].pid);
+  }
 
   // 0 or -errno; -ESRCH when it is no child, or has been reaped.
   int kill(pid_t pid) const {
     for (size_t i = 0; i < count_; i++)
-      if (pids_[i] == pid) return ::kill(pid, SIGKILL) < 0 ? -errno : 0;
+      if (children_[i].pid == pid) return ::kill(pid, SIGKILL) < 0 ? -errno : 0;
     return -ESRCH;
   }
 
   void kill_all() const {
-    for (size_t i = 0; i < count_; i++) ::kill(pids_[i], SIGKILL);
+    for (size_t i = 0; i < count_; i++) ::kill(children_[i].pid, SIGKILL);
   }
 
   // Reaps what has ended: `ended(pid, status, known)` for each, status as wait(2) has it. Not `known` is one
@@ -48,9 +65,11 @@ class Children {
   void wait_for_all(int signals, int64_t limit_ms, Heard heard) {
     int64_t deadline = now_ms() + limit_ms;
     while (count_ > 0) {
-      pollfd events{signals, POLLIN, 0};
+      pollfd events[1 + kWatched] = {{signals, POLLIN, 0}};
+      size_t watched = watch_output(events + 1, kWatched);
       int64_t left = deadline - now_ms();
-      if (left <= 0 || poll(&events, 1, static_cast<int>(left)) == 0) return;
+      if (left <= 0 || poll(events, 1 + watched, static_cast<int>(left)) == 0) return;
+      pass_on_output();
       while (int signal = next_signal(signals)) {
         if (signal == SIGCHLD)
           reap([](pid_t, int, bool) {});
@@ -61,17 +80,29 @@ class Children {
   }
 
  private:
+  static constexpr size_t kWatched = 8;
+
+  struct Child {
+    pid_t pid;
+    ChildOutput output;
+  };
+
   bool remove(pid_t pid) {
     for (size_t i = 0; i < count_; i++) {
-      if (pids_[i] != pid) continue;
-      pids_[i] = pids_[--count_];
+      Child child = children_[i];
+      if (child.pid != pid) continue;
+      while (child.output.pass_on(log_, pid) && child.output.live) {
+      }
+      if (child.output.read_end >= 0) close(child.output.read_end);
+      children_[i] = children_[--count_];
       return true;
     }
     return false;
   }
 
-  pid_t pids_[most] = {};
+  Child children_[most] = {};
   size_t count_ = 0;
+  int log_ = -1;
 };
 
 // How a process has ended, as ENGINE_ENDED says it.

@@ -78,6 +78,8 @@ void begin_process(int first_stray_fd) {
   reset_signal_actions();
   // The supervisor decides about the end, and says so by closing the channel.
   for (int signal : {SIGPIPE, SIGTERM, SIGINT, SIGHUP}) ::signal(signal, SIG_IGN);
+  // A file that would become too large is a write that fails.
+  ::signal(SIGXFSZ, SIG_IGN);
   unblock_all_signals();
 }
 
@@ -161,7 +163,8 @@ int run(const Options& options) {
   channel.event(wire::Event::kReady, library::version());
   requests.run();
 
-  // The supervisor hears nothing any more: the log, which is our standard error, is all that is left.
+  // The supervisor hears nothing any more: our parent, who reads our standard error then, is all that is
+  // left.
   g_log_prefix = options.log_prefix;
   g_log_sink = log_to_stderr;
   tpm.stop_at_exit();

@@ -6,6 +6,8 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <vector>
+
 #include "common/arguments.h"
 #include "common/capabilities.h"
 #include "common/children.h"
@@ -60,18 +62,27 @@ pid_t start(const Program& program, Frame& frame, bool fresh) {
   // In the order in which they forbid more.
   if (options->seccomp < program.seccomp) return -EPERM;
   if (g_engines.full()) return -EAGAIN;
-  // They become 3, 4 and 5.
-  auto place = [&frame] {
-    return place_fds(wire::kChannelFd, {frame.fds[0].get(), frame.fds[1].get(), frame.fds[2].get()});
+  ChildOutput output;
+  UniqueFd output_end(make_child_output(output, options->log_level >= ChildOutput::kLiveLevel));
+  // They become 2, 3, 4 and 5. Our standard output is /dev/null.
+  auto place = [&] {
+    return dup2(output_end ? output_end.get() : STDOUT_FILENO, STDERR_FILENO) >= 0 &&
+           place_fds(wire::kChannelFd, {frame.fds[0].get(), frame.fds[1].get(), frame.fds[2].get()});
   };
   // It may have been replaced by a newer version. Its addresses are not those of the spawner.
-  if (fresh) return start_program(program.path, words, environ, place);
-  pid_t pid = ::fork();
-  if (pid != 0) return pid < 0 ? -errno : pid;
-  unblock_all_signals();
-  if (!place()) _exit(kExitFailure);
-  prctl(PR_SET_NAME, "tpm-engine");
-  _exit(program.run_engine(count, words));
+  pid_t pid = fresh ? start_program(program.path, words, environ, place) : ::fork();
+  if (pid == -1 && !fresh) pid = -errno;
+  if (pid == 0) {
+    unblock_all_signals();
+    if (!place()) _exit(kExitFailure);
+    prctl(PR_SET_NAME, "tpm-engine");
+    _exit(program.run_engine(count, words));
+  }
+  if (pid > 0)
+    g_engines.add(pid, output);
+  else
+    UniqueFd(output.read_end).reset();
+  return pid;
 }
 
 void handle(const Program& program, Channel& channel, Frame& frame) {
@@ -81,7 +92,6 @@ void handle(const Program& program, Channel& channel, Frame& frame) {
   ByteWriter reply;
   if (code == static_cast<uint32_t>(wire::Code::kSpawn)) {
     pid_t pid = start(program, frame, value & wire::kSpawnFresh);
-    if (pid > 0) g_engines.add(pid);
     reply.u32(pid > 0 ? 0 : static_cast<uint32_t>(-pid)).u32(pid > 0 ? static_cast<uint32_t>(pid) : 0);
   } else if (code == static_cast<uint32_t>(wire::Code::kKill)) {
     reply.u32(static_cast<uint32_t>(-g_engines.kill(static_cast<pid_t>(value))));
@@ -118,9 +128,15 @@ void run_spawner(const char* path, const Options& options, int (*run_engine)(int
   if (signals < 0 || !confine(program.seccomp)) _exit(kExitFailure);
   Channel channel(wire::kChannelFd);
   Frame frame;
+  g_engines.set_log(STDERR_FILENO);
+  std::vector<pollfd> events;
   while (true) {
-    pollfd events[] = {{wire::kChannelFd, POLLIN, 0}, {signals, POLLIN, 0}};
-    if (::poll(events, 2, -1) < 0 && errno != EINTR) _exit(kExitFailure);
+    events.assign(2 + g_engines.count(), {});
+    events[0] = {wire::kChannelFd, POLLIN, 0};
+    events[1] = {signals, POLLIN, 0};
+    size_t watched = 2 + g_engines.watch_output(events.data() + 2, g_engines.count());
+    if (::poll(events.data(), watched, -1) < 0 && errno != EINTR) _exit(kExitFailure);
+    g_engines.pass_on_output();
     if (events[1].revents) {
       while (next_signal(signals)) {
       }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -40,6 +41,7 @@ class Engines : public Children<kMaxEngines> {
     given_ = message;
     message.fd_count = 0;
     if (log_fd() >= 0) g_log_fd = log_fd();
+    set_log(log_fd());
     g_log_prefix = arguments().value_of("--log-prefix");
     return 0;
   }
@@ -49,16 +51,23 @@ class Engines : public Children<kMaxEngines> {
     char* words[Arguments::kMost];
     if (given_.fd_count == 0 || message.fd_count != 1 || arguments().list(engine_program(), words) == 0)
       return -EINVAL;
+    ChildOutput output;
+    unsigned long level = strtoul(arguments().value_of("--log-level"), nullptr, 10);
+    int output_end = make_child_output(output, level >= ChildOutput::kLiveLevel);
     pid_t pid = start_program(engine_program(), words, engine_environment(), [&] {
       // A terminal's ^C reaches the keeper alone.
       setsid();
       int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-      int log = log_fd() >= 0 ? log_fd() : null;
+      int error = output_end >= 0 ? output_end : null;
       // Every other descriptor is close-on-exec.
-      return null >= 0 && place_fds(0, {null, null, log, message.fds[0], state_fd(), shared_fd()}) &&
+      return null >= 0 && place_fds(0, {null, null, error, message.fds[0], state_fd(), shared_fd()}) &&
              chdir("/") == 0 && (group_count_ == 0 || geteuid() == uid_ || become_user());
     });
-    if (pid > 0) add(pid);
+    close(output_end);
+    if (pid > 0)
+      add(pid, output);
+    else
+      close(output.read_end);
     return pid;
   }
 

@@ -52,11 +52,13 @@ class Keeper {
   // ---- waiting
 
   void wait_for_something() {
-    pollfd events[2 + wire::kMaxKeeperFds] = {{signals_, POLLIN, 0}, {connection_, POLLIN, 0}};
+    pollfd events[2 + wire::kMaxKeeperFds + kMaxEngines] = {{signals_, POLLIN, 0}, {connection_, POLLIN, 0}};
     bool asleep = resting_ && node_ < 0;
     // A client may close its connection while Node cannot be started.
     size_t watched = asleep ? g_rest.watch(events + 2, pausing()) : 0;
-    if (poll(events, 2 + watched, timeout()) < 0 && errno != EINTR) _exit(1);
+    size_t outputs = g_engines.watch_output(events + 2 + watched, kMaxEngines);
+    if (poll(events, 2 + watched + outputs, timeout()) < 0 && errno != EINTR) _exit(1);
+    g_engines.pass_on_output();
     if (events[1].revents) hear_node();
     if (events[0].revents) hear_signals();
     if (over_ || !resting_) return;

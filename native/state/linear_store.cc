@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "common/eintr.h"
+#include "common/file_status.h"
 #include "common/log.h"
 #include "common/reason.h"
 #include "common/write_all.h"
@@ -54,7 +55,7 @@ bool read_all(int fd, void* data, size_t size, uint64_t offset) {
 
 std::unique_ptr<LinearStore> LinearStore::open(int fd, const Options& options) {
   struct stat st;
-  if (::fstat(fd, &st) < 0 || (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))) {
+  if (!file_status(fd, st) || (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))) {
     log(LogLevel::kError, "Cannot use the linear state: it is neither a regular file nor a block device");
     return nullptr;
   }
@@ -77,7 +78,7 @@ std::unique_ptr<LinearStore> LinearStore::open(int fd, const Options& options) {
 uint64_t LinearStore::size() const {
   if (device_size_ > 0) return device_size_;
   struct stat st;
-  return ::fstat(fd_, &st) == 0 ? static_cast<uint64_t>(st.st_size) : 0;
+  return file_status(fd_, st) ? static_cast<uint64_t>(st.st_size) : 0;
 }
 
 bool LinearStore::read_header() {

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/eintr.h"
+#include "common/file_status.h"
 #include "common/log.h"
 #include "common/reason.h"
 #include "common/write_all.h"
@@ -23,6 +24,13 @@ bool sync_descriptor(int fd) {
 }
 
 }  // namespace
+
+// O_NONBLOCK: a FIFO under this name must not hang the TPM. O_NOFOLLOW: a link must not make the engine read,
+// or chmod, a file outside the directory.
+UniqueFd StateDirectory::open(const FileName& name) const {
+  return UniqueFd(
+      no_eintr([&] { return ::openat(dir_fd_, name.text, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC); }));
+}
 
 bool StateDirectory::remove(const FileName& name) const {
   return no_eintr([&] { return ::unlinkat(dir_fd_, name.text, 0); }) == 0;
@@ -37,10 +45,7 @@ bool StateDirectory::link(const FileName& from, const FileName& to) const {
 }
 
 TpmResult StateDirectory::read(const FileName& name, Bytes& out, uint32_t max_size_bytes) const {
-  // O_NONBLOCK: a FIFO under this name must not hang the TPM. O_NOFOLLOW: a link must not make the engine
-  // read, or chmod, a file outside the directory.
-  UniqueFd fd(
-      no_eintr([&] { return ::openat(dir_fd_, name.text, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC); }));
+  UniqueFd fd = open(name);
   if (!fd) {
     if (errno == ENOENT) return kTpmRetry;
     log(LogLevel::kError, "Cannot open state file \"%s\": %s", name.text,
@@ -48,7 +53,7 @@ TpmResult StateDirectory::read(const FileName& name, Bytes& out, uint32_t max_si
     return kTpmFail;
   }
   struct stat st;
-  if (::fstat(fd.get(), &st) < 0 || !S_ISREG(st.st_mode)) {
+  if (!file_status(fd.get(), st) || !S_ISREG(st.st_mode)) {
     log(LogLevel::kError, "Cannot read state file \"%s\": it is not a regular file", name.text);
     return kTpmFail;
   }
@@ -78,16 +83,15 @@ TpmResult StateDirectory::read(const FileName& name, Bytes& out, uint32_t max_si
 
 TpmResult StateDirectory::size(const FileName& name, uint32_t& size_bytes) const {
   struct stat st;
-  if (::fstatat(dir_fd_, name.text, &st, AT_SYMLINK_NOFOLLOW) < 0)
-    return errno == ENOENT ? kTpmRetry : kTpmFail;
+  UniqueFd fd = open(name);
+  if (!fd || !file_status(fd.get(), st)) return errno == ENOENT ? kTpmRetry : kTpmFail;
   if (!S_ISREG(st.st_mode) || st.st_size > wire::kMaxStateFileBytes) return kTpmFail;
   size_bytes = static_cast<uint32_t>(st.st_size);
   return kTpmSuccess;
 }
 
 bool StateDirectory::contains(const FileName& name) const {
-  struct stat st;
-  return ::fstatat(dir_fd_, name.text, &st, AT_SYMLINK_NOFOLLOW) == 0;
+  return open(name) || errno != ENOENT;
 }
 
 UniqueFd StateDirectory::create(const FileName& name, int flags) const {

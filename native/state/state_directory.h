@@ -60,6 +60,9 @@ class StateDirectory {
   bool link(const FileName& from, const FileName& to) const;
 
  private:
+  // For reading. Without a value, with errno: ELOOP is a link's.
+  UniqueFd open(const FileName& name) const;
+
   int dir_fd_;
   Options options_;
 };

@@ -11,7 +11,7 @@ import { SwtpmError } from '../system/errors.ts'
 import { describeErrno } from '../system/reason.ts'
 
 export interface KeeperSpawnerOptions {
-  /** The engines' fd 2, for libtpms's debug output and crash messages; /dev/null when undefined. */
+  /** Where what engines say on their standard error goes: libtpms's debug output, last words; nowhere when undefined. */
   readonly logFd: number | undefined
   /** The user that the engines run as; the keeper's own when undefined. */
   readonly user:

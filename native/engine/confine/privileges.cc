@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -20,6 +21,7 @@
 #include "common/reason.h"
 #include "common/unique_fd.h"
 #include "generated/contract.h"
+#include "state/journal.h"
 
 namespace swtpm {
 namespace {
@@ -98,6 +100,13 @@ bool become_owner_of_state(const std::vector<std::string>& files) {
   return false;
 }
 
+// A whole journal, or some copies of the largest state in one file; and a file that is larger already.
+rlim_t max_file_bytes() {
+  struct stat st;
+  bool is_file = ::fstat(wire::kStateFd, &st) == 0 && S_ISREG(st.st_mode);
+  return std::max<rlim_t>(Journal::kMaxFileSizeBytes, is_file ? static_cast<rlim_t>(st.st_size) : 0);
+}
+
 }  // namespace
 
 void drop_privileges(Backend backend) {
@@ -137,6 +146,8 @@ void limit_resources(const Options& options) {
   limit(RLIMIT_NOFILE, max_descriptors(options));
   limit(RLIMIT_NPROC, 0);
   limit(RLIMIT_AS, kMaxAddressSpaceBytes);
+  // Beyond it write() is refused; main() ignores the signal.
+  limit(RLIMIT_FSIZE, max_file_bytes());
 }
 
 }  // namespace swtpm

@@ -8,8 +8,8 @@
 
 namespace swtpm {
 
-// Of an engine that serves; their numbers are below this. A power of 2. With a resource manager each
-// connection has one.
+// Of an engine that serves; their numbers are below this. With a resource manager each connection
+// has one.
 inline constexpr uint64_t max_descriptors(const Options& options) {
   return options.resource_manager ? 512 : 32;
 }
@@ -20,8 +20,8 @@ inline constexpr uint64_t max_descriptors(const Options& options) {
 // the sandbox forbids it.
 void drop_privileges(Backend backend);
 
-// Limits descriptors and address space, and forbids new processes and threads (to root, the kernel does not
-// apply that). Irreversible. Call it when all threads run.
+// Limits descriptors, address space and the size of files, and forbids new processes and threads (to root,
+// the kernel does not apply that). Irreversible. Call it when all threads run.
 void limit_resources(const Options& options);
 
 }  // namespace swtpm

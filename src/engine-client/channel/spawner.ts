@@ -25,7 +25,7 @@ import { howItEnded } from './how-it-ended.ts'
 import type { EngineDescriptors, EngineSpawner, SpawnedEngine } from './spawned-engine.ts'
 
 export interface SpawnerOptions {
-  /** The engines' fd 2, for libtpms's debug output and crash messages; /dev/null when undefined. */
+  /** Where what engines say on their standard error goes: libtpms's debug output, last words; nowhere when undefined. */
   readonly logFd: number | undefined
   /** The user that the engines run as; the supervisor's own when undefined. */
   readonly user: { readonly uid: number; readonly gid: number } | undefined

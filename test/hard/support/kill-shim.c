@@ -43,7 +43,7 @@ static void before(const char* call, const char* name) {
 /* Node writes to pipes of its own, too. */
 static void before_fd(const char* call, int fd) {
   struct stat st;
-  if (fd == log_fd || fstat(fd, &st) < 0 || !(S_ISREG(st.st_mode) || S_ISBLK(st.st_mode) || S_ISDIR(st.st_mode)))
+  if (fd == log_fd || syscall(SYS_fstat, fd, &st) < 0 || !(S_ISREG(st.st_mode) || S_ISBLK(st.st_mode) || S_ISDIR(st.st_mode)))
     return;
   char link[64], path[256];
   snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
