@@ -113,6 +113,10 @@ export interface RunningTpm {
 export class EngineClient extends EventEmitter<EngineEvents> {
   readonly #served: ServedTpm
   readonly #engines: EngineSuccession
+  /** Engines were asked for what passes, by an option. */
+  readonly #traces: boolean
+  /** Data commands have been asked for. One may come after that was taken back. */
+  #intercepts = false
 
   /**
    * The first engine is started by {@link start}, or by the first request.
@@ -120,6 +124,7 @@ export class EngineClient extends EventEmitter<EngineEvents> {
    */
   constructor(spawner: EngineSpawner, options: EngineOptions, saved?: RunningTpm) {
     super()
+    this.#traces = options.trace
     this.#served = new ServedTpm({
       ...saved?.served,
       attached: saved?.attached,
@@ -213,6 +218,7 @@ export class EngineClient extends EventEmitter<EngineEvents> {
   /** Has every data command come as event `command`, or no more. */
   async intercept(on: boolean): Promise<void> {
     this.#served.intercepted = on
+    this.#intercepts ||= on
     await this.#result(engineCode('INTERCEPT'), word.encode({ value: on ? 1 : 0 }, BIG))
   }
 
@@ -334,7 +340,9 @@ export class EngineClient extends EventEmitter<EngineEvents> {
     return this.#engines.request(code, body, [], 'plain')
   }
 
+  /** @throws RangeError: a breach of the protocol */
   #dispatch(name: EngineEventName, payload: Buffer): void {
+    if (!this.#mayCome(name)) throw new RangeError(`event ${name}, which nobody has asked for`)
     switch (name) {
       case 'READY':
         this.emit('ready')
@@ -384,6 +392,19 @@ export class EngineClient extends EventEmitter<EngineEvents> {
         this.emit('trace', direction === 0 ? 'command' : 'response', timeUs, bytes, locality)
         break
       }
+    }
+  }
+
+  #mayCome(name: EngineEventName): boolean {
+    switch (name) {
+      case 'COMMAND':
+      case 'RESPONSE':
+      case 'COMMAND_GONE':
+        return this.#intercepts
+      case 'TRACE':
+        return this.#traces
+      default:
+        return true
     }
   }
 }

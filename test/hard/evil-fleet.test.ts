@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { closeSync, readdirSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { FRAME_KIND, frameHeader } from '../../contract/engine-channel.ts'
+import { traceEvent } from '../../contract/engine-events.ts'
 import { BIG } from '../../contract/struct.ts'
 import { check } from '../../src/system/native/check.ts'
 import { native } from '../../src/system/native/load.ts'
@@ -10,6 +11,7 @@ import { noCxxCompiler } from '../support/compilers.ts'
 import { connectUnix } from '../support/connect-unix.ts'
 import { CMD } from '../support/control-commands.ts'
 import { alive, descendants, nameOf } from '../support/processes.ts'
+import { TPM2 } from '../support/tpm-commands.ts'
 import { waitFor } from '../support/wait.ts'
 import { EVIL, eventFrame } from './support/evil-engine.ts'
 import { evilFleet, loseEngines, othersGoOn, send, verb } from './support/evil-fleet.ts'
@@ -48,6 +50,23 @@ describe('a fleet with an engine that has been broken into', { skip: noCxxCompil
       evil,
       events.map((bytes) => () => send(evil.a.data, EVIL.say(bytes))),
     )
+    assert.equal(await evil.fleet.swtpm.stop(), 0)
+  })
+
+  it('loses it over what it says of commands and of what passes, where nobody has asked for that', async (t) => {
+    const evil = await evilFleet(t)
+    const number = Buffer.from('00000001', 'hex')
+    const events = [
+      eventFrame('COMMAND', Buffer.concat([number, Buffer.of(0), TPM2.getRandom()])),
+      eventFrame('RESPONSE', Buffer.concat([number, Buffer.alloc(10)])),
+      eventFrame('COMMAND_GONE', Buffer.concat([number, Buffer.alloc(4)])),
+      eventFrame('TRACE', traceEvent.encode({ direction: 0, timeUs: 0n, locality: 0 }, BIG)),
+    ]
+    await loseEngines(
+      evil,
+      events.map((bytes) => () => send(evil.a.data, EVIL.say(bytes))),
+    )
+    assert.equal(evil.fleet.swtpm.stderr.match(/which nobody has asked for/g)?.length, events.length)
     assert.equal(await evil.fleet.swtpm.stop(), 0)
   })
 
