@@ -10,7 +10,7 @@ import { packed, type Struct, struct, u8, u32, u64 } from './struct.ts'
 
 const nothing = struct({})
 const level = struct({ level: u32 })
-const version = struct({ version: u32 })
+export const readyEvent = struct({ version: u32, build: u32 })
 const clientClosed = struct({ errno: u32 })
 const managedClosed = struct({ errno: u32 })
 /** `direction` 0: a command, 1: a response; `timeUs` in µs since 1970; `locality` of a command, 0 for a response. */
@@ -35,8 +35,10 @@ export interface EngineEvent {
 export const ENGINE_EVENTS = {
   READY: {
     type: 1,
-    payload: version,
-    note: 'the engine serves; the version of libtpms: major << 16 | minor << 8 | micro',
+    payload: readyEvent,
+    note:
+      'the engine serves; the version of libtpms: major << 16 | minor << 8 | micro; and a number that is the same for engines of the same ' +
+      'program with the same libtpms, 0 where that cannot be told',
   },
   LOG: {
     type: 2,

@@ -36,6 +36,7 @@
 #include "engine/serve/storage_gate.h"
 #include "engine/shared_state.h"
 #include "engine/spawner.h"
+#include "engine/tpm/build_number.h"
 #include "engine/tpm/insecure_seed.h"
 #include "engine/tpm/library.h"
 #include "engine/tpm/tpm.h"
@@ -158,9 +159,13 @@ int run(const Options& options) {
                         wire::Event::kClientClosed);
   Requests requests(channel, tpm, gate, interceptor, attachment, managed ? &*managed : nullptr);
 
+  const uint32_t build = build_number();
   limit_resources(options);
   if (!confine_system_calls(options)) _exit(kExitFailure);
-  channel.event(wire::Event::kReady, library::version());
+  uint8_t ready[8];
+  store_be32(ready, library::version());
+  store_be32(ready + 4, build);
+  channel.event(wire::Event::kReady, ByteView(ready));
   requests.run();
 
   // The supervisor hears nothing any more: our parent, who reads our standard error then, is all that is

@@ -96,9 +96,7 @@ void Checkpoint::report_size(size_t volatile_bytes, size_t permanent_bytes, bool
   if (fits) return log(LogLevel::kInfo, "The TPM's state can be saved in the shared state again");
   log(LogLevel::kError,
       "Cannot save the TPM's state in the shared state: %zu bytes of volatile and %zu of permanent state, at "
-      "most "
-      "%u and %u fit. If the engine dies the TPM ends, no other engine can replace it, and a command that "
-      "fails "
+      "most %u and %u fit. If the engine dies or is to be replaced, the TPM ends, and a command that fails "
       "cannot be rolled back",
       volatile_bytes, permanent_bytes, wire::kMaxCheckpointVolatileBytes, wire::kMaxCheckpointPermanentBytes);
 }

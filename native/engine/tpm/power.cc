@@ -134,7 +134,7 @@ void Tpm::stop_at_exit() {
     cancel();
     ::poll(nullptr, 0, 5);
   }
-  if (succession_.owns_tpm()) power_off();
+  if (succession_.has_tpm()) power_off();
 }
 
 void Tpm::power_off() {

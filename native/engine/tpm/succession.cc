@@ -14,8 +14,12 @@ namespace swtpm {
 
 TpmResult Tpm::resume() {
   Lock lock(mutex_);
-  succession_.take(Succession::Step::kResume);
-  if (running()) return kTpmSuccess;
+  TpmResult result = running() ? kTpmSuccess : resume_from_checkpoint();
+  if (result == kTpmSuccess) succession_.take(Succession::Step::kResumed);
+  return result;
+}
+
+TpmResult Tpm::resume_from_checkpoint() {
   Checkpoint::Saved saved;
   if (!checkpoint_.load(saved)) {
     log(LogLevel::kError, "Cannot resume the TPM in a new engine: no complete saved state");
@@ -72,9 +76,9 @@ void Tpm::save_checkpoint() {
   library::VolatileState state;
   if (state.result() != TPM_SUCCESS) {
     log(LogLevel::kError,
-        "Cannot save the TPM's state: libtpms returned 0x%x. No other engine can continue this TPM, and a "
-        "command "
-        "that fails cannot be rolled back",
+        "Cannot save the TPM's state: libtpms returned 0x%x. If the engine dies or is to be replaced, the "
+        "TPM "
+        "ends, and a command that fails cannot be rolled back",
         state.result());
     return checkpoint_.set_incomplete();
   }

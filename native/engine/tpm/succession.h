@@ -1,16 +1,17 @@
 // The engine's side of the succession: which part it has in the life of a TPM that several engines serve one
 // after another. The supervisor's side is in src/engine-client.
 //
-//            power on, resume                 hand over
+//            power on, resumed                hand over
 //   fresh ---------------------> serving ----------------> handed over
 //     |                          ^  |  ^                     |     ^
 //     |                          +--+  +---------------------+     |
-//     |             power on, resume          resume               |
+//     |             power on, resumed         resumed              |
 //     +------------------------------------------------------------+
 //                               hand over
 //
 // A TPM that was handed over belongs to another engine: here nothing is run, stored or saved any more, not
 // even when the process ends. If the other engine does not take over, the supervisor has this one resume.
+// Nor has an engine that is fresh, or could not resume, anything to put in order at its end.
 #pragma once
 
 namespace swtpm {
@@ -23,7 +24,7 @@ class Succession {
     kServing,     // has the TPM, which may be on or off
     kHandedOver,  // another engine has it
   };
-  enum class Step { kPowerOn, kResume, kHandOver };
+  enum class Step { kPowerOn, kResumed, kHandOver };
 
   struct Transition {
     Stage from;
@@ -32,12 +33,12 @@ class Succession {
   };
   static constexpr Transition kTransitions[] = {
       {Stage::kFresh, Step::kPowerOn, Stage::kServing},
-      {Stage::kFresh, Step::kResume, Stage::kServing},
+      {Stage::kFresh, Step::kResumed, Stage::kServing},
       {Stage::kFresh, Step::kHandOver, Stage::kHandedOver},
       {Stage::kServing, Step::kPowerOn, Stage::kServing},
-      {Stage::kServing, Step::kResume, Stage::kServing},
+      {Stage::kServing, Step::kResumed, Stage::kServing},
       {Stage::kServing, Step::kHandOver, Stage::kHandedOver},
-      {Stage::kHandedOver, Step::kResume, Stage::kServing},
+      {Stage::kHandedOver, Step::kResumed, Stage::kServing},
   };
 
   // False: not in this stage; nothing has changed.
@@ -52,6 +53,8 @@ class Succession {
 
   // Whether the TPM may be used here.
   bool owns_tpm() const { return stage_ != Stage::kHandedOver; }
+  // Whether it is for this process to power it off.
+  bool has_tpm() const { return stage_ == Stage::kServing; }
 
  private:
   Stage stage_ = Stage::kFresh;

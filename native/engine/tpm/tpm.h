@@ -160,6 +160,7 @@ class Tpm final : public CommandProcessor {
   // Saves the TPM's state where another engine, or a rollback, finds it.
   void save_checkpoint();
   // Powers the TPM on as it was saved.
+  TpmResult resume_from_checkpoint();
   TpmResult restore(const Checkpoint::Saved& saved);
 
   // A verb that changes the TPM.

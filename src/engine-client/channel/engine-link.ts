@@ -6,7 +6,7 @@
 
 import { closeSync } from 'node:fs'
 import { encodeFrame, FRAME_KIND, type Frame, FrameDecoder } from '../../../contract/engine-channel.ts'
-import type { EngineEventName } from '../../../contract/engine-events.ts'
+import { type EngineEventName, readyEvent } from '../../../contract/engine-events.ts'
 import { engineArguments } from '../../../contract/engine-options.ts'
 import { word } from '../../../contract/engine-requests.ts'
 import { BIG } from '../../../contract/struct.ts'
@@ -37,6 +37,8 @@ interface Pending {
 export interface SavedLink {
   readonly pid: number
   readonly nextId: number
+  /** @see EngineLink.build */
+  readonly build: number
 }
 
 export interface EngineLinkEvents {
@@ -74,6 +76,7 @@ export class EngineLink {
   #breach: string | undefined
   #killed = false
   #pid: number | undefined
+  #build: number | undefined
 
   /** Starts an engine. @throws SystemError */
   static start(
@@ -95,11 +98,12 @@ export class EngineLink {
     spawner: Pick<EngineSpawner, 'gone'>,
     fd: number,
     spawned: SpawnedEngine,
-    { pid, nextId }: SavedLink,
+    { pid, nextId, build }: SavedLink,
     events: EngineLinkEvents,
   ): EngineLink {
     const link = new EngineLink(spawner, fd, spawned, nextId, events)
     link.#pid = pid
+    link.#build = build
     return link
   }
 
@@ -151,7 +155,7 @@ export class EngineLink {
       this.#socket.pendingBytes === 0 &&
       this.#clientFd === undefined
     if (!quiet || this.ended || this.#pid === undefined) return undefined
-    return { pid: this.#pid, nextId: this.#nextId }
+    return { pid: this.#pid, nextId: this.#nextId, build: this.build }
   }
 
   get channelFd(): number {
@@ -160,6 +164,11 @@ export class EngineLink {
 
   get pid(): number | undefined {
     return this.#pid
+  }
+
+  /** The same as that of another engine: both are of the same program, with the same libtpms. 0: unknown. */
+  get build(): number {
+    return this.#build ?? 0
   }
 
   get ended(): boolean {
@@ -272,7 +281,10 @@ export class EngineLink {
     } else if (kind === FRAME_KIND.event) {
       const type = word.decode(body, BIG).value
       const payload = body.subarray(word.size)
-      this.#events.event(checkEvent(type, payload), payload)
+      const name = checkEvent(type, payload)
+      // What it says first is from before it has read anything of a guest.
+      if (name === 'READY') this.#build ??= readyEvent.decode(payload, BIG).build
+      this.#events.event(name, payload)
     } else {
       throw new RangeError(`frame kind ${kind}`)
     }

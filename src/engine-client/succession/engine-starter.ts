@@ -13,7 +13,7 @@ import type { EngineSpawner } from '../channel/spawned-engine.ts'
 /** One engine, as the succession uses it. */
 export type Engine = Pick<
   EngineLink,
-  'pid' | 'ended' | 'request' | 'takeFd' | 'close' | 'kill' | 'describe' | 'save' | 'channelFd'
+  'pid' | 'build' | 'ended' | 'request' | 'takeFd' | 'close' | 'kill' | 'describe' | 'save' | 'channelFd'
 >
 
 /** An engine that runs, and our end of its channel. */

@@ -20,6 +20,7 @@ import { Deaths } from './deaths.ts'
 import type { Engine, RunningEngine, Starter } from './engine-starter.ts'
 import { askToHandOver } from './hand-over.ts'
 import { inTime } from './in-time.ts'
+import { LivingEngines } from './living-engines.ts'
 import type { ServedTpm } from './served-tpm.ts'
 import { type SuccessionState, SuccessionStateMachine } from './succession-state.ts'
 import { orKilled } from './while-it-answers.ts'
@@ -37,16 +38,10 @@ export interface SuccessionEvents {
   ended(reason: string): void
 }
 
-/** An engine that has been started to take the place of another. */
-interface Candidate {
-  readonly engine: Engine
-  /** @throws SwtpmError SWTPM_ERR_ENGINE_START */
-  readonly ready: Promise<void>
-}
-
 /** A succession whose engine serves. */
 export interface RunningSuccession extends RunningEngine {
   readonly poweredOn: boolean
+  readonly blobsWait: boolean
   /** When engines have died, in ms since 1970. */
   readonly deaths: readonly number[]
 }
@@ -58,12 +53,13 @@ export class EngineSuccession {
   readonly #state: SuccessionStateMachine
   /** The engine that serves, or served last; there is none before the first has been started. */
   #current: Engine | undefined
-  /** All that have not ended. */
-  readonly #alive = new Set<Engine>()
+  readonly #engines: LivingEngines
   /** How many series of steps are under way that one engine has to do from start to end. */
   #unbroken = 0
   /** An INIT was sent: from then on there is a TPM that another engine can continue with. */
   #poweredOn = false
+  /** State blobs were set that no INIT has used. No other engine can have them. */
+  #blobsWait = false
   #endReason = ''
   /** Settles when no engine is being replaced any more. */
   #replaced: Promise<void> = Promise.resolve()
@@ -81,16 +77,21 @@ export class EngineSuccession {
     this.#events = events
     this.#state = new SuccessionStateMachine(saved === undefined ? 'notStarted' : 'serving')
     this.#deaths = new Deaths(saved?.deaths)
+    this.#engines = new LivingEngines(starter, {
+      event: (name, payload) => this.#heard(name, payload),
+      ended: (engine, reason) => this.#engineEnded(engine, reason),
+    })
     if (saved === undefined) return
     this.#poweredOn = saved.poweredOn
-    this.#current = this.#resume(saved)
+    this.#blobsWait = saved.blobsWait
+    this.#current = this.#engines.resume(saved)
   }
 
   /** Starts the first engine, once. */
   start(): void {
     if (!this.#state.is('notStarted')) return
     this.#state.apply('start')
-    const { engine, ready } = this.#start(false)
+    const { engine, ready } = this.#engines.start(false)
     this.#current = engine
     inTime(ready, 'it was not ready').catch((error) => {
       if (this.#state.is('starting')) this.#fail((error as Error).message)
@@ -99,23 +100,12 @@ export class EngineSuccession {
 
   /** What the next supervisor of this TPM has to know; undefined while something is under way. */
   save(): RunningSuccession | undefined {
-    const settled = this.#state.is('serving') && this.#unbroken === 0 && this.#alive.size === 1
+    const settled = this.#state.is('serving') && this.#unbroken === 0 && this.#engines.count === 1
     const engine = settled ? this.#current : undefined
     const link = engine?.save()
     if (engine === undefined || link === undefined) return undefined
-    return { ...link, channelFd: engine.channelFd, poweredOn: this.#poweredOn, deaths: this.#deaths.times }
-  }
-
-  #resume(saved: RunningSuccession): Engine {
-    const engine = this.#starter.resume(saved, {
-      event: (name, payload) => this.#heard(name, payload),
-      ended: (reason) => {
-        this.#alive.delete(engine)
-        this.#engineEnded(engine, reason)
-      },
-    })
-    this.#alive.add(engine)
-    return engine
+    const [poweredOn, blobsWait, deaths] = [this.#poweredOn, this.#blobsWait, this.#deaths.times]
+    return { ...link, channelFd: engine.channelFd, poweredOn, blobsWait, deaths }
   }
 
   get state(): SuccessionState {
@@ -169,7 +159,11 @@ export class EngineSuccession {
     this.start()
     const ask = (): Promise<Buffer> => {
       if (this.#current === undefined || this.#state.is('ended')) throw this.#goneError()
-      if (code === controlCode('INIT')) this.#poweredOn = true
+      if (code === controlCode('SET_STATEBLOB')) this.#blobsWait = true
+      if (code === controlCode('INIT')) {
+        this.#poweredOn = true
+        this.#blobsWait = false
+      }
       return this.#current.request(code, body, fds, content)
     }
     if (code !== controlCode('CANCEL_TPM_CMD')) return this.whenServing(ask)
@@ -200,7 +194,7 @@ export class EngineSuccession {
     if (!this.started) return
     const { engine, ready } = await this.whenServing(() => {
       if (this.#over) throw this.#goneError()
-      return this.#start(true)
+      return this.#engines.start(true)
     })
     try {
       await inTime(ready, 'it was not ready')
@@ -214,6 +208,7 @@ export class EngineSuccession {
       if (!this.#served.storageLocked) {
         throw startError('the lock on the state is not held, as after a migration')
       }
+      if (this.#blobsWait) throw startError('state blobs were set, and wait for their INIT')
     } catch (error) {
       await engine.close()
       throw error
@@ -232,9 +227,9 @@ export class EngineSuccession {
    */
   async close(): Promise<boolean> {
     this.#beginClosing()
-    const ended = await Promise.all([...this.#alive].map((engine) => engine.close()))
+    const ended = await this.#engines.close()
     if (this.#state.is('closing')) this.#end('closed', 'it was closed')
-    return ended.every(Boolean)
+    return ended
   }
 
   /** Kills the engine that serves; another one takes over, as after any such death. */
@@ -251,7 +246,7 @@ export class EngineSuccession {
   /** Ends the engines at once; {@link close} then waits for their end. */
   kill(): void {
     this.#beginClosing()
-    for (const engine of this.#alive) engine.kill()
+    this.#engines.kill()
   }
 
   /** No engine serves, or will soon. */
@@ -261,28 +256,6 @@ export class EngineSuccession {
 
   #beginClosing(): void {
     if (!this.#over) this.#state.apply('close')
-  }
-
-  #start(fresh: boolean): Candidate {
-    let resolve!: () => void
-    let reject!: (error: Error) => void
-    const ready = new Promise<void>((yes, no) => {
-      resolve = yes
-      reject = no
-    })
-    const engine = this.#starter.start(fresh, {
-      event: (name, payload) => {
-        if (name === 'READY') resolve()
-        this.#heard(name, payload)
-      },
-      ended: (reason) => {
-        this.#alive.delete(engine)
-        reject(startError(reason))
-        this.#engineEnded(engine, reason)
-      },
-    })
-    this.#alive.add(engine)
-    return { engine, ready }
   }
 
   #heard(name: EngineEventName, payload: Buffer): void {
@@ -316,7 +289,7 @@ export class EngineSuccession {
     for (let first = onPurpose; first || !this.#deaths.oneMoreIsTooMany(); first = false) {
       log.error(`The engine has ended unexpectedly: ${reason}`)
       // With addresses of its own: a client that has made the engine crash must not know those of the next one.
-      const { engine, ready } = this.#start(true)
+      const { engine, ready } = this.#engines.start(true)
       try {
         await inTime(ready, 'it was not ready')
         await this.#continueIn(engine, clientFd)
@@ -325,7 +298,7 @@ export class EngineSuccession {
         return
       } catch (error) {
         const died = engine.ended
-        await engine.close()
+        await this.#putAway(engine)
         // One that has died in its turn, or cannot serve, is followed by the next; one that does not continue is the last.
         if (this.#state.is('takingOver') && (died || error instanceof AttachError)) {
           // It may have read requests before it died.
@@ -342,28 +315,40 @@ export class EngineSuccession {
    * The new engine continues also where the old one does not hand over, or has died: from what it has left, as after any death.
    * @throws SwtpmError: the new one does not, and the old one serves on; or there is none any more
    */
-  async #handOver(old: Engine, next: Engine): Promise<void> {
+  async #handOver(old: Engine, first: Engine): Promise<void> {
     this.#state.apply('handOver')
+    let next = first
     let clientFd: number | undefined
     let oldIsNeeded = true
+    let spoilt = false
     try {
       const answer = await askToHandOver(old)
       if (this.#over) throw this.#goneError()
       if (answer === 'handedOver') clientFd = old.takeFd()
       else if (answer === 'died') this.#events.engineDied()
       // What is left of the old one must not live beside the next one: they share memory.
-      await this.#continueIn(next, clientFd, async () => {
+      const alone = async (): Promise<void> => {
         oldIsNeeded = false
         old.kill()
         await old.close()
         if (answer === 'refused') this.#events.engineDied()
-      })
+      }
+      try {
+        await this.#continueIn(next, clientFd, alone)
+      } catch (error) {
+        if (this.#over || !oldIsNeeded || old.ended) throw error
+        await this.#putAway(next)
+        next = await this.#startAnotherLike(old, error as Error)
+        spoilt = true
+        await this.#continueIn(next, clientFd, alone)
+      }
       this.#serveBy(next)
     } catch (error) {
-      await next.close()
+      await this.#putAway(next)
       if (this.#over) throw error
       if (oldIsNeeded && !old.ended) {
-        await this.#takeBack(old, clientFd)
+        if (spoilt) await this.#endWith(old)
+        else await this.#takeBack(old, clientFd)
         throw error
       }
       await old.close()
@@ -374,6 +359,38 @@ export class EngineSuccession {
     } finally {
       if (clientFd !== undefined) closeSync(clientFd)
     }
+  }
+
+  /**
+   * Tells a fault of the new program from a checkpoint that was spoilt: an engine that is the same as the old one, which in a fleet is a
+   * copy of the spawner, would continue from what an honest one has left.
+   * @throws `why`: there is none; the program may be another one by now
+   */
+  async #startAnotherLike(old: Engine, why: Error): Promise<Engine> {
+    const { engine, ready } = this.#engines.start(false)
+    try {
+      await inTime(ready, 'it was not ready')
+      if (engine.build !== 0 && engine.build === old.build) return engine
+    } catch {
+      // Nothing is known of the checkpoint.
+    }
+    await engine.close()
+    throw why
+  }
+
+  /** No engine can have its TPM: it is not worth keeping an engine that has been broken into. */
+  async #endWith(old: Engine): Promise<void> {
+    await this.#putAway(old)
+    this.#fail('what it has left is damaged, and cannot be continued even by an engine of its own program')
+  }
+
+  /**
+   * Ends an engine that does not continue. In order it would power off, in the memory that they share, the TPM that another one has or
+   * is to have; that is for the end of all.
+   */
+  async #putAway(engine: Engine): Promise<void> {
+    if (!this.#over) engine.kill()
+    await engine.close()
   }
 
   /** The engine that was to be replaced continues. */

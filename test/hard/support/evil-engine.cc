@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -35,7 +36,7 @@ constexpr uint32_t kEvent = 3;
 constexpr size_t kHeaderBytes = 12;
 constexpr int kFdsAtOnce = 12;
 
-enum Action : uint32_t { kSay = 1, kSayOften, kAnswer, kPassFds, kStay, kOpen, kPoke, kGo, kWrite, kLeave };
+enum Action : uint32_t { kSay = 1, kSayOften, kAnswer, kPassFds, kStay, kOpen, kPoke, kGo, kWrite, kLeave, kPrint, kGrow, kLook };
 
 std::mutex g_mutex;
 bool g_answers;
@@ -152,6 +153,27 @@ uint32_t act(uint32_t action, const uint8_t* argument, size_t size) {
         if (fcntl(fd, F_GETFL) >= 0)
           error = write(fd, argument, size) < 0 ? static_cast<uint32_t>(errno) : 0;
       return error;
+    }
+    case kPrint: {
+      uint32_t count = be32(argument);
+      for (uint32_t i = 0; i < count; i++)
+        if (write(2, argument + 4, size - 4) < 0) return static_cast<uint32_t>(errno);
+      return 0;
+    }
+    case kGrow: {
+      static const char zeros[1 << 16] = {};
+      int fd = static_cast<int>(syscall(SYS_openat, 4, "filler", O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+      ssize_t n = 0;
+      while (fd >= 0 && (n = write(fd, zeros, sizeof(zeros))) > 0) {
+      }
+      return static_cast<uint32_t>(errno);
+    }
+    case kLook: {
+      char path[256] = {};
+      memcpy(path, argument, size < sizeof(path) ? size : sizeof(path) - 1);
+      struct stat status;
+      // As fstat(), but of a path.
+      return syscall(SYS_newfstatat, 4, path, &status, AT_EMPTY_PATH) < 0 ? static_cast<uint32_t>(errno) : 0;
     }
     default:
       return ENOSYS;

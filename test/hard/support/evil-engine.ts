@@ -67,6 +67,12 @@ export const EVIL = {
   write: (bytes: Buffer) => evil(9, bytes),
   /** Ends, and leaves other bytes in the place of some to the next engine, as many. */
   leave: (before: Buffer, after: Buffer) => evil(10, before, after),
+  /** Writes these bytes to its standard error so many times, or until that fails. */
+  print: (count: number, bytes: Buffer) => evil(11, hex32(count), bytes),
+  /** Writes to a file `filler` in the state directory until that fails, which always is the answer. */
+  grow: () => evil(12),
+  /** Asks for what there is at a path. */
+  look: (path: string) => evil(13, Buffer.from(path)),
 } as const
 
 /** An event of an engine, whose payload may be any. */

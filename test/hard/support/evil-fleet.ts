@@ -41,8 +41,9 @@ export interface EvilFleet {
   readonly engineOfB: number
 }
 
-export async function evilFleet(t: Cleanup): Promise<EvilFleet> {
-  const fleet = await startFleet(t, { tpms: ['a', 'b'], env: { SWTPM_ENGINE: evilEngine() } })
+/** @param program a copy of the evil engine, where one is to be replaced */
+export async function evilFleet(t: Cleanup, program = evilEngine()): Promise<EvilFleet> {
+  const fleet = await startFleet(t, { tpms: ['a', 'b'], env: { SWTPM_ENGINE: program } })
   const engineOfB = (await fleet.list()).find(({ name }) => name === 'b')?.engine as number
   return { fleet, a: fleet.describe('a'), b: fleet.describe('b'), engineOfB }
 }

@@ -18,7 +18,7 @@ function isOpen(fd: number): boolean {
 test('a channel that has closed is left to no other supervisor, also before its engine is known to have ended', async () => {
   const [ours, theirs] = check(native.socketPair(), 'make a channel')
   const spawned = { pid: Promise.resolve(1), ended: new Promise<string>(() => {}), kill() {} }
-  const saved = { pid: 1, nextId: 7 }
+  const saved = { pid: 1, nextId: 7, build: 3 }
   const gone = new Promise<void>(() => {})
   const link = EngineLink.resume({ gone }, ours, spawned, saved, { event() {}, ended() {} })
   assert.deepEqual(link.save(), saved)

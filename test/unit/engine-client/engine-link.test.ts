@@ -155,8 +155,8 @@ describe('an event of an engine', () => {
     for (const [what, bytes] of [
       ['no type', Buffer.concat([header(FRAME_KIND.event, 0, 2), Buffer.alloc(2)])],
       ['an unknown type', event(77, Buffer.alloc(0))],
-      ['READY without a version', event(READY.type, Buffer.alloc(3))],
-      ['READY with more', event(READY.type, Buffer.alloc(5))],
+      ['READY without a version', event(READY.type, Buffer.alloc(7))],
+      ['READY with more', event(READY.type, Buffer.alloc(9))],
       ['LOG without a level', event(LOG.type, Buffer.alloc(2))],
       ['CLIENT_CLOSED without a number', event(CLIENT_CLOSED.type, Buffer.alloc(0))],
       ['FUSE_REQUEST of three bytes', event(FUSE_REQUEST.type, Buffer.alloc(3))],
@@ -164,7 +164,7 @@ describe('an event of an engine', () => {
       ['TRACE of four bytes', event(TRACE.type, Buffer.alloc(4))],
       ['another kind of frame', header(4, 0, 0)],
       ['a frame of 4 GiB', header(FRAME_KIND.event, 0, 0xffff_ffff)],
-      ['a request', event(READY.type, Buffer.alloc(4)).fill(1, 7, 8)],
+      ['a request', event(READY.type, Buffer.alloc(8)).fill(1, 7, 8)],
     ] as const) {
       const trial = new Trial(t)
       trial.says(bytes)

@@ -1,5 +1,5 @@
 /** Engines without processes: a test answers their requests, and has them get ready and die. */
-import type { EngineEventName } from '../../../contract/engine-events.ts'
+import { type EngineEventName, readyEvent } from '../../../contract/engine-events.ts'
 import { ENGINE_REQUESTS, engineCode, resumeResp, word } from '../../../contract/engine-requests.ts'
 import { BIG } from '../../../contract/struct.ts'
 import { controlCode, VERBS, type VerbName } from '../../../contract/verbs.ts'
@@ -22,6 +22,8 @@ export class FakeEngine implements Engine {
   readonly channelFd = -1
   readonly pid: number
   readonly fresh: boolean
+  /** That of an engine that has been upgraded is another one. */
+  build = 1
   /** What it was asked, in order. */
   readonly asked: RequestName[] = []
   /** Requests that it does not answer. */
@@ -37,7 +39,7 @@ export class FakeEngine implements Engine {
   readonly #pending = new Map<RequestName, { resolve(reply: Buffer): void; reject(error: Error): void }>()
 
   save(): SavedLink {
-    return { pid: this.pid, nextId: 1 }
+    return { pid: this.pid, nextId: 1, build: this.build }
   }
 
   constructor(pid: number, fresh: boolean, events: EngineLinkEvents) {
@@ -72,7 +74,7 @@ export class FakeEngine implements Engine {
   }
 
   ready(): void {
-    this.#events.event('READY', result(0))
+    this.#events.event('READY', readyEvent.encode({ version: 0, build: this.build }, BIG))
   }
 
   event(name: EngineEventName, payload: Buffer): void {

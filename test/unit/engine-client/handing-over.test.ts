@@ -5,7 +5,7 @@ import { describe, it } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { TPM_BAD_ORDINAL, TPM_FAIL, TPM_IOERROR } from '../../../contract/tpm-result.ts'
 import { controlCode } from '../../../contract/verbs.ts'
-import { result } from './fake-engine.ts'
+import { type FakeEngine, result } from './fake-engine.ts'
 
 import { LATE_MS, pass, Trial } from './trial.ts'
 
@@ -191,26 +191,80 @@ describe('handing over', () => {
     assert.ok(trial.starter.last.closed)
   })
 
-  it('the new engine does not continue: the old one does', async () => {
+  it('the new program does not continue: an engine like the old one does', async () => {
     const { trial, replaced } = await Trial.handingOver()
     const [old, next] = trial.starter.engines
-    next?.answers.set('RESUME', result(TPM_FAIL))
+    Object.assign(next as FakeEngine, { build: 2 }).answers.set('RESUME', result(TPM_FAIL))
+    trial.starter.onStart = (engine) => queueMicrotask(() => engine.ready())
     old?.answer('HAND_OVER')
-    assert.match(String(await replaced), /cannot continue the TPM/)
-    assert.deepEqual(old?.asked, ['INIT', 'HAND_OVER', 'SET_STORAGE', 'RESUME'])
-    assert.equal(trial.state, 'serving')
-    // It is served as before: its death is followed by another engine.
-    old?.die()
-    assert.equal(trial.state, 'takingOver')
-    await trial.succession.close()
+    assert.equal(await replaced, undefined)
+    const { engines, last } = trial.starter
+    assert.equal(engines.length, 3)
+    assert.equal(last.fresh, false)
+    assert.equal(trial.succession.pid, last.pid)
+    assert.ok(old?.ended && next?.ended)
   })
 
-  it('neither continues: the end', async () => {
+  it('the new program does not continue, and there is no other: the old engine does', async () => {
+    for (const build of [0, 2, 'never ready'] as const) {
+      const { trial, replaced } = await Trial.handingOver()
+      const [old, next] = trial.starter.engines
+      next?.answers.set('RESUME', result(TPM_FAIL))
+      trial.starter.onStart = (engine) => {
+        if (build === 'never ready') return queueMicrotask(() => engine.die('it exited with status 3'))
+        engine.build = build
+        queueMicrotask(() => engine.ready())
+      }
+      old?.answer('HAND_OVER')
+      assert.match(String(await replaced), /cannot continue the TPM/)
+      assert.deepEqual(old?.asked, ['INIT', 'HAND_OVER', 'SET_STORAGE', 'RESUME'])
+      assert.equal(trial.state, 'serving')
+      assert.ok(trial.starter.last.ended)
+      // It is served as before: its death is followed by another engine.
+      old?.die()
+      assert.equal(trial.state, 'takingOver')
+      await trial.succession.close()
+    }
+  })
+
+  it('nor does an engine like the old one, which has spoilt what it has left: the end', async () => {
+    for (const how of ['refuses', 'dies'] as const) {
+      const { trial, replaced } = await Trial.handingOver()
+      const [old, next] = trial.starter.engines
+      next?.answers.set('RESUME', result(TPM_FAIL))
+      trial.starter.onStart = (engine) => {
+        if (how === 'dies') engine.dieOn = 'RESUME'
+        else engine.answers.set('RESUME', result(TPM_FAIL))
+        queueMicrotask(() => engine.ready())
+      }
+      old?.answer('HAND_OVER')
+      assert.ok((await replaced) instanceof Error)
+      assert.ok(old?.killed)
+      assert.equal(trial.state, 'ended')
+      assert.ok(trial.starter.engines.every(({ ended }) => ended))
+      assert.match(trial.heard.at(-1) ?? '', /even by an engine of its own program/)
+    }
+  })
+
+  it('none continues, the old one neither: the end', async () => {
     const { trial, replaced } = await Trial.handingOver()
+    trial.starter.onStart = (engine) => queueMicrotask(() => engine.die())
     for (const engine of trial.starter.engines) engine.answers.set('RESUME', result(TPM_FAIL))
     trial.starter.engines[0]?.answer('HAND_OVER')
     assert.match(String(await replaced), /cannot continue the TPM/)
     assert.equal(trial.state, 'ended')
+  })
+
+  it('is refused while state blobs wait for their INIT', async () => {
+    const trial = await Trial.serving()
+    const [old] = trial.starter.engines
+    await trial.ask(controlCode('SET_STATEBLOB'))
+    trial.starter.onStart = (engine) => queueMicrotask(() => engine.ready())
+    await assert.rejects(trial.succession.replace(), /state blobs were set/)
+    assert.equal(trial.succession.pid, old?.pid)
+    await trial.ask(controlCode('INIT'))
+    await trial.succession.replace()
+    assert.equal(trial.succession.pid, trial.starter.last.pid)
   })
 
   it('a new engine that never gets ready is put away: the old one serves on', async (t) => {
