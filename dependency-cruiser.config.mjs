@@ -8,7 +8,7 @@ export const LAYERS = [
   ['src/tpm-structures'],
   ['src/keeper', 'src/tpm-commands', 'src/ptm-client', 'src/engine-client', 'src/machine', 'src/recordings'],
   ['src/tpm', 'src/responders', 'src/programs/common'],
-  ['src/behind'],
+  ['src/behind', 'src/sysfs'],
   ['src/serve', 'src/programs/swtpm_cert'],
   ['src/cuse', 'src/vtpm-proxy', 'src/command-line'],
   ['src/library'],

@@ -48,7 +48,7 @@ const SHARED = {
   logLevel: 'silent',
   absWorkingDir: projectRoot,
   // Native code is loaded from where it was built.
-  external: ['ioctl', '*.node'],
+  external: ['ioctl', 'fuse-native', '*.node'],
   loader: { '.sh': 'text' },
 }
 

@@ -125,6 +125,8 @@ export interface CommonConfig {
   readonly resourceManager: boolean
   /** What a script does to its commands; undefined: there is none. */
   readonly script: ScriptConfig | undefined
+  /** Where to mount what /sys/class/tpm/tpmN would show of it. */
+  readonly sysfs: string | undefined
   /** Go to the background once ready; on cuse unless `--foreground`. */
   readonly daemonize: boolean
 }

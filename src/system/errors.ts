@@ -26,6 +26,7 @@ const CODES = {
   SWTPM_ERR_RECORDING: 'a recording cannot be read or written',
   SWTPM_ERR_SCRIPT: 'a rule or a script is wrong',
   SWTPM_ERR_NO_RESPONSE: 'a script has lost the response to a command',
+  SWTPM_ERR_SYSFS: 'the view of the TPM like sysfs cannot be mounted',
   SWTPM_ERR_FLEET: 'the fleet has no such TPM, or has it already, or cannot have it',
 } as const
 

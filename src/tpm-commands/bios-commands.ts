@@ -5,15 +5,11 @@
  */
 
 import { TPM_ALG, TPM_HANDLES } from '../tpm-structures/codes.ts'
-import { TPM_CC, TPM_ORD } from '../tpm-structures/command-codes.ts'
+import { TPM_CC } from '../tpm-structures/command-codes.ts'
 import { sized16, u16, u32 } from './bytes.ts'
-import { emptyPasswordContinued, tpm2Authorized, tpm2Command, tpm12Command, tpmHeader } from './command.ts'
+import { emptyPasswordContinued, tpm2Authorized, tpm2Command, tpmHeader } from './command.ts'
 
-const TPM_CAP_FLAG = 4
-const TPM_CAP_FLAG_PERMANENT = 0x108
-
-export const getPermanentFlags = (): Buffer =>
-  tpm12Command(TPM_ORD.GetCapability, u32(TPM_CAP_FLAG), u32(4), u32(TPM_CAP_FLAG_PERMANENT))
+export { getPermanentFlags } from './tpm12-capabilities.ts'
 
 /** Whether the answer to {@link getPermanentFlags} says that the TPM is deactivated. @see TPM 1.2 Part 2, 7.1 */
 export function isDeactivated(response: Buffer): boolean {

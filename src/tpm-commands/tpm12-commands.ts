@@ -33,13 +33,30 @@ const KH_EK = 0x40000006
 export const ownerReadEk = (proof: OwnerProof): Buffer =>
   ownerAuthorized(TPM_ORD.OwnerReadInternalPub, proof, u32(KH_EK))
 
-/** The modulus of the endorsement key that was made or asked for. @throws RangeError when the response is too short */
-export function endorsementModulus(response: Buffer): Buffer {
-  const reader = parametersOf(response)
-  reader.bytes(4 + 2 + 2) // algorithm, encryption and signature scheme
-  reader.sized32() // parameters
-  return reader.sized32()
+/** The parts of the TPM_PUBKEY that an endorsement key was made or asked for as. */
+export interface EndorsementKeyArea {
+  readonly algorithm: Buffer
+  readonly encryption: Buffer
+  readonly signature: Buffer
+  /** TPM_RSA_KEY_PARMS */
+  readonly parameters: Buffer
+  readonly modulus: Buffer
 }
+
+/** @throws RangeError when the response is too short */
+export function endorsementKeyArea(response: Buffer): EndorsementKeyArea {
+  const reader = parametersOf(response)
+  return {
+    algorithm: reader.bytes(4),
+    encryption: reader.bytes(2),
+    signature: reader.bytes(2),
+    parameters: reader.sized32(),
+    modulus: reader.sized32(),
+  }
+}
+
+/** The modulus of the endorsement key that was made or asked for. @throws RangeError when the response is too short */
+export const endorsementModulus = (response: Buffer): Buffer => endorsementKeyArea(response).modulus
 
 export const oiap = (): Buffer => tpm12Command(TPM_ORD.OIAP)
 

@@ -75,6 +75,7 @@ export class Tpm {
   readonly #storage: StorageLock
   #running = false
   #hasBeenOn = false
+  #powerOns = 0
   #incomingMigration: boolean
   #lockingRetries = 0
   /** Why the storage could not be locked for a command, as it was logged; until it can be. */
@@ -124,6 +125,11 @@ export class Tpm {
 
   get running(): boolean {
     return this.#running
+  }
+
+  /** How often this process has powered it on. */
+  get powerOns(): number {
+    return this.#powerOns
   }
 
   /** Whether the run state allows a verb; its row in the table of verbs says which it needs. */
@@ -194,6 +200,7 @@ export class Tpm {
   #initialized(tpmResult: number): void {
     this.#running = tpmResult === TPM_SUCCESS
     if (!this.#running) throw new PowerOnError('start the TPM', tpmResult)
+    this.#powerOns++
   }
 
   /**

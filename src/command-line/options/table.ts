@@ -179,6 +179,15 @@ export const optionTable = {
     value: 'DIR',
     describe: 'Make this directory the root directory before any file is opened.',
   },
+  sysfs: {
+    extension: everywhere,
+    interfaces: everywhere,
+    group: groups.connection,
+    value: 'DIR',
+    describe:
+      'Mount in this empty directory what /sys/class/tpm/tpmN shows of a TPM: tpm_version_major, pcr-sha256/0 and so on, to be read ' +
+      'by all when swtpm is started as root. Needs FUSE.',
+  },
   seccomp: {
     since: '0.2',
     interfaces: everywhere,

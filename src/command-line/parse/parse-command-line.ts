@@ -34,6 +34,7 @@ import { refuseUnmanageable } from './resource-manager.ts'
 import { refuseOwnState, scriptOf } from './script.ts'
 import { refuseExistingTpm, seedOf, withSeedInPrefix } from './seed.ts'
 import { inMemoryState, requireState, type StateOptions, stateOf } from './state.ts'
+import { sysfsOf } from './sysfs.ts'
 
 type SwtpmOptions = GivenOptions<typeof optionTable>
 
@@ -111,6 +112,7 @@ function commonOf(given: SwtpmOptions, env: NodeJS.ProcessEnv, iface: Interface)
     record: recordOf(given),
     resourceManager: given.has('resource-manager'),
     script: scriptOf(given),
+    sysfs: sysfsOf(given),
     runAs: given.text('runas'),
     chroot: given.text('chroot'),
     daemonize,

@@ -59,6 +59,10 @@ export async function serveSwtpm(config: SwtpmConfig): Promise<number> {
   const late = makesDevice(config)
   try {
     await session.openBottom(config.chroot ?? '')
+    if (config.sysfs !== undefined) {
+      const { mountSysfs } = await import('../../sysfs/mount-sysfs.ts')
+      session.onEnd(await mountSysfs(session.tpm, config.sysfs, config.chroot))
+    }
     await session.loadParts()
     let devices: DeviceDirectory | undefined
     if (config.chroot !== undefined) {

@@ -51,10 +51,11 @@ export function restWhenIdle(keeper: Keeper, session: Session, config: SwtpmConf
 
 /**
  * Not where the next Node could not go on: its files are outside a new root directory. And not where what passes is written down
- * here.
+ * here. Readers of --sysfs are answered here, too.
  */
 export const mayRest = (config: SwtpmConfig): boolean =>
   config.chroot === undefined &&
+  config.sysfs === undefined &&
   config.pcap === undefined &&
   config.trace === undefined &&
   config.record === undefined &&

@@ -19,7 +19,7 @@ const OF_THE_PROCESS: ReadonlySet<OptionName> = new Set([
   'log',
   'seccomp',
 ])
-const NOT_IN_A_FLEET: ReadonlySet<OptionName> = new Set(['chroot', 'foreground'])
+const NOT_IN_A_FLEET: ReadonlySet<OptionName> = new Set(['chroot', 'foreground', 'sysfs'])
 
 /** What a TPM has from its fleet. */
 export type FleetShare = Pick<SwtpmConfig, 'log' | 'seccomp' | 'runAs'>
