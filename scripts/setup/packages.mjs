@@ -39,6 +39,11 @@ export const PACKAGES = [
   },
   { why: 'containers', names: ['runc', 'podman'], only: ['test'] },
   { why: 'roots of other distributions', names: ['mmdebstrap', 'git'], only: ['test'] },
+  {
+    why: 'the view like sysfs: its library, and a program that reads it',
+    names: ['libfuse2', 'ima-evm-utils'],
+    only: ['test'],
+  },
   { why: 'keys in a TPM', names: ['tpm2-openssl'], only: ['test'] },
   { why: 'a client of the script socket in Go', names: ['golang-go'], only: ['test'] },
   { why: 'look at processes and sockets', names: ['procps', 'iproute2'], only: ['quick', 'test'] },

@@ -8,8 +8,6 @@ import { ReadError } from './ask.ts'
 import type { Entry, Tree } from './tree.ts'
 
 const { ENOENT, ENOTDIR, EISDIR, EINVAL, EIO, EROFS } = constants.errno
-/** What files of sysfs say that their size is. */
-const PAGE_BYTES = 4096
 /** O_ACCMODE */
 const ACCESS_MODE = files.O_WRONLY | files.O_RDWR
 const MODES = { directory: files.S_IFDIR | 0o755, file: files.S_IFREG | 0o444, link: files.S_IFLNK | 0o777 }
@@ -22,10 +20,10 @@ const CHANGES = [
 
 export function operationsOn(tree: Tree): Operations {
   const began = new Date()
-  const stat = ({ kind }: Entry): Stat => ({
-    mode: MODES[kind],
-    size: kind === 'file' ? PAGE_BYTES : 0,
-    nlink: kind === 'directory' ? 2 : 1,
+  const stat = async (entry: Entry): Promise<Stat> => ({
+    mode: MODES[entry.kind],
+    size: entry.kind === 'file' ? await entry.size() : 0,
+    nlink: entry.kind === 'directory' ? 2 : 1,
     uid: 0,
     gid: 0,
     ...{ mtime: began, atime: began, ctime: began },
@@ -36,8 +34,8 @@ export function operationsOn(tree: Tree): Operations {
 
     getattr: (path, done) =>
       answer(done, async () => {
-        const entry = await found(tree, path)
-        return () => done(0, stat(entry))
+        const status = await stat(await found(tree, path))
+        return () => done(0, status)
       }),
 
     readdir: (path, done) =>

@@ -11,35 +11,36 @@ export interface Bank {
   readonly name: string
   /** TPM_ALG_… */
   readonly algorithm: number
+  /** Of a PCR. */
+  readonly bytes: number
 }
 
 /** The banks that Linux shows, by its names. */
-const NAMES: ReadonlyMap<number, string> = new Map([
-  [TPM_ALG.SHA1, 'sha1'],
-  [TPM_ALG.SHA256, 'sha256'],
-  [TPM_ALG.SHA384, 'sha384'],
-  [TPM_ALG.SHA512, 'sha512'],
-  [TPM_ALG.SM3_256, 'sm3'],
-])
-
-const SHOWN: ReadonlySet<string> = new Set(NAMES.values())
+const BANKS: readonly Bank[] = [
+  { name: 'sha1', algorithm: TPM_ALG.SHA1, bytes: 20 },
+  { name: 'sha256', algorithm: TPM_ALG.SHA256, bytes: 32 },
+  { name: 'sha384', algorithm: TPM_ALG.SHA384, bytes: 48 },
+  { name: 'sha512', algorithm: TPM_ALG.SHA512, bytes: 64 },
+  { name: 'sm3', algorithm: TPM_ALG.SM3_256, bytes: 32 },
+]
 
 /** Whether there are TPMs of which Linux shows a bank of this name. */
-export const isBankName = (name: string): boolean => SHOWN.has(name)
+export const isBankName = (wanted: string): boolean => BANKS.some(({ name }) => name === wanted)
 
 /** A TPM 1.2 has this one and no other. */
-const TPM12_BANKS: readonly Bank[] = [{ name: 'sha1', algorithm: TPM_ALG.SHA1 }]
+const TPM12_BANKS = BANKS.filter(({ name }) => name === 'sha1')
 
 /** Those in which PCRs are allocated. @returns undefined where the TPM does not tell */
 export async function allocatedBanks(version: TpmVersion, ask: Ask): Promise<readonly Bank[] | undefined> {
   if (version === '1.2') return TPM12_BANKS
   const response = await ask(getPcrs())
   if (response === undefined) return undefined
-  return pcrBanks(response).flatMap(({ algorithm, active }) => {
-    const name = NAMES.get(algorithm)
-    return active && name !== undefined ? [{ name, algorithm }] : []
-  })
+  const allocated = pcrBanks(response).filter(({ active }) => active)
+  return BANKS.filter((bank) => allocated.some(({ algorithm }) => algorithm === bank.algorithm))
 }
+
+/** Of what {@link pcrText} gives: hexadecimal digits and the end of the line. */
+export const pcrTextSize = ({ bytes }: Bank): number => 2 * bytes + 1
 
 /** @throws ReadError EINVAL: the bank does not have this PCR */
 export async function pcrText(

@@ -2,14 +2,24 @@
 import type { TpmVersion } from '../../contract/engine-options.ts'
 import { PCR_COUNT } from '../tpm-commands/tpm2-pcrs.ts'
 import { type Ask, ReadError } from './ask.ts'
-import { allocatedBanks, type Bank, isBankName, pcrText } from './pcr-banks.ts'
+import { allocatedBanks, type Bank, isBankName, pcrText, pcrTextSize } from './pcr-banks.ts'
 import { TPM12_ATTRIBUTES } from './tpm12-attributes.ts'
 
 export type Entry =
   | { readonly kind: 'directory'; readonly names: () => Promise<readonly string[]> }
-  /** @throws ReadError when it cannot be read */
-  | { readonly kind: 'file'; readonly text: () => Promise<string> }
+  | File
   | { readonly kind: 'link'; readonly target: string }
+
+interface File {
+  readonly kind: 'file'
+  /**
+   * Of the text. Not 4096, as in sysfs: the kernel keeps what it has read while another reader is at the file, and would fill it up
+   * to its size for that one.
+   */
+  readonly size: () => Promise<number>
+  /** @throws ReadError */
+  readonly text: () => Promise<string>
+}
 
 /** The TPM whose files they are. */
 export interface Shown {
@@ -19,14 +29,29 @@ export interface Shown {
   readonly powerOns: () => number
 }
 
+/** What every file in sysfs says that its size is. */
+const PAGE_BYTES = 4096
 const VERSION_FILE = 'tpm_version_major'
 const DEVICE = 'device'
 const DESCRIPTION = 'description'
 const PCR_FOLDER = /^pcr-([a-z0-9]+)$/
 const INDICES = Array.from({ length: PCR_COUNT }, (_, index) => String(index))
 
-const file = (text: () => Promise<string>): Entry => ({ kind: 'file', text })
-const fixed = (text: string): Entry => file(async () => text)
+const fixed = (text: string): Entry => ({
+  kind: 'file',
+  size: async () => text.length,
+  text: async () => text,
+})
+const attribute = (text: () => Promise<string>): Entry => ({
+  kind: 'file',
+  // What cannot be read now is there all the same.
+  size: () =>
+    text().then(
+      ({ length }) => length,
+      () => PAGE_BYTES,
+    ),
+  text,
+})
 const directory = (...names: readonly string[]): Entry => ({ kind: 'directory', names: async () => names })
 
 export class Tree {
@@ -52,7 +77,11 @@ export class Tree {
     const index = INDICES.indexOf(second)
     if (bank === undefined || index < 0) return undefined
     const { version, ask } = this.#tpm
-    return file(() => pcrText(version, ask, bank, index))
+    return {
+      kind: 'file',
+      size: async () => pcrTextSize(bank),
+      text: () => pcrText(version, ask, bank, index),
+    }
   }
 
   async #inRoot(name: string): Promise<Entry | undefined> {
@@ -66,7 +95,7 @@ export class Tree {
         return directory(DESCRIPTION, ...this.#attributes)
     }
     const text = version === '1.2' ? TPM12_ATTRIBUTES.get(name) : undefined
-    if (text !== undefined) return file(() => text(ask))
+    if (text !== undefined) return attribute(() => text(ask))
     return (await this.#bank(name)) === undefined ? undefined : directory(...INDICES)
   }
 

@@ -3,7 +3,9 @@
  * shell waits for it to end, by a pipe, with the rights of the start and in the root directory of the start.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { readdirSync } from 'node:fs'
 import { log } from '../system/log.ts'
+import { native } from '../system/native/load.ts'
 import { within } from '../system/time-limit.ts'
 
 const LIMIT_MS = 5000
@@ -34,6 +36,7 @@ export class Unmounter {
 
   /** Call it before there is a mount. @throws Error: the shell cannot be started */
   static async start(path: string): Promise<Unmounter> {
+    keepDescriptors()
     const unmount = process.geteuid?.() === 0 ? AS_ROOT : AS_USER
     const shell = spawn('/bin/sh', ['-c', `${WAIT}; ${unmount}`, 'sh', path], {
       stdio: ['pipe', 'ignore', 'pipe'],
@@ -56,4 +59,9 @@ export class Unmounter {
     if (failure !== '')
       log.warn(`Cannot unmount "${this.#path}": ${failure}; \`umount -l ${this.#path}\` does it by hand`)
   }
+}
+
+/** A descriptor that the user has handed in, such as that of --ready-fd, would stay open in the shell. */
+function keepDescriptors(): void {
+  for (const fd of readdirSync('/proc/self/fd').map(Number)) if (fd > 2) native.setCloseOnExec(fd, true)
 }
