@@ -15,7 +15,7 @@ import {
   UNKNOWN,
 } from '../support/space-client.ts'
 import { type Cleanup, type SocketTpm, Swtpm, startSocketTpm, temporaryDirectory } from '../support/swtpm.ts'
-import { EMPTY_PASSWORD, hex32, responseCode, TPM2, tpm2 } from '../support/tpm-commands.ts'
+import { EMPTY_PASSWORD, handlesIn, hex32, responseCode, TPM2, tpm2 } from '../support/tpm-commands.ts'
 import { waitFor } from '../support/wait.ts'
 
 const STARTED = ['--tpm2', '--flags', 'startup-clear', '--resource-manager']
@@ -70,7 +70,24 @@ describe('swtpm socket --resource-manager', () => {
     }
   })
 
-  it('lets nobody use, list or flush what is somebody else’s', async (t) => {
+  it('lists handles one by one, for programs that go on by the last one, and for those that count', async (t) => {
+    const client = await connect(t, await startManaged(t))
+    for (let i = 0; i < 3; i++) await client.newKey()
+    const own = await client.handles(TRANSIENT)
+    const list = async (next: (first: number, listed: number) => number): Promise<number[]> => {
+      const handles: number[] = []
+      for (let first = TRANSIENT, more = true; more; first = next(first, handles.at(-1) as number)) {
+        const response = await client.succeed(tpm2(0x17a, ['00000001', hex32(first), '00000001']))
+        more = response[10] === 1
+        handles.push(...handlesIn(response))
+      }
+      return handles
+    }
+    assert.deepEqual(await list((_, listed) => listed + 1), own)
+    assert.deepEqual(await list((first) => first + 1), own)
+  })
+
+  it('lets no client use, list or flush what is another’s', async (t) => {
     const tpm = await startManaged(t)
     const [one, two] = (await connectAll(t, tpm, 2)) as [Connected, Connected]
     const key = await one.newKey()

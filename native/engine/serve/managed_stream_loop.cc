@@ -107,7 +107,7 @@ void ManagedStreamLoop::accept_client() {
 void ManagedStreamLoop::serve(const ClientPtr& client, short events) {
   std::unique_lock lock(mutex_);
   if (client->busy) {
-    // It has closed, so nobody waits for the response.
+    // It has closed, and waits for no response.
     if ((events & (POLLHUP | POLLERR)) && !client->gone) {
       client->gone = true;
       lock.unlock();

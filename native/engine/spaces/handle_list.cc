@@ -37,7 +37,7 @@ bool lists_handles(ByteView command) {
   return message_code(command.data()) == kCcGetCapability && capability_of(command) == kCapHandles;
 }
 
-std::vector<uint32_t> saved_sessions_of_nobody(const Execute& execute, const ResourceManager& manager) {
+std::vector<uint32_t> unowned_saved_sessions(const Execute& execute, const ResourceManager& manager) {
   ResponseBuffer buffer;
   Bytes command = ByteWriter()
                       .u16(kTagNoSessions)
@@ -73,18 +73,23 @@ bool answer_handle_list(const Execute& execute, const ResourceManager& manager, 
   uint32_t wanted = std::min(load_be32(&command[kTpmHeaderSizeBytes + 8]), kMostAtOnce);
   std::vector<uint32_t> handles;
   uint32_t type = type_of(property);
-  // Sessions are listed by their numbers, whichever of the two kinds they are.
-  uint32_t from = type == kTransient ? property : property & ~kHandleTypeMask;
-  uint32_t compared = type == kTransient ? ~uint32_t{0} : ~kHandleTypeMask;
+  // By their numbers: sessions are listed together, whichever of the two kinds they are.
+  uint32_t from = number_of(property);
   if (type == kTransient) {
     handles = space.object_handles();
+    // Below a client's handles the kernel's resource manager counts as the TPM does, where the first object
+    // is number 0; there are programs that count along.
+    if (from < number_of(kLastVirtualHandle)) {
+      handles.erase(handles.begin(), handles.begin() + std::min<size_t>(from, handles.size()));
+      from = 0;
+    }
   } else if (type == kLoadedSessions) {
     for (const Space::Session& session : space.sessions()) handles.push_back(session.handle);
   } else {
-    handles = saved_sessions_of_nobody(execute, manager);
+    handles = unowned_saved_sessions(execute, manager);
   }
-  std::ranges::sort(handles, {}, [&](uint32_t handle) { return handle & compared; });
-  std::erase_if(handles, [&](uint32_t handle) { return (handle & compared) < from; });
+  std::ranges::sort(handles, {}, number_of);
+  std::erase_if(handles, [&](uint32_t handle) { return number_of(handle) < from; });
   bool more = handles.size() > wanted;
   handles.resize(std::min<size_t>(handles.size(), wanted));
   ByteWriter list;

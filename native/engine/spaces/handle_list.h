@@ -15,6 +15,6 @@ bool answer_handle_list(const Execute& execute, const ResourceManager& manager, 
                         ByteView command, ResponseBuffer& buffer);
 
 // The sessions that the TPM has saved and no client's space has, in ascending order.
-std::vector<uint32_t> saved_sessions_of_nobody(const Execute& execute, const ResourceManager& manager);
+std::vector<uint32_t> unowned_saved_sessions(const Execute& execute, const ResourceManager& manager);
 
 }  // namespace swtpm::spaces

@@ -76,7 +76,8 @@ void ResourceManager::close(Space& space) {
 
 void ResourceManager::flush_sessions(const Execute& execute, Space& space) {
   for (Space::Session& session : space.sessions()) {
-    // Somebody else may have flushed it, and have another one by its handle; its context tells.
+    // A client of the plain device may have flushed it, and have another one by its handle; its context
+    // tells.
     uint32_t loaded = session.handle;
     TpmResult code = session.context.empty() ? kRcSuccess : load_context(execute, session.context, loaded);
     if (!is_gone(code)) flush_context(execute, session.handle);
@@ -116,7 +117,7 @@ void ResourceManager::add_session(Space& space, uint32_t handle) {
   given_away_.erase(number_of(handle));
   guest_sessions_.remove(handle);
   guest_sessions_.add(handle);
-  // One that had this handle was flushed by somebody else.
+  // One that had this handle was flushed by a client of another way to the TPM.
   for (Space* other : spaces_)
     std::erase_if(other->sessions(), [&](const Space::Session& session) {
       return number_of(session.handle) == number_of(handle);
@@ -156,7 +157,7 @@ Space::Session* ResourceManager::oldest_session() {
   return oldest;
 }
 
-// What a client has saved, and has not loaded for so long that nobody could save a session any more.
+// What a client has saved, and has not loaded for so long that no session could be saved any more.
 bool ResourceManager::give_up_oldest_given_away(const Execute& execute) {
   auto oldest = std::ranges::min_element(given_away_, {}, [](const auto& entry) { return entry.second; });
   if (oldest == given_away_.end()) return false;

@@ -13,12 +13,13 @@
 
 namespace swtpm::spaces {
 
+// Of as many as a client may have; the kernel's resource manager has three of each.
+inline constexpr size_t kMaxObjects = 16;
+inline constexpr size_t kMaxSessions = 8;
+inline constexpr uint32_t kLastVirtualHandle = kFirstVirtualHandle - kMaxObjects + 1;
+
 class Space {
  public:
-  // The kernel's resource manager has three of each.
-  static constexpr size_t kMaxObjects = 16;
-  static constexpr size_t kMaxSessions = 8;
-
   struct Session {
     uint32_t handle;
     // Empty: the TPM could not save it, and has it loaded.

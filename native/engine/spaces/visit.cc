@@ -124,7 +124,7 @@ TpmResult Visit::want_of_room(ByteView command) const {
 Visit::Entry Visit::enter_flush(const Execute& execute, std::span<uint8_t> command, ResponseBuffer& buffer) {
   const bool whole = command.size() == kFlushContextBytes && load_be16(command.data()) == kTagNoSessions;
   if (!whole) {
-    // The TPM says why. Whatever it thinks of the rest, it finds no handle that is somebody's.
+    // The TPM says why. Whatever it thinks of the rest, it finds no handle of anything.
     if (command.size() >= kFlushContextBytes) store_be32(&command[kTpmHeaderSizeBytes], kNoHandle);
     return Entry::kRun;
   }
@@ -134,7 +134,7 @@ Visit::Entry Visit::enter_flush(const Execute& execute, std::span<uint8_t> comma
     return Entry::kAnswered;
   }
   if (!is_session(handle)) return Entry::kRun;
-  if (!space_.find_session(handle) && !is_nobodys_saved_session(execute, handle)) {
+  if (!space_.find_session(handle) && !is_unowned_saved_session(execute, handle)) {
     buffer.set(TpmVersion::k20, kRcHandleP1);
     return Entry::kAnswered;
   }
@@ -142,8 +142,8 @@ Visit::Entry Visit::enter_flush(const Execute& execute, std::span<uint8_t> comma
   return Entry::kRun;
 }
 
-bool Visit::is_nobodys_saved_session(const Execute& execute, uint32_t handle) const {
-  return std::ranges::count(saved_sessions_of_nobody(execute, manager_), number_of(handle), number_of) > 0;
+bool Visit::is_unowned_saved_session(const Execute& execute, uint32_t handle) const {
+  return std::ranges::count(unowned_saved_sessions(execute, manager_), number_of(handle), number_of) > 0;
 }
 
 TpmResult Visit::load(const Execute& execute, std::span<uint8_t> command) {
@@ -185,7 +185,7 @@ TpmResult Visit::load_session(const Execute& execute, const Reference& reference
     uint32_t handle = 0;
     if (TpmResult code = load_context(execute, session->context, handle)) {
       if (may_pass(code)) return code;
-      // Somebody else has flushed it.
+      // A client of another way to the TPM has flushed it.
       manager_.remove_session(space_, reference.handle);
       return reference.missing;
     }

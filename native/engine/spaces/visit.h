@@ -44,7 +44,7 @@ class Visit final : public Surrounding {
   TpmResult check_references();
   TpmResult want_of_room(ByteView command) const;
   Entry enter_flush(const Execute& execute, std::span<uint8_t> command, ResponseBuffer& buffer);
-  bool is_nobodys_saved_session(const Execute& execute, uint32_t handle) const;
+  bool is_unowned_saved_session(const Execute& execute, uint32_t handle) const;
   TpmResult load(const Execute& execute, std::span<uint8_t> command);
   TpmResult load_object(const Execute& execute, const Reference& reference, std::span<uint8_t> command);
   TpmResult load_session(const Execute& execute, const Reference& reference);

@@ -30,7 +30,7 @@ class Surrounding {
   ~Surrounding() = default;
 };
 
-// Those who have something in the TPM that nobody else can use.
+// Clients who have something in the TPM that no other client can use.
 class Guests {
  public:
   // The TPM is about to be powered off, saved for a later time or left to another engine: takes out what they

@@ -142,6 +142,8 @@ class Tpm final : public CommandProcessor {
                               Surrounding* around);
   ByteView execute(std::span<uint8_t> command, ResponseBuffer& buffer);
   void clear_out_guests();
+  ByteView run_until_taken(std::span<uint8_t> command, ResponseBuffer& buffer, Surrounding* around,
+                           bool& cut_short);
   // cut_short: the command was ended by false results; what it has done must be rolled back.
   ByteView run_cancellable(std::span<uint8_t> command, ResponseBuffer& buffer, Surrounding* around,
                            bool& cut_short);

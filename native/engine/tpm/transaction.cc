@@ -7,6 +7,12 @@
 #include "engine/tpm/tpm.h"
 
 namespace swtpm {
+namespace {
+
+constexpr TpmResult kTpmRcRetry = 0x922;
+constexpr int kMostTimes = 100;
+
+}  // namespace
 
 ByteView Tpm::run_as_transaction(std::span<uint8_t> command, CommandEffect effect, ResponseBuffer& buffer,
                                  Surrounding* around) {
@@ -30,7 +36,8 @@ ByteView Tpm::run_as_transaction(std::span<uint8_t> command, CommandEffect effec
     state_.take_failure();
   }
   bool cut_short = false;
-  ByteView response = run_cancellable(command, buffer, around, cut_short);
+  ByteView response = around ? run_until_taken(command, buffer, around, cut_short)
+                             : run_cancellable(command, buffer, around, cut_short);
   if (effect == CommandEffect::kReads)
     state_.set_postponing(false);
   else if (state_.take_failure())
@@ -51,6 +58,19 @@ ByteView Tpm::run_as_transaction(std::span<uint8_t> command, CommandEffect effec
     checkpoint_.keep_staged(shutdown_due_);
   else
     save_checkpoint();
+  return response;
+}
+
+// As the kernel's driver does for its clients: where the TPM asks for the command again, it gets it.
+ByteView Tpm::run_until_taken(std::span<uint8_t> command, ResponseBuffer& buffer, Surrounding* around,
+                              bool& cut_short) {
+  const Bytes copy(command.begin(), command.end());
+  ByteView response;
+  for (int time = 0; time < kMostTimes; time++) {
+    std::copy(copy.begin(), copy.end(), command.begin());
+    response = run_cancellable(command, buffer, around, cut_short);
+    if (cut_short || message_code(response.data()) != kTpmRcRetry) break;
+  }
   return response;
 }
 

@@ -16,6 +16,7 @@ import { ToolFailure } from '../../common/tool-failure.ts'
 import { CDI_OPTIONS, DEFAULT_DIRECTORY, DEFAULT_VERSION } from './cdi-options.ts'
 import {
   type CdiVersion,
+  type ContainerTpm,
   cdiSpecification,
   DEFAULT_KIND,
   fileName,
@@ -54,19 +55,21 @@ function write(given: Given): void {
   const device = given.text('device')
   if (device === undefined) throw new UsageError('Missing --device PATH: the device of the TPM', 'device')
   requireDevice(device)
-  if (isCuse(device)) {
+  const nodes = nodesOf(device)
+  if (nodes.device !== undefined && isCuse(nodes.device)) {
+    const instead =
+      nodes.resourceManager === undefined
+        ? 'use swtpm chardev --vtpm-proxy'
+        : `give --device ${nodes.resourceManager}`
     printError(
       `swtpm cdi: "${device}" is a device of CUSE: a container that has it controls the TPM, and can take its state out; ` +
-        'use swtpm chardev --vtpm-proxy for containers that are not trusted\n',
+        `${instead} for containers that are not trusted\n`,
     )
   }
-  const [, number] = /^\/dev\/tpm(\d+)$/.exec(device) ?? []
-  const beside = `/dev/tpmrm${number}`
-  const resourceManager = number !== undefined && existsSync(beside) ? beside : undefined
   const version = (given.text('cdi-version') ?? DEFAULT_VERSION) as CdiVersion
   const pidFile = given.text('end-with-container')
   const end = pidFile === undefined ? undefined : { pidFile: absolute(pidFile), files: [absolute(file)] }
-  const specification = cdiSpecification({ name, device, resourceManager, end }, kind, version)
+  const specification = cdiSpecification({ name, ...nodes, end }, kind, version)
   try {
     makeDirectories(directory, 0o755)
     // Runtimes watch the directory: they must never find half a file, nor the name of one that is being written.
@@ -95,6 +98,20 @@ function requireDevice(path: string): void {
     })
   }
   if (!isDevice) throw new ToolFailure(`"${path}" is not a device: start the TPM first`)
+}
+
+/** The devices that a container gets. Of a CUSE TPM the one for many clients may be given alone: it has no ioctls. */
+function nodesOf(device: string): Pick<ContainerTpm, 'device' | 'resourceManager'> {
+  const [, number] = /^\/dev\/tpm(\d+)$/.exec(device) ?? []
+  if (number !== undefined) {
+    const beside = `/dev/tpmrm${number}`
+    return { device, resourceManager: existsSync(beside) ? beside : undefined }
+  }
+  if (!isCuse(device)) return { device, resourceManager: undefined }
+  const [, plain] = /^(.+)rm$/.exec(device) ?? []
+  if (plain !== undefined && isCuse(plain)) return { device: undefined, resourceManager: device }
+  const beside = `${device}rm`
+  return { device, resourceManager: isCuse(beside) ? beside : undefined }
 }
 
 /** Whether ioctls on the device are PTM verbs. */
@@ -138,6 +155,7 @@ const helpText = (): Promise<string> =>
     table: CDI_OPTIONS,
     examples: [
       ['swtpm cdi write --name web --device /dev/tpm3', 'after swtpm chardev --vtpm-proxy has announced it'],
+      ['swtpm cdi write --name web --device /dev/vtpm0rm', 'of swtpm cuse -n vtpm0 --resource-manager'],
       [`podman run --device ${DEFAULT_KIND}=web …`, 'inside it is /dev/tpm0 and /dev/tpmrm0'],
       ['swtpm cdi remove --name web', 'when the TPM ends'],
     ],

@@ -12,7 +12,11 @@ export const CDI_OPTIONS = {
     group: 'Which TPM',
     describe: `what a container asks for: --device ${DEFAULT_KIND}=NAME`,
   },
-  device: { value: 'PATH', group: 'Which TPM', describe: '/dev/tpmN of the vTPM proxy, or a device of CUSE' },
+  device: {
+    value: 'PATH',
+    group: 'Which TPM',
+    describe: '/dev/tpmN of the vTPM proxy, or a device of CUSE; its /dev/NAMErm alone, too',
+  },
   'end-with-container': {
     value: 'PIDFILE',
     group: 'Which TPM',

@@ -6,9 +6,9 @@
 export interface ContainerTpm {
   /** The name by which a container asks for it: `--device swtpm.internal/tpm=NAME`. */
   readonly name: string
-  /** `/dev/tpmN`, or the device of `swtpm cuse`. */
-  readonly device: string
-  /** `/dev/tpmrmN`, where the kernel has made one; it makes none for a TPM 1.2 or in user space. */
+  /** `/dev/tpmN`, or the device of `swtpm cuse`; undefined where the container gets the other one alone. */
+  readonly device: string | undefined
+  /** `/dev/tpmrmN`, where the kernel has made one, or `/dev/NAMErm` of `swtpm cuse`; there is none for a TPM 1.2. */
   readonly resourceManager: string | undefined
   /** What ends it with its container: the pid file of its swtpm, and what else goes then. */
   readonly end: { readonly pidFile: string; readonly files: readonly string[] } | undefined
@@ -48,7 +48,7 @@ const INSIDE = { device: '/dev/tpm0', resourceManager: '/dev/tpmrm0' }
 export function cdiSpecification(tpm: ContainerTpm, kind: string, cdiVersion: CdiVersion): CdiSpecification {
   const node = (path: string, hostPath: string) => ({ path, hostPath, permissions: 'rw' })
   const { name, device, resourceManager } = tpm
-  const deviceNodes = [node(INSIDE.device, device)]
+  const deviceNodes = device === undefined ? [] : [node(INSIDE.device, device)]
   if (resourceManager !== undefined) deviceNodes.push(node(INSIDE.resourceManager, resourceManager))
   const used = resourceManager === undefined ? INSIDE.device : INSIDE.resourceManager
   const edits = { env: [`TPM2TOOLS_TCTI=device:${used}`], deviceNodes }
