@@ -35,7 +35,7 @@ runMain(async () => {
   const visit = await Visit.begin(root)
   try {
     if (command.length > 0) return await runAlone(visit, command)
-    for (const { title: what, line, online } of stepsWith(QUICK_TESTS, { buildAgain: true })) {
+    for (const { title: what, line, online } of stepsWith(distro.suite, QUICK_TESTS, { buildAgain: true })) {
       await step(what, async () => {
         const { status } = await visit.run(line, { online, onLine: (printed) => console.log(printed) })
         if (status !== 0) throw new UserError(`Command "${line}" ended with ${status} on ${distro.suite}`)

@@ -1,6 +1,6 @@
 // The distributions that the project is built and tested on.
 
-import { existsSync, readFileSync } from 'node:fs'
+import { debianSuite } from '../lib/debian-suite.mjs'
 
 /**
  * @typedef {object} Distro
@@ -21,11 +21,4 @@ export const DISTROS = [
 export const SUITES = DISTROS.map(({ suite }) => suite)
 
 /** All but the one that this machine runs: that one is built and tested here anyway. */
-export const OTHER_SUITES = SUITES.filter((suite) => suite !== codename())
-
-/** @see os-release(5) */
-function codename() {
-  const file = '/etc/os-release'
-  if (!existsSync(file)) return undefined
-  return /^VERSION_CODENAME=(.*)$/m.exec(readFileSync(file, 'utf8'))?.[1]
-}
+export const OTHER_SUITES = SUITES.filter((suite) => suite !== debianSuite())

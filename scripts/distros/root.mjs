@@ -65,9 +65,9 @@ const contentsOf = (distro) =>
     .digest('hex')
 
 /** @param {import('./distros.mjs').Distro} distro */
-function packagesOf({ node }) {
+function packagesOf({ suite, node }) {
   // libnode-dev has the headers; Debian's package of npm brings it along. ccache is what visits compile with.
-  return [...(node ? [] : ['nodejs', 'libnode-dev']), 'ccache', ...packagesFor(['quick'])]
+  return [...(node ? [] : ['nodejs', 'libnode-dev']), 'ccache', ...packagesFor(['quick'], suite)]
 }
 
 /**

@@ -12,22 +12,23 @@ import { packagesFor } from '../setup/packages.mjs'
 /** Where this Node's headers are: npm's own node-gyp would fetch them from elsewhere, for the one package that it compiles. */
 const HEADERS = '"$(node -p \'path.resolve(process.execPath, "../..")\')"'
 
-/** Every package of the set-up, also those that a root is made without. */
-const PACKAGES = packagesFor(['demo', 'vm', 'quick', 'test', 'bench']).join(' ')
+/** Every package of the set-up, also those that a root is made without. @param {string} suite */
+const allPackages = (suite) => packagesFor(['demo', 'vm', 'quick', 'test', 'bench'], suite).join(' ')
 
 /**
+ * @param {string} suite
  * @param {string} tests arguments of `npm test`
  * @param {{ buildAgain?: boolean }} [options] `buildAgain`: once more with `npm run build`, though the set-up has built
  * @returns {Step[]}
  */
-export function stepsWith(tests, { buildAgain = false } = {}) {
+export function stepsWith(suite, tests, { buildAgain = false } = {}) {
   return [
     {
       title: 'npm ci',
       line: `npm_package_config_node_gyp_nodedir=${HEADERS} npm ci --no-audit --no-fund`,
       online: true,
     },
-    { title: 'every Debian package exists', line: `apt-get install --simulate ${PACKAGES}` },
+    { title: 'every Debian package exists', line: `apt-get install --simulate ${allPackages(suite)}` },
     { title: 'npm run setup, which builds', line: 'npm run setup' },
     ...[...(buildAgain ? ['npm run build'] : []), `npm test -- ${tests}`].map((line) => ({
       title: line,

@@ -1,5 +1,7 @@
 // The Debian packages the project needs, and what for.
 
+import { debianSuite } from '../lib/debian-suite.mjs'
+
 /**
  * What a command is about to do, beyond building and installing: show the TPMs at work, boot the virtual machine, run the
  * tests that need no other programs (quick) or all of them, measure.
@@ -12,6 +14,7 @@
  * @property {string} why
  * @property {string[]} names
  * @property {Need[]} [only] without: they are needed to build
+ * @property {(suite: string) => boolean} [where] Debian's suites that have them; without: all
  */
 
 /** @type {PackageGroup[]} */
@@ -54,15 +57,30 @@ export const PACKAGES = [
     names: ['man-db', 'mandoc', 'zsh', 'bash-completion'],
     only: ['quick', 'test'],
   },
+  { why: 'keys in a token', names: ['softhsm2'], only: ['quick', 'test'] },
+  {
+    why: 'OpenSSL with keys in a token',
+    names: ['libengine-pkcs11-openssl'],
+    only: ['quick', 'test'],
+    where: (suite) => suite === 'bookworm',
+  },
+  {
+    why: 'OpenSSL with keys in a token',
+    names: ['pkcs11-provider'],
+    only: ['quick', 'test'],
+    where: (suite) => suite !== 'bookworm',
+  },
   { why: 'what reads units and rules', names: ['systemd', 'udev'], only: ['quick', 'test'] },
 ]
 
-/** @param {Need[]} needs @returns {string[]} */
-export function packagesFor(needs) {
-  return groupsFor(needs).flatMap(({ names }) => names)
+/** @param {Need[]} needs @param {string} [suite] that of this machine unless another is given @returns {string[]} */
+export function packagesFor(needs, suite) {
+  return groupsFor(needs, suite).flatMap(({ names }) => names)
 }
 
-/** @param {Need[]} needs @returns {PackageGroup[]} */
-export function groupsFor(needs) {
-  return PACKAGES.filter(({ only }) => !only || only.some((need) => needs.includes(need)))
+/** @param {Need[]} needs @param {string} [suite] @returns {PackageGroup[]} */
+export function groupsFor(needs, suite = debianSuite() ?? '') {
+  return PACKAGES.filter(
+    ({ only, where }) => (!only || only.some((need) => needs.includes(need))) && (!where || where(suite)),
+  )
 }

@@ -32,7 +32,7 @@ async function buildAndTest(distro, tests, test) {
   const visit = await test.run(describeRoot(root), () => Visit.begin(root))
   if (visit === undefined) return
   try {
-    for (const { title, line, online } of stepsWith(tests)) {
+    for (const { title, line, online } of stepsWith(distro.suite, tests)) {
       const done = await test.run(title, async () => {
         const { status, output } = await visit.run(line, { online, timeoutMs: STEP_TIMEOUT_MS })
         if (status === 0) return true
