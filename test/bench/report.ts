@@ -238,7 +238,7 @@ function charts(results: Results): { file: string; chart: Chart }[] {
       palette: PALETTE,
       subtitle: 'For each TPM: a page that several processes share counts in parts',
       groups: [...new Set(results.memory.map(({ tpms }) => tpms))].map((tpms) => ({
-        label: `${tpms} TPMs`,
+        label: tpms === 1 ? '1 TPM' : `${tpms} TPMs`,
         bars: results.memory
           .filter((one) => one.tpms === tpms)
           .map(({ contestant, bytes }) => ({

@@ -21,7 +21,9 @@ export interface Chart {
 }
 
 const WIDTH = 860
+/** At least: longer labels take more, by an estimate that is enough for sans-serif letters of 13 px. */
 const LABEL_WIDTH = 210
+const LETTER_WIDTH = 6.9
 const TEXT_WIDTH = 150
 const BAR_HEIGHT = 15
 const GROUP_GAP = 12
@@ -36,30 +38,37 @@ const COLOURS = [
   '#989898',
   '#c4c4c4',
   '#5b8c5a',
+  '#8e5ea2',
+  '#3a9b9b',
 ]
 
 const escaped = (text: string): string =>
   text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&quot;')
 const round = (value: number): number => Math.round(value * 10) / 10
 
+/** @throws RangeError for more series than there are colours: two would look the same */
 export function barChart({ title, subtitle, palette, groups, mark }: Chart): string {
+  if (palette.length > COLOURS.length)
+    throw new RangeError(`${palette.length} series, ${COLOURS.length} colours`)
+  const longest = Math.max(...groups.map(({ label }) => label.length))
+  const labels = Math.max(LABEL_WIDTH, Math.ceil(longest * LETTER_WIDTH) + 16)
+  const width = WIDTH - LABEL_WIDTH + labels
   const bars = groups.flatMap((group) => group.bars)
   const series = palette.filter((name) => bars.some((bar) => bar.series === name))
   const largest = Math.max(mark?.value ?? 0, ...bars.map((bar) => bar.high ?? bar.value))
-  const x = (value: number): number =>
-    round(LABEL_WIDTH + (value / largest) * (WIDTH - LABEL_WIDTH - TEXT_WIDTH))
-  const colour = (name: string): string => COLOURS[palette.indexOf(name) % COLOURS.length] as string
+  const x = (value: number): number => round(labels + (value / largest) * (width - labels - TEXT_WIDTH))
+  const colour = (name: string): string => COLOURS[palette.indexOf(name)] as string
 
   const body: string[] = []
   let y = TOP
   for (const { label, bars } of groups) {
     const middle = y + (bars.length * BAR_HEIGHT) / 2 + 4
-    body.push(`<text x="${LABEL_WIDTH - 10}" y="${round(middle)}" text-anchor="end">${escaped(label)}</text>`)
+    body.push(`<text x="${labels - 10}" y="${round(middle)}" text-anchor="end">${escaped(label)}</text>`)
     for (const bar of bars) {
-      const [left, right] = [LABEL_WIDTH, x(bar.value)]
-      const width = round(Math.max(1, right - left))
+      const [left, right] = [labels, x(bar.value)]
+      const length = round(Math.max(1, right - left))
       body.push(
-        `<rect x="${left}" y="${y + 1}" width="${width}" height="${BAR_HEIGHT - 2}" fill="${colour(bar.series)}"/>`,
+        `<rect x="${left}" y="${y + 1}" width="${length}" height="${BAR_HEIGHT - 2}" fill="${colour(bar.series)}"/>`,
       )
       if (bar.low !== undefined && bar.high !== undefined) {
         const line = y + BAR_HEIGHT / 2
@@ -77,14 +86,14 @@ export function barChart({ title, subtitle, palette, groups, mark }: Chart): str
       `<text x="${x(mark.value)}" y="${TOP - 12}" text-anchor="middle" class="value">${escaped(mark.text)}</text>`,
     )
   }
-  let left = LABEL_WIDTH
+  let left = labels
   const legend = series.map((name) => {
     const entry = `<rect x="${left}" y="52" width="11" height="11" fill="${colour(name)}"/><text x="${left + 16}" y="62">${escaped(name)}</text>`
     left += 32 + name.length * 7
     return entry
   })
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${y + 8}" viewBox="0 0 ${WIDTH} ${y + 8}" role="img" aria-label="${escaped(title)}">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${y + 8}" viewBox="0 0 ${width} ${y + 8}" role="img" aria-label="${escaped(title)}">`,
     '<style>text{font:13px sans-serif;fill:#222}.value{font-size:11.5px}.title{font-size:16px;font-weight:bold}</style>',
     '<rect width="100%" height="100%" fill="#fff"/>',
     `<text x="16" y="24" class="title">${escaped(title)}</text>`,
