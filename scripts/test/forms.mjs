@@ -34,6 +34,7 @@ const ONE_FORM = [
     'protocol/pcap',
     'protocol/print',
     'protocol/script',
+    'protocol/fault-command',
   ],
   // …others start the supervisor, without our environment: it rests when it would for a user,
   ...['interop/libvirtd', 'interop/linuxkit'],
