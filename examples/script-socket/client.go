@@ -4,56 +4,48 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"log"
 	"net"
 	"os"
 )
 
-type Line map[string]any
+type line = map[string]any
 
-// Script is one connection to the --script-socket of a TPM.
-type Script struct {
+// script is one connection to the --script-socket of a TPM.
+type script struct {
 	*json.Encoder
 	*json.Decoder
 }
 
-func open(path string) Script {
+func open(path string) script {
 	connection, err := net.Dial("unix", path)
-	check(err)
-	return Script{json.NewEncoder(connection), json.NewDecoder(connection)}
-}
-
-func (s Script) line() (line Line) {
-	check(s.Decode(&line))
-	if line["error"] != nil {
-		panic(line["error"])
-	}
-	return line
-}
-
-func (s Script) ask(request Line) any {
-	check(s.Encode(request))
-	return s.line()["ok"]
-}
-
-func check(err error) {
 	if err != nil {
-		panic(err)
+		log.Fatal(err)
 	}
+	return script{json.NewEncoder(connection), json.NewDecoder(connection)}
+}
+
+// ask sends a line, if there is one, and returns the next.
+func (s script) ask(request line) (answer line) {
+	if request != nil {
+		s.Encode(request)
+	}
+	if err := s.Decode(&answer); err != nil || answer["error"] != nil {
+		log.Fatal(err, answer["error"])
+	}
+	return answer
 }
 
 func main() {
 	faults, takes := open(os.Args[1]), open(os.Args[1])
-	busy := faults.ask(Line{"fault": "GetRandom#1-2: rc=RETRY"})
-	takes.ask(Line{"take": "PCR_Read"})
+	busy := faults.ask(line{"fault": "GetRandom#1-2: rc=RETRY"})["ok"]
+	takes.ask(line{"take": "PCR_Read"})
 	fmt.Println("ready")
-
-	struck := faults.ask(Line{"wait": busy, "times": 2, "timeout": 60}).(map[string]any)["struck"]
-	faults.ask(Line{"remove": busy})
-
-	taken := takes.line()                                            // this command waits for us
-	check(takes.Encode(Line{"n": taken["n"], "command": taken["command"]})) // have the TPM execute it
-	response := takes.line()["response"].(string)
-	check(takes.Encode(Line{"n": taken["n"], "response": response[:len(response)-2] + "ff"}))
-	takes.ask(Line{"list": true}) // answered after what was told before
+	struck := faults.ask(line{"wait": busy, "times": 2})["ok"].(line)["struck"]
+	faults.ask(line{"remove": busy})
+	taken := takes.ask(nil) // this command waits for us: have the TPM execute it, and give its client another response
+	response := takes.ask(line{"n": taken["n"], "command": taken["command"]})["response"].(string)
+	takes.Encode(line{"n": taken["n"], "response": response[:len(response)-2] + "ff"})
+	takes.ask(line{"list": true}) // answered after what was told before
 	fmt.Printf("struck %v times, answered command %v\n", struck, taken["n"])
 }
