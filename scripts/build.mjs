@@ -106,6 +106,7 @@ export async function buildPrograms() {
   for (const name of programs) {
     const main = path.join(PROGRAMS, `${name}.main.js`)
     const sources = name === SPLIT ? [main, ...later] : [main]
+    for (const source of sources) await requireAscii(source)
     const names = sources.map((source) => [`./${path.basename(source)}`, codeCacheOf(source)])
     caches.push(...names.map(([, cache = '']) => path.join(PROGRAMS, cache)))
     changed += await bundle({
@@ -121,6 +122,20 @@ export async function buildPrograms() {
   await removeOthers(new Set([...caches, ...split.map((file) => file.path)]))
   await recordCodeCaches(process.execPath, caches)
   return changed
+}
+
+/** `charset` does not reach into regular expressions. @param {string} file @throws UserError */
+async function requireAscii(file) {
+  const text = await readFile(file, 'utf8')
+  const at = text.search(/[^\0-\x7f]/)
+  if (at < 0) return
+  const found = text.codePointAt(at) ?? 0
+  throw new UserError(
+    `${path.basename(file)} has a character that is not ASCII: …${text.slice(Math.max(0, at - 40), at + 10)}…`,
+    {
+      hint: `In a regular expression write \\u${found.toString(16).padStart(4, '0')}; launchers read programs byte by byte`,
+    },
+  )
 }
 
 /**

@@ -25,4 +25,9 @@ export class MachineFault extends Fault {
     this.output = details.output
     this.isTimeout = details.isTimeout ?? false
   }
+
+  /** The same, with more that is known of it. */
+  with(more: string): MachineFault {
+    return more === '' ? this : new MachineFault(`${this.message}${more}`, { ...this, cause: this })
+  }
 }

@@ -34,6 +34,8 @@ import { cutAtToken } from './token-stream.ts'
 const BOOT_TIMEOUT_MS = 180_000
 const DRAIN_TIMEOUT_MS = 10_000
 const CONSOLE_LINES = 30
+/** A driver waits for its TPM up to two minutes. */
+const WAKE_TIMEOUT_MS = 150_000
 
 /**
  * Boots a machine, runs the job in it and ends the machine.
@@ -77,6 +79,7 @@ class Machine {
   #exitStatus: number | undefined
   #isPrepared = true
   #failed: MachineFault | undefined
+  #suspended: NodeJS.Timeout | undefined
 
   constructor(job: Job, token: string, args: readonly string[]) {
     this.#job = job
@@ -187,10 +190,28 @@ class Machine {
       const log = new KernelLog((record) => {
         if (record.text.includes(this.#token)) resolve()
         else onLog(record)
+        if (!record.isKernel) this.#watchSuspend(record.text)
       })
       this.#channel('log').on('data', (chunk: Buffer) => log.add(chunk))
       this.#channel('log').on('close', resolve)
     })
+  }
+
+  /** The guest says that it is about to suspend, and that it is awake again. One that does not wake would hold us up for good. */
+  #watchSuspend(text: string): void {
+    const [, said, seconds] = /^ktest-suspend: (over|for (\d+) s)$/.exec(text) ?? []
+    if (said === undefined) return
+    clearTimeout(this.#suspended)
+    if (seconds === undefined) return
+    const patienceMs = Number(seconds) * 1000 + WAKE_TIMEOUT_MS
+    this.#suspended = setTimeout(() => {
+      this.#failed = this.#failure(
+        `has not woken from a suspend of ${seconds} s in ${patienceMs / 1000} s`,
+        true,
+      )
+      this.#qemu.kill('SIGKILL')
+    }, patienceMs)
+    this.#qemu.on('close', () => clearTimeout(this.#suspended))
   }
 
   #followWindowSize(): void {

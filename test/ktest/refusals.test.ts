@@ -19,7 +19,13 @@ const REFUSED: readonly (readonly [words: string, fault: RegExp])[] = [
   ['--tpm vtpm,fault=GetRandum:rc=RETRY -- true', /did you mean GetRandom\?/],
   ['--tpm tis,mode=lockuot -- true', /--tpm: Cannot use --mode lockuot: /],
   ['--fail-on oops -- true', /"oops" is none of warning, bug, kasan/],
-  ['--suite drivers', /--suite: "drivers" is none of driver, and no FILE\.mjs/],
+  ['--suite drivers', /--suite: "drivers" is none of driver, selftests, and no FILE\.mjs/],
+  ['--suite selftests', /the tests are in the tree of a kernel: --kernel DIR, where Linux was built/],
+  ['--kernel 6.12 --suite selftests', /--kernel DIR, where Linux was built; "6\.12" is none/],
+  [
+    '--kernel /etc --suite selftests',
+    /Cannot read the tests in "\/etc\/tools\/testing\/selftests\/tpm2": no such/,
+  ],
   ['--suite /nowhere.mjs', /Cannot use the suite "\/nowhere\.mjs": /],
   ['--tpm vtpm,seed=x -- true', /--tpm: seed: "x" is no number from 0 on/],
   ['--timeout soon -- true', /--timeout: "soon" is no number/],
@@ -49,6 +55,18 @@ describe('swtpm ktest', () => {
     assert.equal(await run.exited, 125)
     assert.match(run.stderr, /missing|no apt/)
     assert.match(run.stderr, /\nWhat to do: /)
+  })
+
+  it('names the rules of the TPMs of a machine that does not come back', { skip: withoutQemu }, async () => {
+    const { code, stderr } = await runKtest([
+      ...['--root', 'memory', '--timeout', '10', '--tpm', 'tis,fault=Shutdown: drop'],
+      ...['--tpm', 'other=vtpm,fault=Clear: mute', '--', 'sh', '-c', 'ktest-suspend 1'],
+    ])
+    assert.match(
+      stderr,
+      /longer than 10 s; TPM 0 has "Shutdown: drop", which has struck 1 command; TPM other has "Clear: mute"\n/,
+    )
+    assert.equal(code, 124)
   })
 
   it('ends what takes too long, and refuses a module that the kernel refuses', {

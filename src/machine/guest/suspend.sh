@@ -19,4 +19,8 @@ alarm=/sys/class/rtc/rtc0/wakealarm
 echo deep >/sys/power/mem_sleep 2>/dev/null || fail "the kernel can only $("$busybox" cat /sys/power/mem_sleep), and that is no suspend to RAM"
 echo 0 >$alarm
 echo "+$1" >$alarm || fail "cannot set the clock's alarm"
+# The host ends a machine that does not wake. What it is told has to be there before everything stops.
+echo "ktest-suspend: for $1 s" >/dev/kmsg
+"$busybox" sleep 0.2
 echo mem >/sys/power/state || fail 'the kernel did not suspend; dmesg says why'
+echo "ktest-suspend: over" >/dev/kmsg

@@ -83,12 +83,12 @@ export const KTEST_OPTIONS = {
     describe: `exit with 64 and more when the kernel's log has one of these: ${SPLAT_CLASSES.join(', ')}`,
   },
   suite: {
-    value: 'driver|FILE.mjs',
+    value: 'driver|selftests|FILE.mjs',
     suggestions: SUITE_NAMES,
     group: JUDGING,
     describe:
-      "in place of a command: regressions of the kernel's TPM driver, as KTAP; each names the fix that the kernel lacks. Or rows of " +
-      'yours: docs/driver-testing.md',
+      "in place of a command: regressions of the kernel's TPM driver, as KTAP; each names the fix that the kernel lacks. Or the " +
+      "kernel's own tests of TPMs, which are in its tree; or rows of yours: docs/driver-testing.md",
   },
   'in-guest': { value: 'ROW[,ROW]…', hidden: true, group: JUDGING, describe: "the guest's half of --suite" },
   timeout: {

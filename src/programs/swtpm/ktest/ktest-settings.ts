@@ -1,11 +1,13 @@
 /** What a command line of `swtpm ktest` asks for. */
-import { resolve } from 'node:path'
+import { statSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import { workingDirectory } from '../../../system/surroundings.ts'
 import type { GivenOptions } from '../../common/options/given-options.ts'
 import { UsageError } from '../../common/options/usage-error.ts'
 import type { KTEST_OPTIONS } from './ktest-options.ts'
 import { isSplatClass, SPLAT_CLASSES, type SplatClass } from './splat-classes.ts'
-import { isSuiteName, SUITE_NAMES } from './suite/suite-names.ts'
+import { SELFTESTS } from './suite/selftests.ts'
+import { SUITE_NAMES } from './suite/suite-names.ts'
 import { type TpmDescription, tpmDescriptions } from './tpm-description.ts'
 
 export interface KtestSettings {
@@ -16,6 +18,8 @@ export interface KtestSettings {
   readonly kernel: string | undefined
   readonly modules: string | undefined
   readonly ownModules: readonly string[]
+  /** Modules that are loaded where the kernel has them. */
+  readonly wantedModules: readonly string[]
   readonly kernelArguments: string
   readonly waitsForDebugger: boolean
   readonly tpms: readonly TpmDescription[]
@@ -34,7 +38,7 @@ type Given = GivenOptions<typeof KTEST_OPTIONS>
 
 /** @throws UsageError */
 export function ktestSettings(given: Given, command: readonly string[]): KtestSettings {
-  const suite = suiteNamed(given.text('suite'))
+  const suite = suiteNamed(given.text('suite'), given.text('kernel'))
   if (suite !== undefined) refuseWithSuite(given, command)
   else if (command.length === 0)
     throw new UsageError('Missing the command that the guest is to run, behind "--": swtpm ktest -- ls /dev')
@@ -55,6 +59,7 @@ export function ktestSettings(given: Given, command: readonly string[]): KtestSe
     kernel: given.text('kernel'),
     modules: given.text('modules'),
     ownModules: given.all('module').map(absolute),
+    wantedModules: [],
     kernelArguments: given.all('cmdline').join(' '),
     waitsForDebugger: given.has('gdb'),
     tpms: tpmDescriptions(given.all('tpm')),
@@ -70,10 +75,22 @@ export function ktestSettings(given: Given, command: readonly string[]): KtestSe
   }
 }
 
-function suiteNamed(word: string | undefined): string | undefined {
-  if (word === undefined || isSuiteName(word)) return word
+/** @returns a name, or a path */
+function suiteNamed(word: string | undefined, kernel: string | undefined): string | undefined {
+  if (word === undefined || word === 'driver') return word
+  if (word === 'selftests') return join(treeOf(kernel), SELFTESTS)
   if (/\.m?js$/.test(word)) return absolute(word)
   throw new UsageError(`--suite: "${word}" is none of ${SUITE_NAMES.join(', ')}, and no FILE.mjs`, 'suite')
+}
+
+/** The tests of a kernel come with its source. */
+function treeOf(kernel: string | undefined): string {
+  const tree = kernel === undefined ? undefined : absolute(kernel)
+  if (tree !== undefined && statSync(tree, { throwIfNoEntry: false })?.isDirectory()) return tree
+  throw new UsageError(
+    `--suite selftests: the tests are in the tree of a kernel: --kernel DIR, where Linux was built${kernel === undefined ? '' : `; "${kernel}" is none`}`,
+    'suite',
+  )
 }
 
 /** A suite brings its own TPMs and commands. */

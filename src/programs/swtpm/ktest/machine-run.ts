@@ -17,7 +17,7 @@ import { filesOfSwtpm } from './own-swtpm.ts'
 import type { Progress } from './progress.ts'
 import { relayToSocket } from './script-relay/host-half.ts'
 import { type Splat, splatIn, splatsOnConsole } from './splats.ts'
-import { isSuiteName } from './suite/suite-names.ts'
+import { rulesInWords } from './struck-rules.ts'
 import { isHardware, type TpmDescription } from './tpm-description.ts'
 
 const GDB_PORT = 1234
@@ -71,10 +71,11 @@ export async function runMachine(wishes: MachineWishes): Promise<MachineEnd> {
     try {
       const status = await runInGuest(describe(wishes, hardware, take))
       return { status, fault: undefined, splats, log }
-    } catch (fault) {
-      if (!(fault instanceof MachineFault)) throw fault
-      out?.console(fault.output ?? '')
-      splats.push(...splatsOnConsole(fault.output ?? ''))
+    } catch (error) {
+      if (!(error instanceof MachineFault)) throw error
+      out?.console(error.output ?? '')
+      splats.push(...splatsOnConsole(error.output ?? ''))
+      const fault = error.with(await rulesInWords(settings.tpms, hardware))
       return { status: undefined, fault, splats, log }
     }
   } finally {
@@ -111,7 +112,7 @@ function describe(
       ? []
       : [...new Set([...filesOfSwtpm(), ...fileOfSuite(settings)].map((file) => dirname(file)))],
     cpus: settings.cpus,
-    modules: { required: modulesFor(settings), own: settings.ownModules },
+    modules: { required: modulesFor(settings), wanted: settings.wantedModules, own: settings.ownModules },
     kernelArguments: settings.kernelArguments,
     bootsImage: hardware.length > 0,
     devices: [...hardware.flatMap((tpm) => tpm.qemuArguments), ...traces.flat()],
@@ -132,7 +133,7 @@ function describe(
 }
 
 const fileOfSuite = ({ suite }: KtestSettings): string[] =>
-  suite === undefined || isSuiteName(suite) ? [] : [suite]
+  suite === undefined || suite === 'driver' ? [] : [suite]
 
 function modulesFor({ tpms, suite }: KtestSettings): string[] {
   const module = (tpm: TpmDescription): string => {

@@ -1,11 +1,14 @@
 /** Boots the kernel with its TPMs, runs the command or a suite, and judges what the kernel said meanwhile. */
-import type { Writable } from 'node:stream'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { availableSeries } from '../../../machine/kernel/debian.ts'
 import { findKernel } from '../../../machine/kernel/find-kernel.ts'
 import type { Kernel } from '../../../machine/kernel/kernel.ts'
+import { optionsMissing } from '../../../machine/kernel/kernel-options.ts'
+import { temporaryDirectory } from '../../../system/surroundings.ts'
 import { printError } from '../../common/output.ts'
 import type { KtestSettings } from './ktest-settings.ts'
-import { type MachineEnd, runMachine } from './machine-run.ts'
+import { type MachineEnd, type MachineWishes, runMachine } from './machine-run.ts'
 import { OutputDirectory } from './output-directory.ts'
 import { ownSwtpm } from './own-swtpm.ts'
 import { Progress } from './progress.ts'
@@ -54,8 +57,10 @@ function judge({ status, fault, splats }: MachineEnd, { failOn }: KtestSettings)
 }
 
 function machinesFor(settings: KtestSettings, kernel: Kernel, progress: Progress): Machines {
-  const run = (more: Partial<KtestSettings>, stdout: Writable, signal?: AbortSignal) =>
-    runMachine({ settings: { ...settings, ...more }, kernel, progress, stdout, ...(signal && { signal }) })
+  const run = (
+    more: Partial<KtestSettings>,
+    wishes: Pick<MachineWishes, 'stdout' | 'signal' | 'out'>,
+  ): Promise<MachineEnd> => runMachine({ settings: { ...settings, ...more }, kernel, progress, ...wishes })
   return {
     judge: (rows, stdout, signal) =>
       run(
@@ -63,18 +68,28 @@ function machinesFor(settings: KtestSettings, kernel: Kernel, progress: Progress
           tpms: [],
           command: [ownSwtpm(), 'ktest', '--in-guest', rows.join(','), '--suite', settings.suite!],
         },
-        stdout,
-        signal,
+        { stdout, signal },
       ),
-    run: (tpm, script, stdout) =>
-      run(
-        {
-          tpms: tpmDescriptions([tpm]),
-          command: ['sh', '-c', script],
-          hasMemoryRoot: true,
-          timeoutMs: MACHINE_ROW_TIMEOUT_MS,
-        },
-        stdout,
-      ),
+    lacking: (options) => optionsMissing(kernel, options),
+    run: async ({ tpm, root, needs = [] }, script, stdout) => {
+      const directory = mkdtempSync(join(temporaryDirectory(), 'ktest-row-'))
+      try {
+        const out = new OutputDirectory(directory)
+        const end = await run(
+          {
+            tpms: tpmDescriptions([tpm]),
+            command: ['sh', '-c', script],
+            hasMemoryRoot: root === 'memory',
+            wantedModules: needs.includes('TRUSTED_KEYS') ? ['trusted'] : [],
+            timeoutMs: MACHINE_ROW_TIMEOUT_MS,
+          },
+          { stdout, out },
+        )
+        await out.finish()
+        return { ...end, trace: readFileSync(join(directory, 'trace.txt'), 'utf8').split('\n') }
+      } finally {
+        rmSync(directory, { recursive: true, force: true })
+      }
+    },
   }
 }

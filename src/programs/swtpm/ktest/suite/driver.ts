@@ -3,11 +3,14 @@
  * that fixed it, so that a kernel without that change is told what it lacks. Only what has been published is looked for.
  */
 import type { GuestRow, MachineRow } from './row.ts'
+import { CRB_ROWS } from './rows/crb.ts'
 import { DEVICE_ROWS } from './rows/device.ts'
+import { RANDOM_ROWS } from './rows/random.ts'
 import { REGISTRATION_ROWS } from './rows/registration.ts'
 import { SESSION_ROWS } from './rows/sessions.ts'
 import { SUSPEND_ROWS } from './rows/suspend.ts'
 import { TPM12_ROWS } from './rows/tpm12.ts'
+import { TRUSTED_KEY_ROWS } from './rows/trusted-keys.ts'
 
 export interface Suite {
   readonly guestRows: readonly GuestRow[]
@@ -15,6 +18,6 @@ export interface Suite {
 }
 
 export const DRIVER: Suite = {
-  guestRows: [...REGISTRATION_ROWS, ...DEVICE_ROWS, ...SESSION_ROWS, ...TPM12_ROWS],
-  machineRows: SUSPEND_ROWS,
+  guestRows: [...REGISTRATION_ROWS, ...DEVICE_ROWS, ...RANDOM_ROWS, ...SESSION_ROWS, ...TPM12_ROWS],
+  machineRows: [...SUSPEND_ROWS, ...CRB_ROWS, ...TRUSTED_KEY_ROWS],
 }

@@ -29,6 +29,10 @@ export interface GuestRow extends RowName {
 
 /** Judged by a machine of its own, with the TPM as its hardware. */
 export interface MachineRow extends RowName {
+  /** Options of the kernel without which there is nothing to judge, without CONFIG_. */
+  readonly needs?: readonly KernelOption[]
+  /** The guest's root directory: the host's, or a small one in memory, which outlasts a suspend. */
+  readonly root: 'host' | 'memory'
   /** As `--tpm` has it. */
   readonly tpm: string
   /** For the guest's shell; `$TPM_0` is its TPM. */
@@ -37,12 +41,25 @@ export interface MachineRow extends RowName {
   readonly judge: (result: MachineResult) => Verdict
 }
 
+/** How a guest is asked for each, where nothing else says how its kernel was configured. */
+export const KERNEL_OPTIONS = {
+  TRUSTED_KEYS: "grep -q ' trusted_instantiate' /proc/kallsyms",
+  TCG_TPM2_HMAC: '[ -e /sys/class/tpm/tpm0/null_name ]',
+  HW_RANDOM_TPM: "grep -q ' tpm_hwrng_read' /proc/kallsyms",
+} as const
+export type KernelOption = keyof typeof KERNEL_OPTIONS
+
+/** Why a kernel without it cannot be judged. */
+export const needs = (option: KernelOption): Verdict => skipped(`needs CONFIG_${option}`)
+
 export interface MachineResult {
   /** Of the script. */
   readonly status: number
   readonly stdout: string
   /** The kernel's log, a line each. */
   readonly log: readonly string[]
+  /** What passed between the kernel and its TPM, as `swtpm trace` has it. */
+  readonly trace: readonly string[]
 }
 
 export interface TpmWishes {

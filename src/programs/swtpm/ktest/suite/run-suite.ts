@@ -5,17 +5,23 @@ import type { MachineEnd } from '../machine-run.ts'
 import type { Suite } from './driver.ts'
 import type { Report } from './in-guest.ts'
 import { ktapHeader, ktapLine, ktapTotals } from './ktap.ts'
-import { type MachineRow, notOk, type Verdict } from './row.ts'
+import { KERNEL_OPTIONS, type KernelOption, type MachineRow, notOk, skipped, type Verdict } from './row.ts'
 
 /** Rows take seconds, on an emulated processor that others use, too. */
-const ROW_TIMEOUT_MS = 60_000
+const ROW_TIMEOUT_MS = 120_000
 
 /** How machines are had. What their guests print goes to `stdout`. */
 export interface Machines {
   /** Judges these guest rows by name. */
   judge(rows: readonly string[], stdout: Writable, signal: AbortSignal): Promise<MachineEnd>
-  /** Runs a script with this TPM as hardware. */
-  run(tpm: string, script: string, stdout: Writable): Promise<MachineEnd>
+  /** The options of these that the kernel was built without; undefined: nothing says so. */
+  lacking(options: readonly string[]): string[] | undefined
+  /** Runs a row's script, with its TPM as hardware. */
+  run(
+    row: MachineRow,
+    script: string,
+    stdout: Writable,
+  ): Promise<MachineEnd & { readonly trace: readonly string[] }>
 }
 
 /** @returns the exit code: 1 where a fix is missing */
@@ -70,10 +76,13 @@ export async function judgeRows(
 }
 
 async function judgeByMachine(row: MachineRow, machines: Machines): Promise<Verdict> {
+  const wanted = row.needs ?? []
+  const lacking = machines.lacking(wanted)
+  if (lacking?.[0] !== undefined) return skipped(`needs CONFIG_${lacking[0]}`)
   let stdout = ''
-  const { status, fault, splats, log } = await machines.run(
-    row.tpm,
-    row.script,
+  const { status, fault, splats, log, trace } = await machines.run(
+    row,
+    `${lacking === undefined ? wanted.map(requirement).join('') : ''}${row.script}`,
     lineSink((line) => {
       stdout += `${line}\n`
     }),
@@ -81,8 +90,15 @@ async function judgeByMachine(row: MachineRow, machines: Machines): Promise<Verd
   const [splat] = splats
   if (splat !== undefined) return notOk(splat.text)
   if (status === undefined) return notOk(fault?.message ?? 'the machine has died')
-  return row.judge({ status, stdout, log })
+  if (status === LACKING) return skipped(stdout.trim())
+  return row.judge({ status, stdout, log, trace })
 }
+
+/** What a guest's script ends with when it finds that the kernel lacks an option, and has said so. */
+const LACKING = 78
+
+const requirement = (option: KernelOption): string =>
+  `${KERNEL_OPTIONS[option]} || { echo needs CONFIG_${option}; exit ${LACKING}; }\n`
 
 /** Aborts when a row has taken longer than any: a kernel without a fix may never go on. The first report follows a boot. */
 class Silence {

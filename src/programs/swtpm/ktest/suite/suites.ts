@@ -1,10 +1,10 @@
-/** The suites: those that have a name, and files of the user. */
+/** The suites: the driver's, the kernel's own tests, and files of the user. */
 import { DRIVER, type Suite } from './driver.ts'
-import { isSuiteName, type SuiteName } from './suite-names.ts'
+import { loadSelftests } from './selftests.ts'
 import { loadUserSuite } from './user-suite.ts'
 
-const SUITES: Readonly<Record<SuiteName, Suite>> = { driver: DRIVER }
-
-/** @param suite a name, or the path of a module @throws ToolFailure */
-export const suiteOf = async (suite: string): Promise<Suite> =>
-  isSuiteName(suite) ? SUITES[suite] : loadUserSuite(suite)
+/** @param suite `driver`, the path of a module, or the directory of selftests @throws ToolFailure */
+export async function suiteOf(suite: string): Promise<Suite> {
+  if (suite === 'driver') return DRIVER
+  return /\.m?js$/.test(suite) ? loadUserSuite(suite) : loadSelftests(suite)
+}

@@ -1,36 +1,53 @@
 /** The kernel's own sessions with the TPM, which a kernel with CONFIG_TCG_TPM2_HMAC has. */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { basename } from 'node:path'
-import { expect, type GuestRow, notOk, type SuiteGuest, skipped, type Verdict } from '../row.ts'
+import { GET_RANDOM } from '../commands.ts'
+import { expect, type GuestRow, needs, notOk, type SuiteGuest, type SuiteTpm, type Verdict } from '../row.ts'
+import { told } from '../tpm-file.ts'
+import { ANOTHER_NULL_KEY } from './another-null-key.ts'
+import { hasSessions, randomSource } from './random.ts'
 
-const CURRENT_SOURCE = '/sys/class/misc/hw_random/rng_current'
+type Random = () => number | undefined
 
-/** Judges a TPM in whose sessions something goes wrong, once it has been registered. */
+/** Judges a TPM in whose sessions something goes wrong. The kernel begins one for random numbers, of which it takes some at once. */
 async function withSessions(
   guest: SuiteGuest,
-  fault: string,
-  judge: (random: () => number | undefined) => Verdict,
+  faults: readonly string[],
+  judge: (random: Random, tpm: SuiteTpm) => Verdict,
 ): Promise<Verdict> {
-  const tpm = await guest.tpm({ faults: [fault] })
+  const tpm = await guest.tpm({ faults })
   if (tpm === undefined) return notOk('there is no device')
-  const name = basename(tpm.device)
-  if (!existsSync(`/sys/class/tpm/${name}/null_name`))
-    return skipped('the kernel is built without TCG_TPM2_HMAC')
-  const source = `tpm-rng-${name.slice('tpm'.length)}`
-  const available = readFileSync('/sys/class/misc/hw_random/rng_available', 'utf8')
-  if (!available.includes(source)) return skipped('the kernel is built without HW_RANDOM_TPM')
-  writeFileSync(CURRENT_SOURCE, source)
-  // How head ends says whether the kernel has had random numbers.
-  return judge(() => guest.run('sh', ['-c', '[ "$(head -c 8 /dev/hwrng 2>/dev/null | wc -c)" = 8 ]']))
+  if (!hasSessions(tpm)) return needs('TCG_TPM2_HMAC')
+  const random = randomSource(guest, tpm)
+  return random === undefined ? needs('HW_RANDOM_TPM') : judge(random, tpm)
 }
+
+/** The kernel's key is not the one that it was: a TPM has been put in place of the TPM. */
+const disabled = (random: Random, tpm: SuiteTpm): Verdict => {
+  random()
+  const response = tpm.open(tpm.device).exchange(GET_RANDOM)
+  return expect(typeof response === 'string', `the TPM is still used: ${told(response)}`)
+}
+
+/** The second and later ones: the kernel makes its key anew when it cannot load the one that it had saved. */
+const NEW_KEY = 'CreatePrimary[primaryHandle=NULL]#2-'
+const LOST_KEY = 'ContextLoad: rc=INTEGRITY@p1'
 
 export const SESSION_ROWS: readonly GuestRow[] = [
   {
     name: 'refused_session',
     fix: 'tpm: Mask TPM RC in tpm2_start_auth_session()',
     judge: (guest) =>
-      withSessions(guest, 'StartAuthSession#1-: rc=FAILURE', (random) =>
+      withSessions(guest, ['StartAuthSession: rc=FAILURE'], (random) =>
         expect(random() !== 0, 'a reader of /dev/hwrng is given the code of the error as random numbers'),
       ),
+  },
+  {
+    name: 'null_key_cannot_be_made_again',
+    fix: 'tpm: Disable TPM on tpm2_create_primary() failure',
+    judge: (guest) => withSessions(guest, [LOST_KEY, `${NEW_KEY}: rc=FAILURE`], disabled),
+  },
+  {
+    name: 'null_key_is_another_one',
+    fix: 'tpm: Disable TPM on null key name mismatch',
+    judge: (guest) => withSessions(guest, [LOST_KEY, `${NEW_KEY}: respond=${ANOTHER_NULL_KEY}`], disabled),
   },
 ]
