@@ -24,7 +24,7 @@ class Children {
   bool full() const { return count_ == most; }
   void add(pid_t pid, const ChildOutput& output) { children_[count_++] = {pid, output}; }
 
-  // Where what they say goes; -1: nowhere.
+  // Where what they say goes; -1: nowhere. Before the first of them is added.
   void set_log(int fd) { log_ = fd; }
 
   // Fills in what to wait for beside SIGCHLD, at most `size`. Returns how many.
@@ -102,7 +102,8 @@ class Children {
 
   Child children_[most] = {};
   size_t count_ = 0;
-  int log_ = -1;
+  // All zero, so that an object of static storage takes no room in the program.
+  int log_ = 0;
 };
 
 // How a process has ended, as ENGINE_ENDED says it.
