@@ -21,12 +21,22 @@ const plus = (a: Cost, b: Cost, sign: 1 | -1 = 1): Cost => ({
   involuntarySwitches: a.involuntarySwitches + sign * b.involuntarySwitches,
 })
 
-/** The process and all that it has started. */
+/** The process and all that it has started; those that have just ended may be among them. */
 export function family(pid: number): number[] {
-  const children = readdirSync(`/proc/${pid}/task`).flatMap((task) =>
+  const tasks = `/proc/${pid}/task`
+  const children = entriesIfThere(tasks).flatMap((task) =>
     readIfThere(`/proc/${pid}/task/${task}/children`).trim().split(' ').filter(Boolean),
   )
   return [pid, ...children.flatMap((child) => family(Number(child)))]
+}
+
+function entriesIfThere(directory: string): string[] {
+  try {
+    return readdirSync(directory)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw error
+  }
 }
 
 /** By all threads that live now. @see proc(5), Documentation/scheduler/sched-stats.rst */
