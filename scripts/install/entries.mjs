@@ -17,10 +17,14 @@ import { renderDocuments } from '../man.mjs'
  */
 
 /** Packages that are needed to compile others and not to run them. */
-const BUILD_TIME = new Set(['nan', 'node-addon-api'])
-/** The package that the bundles do not contain, because it has native code. It is not there where it could not be compiled. */
-const NATIVE_PACKAGE = 'ioctl'
-const COMPILED_PACKAGE = `${NATIVE_PACKAGE}/build/Release/${NATIVE_PACKAGE}.node`
+const BUILD_TIME = new Set(['nan', 'node-addon-api', 'napi-macros'])
+/** What is for other systems and processors. */
+const ELSEWHERE = /-(darwin|linux-arm)$/
+/** The packages that the bundles do not contain, because they have native code: where it is. They may be missing. */
+const NATIVE_PACKAGES = new Map([
+  ['ioctl', 'build/Release/ioctl.node'],
+  ['fuse-native', `prebuilds/linux-${process.arch}/node.napi.node`],
+])
 /** The program that is no script: it starts Node itself. */
 const KEEPER = 'swtpm'
 /** The name that the CUSE TPM has had of old: the keeper looks at its own. */
@@ -115,14 +119,19 @@ function nativeCode({ lib }) {
   )
 }
 
+/** @param {string} name of a package with native code @returns {string} relative to the project */
+const compiledIn = (name) => path.join('node_modules', name, String(NATIVE_PACKAGES.get(name)))
+
 /** @param {import('./layout.mjs').Layout} places @returns {Entry[]} */
 function packages({ lib }) {
-  if (!existsSync(path.join(projectRoot, 'node_modules', COMPILED_PACKAGE))) return []
-  const names = [NATIVE_PACKAGE]
+  const names = [...NATIVE_PACKAGES.keys()].filter((name) =>
+    existsSync(path.join(projectRoot, compiledIn(name))),
+  )
   // Grows while it is gone through.
   for (const name of names) {
     const { dependencies = {} } = JSON.parse(String(built(`node_modules/${name}/package.json`)))
-    names.push(...Object.keys(dependencies).filter((each) => !BUILD_TIME.has(each) && !names.includes(each)))
+    const wanted = Object.keys(dependencies).filter((each) => !BUILD_TIME.has(each) && !ELSEWHERE.test(each))
+    names.push(...wanted.filter((each) => !names.includes(each)))
   }
   return names.flatMap((name) => {
     const folder = path.join('node_modules', name)
@@ -130,7 +139,7 @@ function packages({ lib }) {
       /^(package\.json|licen[cs]e.*|.*\.js)$/i.test(each),
     )
     const files = own.map((each) => path.join(folder, each))
-    if (name === NATIVE_PACKAGE) files.push(path.join('node_modules', COMPILED_PACKAGE))
+    if (NATIVE_PACKAGES.has(name)) files.push(compiledIn(name))
     return files.map((relative) => {
       return file(path.join(lib, relative), built(relative), relative.endsWith('.node') ? PROGRAM : DATA)
     })

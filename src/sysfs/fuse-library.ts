@@ -22,7 +22,7 @@ export async function loadFuse(): Promise<typeof Fuse> {
     const reason = reasonOf(error).split('\n', 1)[0] ?? ''
     if (code === 'MODULE_NOT_FOUND' && reason.includes(PACKAGE))
       throw new Error(
-        `the npm package ${PACKAGE} is not installed; \`npm install --no-save ${PACKAGE}\` in "${dirname(installedFile('node_modules', 'npm ci'))}" installs it`,
+        `the npm package ${PACKAGE} is not installed; \`npm install --no-save --prefix ${ownFolder()} ${PACKAGE}\` installs it`,
         { cause: error },
       )
     const missing = reason.includes(LIBRARY)
@@ -31,6 +31,9 @@ export async function loadFuse(): Promise<typeof Fuse> {
     throw new Error(`cannot load ${PACKAGE}: ${reason}${missing}`, { cause: error })
   }
 }
+
+/** Above which Node looks for packages. */
+const ownFolder = (): string => dirname(dirname(installedFile('dist/swtpm.js', 'npm run build')))
 
 /** @throws Error */
 function refuseWithoutDevice(): void {

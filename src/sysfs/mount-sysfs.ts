@@ -40,7 +40,7 @@ export async function mountSysfs(tpm: Tpm, directory: string, root = ''): Promis
       }),
     )
   } catch (error) {
-    await unmounter?.unmount()
+    unmounter?.giveUp()
     throw cannotMount(path, reasonOf(error), error)
   }
   const started = unmounter
@@ -49,5 +49,12 @@ export async function mountSysfs(tpm: Tpm, directory: string, root = ''): Promis
 
 const mount = (fuse: Fuse): Promise<void> =>
   new Promise((resolve, reject) => {
-    fuse.mount((error) => (error ? reject(error) : resolve()))
+    fuse.mount((error) => (error ? reject(new Error(refusal(), { cause: error })) : resolve()))
   })
+
+/** libfuse says no more than that it has failed. */
+const refusal = (): string =>
+  process.geteuid?.() === 0
+    ? 'the kernel refuses it; to mount takes CAP_SYS_ADMIN, and in a container `--cap-add SYS_ADMIN --device /dev/fuse`'
+    : 'the program fusermount3 has not mounted it, without which that takes root; Debian has it in the package fuse3: ' +
+      '`apt-get install fuse3`'

@@ -52,6 +52,11 @@ export class Unmounter {
     return new Unmounter(path, shell)
   }
 
+  /** There is no mount. */
+  giveUp(): void {
+    this.#shell.kill('SIGKILL')
+  }
+
   /** Takes the mount away. */
   async unmount(): Promise<void> {
     this.#shell.stdin?.end()
