@@ -1,5 +1,6 @@
 /** Commands to a TPM that is served, beside those of its clients: by the engine's channel, and not by its device. */
 import { constants } from 'node:os'
+import { STATE_BLOBS } from '../../contract/state-blobs.ts'
 import { TPM_SUCCESS } from '../../contract/tpm-result.ts'
 import { SwtpmError } from '../system/errors.ts'
 import { delay, within } from '../system/time-limit.ts'
@@ -55,9 +56,18 @@ async function answerOf(tpm: Tpm, command: Buffer): Promise<Buffer> {
   }
 }
 
+/**
+ * A client has saved the state of a TPM 1.2 for a start that is to follow, as a machine does that is suspended. Any command would make
+ * it invalid, and the TPM fail at that start. Linux reads nothing then either: who could read is frozen.
+ */
+async function hasSavedState({ version, engine }: Tpm): Promise<boolean> {
+  return version === '1.2' && (await engine.peekState(STATE_BLOBS.savestate.type)).tpmResult === TPM_SUCCESS
+}
+
 async function processed(tpm: Tpm, command: Buffer): Promise<Buffer> {
   for (let engine = 1; tpm.running; engine++) {
     try {
+      if (await hasSavedState(tpm)) break
       // Traces have what clients ask.
       const { tpmResult, response } = await tpm.engine.process(command, undefined, { isUntold: true })
       if (tpmResult === TPM_SUCCESS) return response

@@ -11,7 +11,7 @@ import { RawConnection } from '../support/raw-connection.ts'
 import { Swtpm, startSocketTpm, temporaryDirectory, untilReady } from '../support/swtpm.ts'
 import { filesBelow, isMounted, mountPoint, whyNoFuse } from '../support/sysfs.ts'
 import { TpmClient } from '../support/tpm-client.ts'
-import { TPM2, TPM12 } from '../support/tpm-commands.ts'
+import { TPM2, TPM12, tpm12 } from '../support/tpm-commands.ts'
 import { waitFor } from '../support/wait.ts'
 
 const TPM20 = ['--tpm2', '--flags', 'startup-clear']
@@ -97,6 +97,26 @@ describe('--sysfs', { skip: whyNoFuse() }, () => {
       assert.throws(() => read('pcr-sha256/0'), error('EIO'))
       assert.ok(readdirSync(path).includes('pcr-sha256'))
     }
+    channel.close()
+    client.connection.close()
+  })
+
+  it('leaves alone what a client of a TPM 1.2 has saved for a suspend', async (t) => {
+    const path = mountPoint(t)
+    const { controlPath, dataPath } = await startSocketTpm(t, ['--flags', 'startup-clear', '--sysfs', path])
+    const channel = await RawConnection.open(controlPath)
+    const client = await TpmClient.open(dataPath)
+    await client.succeed(TPM12.extend(10, Buffer.alloc(20, 1)))
+    const before = readFileSync(join(path, 'pcrs'), 'latin1')
+    await client.succeed(TPM12.saveState)
+    for (const name of ['pcrs', 'enabled', 'pcr-sha1/16'])
+      assert.throws(() => readFileSync(join(path, name)), error('EIO'), name)
+    for (const verb of [CMD.STOP, `${CMD.INIT}00000000`]) {
+      channel.write(Buffer.from(verb, 'hex'))
+      assert.equal((await channel.read(4)).toString('hex'), '00000000')
+    }
+    await client.succeed(tpm12(0x99, '0002'), 'Startup(STATE)')
+    assert.equal(readFileSync(join(path, 'pcrs'), 'latin1'), before)
     channel.close()
     client.connection.close()
   })
