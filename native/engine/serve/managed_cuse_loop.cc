@@ -146,7 +146,10 @@ void ManagedCuseLoop::on_open(FuseReply reply) {
     if (clients_.size() < kMaxClients) {
       uint64_t file = next_file_++;
       clients_.emplace(file, std::make_shared<Client>(manager_));
-      return std::move(reply).data(bytes_of(fuse_open_out{.fh = file, .open_flags = 0, .padding = 0}));
+      // Not all fields have the same names in all kernels' headers.
+      fuse_open_out out{};
+      out.fh = file;
+      return std::move(reply).data(bytes_of(out));
     }
   }
   std::move(reply).error(EBUSY);
