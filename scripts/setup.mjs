@@ -20,6 +20,11 @@ import { availableSeries } from './vm/kernel.mjs'
 
 /** What `npm run setup` can be told to prepare for. @type {Record<string, Wanted & { outcome: string }>} */
 const PURPOSES = {
+  run: {
+    needs: ['run'],
+    kernels: 'none',
+    outcome: 'What has been built or installed runs',
+  },
   build: {
     needs: [],
     kernels: 'none',
@@ -40,6 +45,7 @@ const PURPOSES = {
 const USAGE = `Usage: npm run setup [-- PURPOSE]
 
 Installs what Debian has to provide and what npm has to, and builds. PURPOSE is one of
+  run     what is needed to run what was built elsewhere; nothing is built
   build   what is needed to build and to install (default)
   start   and to show it at work: \`npm start\`
   test    and to test and to measure it: \`npm test\`, \`npm run bench\`
@@ -55,7 +61,9 @@ ${Object.keys(PURPOSES).map(describePackages).join('\n')}`
  */
 export async function setUp({ needs, kernels }) {
   checkNode()
-  await runSteps([debianPackages(needs), npmPackages(), nativeLayer()])
+  await runSteps([debianPackages(needs)])
+  if (needs.includes('run')) return
+  await runSteps([npmPackages(), nativeLayer()])
   if (needs.includes('bench')) await runSteps([measuringPrograms()])
   await step('Bundle the programs', buildPrograms)
   await step('Bundle the library', buildLibrary)
@@ -102,7 +110,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     const { needs, kernels } = wanted
     const available = kernels === 'none' ? [] : await availableSeries()
     await setUp({ needs, kernels: kernels === 'all' ? available : available.slice(0, 1) })
-    await step('Write the types of the library', buildTypes)
+    if (!needs.includes('run')) await step('Write the types of the library', buildTypes)
     say(wanted.outcome)
   })
 }

@@ -4,9 +4,9 @@ import { debianSuite } from '../lib/debian-suite.mjs'
 
 /**
  * What a command is about to do, beyond building and installing: show the TPMs at work, boot the virtual machine, run the
- * tests that need no other programs (quick) or all of them, measure.
+ * tests that need no other programs (quick) or all of them, measure. Or only to run what has been built elsewhere.
  *
- * @typedef {'demo' | 'vm' | 'quick' | 'test' | 'bench'} Need
+ * @typedef {'run' | 'demo' | 'vm' | 'quick' | 'test' | 'bench'} Need
  */
 
 /**
@@ -21,6 +21,7 @@ import { debianSuite } from '../lib/debian-suite.mjs'
 export const PACKAGES = [
   { why: 'compile the native layer', names: ['g++', 'make', 'python3'] },
   { why: 'libraries of the native layer', names: ['libtpms-dev', 'libssl-dev', 'libseccomp-dev'] },
+  { why: 'libraries of what has been built', names: ['libtpms0', 'libssl3', 'libseccomp2'], only: ['run'] },
   { why: 'download over TLS', names: ['ca-certificates'] },
   { why: 'the virtual machine', names: ['qemu-system-x86', 'busybox-static', 'xz-utils'], only: ['vm'] },
   {
@@ -80,7 +81,7 @@ export function packagesFor(needs, suite) {
 
 /** @param {Need[]} needs @param {string} [suite] @returns {PackageGroup[]} */
 export function groupsFor(needs, suite = debianSuite() ?? '') {
-  return PACKAGES.filter(
-    ({ only, where }) => (!only || only.some((need) => needs.includes(need))) && (!where || where(suite)),
-  )
+  const wanted = (/** @type {Need[] | undefined} */ only) => only?.some((need) => needs.includes(need))
+  const builds = !needs.includes('run')
+  return PACKAGES.filter(({ only, where }) => (wanted(only) || (!only && builds)) && (!where || where(suite)))
 }
