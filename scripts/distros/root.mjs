@@ -66,8 +66,13 @@ const contentsOf = (distro) =>
 
 /** @param {import('./distros.mjs').Distro} distro */
 function packagesOf({ suite, node }) {
-  // libnode-dev has the headers; Debian's package of npm brings it along. ccache is what visits compile with.
-  return [...(node ? [] : ['nodejs', 'libnode-dev']), 'ccache', ...packagesFor(['quick'], suite)]
+  // libnode-dev has the headers; Debian's package of npm brings it along. An old npm compiles with Python's setuptools. ccache is
+  // what visits compile with; the others make the Debian package and check it.
+  return [
+    ...(node ? [] : ['nodejs', 'libnode-dev']),
+    ...['python3-setuptools', 'ccache', 'dpkg-dev', 'lintian'],
+    ...packagesFor(['quick'], suite),
+  ]
 }
 
 /**

@@ -34,8 +34,19 @@ export function stepsWith(suite, tests, { buildAgain = false } = {}) {
       title: line,
       line,
     })),
+    ...PACKAGES_OF_OURS,
   ]
 }
+
+/** What users install, made of what has been built. @type {Step[]} */
+export const PACKAGES_OF_OURS = [
+  { title: 'the npm package installs and works', line: 'sh scripts/distros/try-npm.sh', online: true },
+  {
+    title: "the Debian package takes the place of Debian's swtpm",
+    line: 'sh scripts/distros/try-deb.sh',
+    online: true,
+  },
+]
 
 /** What depends on the compiler, the libraries, Node and the tools of a distribution, and takes seconds. */
 export const BRIEF_TESTS = [
