@@ -3,7 +3,9 @@
   "variables": {
     "libcrypto_aes%": 1,
     "libcrypto_prime_search%": 1,
-    "keeper_static%": "<!(test -f $(${CXX:-c++} -print-file-name=libc.a) && echo 1 || echo 0)"
+    "keeper_static%": "<!(test -f $(${CXX:-c++} -print-file-name=libc.a) && echo 1 || echo 0)",
+    # The engine has its own libstdc++, if there is one to be had: each would write to 24 pages of the shared one to link it.
+    "engine_own_libstdcxx%": "<!(test -f $(${CXX:-c++} -print-file-name=libstdc++.a) && echo 1 || echo 0)"
   },
   "includes": ["defaults.gypi"],
   "targets": [
@@ -22,7 +24,8 @@
       "sources": ["<!@(ls engine/*.cc engine/*/*.cc state/*.cc)"],
       "conditions": [
         ["libcrypto_aes==0", {"sources!": ["engine/libcrypto/aes_encrypt.cc"]}],
-        ["libcrypto_prime_search==0", {"sources!": ["engine/libcrypto/prime_functions.cc"]}]
+        ["libcrypto_prime_search==0", {"sources!": ["engine/libcrypto/prime_functions.cc"]}],
+        ["engine_own_libstdcxx==1", {"ldflags": ["-static-libstdc++", "-static-libgcc"]}]
       ],
       "libraries": ["-ltpms", "-lcrypto", "-lseccomp"],
       "cflags": ["-fPIE", "-pthread"],
