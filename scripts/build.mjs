@@ -9,7 +9,7 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promise
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { codeCacheOf, recordCodeCaches } from './lib/code-cache.mjs'
+import { codeCacheOf, marked, recordCodeCaches } from './lib/code-cache.mjs'
 import { capture, UserError } from './lib/command.mjs'
 import { displayPath, projectRoot } from './lib/paths.mjs'
 import { splitProgram } from './lib/split-program.mjs'
@@ -221,7 +221,7 @@ async function build(options) {
 
 /** @param {import('esbuild').OutputFile[]} files @returns {Promise<number>} how many changed */
 async function write(files) {
-  const written = await Promise.all(files.map((file) => writeIfChanged(file.path, file.contents)))
+  const written = await Promise.all(files.map((file) => writeIfChanged(file.path, marked(file))))
   return written.filter(Boolean).length
 }
 

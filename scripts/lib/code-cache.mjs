@@ -19,9 +19,22 @@ const RECORDER = path.join(projectRoot, 'scripts/lib/record-code-cache.cjs')
 const KEEPER = path.join(projectRoot, 'native/build/Release/swtpm')
 const PATIENCE_MS = 10_000
 
-/** The name of a code cache: that of its source, with a digest of it. @param {string} source a file of dist/ */
+/**
+ * What is written of a file: one that gets a code cache ends with a digest, by which its launcher knows it.
+ *
+ * @param {{ path: string, contents: Uint8Array }} file @returns {Uint8Array}
+ */
+export function marked({ path: file, contents }) {
+  if (!/\.(main|later\.\w+)\.js$/.test(file)) return contents
+  const before = Buffer.concat([contents, Buffer.from('//')])
+  const digest = createHash('sha256').update(before).digest('hex').slice(0, 16)
+  return Buffer.concat([before, Buffer.from(`${digest}\n`)])
+}
+
+/** The name of a code cache: that of its source, with the digest of it. @param {string} source a file of dist/ @see marked */
 export function codeCacheOf(source) {
-  const digest = createHash('sha256').update(readFileSync(source)).digest('hex').slice(0, 16)
+  const [, digest] = /\/\/([0-9a-f]{16})\n$/.exec(readFileSync(source, 'latin1')) ?? []
+  if (digest === undefined) throw new Error(`${source} does not end with its digest`)
   return path.basename(source).replace(/js$/, `${digest}.cache`)
 }
 

@@ -3,8 +3,9 @@
  * built: compiling is the largest part of its start. So is done with what the program loads later (dist/swtpm.later.….js).
  * docs/performance.md has the figures.
  *
- * V8 takes only what the same V8 has made, and compiles as ever otherwise. It does not compare the source, so the file's name
- * has the digest of that. scripts/lib/code-cache.mjs makes it.
+ * V8 takes only what the same V8 has made, and compiles as ever otherwise. Of the source it compares the length alone, and ends the process
+ * where it meets another one. So a digest of the source is in its last line and in the cache's name: in the middle of an upgrade the file
+ * beside us may be of another version. scripts/lib/code-cache.mjs makes both.
  * @see https://nodejs.org/docs/latest-v20.x/api/vm.html#scriptcachedata
  */
 import { readFileSync } from 'node:fs'
@@ -40,7 +41,7 @@ function load(name: string): unknown {
   if (cache === undefined) return require(name)
   const source = readFileSync(filename, 'latin1')
   const cachedData = readCache(cache)
-  if (cachedData === undefined) return require(name)
+  if (cachedData === undefined || !source.endsWith(`//${cache.split('.').at(-2)}\n`)) return require(name)
   // As Node wraps a module.
   const wrapped = `(function (exports, require, module, __filename, __dirname) { ${source}\n})`
   // The cache has this name in it, and is made elsewhere than it is used.

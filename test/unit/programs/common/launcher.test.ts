@@ -1,7 +1,7 @@
 /** The launchers of the programs, and the code caches that they give to V8. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { cpSync, mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -54,6 +54,19 @@ describe('The launcher of a program', () => {
       { status, stderr },
       { status: 0, stderr: 'main rejected: false\nlater rejected: false\n' },
     )
+    assert.match(stdout, /^TPM emulator version /)
+  })
+
+  it('gives V8 no cache for a file of another version, as there is one in the middle of an upgrade', () => {
+    const main = join(folder, 'dist/swtpm.main.js')
+    const before = readFileSync(main, 'latin1')
+    // As long as before, which is all that V8 looks at.
+    const other = before.replace(/[0-9a-f]{16}\n$/, `${'0'.repeat(16)}\n`)
+    assert.notEqual(other, before)
+    writeFileSync(main, other)
+    const { status, stdout, stderr } = version()
+    writeFileSync(main, before)
+    assert.deepEqual({ status, stderr }, { status: 0, stderr: '' })
     assert.match(stdout, /^TPM emulator version /)
   })
 
