@@ -247,8 +247,7 @@ export class EngineClient extends EventEmitter<EngineEvents> {
   async detach(): Promise<void> {
     await this.#result(engineCode('DETACH'), Buffer.alloc(0))
     this.#served.clientOpen = false
-    this.#served.detached()
-    this.#served.managedDetached()
+    this.#served.allDetached()
   }
 
   /** Powers the TPM off as a failing supply does. @returns a TPM result */

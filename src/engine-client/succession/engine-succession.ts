@@ -428,7 +428,7 @@ export class EngineSuccession {
   #end(how: 'failed' | 'closed', reason: string): void {
     this.#endReason = reason
     this.#state.apply(how)
-    this.#served.detached()
+    this.#served.allDetached()
     this.#starter.close()
     this.#events.ended(reason)
   }

@@ -125,6 +125,11 @@ export class ServedTpm {
     this.route = 'native'
   }
 
+  allDetached(): void {
+    this.detached()
+    this.managedDetached()
+  }
+
   managedDetached(): void {
     this.#managed.detached()
   }
