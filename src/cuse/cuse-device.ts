@@ -7,7 +7,7 @@ import { closeSync, readFileSync, readSync } from 'node:fs'
 import { HOST } from '../../contract/struct.ts'
 import { SwtpmError } from '../system/errors.ts'
 import { type DeviceDirectory, type DeviceNumbers, isDevice } from '../system/io/device-directory.ts'
-import { openDeviceMaker } from '../system/io/device-maker.ts'
+import { CUSE, openDeviceMaker } from '../system/io/device-maker.ts'
 import { check } from '../system/native/check.ts'
 import { native } from '../system/native/load.ts'
 import { reasonOf } from '../system/reason.ts'
@@ -24,7 +24,6 @@ import {
 import { FuseReply } from './fuse-reply.ts'
 import { refusal } from './refusal.ts'
 
-const CUSE = { name: 'cuse', module: 'cuse' }
 const INIT_BUFFER_BYTES = 8192
 /** What the kernel needs at least to speak CUSE. */
 const MIN_FUSE_MINOR = 11

@@ -1,8 +1,10 @@
 /** Makes the guest's initial file system: busybox, kernel modules and the script that mounts the rest. */
+
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import { mkdir, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { REMEDIES } from '../system/missing-things.ts'
 import { cacheDirectory } from './cache.ts'
 import { cpio, directory, file, symlink } from './cpio.ts'
 import INIT from './guest/init.sh'
@@ -65,6 +67,6 @@ function findBusybox(): string {
   const found = ['/bin/busybox', '/usr/bin/busybox'].find((candidate) => existsSync(candidate))
   if (found !== undefined) return found
   throw new MachineFault('Cannot build the guest: busybox is missing', {
-    hint: 'Install it: `apt-get install busybox-static`',
+    hint: `Install it: \`${REMEDIES.busybox.command}\``,
   })
 }

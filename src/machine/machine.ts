@@ -13,6 +13,7 @@
  *      fd 5, 6  channels "stdout", …     ◄───      the command's output
  *      fd 7  channel "log"               ◄───      /dev/kmsg
  */
+
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { createReadStream, createWriteStream, rmSync } from 'node:fs'
@@ -21,6 +22,7 @@ import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { guarded } from '../system/guard.ts'
+import { REMEDIES } from '../system/missing-things.ts'
 import { temporaryDirectory } from '../system/surroundings.ts'
 import { acceleratorArguments } from './accelerator.ts'
 import { isProgram } from './host-program.ts'
@@ -45,7 +47,7 @@ const WAKE_TIMEOUT_MS = 150_000
 export async function runInGuest(job: Job): Promise<number> {
   if (!isProgram('qemu-system-x86_64')) {
     throw new MachineFault('Cannot start the virtual machine: qemu-system-x86_64 is missing', {
-      hint: 'Install it: `apt-get install qemu-system-x86`',
+      hint: `Install it: \`${REMEDIES.qemu.command}\``,
     })
   }
   const token = randomUUID()

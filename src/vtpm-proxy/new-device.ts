@@ -8,13 +8,12 @@ import type { TpmVersion } from '../../contract/engine-options.ts'
 import { HOST, struct, u32 } from '../../contract/struct.ts'
 import { SwtpmError } from '../system/errors.ts'
 import { comesTrue, type DeviceDirectory, type DeviceNumbers } from '../system/io/device-directory.ts'
-import { openDeviceMaker } from '../system/io/device-maker.ts'
+import { openDeviceMaker, VTPMX } from '../system/io/device-maker.ts'
 import { ioctl } from '../system/io/ioctl.ts'
 import { check } from '../system/native/check.ts'
 import { native } from '../system/native/load.ts'
 import { reasonOf } from '../system/reason.ts'
 
-const VTPMX = { name: 'vtpmx', module: 'tpm_vtpm_proxy' }
 /** _IOWR(0xa1, 0x00, struct vtpm_proxy_new_dev) */
 const VTPM_PROXY_IOC_NEW_DEV = 0xc014a100
 const VTPM_PROXY_FLAG_TPM2 = 1

@@ -3,6 +3,7 @@
 import { spawnSync } from 'node:child_process'
 import type { TpmVersion } from '../../../contract/engine-options.ts'
 import { SwtpmError } from '../../system/errors.ts'
+import { REMEDIES } from '../../system/missing-things.ts'
 import { reasonOf } from '../../system/reason.ts'
 import { engineEnvironment, enginePath } from './engine-program.ts'
 
@@ -45,7 +46,8 @@ export function engineInfo(flags: number, tpmVersion: TpmVersion): EngineInfo {
   })
   if (result.status !== 0) {
     const why = result.error === undefined ? result.stderr.trim() : reasonOf(result.error)
-    throw new SwtpmError('SWTPM_ERR_ENGINE_START', `Cannot ask "${path}" what it supports: ${why}`)
+    const hint = /libtpms\.so/.test(why) ? `; \`${REMEDIES.libtpms.command}\`` : ''
+    throw new SwtpmError('SWTPM_ERR_ENGINE_START', `Cannot ask "${path}" what it supports: ${why}${hint}`)
   }
   return JSON.parse(result.stdout) as EngineInfo
 }

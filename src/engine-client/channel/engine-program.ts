@@ -1,6 +1,7 @@
 /** The engine's program: where it is, and what it is started with. */
 
 import type { EngineOptionValues } from '../../../contract/engine-options.ts'
+import { REMEDIES } from '../../system/missing-things.ts'
 import { installedFile } from '../../system/paths.ts'
 
 /** What an engine is started with; keys follow over the channel, never as arguments. */
@@ -11,7 +12,7 @@ export interface EngineOptions extends EngineOptionValues {
 
 /** What SWTPM_ENGINE names, or the one that belongs to this installation. */
 export const enginePath = (): string =>
-  process.env.SWTPM_ENGINE || installedFile('native/build/Release/tpm-engine', 'npm run build:native')
+  process.env.SWTPM_ENGINE || installedFile('native/build/Release/tpm-engine', REMEDIES.nativeLayer.command)
 
 /** The engine needs nothing of our environment but the way to a libtpms outside the system's folders. */
 export function engineEnvironment(): NodeJS.ProcessEnv {

@@ -1,4 +1,5 @@
 /** Fetches Debian packages without installing them. */
+import { REMEDIES } from '../../system/missing-things.ts'
 import { answerOf, runProgram } from '../host-program.ts'
 import { MachineFault } from '../machine-fault.ts'
 
@@ -12,7 +13,7 @@ export type Progress = (line: string) => void
 export async function updatePackageLists(reason: string, onProgress: Progress): Promise<void> {
   if (process.geteuid?.() !== 0)
     throw new MachineFault(`apt's package lists are missing or old; they are needed ${reason}`, {
-      hint: 'Run `sudo apt-get update`, then try again',
+      hint: `Run \`sudo ${REMEDIES.packageLists.command}\`, then try again`,
     })
   onProgress(`apt-get update, ${reason}`)
   await runProgram('apt-get', ['update', '-q'], {

@@ -4,6 +4,7 @@ import { interfaceTable } from '../../command-line/options/table.ts'
 import { INTERFACES } from '../../serve/config.ts'
 import type { OptionTable } from '../common/options/option-table.ts'
 import { CDI_OPTIONS, CDI_VERBS } from './cdi/cdi-options.ts'
+import { DOCTOR_OPTIONS, USES } from './doctor/doctor-options.ts'
 import { FAULT_OPTIONS, FAULT_VERBS } from './fault/fault-options.ts'
 import { FLEET_OPTIONS, FLEET_VERBS } from './fleet/fleet-options.ts'
 import { KTEST_OPTIONS } from './ktest/ktest-options.ts'
@@ -33,6 +34,7 @@ export const SUBCOMMANDS: ReadonlyMap<string, Subcommand> = new Map<string, Subc
   ['cdi', { options: CDI_OPTIONS, verbs: CDI_VERBS }],
   ['record', { options: RECORD_OPTIONS, verbs: [] }],
   ['replay', { options: REPLAY_OPTIONS, verbs: [] }],
+  ['doctor', { options: DOCTOR_OPTIONS, verbs: USES }],
   ['state', { options: STATE_OPTIONS, verbs: STATE_VERBS, operands: ['VERB', 'FILE', 'FILE'] }],
   ['trace', { options: TRACE_OPTIONS, verbs: [] }],
 ])

@@ -24,6 +24,10 @@ export async function withoutInterface(argv: readonly string[]): Promise<number>
       const { cdi } = await import('./cdi/cdi-command.ts')
       return cdi(argv.slice(1))
     }
+    case 'doctor': {
+      const { doctor } = await import('./doctor/doctor-command.ts')
+      return doctor(argv.slice(1))
+    }
     case 'fault': {
       const { fault } = await import('./fault/fault-command.ts')
       return fault(argv.slice(1))

@@ -4,6 +4,7 @@
  */
 import { type SpawnSyncReturns, spawnSync } from 'node:child_process'
 import { type KeyObject, verify } from 'node:crypto'
+import { REMEDIES } from '../../system/missing-things.ts'
 import { reasonOf } from '../../system/reason.ts'
 import { ToolFailure } from '../common/tool-failure.ts'
 import type { RawSign } from './signing-key.ts'
@@ -53,7 +54,7 @@ export function pkcs11Sign(uri: string, publicKey: KeyObject, environment: NodeJ
       const { stdout, stderr, status, signal, error } = sign(way, place, hash, data, environment)
       // An openssl that has ended before it read the data has said why.
       if (error !== undefined && (error as NodeJS.ErrnoException).code !== 'EPIPE')
-        throw failure(place.uri, `openssl cannot be run: ${reasonOf(error)}`)
+        throw failure(place.uri, `openssl cannot be run: ${reasonOf(error)}; \`${REMEDIES.openssl.command}\``)
       // The signature counts, and not how openssl has ended: modules crash at its exit (SoftHSM with provider 1.0 does).
       if (stdout.length > 0 && verify(hash, data, publicKey, stdout)) return stdout
       const said = stderr.toString()

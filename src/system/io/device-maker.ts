@@ -1,15 +1,18 @@
 /** Devices of the kernel by which programs make devices of their own: /dev/cuse, /dev/vtpmx. */
 import { openSync, readFileSync } from 'node:fs'
 import { SwtpmError } from '../errors.ts'
+import { type KernelModule, missingModule, REMEDIES, type Remedy } from '../missing-things.ts'
 import { reasonOf } from '../reason.ts'
 import type { DeviceDirectory, DeviceNumbers } from './device-directory.ts'
 
 export interface DeviceMaker {
   /** Below /dev, and in /proc/misc. */
   readonly name: string
-  /** Of the kernel. */
-  readonly module: string
+  readonly module: KernelModule
 }
+
+export const CUSE: DeviceMaker = { name: 'cuse', module: 'cuse' }
+export const VTPMX: DeviceMaker = { name: 'vtpmx', module: 'tpm_vtpm_proxy' }
 
 /** The number that "misc" devices have in common. @see devices.txt of the kernel */
 const MISC_MAJOR = 10
@@ -33,34 +36,48 @@ export function openDeviceMaker(maker: DeviceMaker, devices: DeviceDirectory, ro
   }
 }
 
-function hint(
-  code: string | undefined,
-  { name, module }: DeviceMaker,
-  devices: DeviceDirectory,
-  root: string,
-): string {
-  const load = `; load the kernel module with \`modprobe ${module}\``
+function hint(code: string | undefined, maker: DeviceMaker, devices: DeviceDirectory, root: string): string {
+  const outside = code === 'ENOENT' ? devices.find(maker.name) : undefined
+  if (typeof outside === 'object') {
+    const { command } = nodeOf(`${root}/dev/${maker.name}`, outside)
+    return `; the new root directory needs this node: \`${command}\``
+  }
+  const obstacle = obstacleOf(code, maker)
+  if (obstacle === undefined) return ''
+  const { reason, remedy } = obstacle
+  return `; ${reason}${remedy === undefined ? '' : `: \`${remedy.command}\``}`
+}
+
+/** What is in the way of a device that cannot be opened, as a part of a sentence, and what clears it. */
+export interface Obstacle {
+  readonly reason: string
+  readonly remedy?: Remedy
+}
+
+/** @param code the name of the errno with which it cannot be opened */
+export function obstacleOf(code: string | undefined, { name, module }: DeviceMaker): Obstacle | undefined {
   switch (code) {
     case 'ENODEV':
     case 'ENXIO':
-      return load
+      return missingModule(module)
     case 'ENOENT': {
-      const outside = devices.find(name)
-      if (typeof outside === 'object')
-        return `; the new root directory needs this node: \`${mknod(`${root}/dev/${name}`, outside)}\``
       const numbers = numbersOf(name)
-      if (numbers === undefined) return load
-      return `; the kernel has it: \`${mknod(`/dev/${name}`, numbers)}\` makes the node, and in a container \`--device /dev/${name}\``
+      if (numbers === undefined) return missingModule(module)
+      return {
+        reason: `the kernel has it, and only the node is missing; a container gets it with \`--device /dev/${name}\``,
+        remedy: nodeOf(`/dev/${name}`, numbers),
+      }
     }
     case 'EACCES':
     case 'EPERM':
-      return `; this takes root, and in a container \`--device /dev/${name}\``
+      return { reason: `this takes root, and in a container \`--device /dev/${name}\`` }
     default:
-      return ''
+      return undefined
   }
 }
 
-const mknod = (path: string, { major, minor }: DeviceNumbers): string => `mknod ${path} c ${major} ${minor}`
+const nodeOf = (path: string, { major, minor }: DeviceNumbers): Remedy =>
+  REMEDIES.deviceNode(path, major, minor)
 
 /** Undefined where the kernel has no such device, or does not tell. */
 function numbersOf(name: string): DeviceNumbers | undefined {

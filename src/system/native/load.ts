@@ -1,5 +1,7 @@
 /** Finds and loads the native addon. */
+
 import { SwtpmError } from '../errors.ts'
+import { REMEDIES } from '../missing-things.ts'
 import { installedFile, wayOut } from '../paths.ts'
 import { loadReason } from './load-reason.ts'
 import type { Native } from './types.ts'
@@ -12,7 +14,7 @@ import type { Native } from './types.ts'
 export function nativeAddonPath(): string {
   const chosen = process.env.SWTPM_NATIVE
   if (chosen !== undefined && chosen !== '') return chosen
-  return installedFile('native/build/Release/swtpm_native.node', 'npm run build:native')
+  return installedFile('native/build/Release/swtpm_native.node', REMEDIES.nativeLayer.command)
 }
 
 /** @throws SwtpmError SWTPM_ERR_INSTALLATION */
@@ -23,7 +25,7 @@ function load(): Native {
   } catch (error) {
     throw new SwtpmError(
       'SWTPM_ERR_INSTALLATION',
-      `Cannot load "${path}": ${loadReason(error)}; ${wayOut('npm run build:native')}`,
+      `Cannot load "${path}": ${loadReason(error)}; ${wayOut(REMEDIES.nativeLayer.command)}`,
       { cause: error },
     )
   }

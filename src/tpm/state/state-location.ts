@@ -1,9 +1,11 @@
 /** Opens the place where a TPM keeps its state, for the engine, and knows how it is locked. */
+
 import { closeSync, constants, fsyncSync, mkdirSync, openSync, readlinkSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Backend } from '../../../contract/engine-options.ts'
 import type { Keeper } from '../../keeper/keeper.ts'
 import { SwtpmError } from '../../system/errors.ts'
+import { REMEDIES } from '../../system/missing-things.ts'
 import { reasonOf } from '../../system/reason.ts'
 import { keeperOwns } from './lock-owner.ts'
 import { openMemoryFile } from './memory-file.ts'
@@ -50,7 +52,7 @@ export function openState(
     const isMissing = location.kind === 'dir' && (error as NodeJS.ErrnoException).code === 'ENOENT'
     throw new SwtpmError(
       'SWTPM_ERR_STATE_DIR',
-      `Cannot open ${what} "${path}": ${reasonOf(error)}${isMissing ? `; make it with \`mkdir -p ${path}\`` : ''}`,
+      `Cannot open ${what} "${path}": ${reasonOf(error)}${isMissing ? `; make it with \`${REMEDIES.directory(path).command}\`` : ''}`,
       { cause: error },
     )
   }

@@ -1,7 +1,9 @@
 /** The program by which TPMs are served: this one. */
+
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { REMEDIES } from '../../../system/missing-things.ts'
 import { installedFile } from '../../../system/paths.ts'
 import { findProgram } from '../../common/access.ts'
 import { ToolFailure } from '../../common/tool-failure.ts'
@@ -22,7 +24,7 @@ const PACKAGES = ['ioctl', 'bindings', 'file-uri-to-path']
 
 /** What the program consists of, to be copied where the host's files are not seen. */
 export function filesOfSwtpm(): string[] {
-  const root = dirname(installedFile('package.json', 'npm run build'))
+  const root = dirname(installedFile('package.json', REMEDIES.programs.command))
   const compiled = ['swtpm', 'swtpm_native.node', 'tpm-engine'].map((name) => `native/build/Release/${name}`)
   const packages = PACKAGES.map((name) => `node_modules/${name}`)
   const parts = ['package.json', 'dist', 'node', ...packages, ...compiled].map((part) => join(root, part))

@@ -1,8 +1,10 @@
 /** `swtpm state convert`: the same TPM in another kind of place, or in plain files that the C program reads. */
+
 import { existsSync, fstatSync, lstatSync, readdirSync, realpathSync, renameSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import type { TpmVersion } from '../../../../contract/engine-options.ts'
 import { readAt } from '../../../system/io/positioned-io.ts'
+import { REMEDIES } from '../../../system/missing-things.ts'
 import { LINEAR_HEADER_BYTES, readLinearHeader } from '../../../tpm/state/linear/linear-header.ts'
 import { syncPath } from '../../../tpm/state/replacement.ts'
 import { isTemporaryFile, journalFile, permanentFile, stateFile } from '../../../tpm/state/state-files.ts'
@@ -76,7 +78,7 @@ function targetOf(from: Place, word: string): Place {
   const parent = dirname(path.replace(/(?<=.)\/+$/, ''))
   if (!existsSync(parent))
     throw new ToolFailure(
-      `Cannot make "${path}": "${parent}" is not there; make it with \`mkdir -p ${parent}\``,
+      `Cannot make "${path}": "${parent}" is not there; make it with \`${REMEDIES.directory(parent).command}\``,
     )
   const status = lstatSync(path, { throwIfNoEntry: false })
   if (kind === 'linear' && status?.isDirectory())

@@ -1,4 +1,5 @@
 /** A state directory that is made new: complete under another name first, then renamed. */
+
 import {
   closeSync,
   constants,
@@ -17,6 +18,7 @@ import {
 } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import type { TpmVersion } from '../../../../contract/engine-options.ts'
+import { REMEDIES } from '../../../system/missing-things.ts'
 import { reasonOf } from '../../../system/reason.ts'
 import { SEED_MARKER } from '../../../tpm/state/insecure-seed.ts'
 import { syncPath } from '../../../tpm/state/replacement.ts'
@@ -77,7 +79,7 @@ export function makeDirectory(path: string, files: readonly StateFileToWrite[], 
   const parent = dirname(whole)
   if (!existsSync(parent))
     throw new ToolFailure(
-      `Cannot make "${path}": "${parent}" is not there; make it with \`mkdir -p ${parent}\``,
+      `Cannot make "${path}": "${parent}" is not there; make it with \`${REMEDIES.directory(parent).command}\``,
     )
   let folder: string | undefined
   try {

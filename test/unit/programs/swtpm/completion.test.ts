@@ -16,6 +16,7 @@ const cases: [words: string[], proposals: string[]][] = [
       'cdi',
       'record',
       'replay',
+      'doctor',
       'state',
       'trace',
       'completion',
