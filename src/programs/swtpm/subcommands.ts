@@ -8,6 +8,7 @@ import { DOCTOR_OPTIONS, USES } from './doctor/doctor-options.ts'
 import { FAULT_OPTIONS, FAULT_VERBS } from './fault/fault-options.ts'
 import { FLEET_OPTIONS, FLEET_VERBS } from './fleet/fleet-options.ts'
 import { KTEST_OPTIONS } from './ktest/ktest-options.ts'
+import { LIST_OPTIONS } from './list/list-options.ts'
 import { RECORD_OPTIONS } from './record/record-options.ts'
 import { REPLAY_OPTIONS } from './replay/replay-options.ts'
 import { RUN_OPTIONS } from './run/run-options.ts'
@@ -35,6 +36,7 @@ export const SUBCOMMANDS: ReadonlyMap<string, Subcommand> = new Map<string, Subc
   ['record', { options: RECORD_OPTIONS, verbs: [] }],
   ['replay', { options: REPLAY_OPTIONS, verbs: [] }],
   ['doctor', { options: DOCTOR_OPTIONS, verbs: USES }],
+  ['list', { options: LIST_OPTIONS, verbs: [] }],
   ['state', { options: STATE_OPTIONS, verbs: STATE_VERBS, operands: ['VERB', 'FILE', 'FILE'] }],
   ['trace', { options: TRACE_OPTIONS, verbs: [] }],
 ])

@@ -36,6 +36,10 @@ export async function withoutInterface(argv: readonly string[]): Promise<number>
       const { fleet } = await import('./fleet/fleet-command.ts')
       return fleet(argv.slice(1))
     }
+    case 'list': {
+      const { list } = await import('./list/list-command.ts')
+      return list(argv.slice(1))
+    }
     case 'record': {
       const { record } = await import('./record/record-command.ts')
       return record(argv.slice(1))

@@ -1,14 +1,10 @@
 /** `swtpm fleet`: starts a fleet, or asks the one that runs to add, remove or list TPMs. */
 
 import { reportFailure, reportUsage } from '../../../command-line/exit/report-failure.ts'
-import { fleetCtrlSchema } from '../../../command-line/options/sub-options.ts'
 import { seccompOf } from '../../../command-line/parse/behaviour.ts'
-import { unixEndpoint } from '../../../command-line/parse/endpoint.ts'
-import { settingsOf } from '../../../command-line/parse/given.ts'
 import { namedLog } from '../../../command-line/parse/named-log.ts'
 import { logOf, pidOf, readyFdOf } from '../../../command-line/parse/output.ts'
 import { refuseSharedReadyFd } from '../../../command-line/parse/parse-command-line.ts'
-import type { UnixEndpoint } from '../../../serve/config.ts'
 import { sentenceOf } from '../../../system/fault.ts'
 import { workingDirectory } from '../../../system/surroundings.ts'
 import type { GivenOptions } from '../../common/options/given-options.ts'
@@ -16,7 +12,8 @@ import { readOptions } from '../../common/options/read-options.ts'
 import { UsageError, usageText } from '../../common/options/usage-error.ts'
 import { printError, printOut } from '../../common/output.ts'
 import { ask } from './fleet-client.ts'
-import { defaultSocketPath, FLEET_OPTIONS, FLEET_VERBS, type FleetVerb } from './fleet-options.ts'
+import { controlOf } from './fleet-control.ts'
+import { FLEET_OPTIONS, FLEET_VERBS, type FleetVerb } from './fleet-options.ts'
 import type { FleetRequest, TpmStatus } from './fleet-protocol.ts'
 import type { FleetConfig } from './serve-fleet.ts'
 import { checkName } from './tpms-file.ts'
@@ -96,14 +93,6 @@ function configOf(given: Given): FleetConfig {
   }
   refuseSharedReadyFd(config)
   return config
-}
-
-function controlOf(given: Given): UnixEndpoint {
-  const values = settingsOf(given, 'ctrl', fleetCtrlSchema)
-  if (!given.has('ctrl')) return unixEndpoint('ctrl', defaultSocketPath(process.env), values)
-  if (values.type === undefined || values.path === undefined)
-    throw new UsageError('--ctrl: type=unixio and path=PATH are required', 'ctrl')
-  return unixEndpoint('ctrl', values.path, values)
 }
 
 async function client(

@@ -17,6 +17,7 @@ Usage: ${program} socket|chardev|cuse [options]
        ${program} fault SOCKET [add RULE|list|remove N|clear|wait N] [options]
        ${program} run [options] -- COMMAND
        ${program} doctor [USE…] [--json]
+       ${program} list [--json]
        ${program} state show|verify|backup|convert|rekey PLACE [TO] [options]
        ${program} trace FILE|- [options]
        ${program} record --behind TPM -o FILE -- COMMAND
@@ -33,6 +34,7 @@ Usage: ${program} socket|chardev|cuse [options]
   fault    has the commands of a TPM that is served go wrong, or right again
   run      runs a command with a TPM of its own
   doctor   says what this machine can do, what stops it, and the line that mends it
+  list     lists the TPMs that run
   state    shows, checks, copies, converts and re-encrypts the state of a TPM
   trace    prints TPM commands and responses in words
   record   runs a command that uses a TPM, and records what passes

@@ -17,6 +17,7 @@ const cases: [words: string[], proposals: string[]][] = [
       'record',
       'replay',
       'doctor',
+      'list',
       'state',
       'trace',
       'completion',
