@@ -107,6 +107,19 @@ export function resultName(code: number, version: TpmVersion): string | undefine
   return (code & FORMAT_ONE) === 0 ? ERROR_NAMES.get(code) : ABOUT_ONE_NAMES.get(code & 0xbf)
 }
 
+/**
+ * A result as a person reads it, behind the number that scripts compare: `0x3d (TPM_BAD_LOCALITY)`, `0x101 (TPM_RC_FAILURE)`.
+ */
+export function namedResult(number: string, version: TpmVersion): string {
+  const code = Number(number)
+  const name = resultName(code, version)
+  return name === undefined ? number : `${number} (${version === '2' ? 'TPM_RC_' : 'TPM_'}${name})`
+}
+
+/** The same for the result of a verb: one of TPM 1.2's, whatever the TPM, or one of TPM 2.0's that libtpms passes on. */
+export const namedVerbResult = (code: number): string =>
+  namedResult(`0x${code.toString(16)}`, resultName(code, '1.2') === undefined ? '2' : '1.2')
+
 /** What the command calls its handles and parameters: the code then says which one by name. */
 export interface Naming {
   readonly handles: readonly { readonly name: string }[]

@@ -84,7 +84,9 @@ for (const kind of kinds) {
           return runTool(tool, ['--unix', controlPath, ...words], options)
         })
         const [expected, actual] = await Promise.all(runs)
-        assert.deepEqual(actual, expected)
+        // Ours has the name of a result behind its number.
+        const stderr = actual!.stderr.replace(/(: 0x[0-9a-f]+) \(TPM_\w+\)$/m, '$1')
+        assert.deepEqual({ ...actual, stderr }, expected)
       })
     }
 
@@ -213,7 +215,11 @@ describe('swtpm_ioctl and its command line', { skip: withoutDebiansTools }, () =
     writeFileSync(file, 'still here')
     for (const path of [file, join(directory, 'new')]) {
       const run = await runTool(OURS, ['--unix', controlPath, '--save', 'permanent', path])
-      assert.deepEqual(run, { code: 1, stdout: '', stderr: 'TPM result from PTM_GET_STATEBLOB: 0xa\n' })
+      assert.deepEqual(run, {
+        code: 1,
+        stdout: '',
+        stderr: 'TPM result from PTM_GET_STATEBLOB: 0xa (TPM_BAD_ORDINAL)\n',
+      })
     }
     assert.equal(readFileSync(file, 'utf8'), 'still here')
     assert.equal(existsSync(join(directory, 'new')), false)

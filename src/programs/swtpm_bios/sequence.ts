@@ -8,6 +8,7 @@ import * as bios from '../../tpm-commands/bios-commands.ts'
 import { responseCode } from '../../tpm-commands/command.ts'
 import { selfTestCommand, startupCommand } from '../../tpm-commands/startup.ts'
 import * as presence from '../../tpm-commands/tpm12-presence.ts'
+import { namedResult } from '../../tpm-structures/result-codes.ts'
 import type { BiosPlan } from './plan.ts'
 import type { Transmit } from './tpm-link.ts'
 
@@ -35,11 +36,13 @@ export function runSequence(plan: BiosPlan, transmit: Transmit, output: BiosOutp
 /** Sends commands and remembers whether the TPM refused one. */
 class Steps {
   readonly #transmit: Transmit
+  readonly #version: BiosPlan['version']
   readonly #report: (line: string) => void
   refused = false
 
-  constructor(transmit: Transmit, report: (line: string) => void) {
+  constructor(transmit: Transmit, version: BiosPlan['version'], report: (line: string) => void) {
     this.#transmit = transmit
+    this.#version = version
     this.#report = report
   }
 
@@ -49,13 +52,14 @@ class Steps {
     const code = responseCode(response)
     if (code === TPM_SUCCESS) return response
     this.refused = true
-    this.#report(`${name} returned error code 0x${(code ?? 0).toString(16).padStart(8, '0')}`)
+    const number = `0x${(code ?? 0).toString(16).padStart(8, '0')}`
+    this.#report(`${name} returned error code ${namedResult(number, this.#version)}`)
     return undefined
   }
 }
 
 async function tpm12Sequence(plan: BiosPlan, transmit: Transmit, output: BiosOutput): Promise<number> {
-  const steps = new Steps(transmit, (line) => output.error(line))
+  const steps = new Steps(transmit, plan.version, (line) => output.error(line))
   if (plan.startup !== 'none') {
     const type = { clear: '0x01', state: '0x02', deactivated: '0x03' }[plan.startup]
     await steps.send(`TPM_Startup(${type})`, startupCommand('1.2', plan.startup))
@@ -92,7 +96,7 @@ const commandEnable = (steps: Steps): Promise<unknown> =>
 
 async function tpm2Sequence(plan: BiosPlan, transmit: Transmit, output: BiosOutput): Promise<number> {
   // The C tool reports errors of a TPM 2.0 on standard output, and scripts look for them there.
-  const steps = new Steps(transmit, (line) => output.out(line))
+  const steps = new Steps(transmit, plan.version, (line) => output.out(line))
   if (plan.startup !== 'none') await steps.send('TPM2_Startup', startupCommand('2', plan.startup))
   if (plan.selfTest) await steps.send('TPM2_IncrementalSelfTest', bios.incrementalSelfTest())
   if (plan.giveUpControl) {

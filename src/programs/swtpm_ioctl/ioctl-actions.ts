@@ -1,5 +1,10 @@
 /** What each command of swtpm_ioctl sends and prints. */
-import { PTM_INIT_FLAG_DELETE_VOLATILE } from '../../../contract/verb-structures.ts'
+import {
+  PTM_CONFIG_FLAG_FILE_KEY,
+  PTM_CONFIG_FLAG_MIGRATION_KEY,
+  PTM_INIT_FLAG_DELETE_VOLATILE,
+} from '../../../contract/verb-structures.ts'
+import { PTM_CAP_SEND_COMMAND_HEADER, VERBS, verbNames } from '../../../contract/verbs.ts'
 import type { PtmClient } from '../../ptm-client/ptm-client.ts'
 import type { GivenOption } from '../common/options/given-options.ts'
 import { printOut } from '../common/output.ts'
@@ -13,7 +18,10 @@ import { parseInfoFlags, parseLocality, parseUint32 } from './numbers.ts'
 /** Between two attempts to lock the storage, in milliseconds. */
 const LOCK_RETRY_MS = 10
 
-type Action = (client: PtmClient) => Promise<void>
+type Action = (client: PtmClient, show: Show) => Promise<void>
+
+/** Prints what the TPM has said: as text that scripts compare with the C program's, or with --json as JSON. */
+export type Show = (text: string, json: Readonly<Record<string, unknown>>) => void
 
 /** Reads the command's arguments, so that a mistake shows before anything is sent. */
 type Command = (given: GivenOption, streamChunk: number | undefined) => Action
@@ -36,18 +44,22 @@ const withLocality =
   }
 
 export const ioctlCommands: { readonly [option in IoctlOption]?: Command } = {
-  c: () => async (client) => {
+  c: () => async (client, show) => {
     const { caps } = checkResult('GET_CAPABILITY', await client.call('GET_CAPABILITY', {}))
-    printOut(`ptm capability is 0x${caps.toString(16)}\n`)
+    show(`ptm capability is 0x${caps.toString(16)}\n`, {
+      flags: Number(caps),
+      verbs: verbNames.filter((verb) => (Number(caps) & VERBS[verb].cap) !== 0),
+      sendCommandHeader: (Number(caps) & PTM_CAP_SEND_COMMAND_HEADER) !== 0,
+    })
   },
   i: () => async (client) => {
     checkResult('INIT', await client.call('INIT', { initFlags: PTM_INIT_FLAG_DELETE_VOLATILE }))
   },
   stop: plain('STOP'),
   s: plain('SHUTDOWN'),
-  e: () => async (client) => {
+  e: () => async (client, show) => {
     const { bit } = checkResult('GET_TPMESTABLISHED', await client.call('GET_TPMESTABLISHED', {}))
-    printOut(`tpmEstablished is ${bit}\n`)
+    show(`tpmEstablished is ${bit}\n`, { tpmEstablished: bit !== 0 })
   },
   r: withLocality('RESET_TPMESTABLISHED'),
   v: plain('STORE_VOLATILE'),
@@ -65,17 +77,24 @@ export const ioctlCommands: { readonly [option in IoctlOption]?: Command } = {
     const type = parseBlobType(value)
     return (client) => loadBlob(client, type, operand, streamChunk)
   },
-  g: () => async (client) => {
+  g: () => async (client, show) => {
     const { flags } = checkResult('GET_CONFIG', await client.call('GET_CONFIG', {}))
-    printOut(`ptm configuration flags: 0x${flags.toString(16)}\n`)
+    show(`ptm configuration flags: 0x${flags.toString(16)}\n`, {
+      flags,
+      fileKey: (flags & PTM_CONFIG_FLAG_FILE_KEY) !== 0,
+      migrationKey: (flags & PTM_CONFIG_FLAG_MIGRATION_KEY) !== 0,
+    })
   },
   b: ({ value }) => {
     const bufferSize = parseUint32(value, `Could not get buffersize from ${value}.`)
-    return async (client) => {
+    return async (client, show) => {
       const size = checkResult('SET_BUFFERSIZE', await client.call('SET_BUFFERSIZE', { bufferSize }))
-      printOut(`TPM buffersize: ${size.bufferSize}\n`)
-      printOut(`minimum size  : ${size.minSize}\n`)
-      printOut(`maximum size  : ${size.maxSize}\n`)
+      const { bufferSize: current, minSize, maxSize } = size
+      show(`TPM buffersize: ${current}\nminimum size  : ${minSize}\nmaximum size  : ${maxSize}\n`, {
+        bufferSize: current,
+        minSize,
+        maxSize,
+      })
     }
   },
   info: ({ value }) => {

@@ -75,6 +75,10 @@ export const ioctlOptions = {
     value: 'RETRIES',
     describe: 'lock the storage again after a migration; try as often as said, every 10 ms',
   },
+  json: {
+    group: information,
+    describe: 'with -c, -e, -g and -b: print JSON, capabilities and keys by name; --info prints JSON anyhow',
+  },
   version: { group: information, describe: 'print the version', endsReading: true },
   help: { group: information, describe: 'print this help', endsReading: true },
 } as const satisfies OptionTable

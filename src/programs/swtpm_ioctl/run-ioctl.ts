@@ -5,11 +5,18 @@ import type { TpmAddress } from '../../ptm-client/tpm-address.ts'
 import { givenEndpoint } from '../common/endpoint-option.ts'
 import type { GivenOptions } from '../common/options/given-options.ts'
 import { UsageError } from '../common/options/usage-error.ts'
-import { ioctlCommands } from './ioctl-actions.ts'
+import { printOut } from '../common/output.ts'
+import { ioctlCommands, type Show } from './ioctl-actions.ts'
 import { DEFAULT_CONTROL_PORT, type ioctlOptions } from './ioctl-options.ts'
 import { parseBufferSize } from './numbers.ts'
 
 type Options = GivenOptions<typeof ioctlOptions>
+
+/** --info is JSON as it is. */
+const WITH_JSON: readonly string[] = ['c', 'e', 'g', 'b', 'info']
+
+const showText: Show = (text) => printOut(text)
+const showJson: Show = (_, json) => printOut(`${JSON.stringify(json)}\n`)
 
 /** @returns the exit code */
 export async function runIoctl(options: Options, env: NodeJS.ProcessEnv): Promise<number> {
@@ -18,11 +25,14 @@ export async function runIoctl(options: Options, env: NodeJS.ProcessEnv): Promis
   if (more.length > 0) throw new UsageError('Only one command may be given.')
   const action = ioctlCommands[command.name]!(command, parseBufferSize(env.SWTPM_IOCTL_BUFFERSIZE))
 
+  if (options.has('json') && !WITH_JSON.includes(command.name))
+    throw new UsageError('--json is for -c, -e, -g and -b', 'json')
+
   const address = chooseEndpoint(options, env)
   const transport = address.kind === 'device' ? 'device' : 'socket'
   const client = await connectPtm(address, answerTimeoutMs(transport, env.SWTPM_IOCTL_TIMEOUT))
   try {
-    await action(client)
+    await action(client, options.has('json') ? showJson : showText)
   } finally {
     client.close()
   }

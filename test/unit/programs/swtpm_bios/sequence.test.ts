@@ -77,8 +77,8 @@ describe('swtpm_bios on a TPM 1.2', () => {
     assert.deepEqual(sent, [STARTUP_CLEAR, ...ENABLING, SELF_TEST])
     assert.equal(
       error,
-      'TPM_Startup(0x01) returned error code 0x00000026\n' +
-        'TSC_PhysicalPresence(CMD_ENABLE) returned error code 0x0000002d\n',
+      'TPM_Startup(0x01) returned error code 0x00000026 (TPM_INVALID_POSTINIT)\n' +
+        'TSC_PhysicalPresence(CMD_ENABLE) returned error code 0x0000002d (TPM_BAD_PRESENCE)\n',
     )
   })
 
@@ -127,7 +127,7 @@ describe('swtpm_bios on a TPM 2.0', () => {
     const { code, out, error } = await run('--tpm2', { [STARTUP_2]: '80010000000a00000100' })
     assert.deepEqual(
       { code, out, error },
-      { code: 128, out: 'TPM2_Startup returned error code 0x00000100\n', error: '' },
+      { code: 128, out: 'TPM2_Startup returned error code 0x00000100 (TPM_RC_INITIALIZE)\n', error: '' },
     )
   })
 })
