@@ -109,7 +109,7 @@ describe('swtpm fleet add, remove, list', () => {
       [['add', 'b'], /Missing the TPM's command line: swtpm fleet add b -- socket/],
       [['remove', 'b'], /Cannot remove TPM "b": there is none of this name/],
       [['list', 'b'], /Unexpected argument "b"/],
-      [['start'], /Unknown verb "start": add, remove or list/],
+      [['start'], /Unknown verb "start": add, remove, list, or none to start a fleet/],
       [['list', '--daemon'], /--daemon is for swtpm fleet itself/],
     ]
     for (const [words, said] of cases) {

@@ -101,7 +101,13 @@ describe('a user id without an account or HOME, in a directory that has been rem
       [0, /swtpm-completions/, 'swtpm', 'completion'],
       [0, /^socket$/m, 'swtpm', '--get-yargs-completions', 'swtpm', 'so'],
       [0, /^$/, 'swtpm', 'cdi', 'write', '--name', 'a', '--device', '/dev/null', '--dir', directory],
-      [1, /Missing --ctrl .* XDG_RUNTIME_DIR is not set/, 'swtpm', 'fleet', 'list'],
+      [
+        1,
+        /Missing --ctrl .* XDG_RUNTIME_DIR is not set; SWTPM_FLEET_SOCKET=PATH names one/,
+        'swtpm',
+        'fleet',
+        'list',
+      ],
       [
         1,
         /"x" begins in the working directory/,

@@ -10,10 +10,11 @@ import { writeFileAtomic } from '../../common/atomic-file.ts'
 import { helpScreen } from '../../common/help.ts'
 import type { GivenOptions } from '../../common/options/given-options.ts'
 import { readOptions } from '../../common/options/read-options.ts'
+import { unknownVerb } from '../../common/options/unknown-verb.ts'
 import { UsageError, usageText } from '../../common/options/usage-error.ts'
 import { printError, printOut } from '../../common/output.ts'
 import { ToolFailure } from '../../common/tool-failure.ts'
-import { CDI_OPTIONS, DEFAULT_DIRECTORY, DEFAULT_VERSION } from './cdi-options.ts'
+import { CDI_OPTIONS, CDI_VERBS, DEFAULT_DIRECTORY, DEFAULT_VERSION } from './cdi-options.ts'
 import {
   type CdiVersion,
   type ContainerTpm,
@@ -36,10 +37,7 @@ export async function cdi(argv: readonly string[]): Promise<number> {
     if (strays.length > 0) throw new UsageError(`Unknown parameter '${strays[0]}'`)
     if (verb === 'write') write(given)
     else if (verb === 'remove') remove(given)
-    else
-      throw new UsageError(
-        `${verb === undefined ? 'Missing verb' : `Unknown verb "${verb}"`}: write or remove`,
-      )
+    else throw unknownVerb(verb, CDI_VERBS)
     return 0
   } catch (error) {
     if (error instanceof UsageError) printError(usageText('swtpm cdi', 'swtpm cdi', error, CDI_OPTIONS))

@@ -4,6 +4,7 @@ import { sentenceOf } from '../../../system/fault.ts'
 import { askLine } from '../../common/ask-line.ts'
 import type { GivenOptions } from '../../common/options/given-options.ts'
 import { readOptions } from '../../common/options/read-options.ts'
+import { unknownVerb } from '../../common/options/unknown-verb.ts'
 import { UsageError, usageText } from '../../common/options/usage-error.ts'
 import { printError, printOut } from '../../common/output.ts'
 import { ToolFailure } from '../../common/tool-failure.ts'
@@ -37,7 +38,7 @@ async function run(given: Given): Promise<number> {
   const [path, word = 'list', operand, ...strays] = given.strays
   if (path === undefined) throw new UsageError('Missing SOCKET: that of --script-socket')
   const verb = FAULT_VERBS.find((known) => known === word)
-  if (verb === undefined) throw new UsageError(`Unknown verb "${word}": ${FAULT_VERBS.join(', ')}`)
+  if (verb === undefined) throw unknownVerb(word, FAULT_VERBS)
   const request = requestOf(verb, operand, given)
   if (strays.length > 0)
     throw new UsageError(

@@ -9,6 +9,7 @@ import { sentenceOf } from '../../../system/fault.ts'
 import { workingDirectory } from '../../../system/surroundings.ts'
 import type { GivenOptions } from '../../common/options/given-options.ts'
 import { readOptions } from '../../common/options/read-options.ts'
+import { unknownVerb } from '../../common/options/unknown-verb.ts'
 import { UsageError, usageText } from '../../common/options/usage-error.ts'
 import { printError, printOut } from '../../common/output.ts'
 import { ask } from './fleet-client.ts'
@@ -36,8 +37,7 @@ export async function fleet(argv: readonly string[]): Promise<number> {
       if (described !== undefined) throw new UsageError('A TPM is described behind "add NAME --" only')
       return await serve(configOf(given))
     }
-    if (!isVerb(verb))
-      throw new UsageError(`Unknown verb "${verb}": add, remove or list, or none to start a fleet`)
+    if (!isVerb(verb)) throw unknownVerb(verb, FLEET_VERBS, 'or none to start a fleet')
     for (const option of Object.keys(FLEET_OPTIONS)) {
       if (given.has(option as keyof typeof FLEET_OPTIONS) && !OF_THE_CLIENT.includes(option))
         throw new UsageError(`--${option} is for swtpm fleet itself, when it is started, not for "${verb}"`)
@@ -176,7 +176,7 @@ async function helpText(): Promise<string> {
       ['swtpm fleet remove web', 'end it in order'],
     ],
     epilogue:
-      'Without --ctrl the socket is /run/swtpm-fleet.sock for root, $XDG_RUNTIME_DIR/swtpm-fleet.sock for others. ' +
+      'Without --ctrl the socket is that of SWTPM_FLEET_SOCKET, if it is set, or /run/swtpm-fleet.sock for root, $XDG_RUNTIME_DIR/swtpm-fleet.sock for others. ' +
       'SIGTERM ends all TPMs in order; SIGUSR2 gives each a new engine.',
   })}\n`
 }

@@ -54,7 +54,7 @@ export const FLEET_VERBS = ['add', 'remove', 'list'] as const
 export type FleetVerb = (typeof FLEET_VERBS)[number]
 
 /**
- * Where the socket is when --ctrl does not say it: in a directory that belongs to the user alone. In /tmp another user
+ * Where the socket is when --ctrl does not say it: where the environment says, or in a directory that belongs to the user alone. In /tmp another user
  * could have made a socket of that name before.
  * @throws UsageError where there is no such directory
  */
@@ -62,10 +62,12 @@ export function defaultSocketPath(
   env: NodeJS.ProcessEnv,
   isRoot: boolean = process.geteuid?.() === 0,
 ): string {
+  const named = env.SWTPM_FLEET_SOCKET
+  if (named !== undefined && named !== '') return named
   const directory = isRoot ? '/run' : env.XDG_RUNTIME_DIR
   if (directory === undefined || directory === '')
     throw new UsageError(
-      'Missing --ctrl type=unixio,path=PATH: there is no default socket, because XDG_RUNTIME_DIR is not set',
+      'Missing --ctrl type=unixio,path=PATH: there is no default socket, because XDG_RUNTIME_DIR is not set; SWTPM_FLEET_SOCKET=PATH names one for all calls',
       'ctrl',
     )
   return join(directory, 'swtpm-fleet.sock')

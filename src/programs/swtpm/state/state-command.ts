@@ -1,7 +1,6 @@
 /** `swtpm state`: looks at the state of a TPM without starting it, and brings it into another form. */
 import type { TpmVersion } from '../../../../contract/engine-options.ts'
 import { keyOf } from '../../../command-line/parse/key.ts'
-import { didYouMean } from '../../../system/did-you-mean.ts'
 import { sentenceOf } from '../../../system/fault.ts'
 import { readStateKey } from '../../../tpm/state/state-key.ts'
 import type { StateKeys } from '../../../tpm/state/stored/state-blob.ts'
@@ -9,6 +8,7 @@ import { StateFault, type StateFaultKind } from '../../../tpm/state/stored/state
 import { findPlace, readStoredTpm } from '../../../tpm/state/stored/stored-tpm.ts'
 import type { GivenOptions } from '../../common/options/given-options.ts'
 import { readOptions } from '../../common/options/read-options.ts'
+import { unknownVerb } from '../../common/options/unknown-verb.ts'
 import { UsageError, usageText } from '../../common/options/usage-error.ts'
 import { printError, printOut } from '../../common/output.ts'
 import { terminalText } from '../../common/terminal-text.ts'
@@ -39,7 +39,7 @@ export async function state(argv: readonly string[]): Promise<number> {
       return 0
     }
     const [verb, place, to, ...strays] = given.strays
-    if (!isVerb(verb)) throw noVerb(verb)
+    if (!isVerb(verb)) throw unknownVerb(verb, STATE_VERBS)
     if (place === undefined) throw new UsageError(`Missing PLACE: swtpm state ${verb} DIR, or FILE`)
     const [stray] =
       verb === 'convert' || verb === 'backup' ? strays : [...(to === undefined ? [] : [to]), ...strays]
@@ -57,13 +57,6 @@ export async function state(argv: readonly string[]): Promise<number> {
 
 const isVerb = (word: string | undefined): word is StateVerb =>
   (STATE_VERBS as readonly (string | undefined)[]).includes(word)
-
-function noVerb(word: string | undefined): UsageError {
-  if (word === undefined) return new UsageError(`Missing verb: ${STATE_VERBS.join(', ')}`)
-  const meant = didYouMean(word, STATE_VERBS)
-  const hint = meant === undefined ? STATE_VERBS.join(', ') : `did you mean "${meant}"?`
-  return new UsageError(`Unknown verb "${word}": ${hint}`)
-}
 
 async function run(verb: StateVerb, word: string, to: string | undefined, given: Given): Promise<number> {
   const place = findPlace(word)

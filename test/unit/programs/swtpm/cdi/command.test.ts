@@ -109,7 +109,7 @@ describe('swtpm cdi', () => {
     t.after(() => rmSync(directory, { recursive: true }))
     writeFileSync(join(directory, 'file'), '')
     for (const [args, message] of [
-      [[], /Missing verb: write or remove/],
+      [[], /Missing verb: write, remove/],
       [['list'], /Unknown verb "list"/],
       [['write', '--device', '/dev/null'], /--name NAME/],
       [['write', '--name', 'a'], /--device PATH/],

@@ -15,3 +15,8 @@ test('without such a directory there is no default: another user could take a na
   for (const environment of [{}, { XDG_RUNTIME_DIR: '' }])
     assert.throws(() => defaultSocketPath(environment, false), /Missing --ctrl type=unixio,path=PATH/)
 })
+
+test('SWTPM_FLEET_SOCKET names it for everybody', () => {
+  const environment = { XDG_RUNTIME_DIR: '/run/user/1000', SWTPM_FLEET_SOCKET: '/srv/fleet.sock' }
+  for (const isRoot of [true, false]) assert.equal(defaultSocketPath(environment, isRoot), '/srv/fleet.sock')
+})
