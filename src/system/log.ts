@@ -1,7 +1,7 @@
 /**
  * The log of swtpm: one for the process, as there is one `--log`.
  *
- * Lines look as the reference prints them: the prefix and the message, nothing more. With format=json they are pino's own
+ * Lines look as the reference prints them: the prefix and the message, nothing more; for journald their priority is before them. With format=json they are pino's own
  * lines, with time, level and process id; pino is loaded for them alone.
  *
  * Levels are the reference's. A message of level n is written when `--log level=` is n or higher, and is indented by n - 1
@@ -11,6 +11,7 @@
  * @see swtpm(8) --log
  */
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { journalPriority } from './journal.ts'
 import type { JsonLog } from './json-log.ts'
 import {
   closeDestination,
@@ -142,10 +143,14 @@ class Log {
     const tpm = this.#tpmName?.getStore()
     const name = tpm ? `${tpm}: ` : ''
     if (severity === 'error' && this.#echo && !isStderr(this.#destination.fd))
-      writeLine(STDERR, `${DEFAULT_LOG_PREFIX}${name}${text}\n`)
+      writeLine(STDERR, `${journalPriority(STDERR, 'error')}${DEFAULT_LOG_PREFIX}${name}${text}\n`)
     const { fd } = this.#destination
     if (this.#json !== undefined) this.#json[severity]({ verbosity: level, ...(tpm && { tpm }) }, text)
-    else writeLine(fd, `${this.#config.prefix}${name}${' '.repeat(level - 1)}${text}\n`)
+    else
+      writeLine(
+        fd,
+        `${journalPriority(fd, severity)}${this.#config.prefix}${name}${' '.repeat(level - 1)}${text}\n`,
+      )
   }
 
   /** At once, not for the first line: that may be written when the installation is out of sight, outside a new root directory. */

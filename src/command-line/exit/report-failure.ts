@@ -3,8 +3,9 @@ import { join } from 'node:path'
 import { printError } from '../../programs/common/output.ts'
 import { sentenceOf } from '../../system/fault.ts'
 import { escaped, underSomeGuard } from '../../system/guard.ts'
+import { journalPriority } from '../../system/journal.ts'
 import { type LogConfig, log } from '../../system/log.ts'
-import { isStderr } from '../../system/log-destination.ts'
+import { isStderr, STDERR } from '../../system/log-destination.ts'
 
 /** The part of a configuration that says where the log is. */
 export interface Logging {
@@ -37,7 +38,7 @@ export function reportFailure(error: unknown, logging: Logging): void {
  * @param logging undefined where the command line names none that can be read
  */
 export function reportUsage(text: string, logging: Logging | undefined): void {
-  printError(text)
+  printError(`${journalPriority(STDERR, 'error')}${text}`)
   if (logging !== undefined) openLogIfPossible(logging)
   if (isStderr(log.fd)) return
   // Standard error has it.
