@@ -27,6 +27,8 @@ describe('--sysfs', { skip: whyNoFuse() }, () => {
     chmodSync(path, 0o755)
     const { dataPath } = await startSocketTpm(t, [...TPM20, '--sysfs', path])
     const client = await TpmClient.open(dataPath)
+    // It listens before it has been started up.
+    await client.succeed(TPM2.getRandom())
     const files = filesBelow(path)
     assert.deepEqual(
       [...files.keys()].filter((name) => !name.startsWith('pcr-')),
@@ -125,6 +127,7 @@ describe('--sysfs', { skip: whyNoFuse() }, () => {
     const path = mountPoint(t)
     const { dataPath, swtpm } = await startSocketTpm(t, [...TPM20, '--sysfs', path])
     const client = await TpmClient.open(dataPath)
+    await client.succeed(TPM2.getRandom())
     const file = join(path, 'pcr-sha256/0')
     const key = client.succeed(TPM2.createPrimaryRsa(2048, Buffer.alloc(256, 3)))
     const texts = await Promise.all(Array.from({ length: 20 }, () => readFile(file, 'latin1')))
