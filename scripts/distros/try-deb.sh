@@ -17,7 +17,7 @@ apt-get update -q=2 || true
 
 echo '* in the place of the C program, with its state'
 apt install swtpm swtpm-tools
-mkdir -p /var/lib/swtpm/mine
+install -d -o tss -g tss -m 0770 /var/lib/swtpm/mine
 swtpm_setup --tpm2 --tpmstate /var/lib/swtpm/mine >/dev/null
 apt install "$work"/*.deb
 swtpm --version | grep 'for Node.js'
@@ -52,10 +52,10 @@ answers
 swtpm_ioctl --unix "$work/ctrl" -s
 
 echo '* purged: nothing is left but the TPM'
-apt purge swtpm-node swtpm swtpm-tools
+apt purge swtpm-node swtpm swtpm-tools swtpm-libs
 test -s /var/lib/swtpm/mine/tpm2-00.permall
 find /etc /usr /var/lib /run -xdev -name '*swtpm*' ! -path '/usr/local/*' ! -path '/var/lib/swtpm*' \
-  ! -path '/var/lib/apt/*' ! -path '/usr/lib/swtpm/*' ! -path '/usr/share/*/swtpm-libs*' ! -path '/var/lib/dpkg/info/swtpm-libs*' >"$work/left"
+  ! -path '/var/lib/apt/*' >"$work/left"
 if [ -s "$work/left" ]; then
   echo 'left behind:'
   cat "$work/left"
