@@ -65,7 +65,7 @@ export function libtpms(): Check {
 export function ioctlPackage(): Check {
   try {
     loadIoctl()
-    return ok('ioctl', 'the package ioctl can be loaded')
+    return ok('ioctl', 'ioctls can be made')
   } catch (error) {
     return missing('ioctl', sentenceOf(error), REMEDIES.nodePackages)
   }
