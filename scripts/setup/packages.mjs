@@ -48,7 +48,7 @@ export const PACKAGES = [
     names: ['libfuse2', 'ima-evm-utils'],
     only: ['test'],
   },
-  { why: 'keys in a TPM', names: ['tpm2-openssl'], only: ['test'] },
+  { why: 'keys in a TPM', names: ['tpm2-openssl', 'clevis-tpm2', 'cryptsetup-bin'], only: ['test'] },
   { why: 'a client of the script socket in Go', names: ['golang-go'], only: ['test'] },
   { why: 'look at processes and sockets', names: ['procps', 'iproute2'], only: ['quick', 'test'] },
   { why: 'pairs of terminals and sockets', names: ['socat'], only: ['quick', 'test'] },

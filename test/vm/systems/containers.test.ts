@@ -6,6 +6,7 @@ import { describe, it } from 'node:test'
 import { DeviceDirectory } from '../../../src/system/io/device-directory.ts'
 import { newProxyDevice, registered } from '../../../src/vtpm-proxy/new-device.ts'
 import { type ContainerEdits, makeRoot, RuncContainer } from '../../support/container.ts'
+import { STARTED, startCuseTpm } from '../../support/cuse-tpm.ts'
 import { type ProxyTpm, startProxyTpm } from '../../support/proxy-tpm.ts'
 import { Service } from '../../support/service.ts'
 import { bin, type Cleanup, temporaryDirectory } from '../../support/swtpm.ts'
@@ -69,35 +70,62 @@ describe('containers of runc', () => {
   })
 })
 
+/** Runs a script in a container that asks for the TPM of this name. @returns what it prints */
+async function podman(t: Cleanup, name: string, script: string): Promise<string> {
+  const store = temporaryDirectory(t)
+  const root = makeRoot(t)
+  for (const folder of ['bin', 'lib', 'lib64', 'sbin']) mkdirSync(join(root, folder))
+  const mounts = ['/usr', '/etc/alternatives', '/etc/ld.so.cache'].flatMap((path) => [
+    '-v',
+    `${path}:${path}:ro`,
+  ])
+  const merged = ['bin', 'lib', 'lib64', 'sbin'].flatMap((folder) => ['-v', `/usr/${folder}:/${folder}:ro`])
+  return tool('podman', [
+    ...['--root', join(store, 'root'), '--runroot', join(store, 'run'), '--tmpdir', join(store, 'tmp')],
+    ...[
+      '--storage-driver',
+      'vfs',
+      '--cgroup-manager',
+      'cgroupfs',
+      '--events-backend',
+      'none',
+      '--runtime',
+      'runc',
+    ],
+    ...['run', '--rm', '--network', 'none', '--log-driver', 'none', '--device', `swtpm.internal/tpm=${name}`],
+    ...[...mounts, ...merged, '--rootfs', root],
+    ...['sh', '-ec', script],
+  ])
+}
+
 describe('podman', () => {
   it('finds a TPM by its CDI name', async (t) => {
     const tpm = await offerTpm(t, 'web', '--cdi-version', '0.5.0')
-    const store = temporaryDirectory(t)
-    const root = makeRoot(t)
-    for (const name of ['bin', 'lib', 'lib64', 'sbin']) mkdirSync(join(root, name))
-    const mounts = ['/usr', '/etc/alternatives', '/etc/ld.so.cache'].flatMap((path) => [
-      '-v',
-      `${path}:${path}:ro`,
-    ])
-    const merged = ['bin', 'lib', 'lib64', 'sbin'].flatMap((name) => ['-v', `/usr/${name}:/${name}:ro`])
-    const output = await tool('podman', [
-      ...['--root', join(store, 'root'), '--runroot', join(store, 'run'), '--tmpdir', join(store, 'tmp')],
-      ...[
-        '--storage-driver',
-        'vfs',
-        '--cgroup-manager',
-        'cgroupfs',
-        '--events-backend',
-        'none',
-        '--runtime',
-        'runc',
-      ],
-      ...['run', '--rm', '--network', 'none', '--log-driver', 'none', '--device', 'swtpm.internal/tpm=web'],
-      ...[...mounts, ...merged, '--rootfs', root],
-      ...['sh', '-ec', 'ls /dev | grep tpm; tpm2_getrandom --hex 8'],
-    ])
+    const output = await podman(t, 'web', 'ls /dev | grep tpm; tpm2_getrandom --hex 8')
     assert.match(output, /^tpm0\ntpmrm0\n[0-9a-f]{16}/)
     await isGone(tpm)
+  })
+
+  it('has a CUSE TPM for many clients as /dev/tpmrm0, and not the device that controls it', async (t) => {
+    const pidFile = join(temporaryDirectory(t), 'pid')
+    const { swtpm, path } = await startCuseTpm(t, [
+      ...STARTED,
+      ...['--resource-manager', '--pid', `file=${pidFile}`],
+    ])
+    const device = `${path}rm`
+    const words = ['--device', device, '--end-with-container', pidFile, '--cdi-version', '0.5.0']
+    await tool(bin('swtpm'), ['cdi', 'write', '--name', 'shared', ...words])
+    const work = 'tpm2_createprimary -Q -C o -G ecc -c /tmp/$n; tpm2_readpublic -Q -c /tmp/$n; echo $n'
+    const output = await podman(
+      t,
+      'shared',
+      `ls /dev | grep tpm; for n in 1 2 3 4; do { ${work}; } & done; wait; tpm2_getcap handles-transient`,
+    )
+    const [first, ...rest] = output.trim().split('\n')
+    assert.equal(first, 'tpmrm0')
+    assert.deepEqual(rest.sort(), ['1', '2', '3', '4'])
+    assert.equal(await swtpm.exited, 0)
+    for (const node of [path, device]) assert.equal(existsSync(node), false, node)
   })
 })
 
