@@ -14,6 +14,7 @@ import type { CommonConfig, StoredTpm } from './config.ts'
 import { engineLog } from './engine-log.ts'
 import { engineOptions } from './engine-options.ts'
 import { EngineSecrets } from './engine-secrets.ts'
+import { warnOfOtherVersion } from './other-version.ts'
 import type { RestRecord } from './rest/rest-record.ts'
 
 export interface OpenTpmOptions {
@@ -57,7 +58,10 @@ export function openTpm(
   const { state, tpmVersion } = config
   const opened = openState(state, { sync: config.engine.sync, root, createDirectory, keeper })
   const release = claimState?.(opened.fd)
-  if (state.kind === 'dir') checkSeed(join(root, state.path), config.seedInsecure)
+  if (state.kind === 'dir') {
+    checkSeed(join(root, state.path), config.seedInsecure)
+    if (!config.migration.incoming) warnOfOtherVersion(join(root, state.path), tpmVersion)
+  }
   const engine = new EngineClient(spawner, engineOptions(config, opened.fd, allowSetLocality))
   const tpm = new Tpm(engine, opened.lock, {
     version: tpmVersion,

@@ -23,6 +23,7 @@ import { log } from '../system/log.ts'
 import { within } from '../system/time-limit.ts'
 import { responseCode } from '../tpm-commands/command.ts'
 import { type StartupType, selfTestCommand, startupCommand } from '../tpm-commands/startup.ts'
+import { namedResult, namedVerbResult } from '../tpm-structures/result-codes.ts'
 import type { StorageLock } from './state/storage-lock.ts'
 
 /** Retries of the storage lock, 10 ms apart, after it was released for a migration that then did not happen. */
@@ -53,7 +54,7 @@ class PowerOnError extends SwtpmError {
   readonly tpmResult: number
 
   constructor(action: string, tpmResult: number) {
-    super('SWTPM_ERR_TPM_INIT', `Cannot ${action}: libtpms result 0x${tpmResult.toString(16)}`)
+    super('SWTPM_ERR_TPM_INIT', `Cannot ${action}: libtpms result ${namedVerbResult(tpmResult)}`)
     this.tpmResult = tpmResult
   }
 }
@@ -256,7 +257,10 @@ export class Tpm {
     const code = tpmResult === TPM_SUCCESS ? responseCode(response) : tpmResult
     const startedBefore = this.version === '2' ? TPM_RC_INITIALIZE : TPM_INVALID_POSTINIT
     if (code === TPM_SUCCESS || code === startedBefore) return
-    const hex = code === undefined ? 'no response' : `response code 0x${code.toString(16)}`
+    const hex =
+      code === undefined
+        ? 'no response'
+        : `response code ${namedResult(`0x${code.toString(16)}`, this.version)}`
     throw new SwtpmError('SWTPM_ERR_TPM_INIT', `Cannot start the TPM by Startup(${type}): ${hex}`)
   }
 

@@ -2,7 +2,7 @@
  * `swtpm chardev`: TPM commands from a character device, which is the server end of a vTPM proxy that we ask the kernel
  * for, or a descriptor or path that the user names.
  */
-import { closeSync, openSync } from 'node:fs'
+import { closeSync, fstatSync, openSync } from 'node:fs'
 import { TPM_SUCCESS } from '../../contract/tpm-result.ts'
 import { printOut } from '../programs/common/output.ts'
 import type { ChardevConfig } from '../serve/config.ts'
@@ -200,7 +200,12 @@ function warnOfMissingNode(): void {
 
 function openDevice(path: string): number {
   try {
-    return openSync(path, 'r+')
+    const fd = openSync(path, 'r+')
+    if (fstatSync(fd).isFile())
+      log.warn(
+        `"${path}" is a regular file, not a device: its bytes are taken for commands, and the TPM ends behind them`,
+      )
+    return fd
   } catch (error) {
     throw new SwtpmError('SWTPM_ERR_DEVICE', `Cannot open ${path}: ${reasonOf(error)}`, {
       cause: error,

@@ -106,7 +106,7 @@ const TPM2_CASES: readonly (readonly [what: string, args: string[], answers: Ans
     'an error',
     ['--pcr-banks=-'],
     { commands: { [TPM_CC.Shutdown]: '80010000000a00000101' } },
-    /^TPM2_Shutdown failed: 0x101$/m,
+    /^TPM2_Shutdown failed: 0x101 \(TPM_RC_FAILURE\)$/m,
   ],
   [
     'a size that no response has',
@@ -166,7 +166,7 @@ const TPM2_CASES: readonly (readonly [what: string, args: string[], answers: Ans
     'an active profile that cannot be asked for',
     ['--profile', '{"Name":"default-v1"}'],
     { infoResult: 9 },
-    /^PTM_GET_INFO failed: 0x9$/m,
+    /^PTM_GET_INFO failed: 0x9 \(TPM_FAIL\)$/m,
   ],
   [
     'a description of the TPM that is empty',

@@ -237,7 +237,10 @@ for (const program of TPMS) {
           concat(u16(0x1001), u8(0), u16(certificate.length + 2), u16(0x1002)),
         )
         assert.deepEqual(stored.subarray(7), certificate)
-        await assert.rejects(ownerNvRead(tpm, sha1('not the owner'), 10), /TPM_NV_ReadValue failed: 0x1$/)
+        await assert.rejects(
+          ownerNvRead(tpm, sha1('not the owner'), 10),
+          /TPM_NV_ReadValue failed: 0x1 \(TPM_AUTHFAIL\)$/,
+        )
       } finally {
         await tpm.stop()
       }

@@ -47,7 +47,7 @@ describe('swtpm fault', () => {
         /column 15: .*did you mean RETRY\?\n {2}GetRandom: rc=RETRI\n {16}\^{5}\n/,
       ],
       [[scriptPath, 'add', 'GetRandom:', 'rc=RETRY'], /a rule is one word: put it in quotes/],
-      [[scriptPath, 'ad'], /Unknown verb "ad": did you mean "add"\?/],
+      [[scriptPath, 'ad'], /Unknown verb "ad"; did you mean "add"\?/],
       [[scriptPath, 'list', '--timeout', '1'], /--timeout is for "wait", not for "list"/],
       [[], /Missing SOCKET/],
       [

@@ -33,7 +33,7 @@ describe('a start that fails', () => {
     const lines = await messages(t, directory)
     assert.equal(lines.length, 2)
     assert.match(lines[0] ?? '', /Cannot use state "tpm2-00.permall": its header/)
-    assert.match(lines[1] ?? '', /Cannot start the TPM: libtpms result 0x101$/)
+    assert.match(lines[1] ?? '', /Cannot start the TPM: libtpms result 0x101 \(TPM_RC_FAILURE\)$/)
   })
 
   it('without an engine: its path and why', async (t) => {
@@ -166,7 +166,7 @@ describe('a wrong command line', () => {
       [/Nothing to serve/, 'swtpm', 'socket', '--tpm2', '--log=file=@', ...state],
       [/Unknown parameter 'stray'/, 'swtpm', 'cuse', 'stray', '--log', 'file=@', ...state],
       [
-        /Unsupported TPM interface type 'scoket'\. Did you mean 'socket'\?\n/,
+        /swtpm: Unsupported TPM interface type 'scoket'; did you mean "socket"\?\nTry 'swtpm --help' for more\.\n/,
         'swtpm',
         'scoket',
         '--log',

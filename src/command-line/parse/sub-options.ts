@@ -12,7 +12,7 @@ import type {
   SubOptionSchema,
 } from '../../programs/common/options/sub-option.ts'
 import { labelOf } from '../../programs/common/options/synopsis.ts'
-import { didYouMean } from '../../system/did-you-mean.ts'
+import { choiceHint, meantHint } from '../../system/did-you-mean.ts'
 import { CommandLineError, type ExitReason } from '../exit/command-line-error.ts'
 import type { ListOptionName } from '../options/table.ts'
 
@@ -54,8 +54,8 @@ type Fail = (message: string) => CommandLineError
 function unknownSubOption(option: ListOptionName, name: string, known: readonly string[]): string {
   const list = `known are ${known.join(', ')}`
   if (name === '') return `an item is empty; ${list}`
-  const hint = didYouMean(name, known)
-  if (hint !== undefined) return `"${name}" is unknown; did you mean "${hint}"?`
+  const hint = meantHint(name, known)
+  if (hint !== '') return `"${name}" is unknown${hint}`
   // It may be a key, given where the name of its file belongs; errors end up in logs.
   const isSecret = option === 'key' || option === 'new-key' || option === 'migration-key'
   return `${isSecret ? 'an item' : `"${name}"`} is unknown; ${list}`
@@ -133,7 +133,9 @@ function readValue(
       return readOwner(value)
     case 'enum':
       if (!entry.choices.includes(value)) {
-        throw fail(`${name} "${value}" is none of ${entry.choices.join(', ')}`)
+        throw fail(
+          `${name} "${value}" is none of ${entry.choices.join(', ')}${choiceHint(value, entry.choices)}`,
+        )
       }
       return value
   }

@@ -1,5 +1,6 @@
 /** Serves one TPM in the order in which privileges, descriptors and the terminal are given up. */
 
+import { fstatSync } from 'node:fs'
 import { CommandLineError } from '../../command-line/exit/command-line-error.ts'
 import { exitCodeOf } from '../../command-line/exit/exit-code.ts'
 import { onEscapedError } from '../../command-line/exit/report-failure.ts'
@@ -87,6 +88,10 @@ export async function serveSwtpm(config: SwtpmConfig): Promise<number> {
     serving.confineKeeper(mayRest(config))
     session.onEnd(() => serving.stopping())
     serving.ready()
+    if (config.interface === 'socket' && !config.daemonize && mayBeTerminal()) {
+      const { tellPersonReady } = await import('./ready-line.ts')
+      tellPersonReady(config)
+    }
   } catch (error) {
     // A step that failed because the TPM was told to end while it started is no fault.
     if (!session.ending) log.error(sentenceOf(error))
@@ -95,6 +100,15 @@ export async function serveSwtpm(config: SwtpmConfig): Promise<number> {
   }
   restWhenIdle(keeper, session, config)
   return session.ended
+}
+
+/** Programs that start swtpm take its standard error by a pipe or a file: they do not pay for what a person is told. */
+function mayBeTerminal(): boolean {
+  try {
+    return fstatSync(2).isCharacterDevice()
+  } catch {
+    return false
+  }
 }
 
 const handleSignals = (keeper: Keeper, session: Session): void =>

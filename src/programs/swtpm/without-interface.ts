@@ -6,7 +6,7 @@ import { namedLog } from '../../command-line/parse/named-log.ts'
 import { printOut } from '../common/output.ts'
 import { COMPLETION_REQUEST, complete, printCompletionScript } from './help/completion.ts'
 import { interfaceError, programHelp, programVersion } from './help/program-help.ts'
-import { SUBCOMMANDS } from './subcommands.ts'
+import { LONE_WORDS, SUBCOMMANDS } from './subcommands.ts'
 
 /** @returns the exit code */
 export async function withoutInterface(argv: readonly string[]): Promise<number> {
@@ -71,7 +71,7 @@ export async function withoutInterface(argv: readonly string[]): Promise<number>
       printOut((await complete(argv.slice(1))).map((line) => `${line}\n`).join(''))
       return 0
     default:
-      reportUsage(interfaceError(word, [...SUBCOMMANDS.keys()]), namedLog(optionTable, argv))
+      reportUsage(interfaceError(word, [...SUBCOMMANDS.keys(), ...LONE_WORDS]), namedLog(optionTable, argv))
       return 1
   }
 }

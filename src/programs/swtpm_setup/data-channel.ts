@@ -4,6 +4,7 @@ import type { SocketConnection } from '../../ptm-client/socket-connection.ts'
 import { reasonOf } from '../../system/reason.ts'
 import { tpmHeader } from '../../tpm-commands/command.ts'
 import { TPM_CC, TPM_ORD } from '../../tpm-structures/command-codes.ts'
+import { namedResult } from '../../tpm-structures/result-codes.ts'
 import { ToolFailure } from '../common/tool-failure.ts'
 import type { Waits } from './waits.ts'
 
@@ -15,7 +16,7 @@ export class TpmRefusal extends ToolFailure {
   readonly code: number
 
   constructor(name: string, code: number) {
-    super(`${name} failed: 0x${code.toString(16)}`)
+    super(`${name} failed: ${namedResult(`0x${code.toString(16)}`, name.startsWith('TPM2_') ? '2' : '1.2')}`)
     this.code = code
   }
 }

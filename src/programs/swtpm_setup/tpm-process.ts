@@ -11,6 +11,7 @@ import { nodeStream } from '../../ptm-client/byte-stream.ts'
 import { SocketClient } from '../../ptm-client/socket-client.ts'
 import { SocketConnection } from '../../ptm-client/socket-connection.ts'
 import { reasonOf } from '../../system/reason.ts'
+import { namedVerbResult } from '../../tpm-structures/result-codes.ts'
 import { ToolFailure } from '../common/tool-failure.ts'
 import type { ToolLog } from '../common/tool-log.ts'
 import { DataChannel } from './data-channel.ts'
@@ -143,7 +144,7 @@ export class TpmProcess {
 
   async #info(flags: number): Promise<string> {
     const info = await this.#verb('GET_INFO', { flags: BigInt(flags), offset: 0, pad: 0 })
-    if (!('buffer' in info)) throw new ToolFailure(`PTM_GET_INFO failed: 0x${info.tpmResult.toString(16)}`)
+    if (!('buffer' in info)) throw new ToolFailure(`PTM_GET_INFO failed: ${namedVerbResult(info.tpmResult)}`)
     return info.buffer.toString().replace(/\0+$/, '')
   }
 

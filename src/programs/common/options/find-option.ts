@@ -54,6 +54,6 @@ export class OptionNames {
   #shown(): string[] {
     return Object.entries(this.#table)
       .filter(([, { hidden }]) => !hidden)
-      .map(([name]) => name)
+      .flatMap(([name, { alias }]) => (alias === undefined || alias.length === 1 ? [name] : [name, alias]))
   }
 }

@@ -7,6 +7,7 @@
  * most of a program's start. It lays out the help, made from the same tables.
  * @see getopt_long(3), getopt_long_only(3)
  */
+import { choiceHint } from '../../../system/did-you-mean.ts'
 import { OptionNames } from './find-option.ts'
 import { type GivenOption, GivenOptions } from './given-options.ts'
 import { type OptionSpec, type OptionTable, takesValue } from './option-table.ts'
@@ -110,7 +111,10 @@ class Reading {
     const spec = this.#table[name]!
     const value = this.#value(name, spec, shown, inline)
     if (spec.choices !== undefined && !spec.choices.includes(value))
-      throw new UsageError(`${shown}: "${value}" is none of ${spec.choices.join(', ')}`, name)
+      throw new UsageError(
+        `${shown}: "${value}" is none of ${spec.choices.join(', ')}${choiceHint(value, spec.choices)}`,
+        name,
+      )
     this.given.push({ name, value, operand: this.#operand(name, spec) })
     this.#ended = spec.endsReading ?? false
   }

@@ -1,5 +1,5 @@
 /** A word that is none of the verbs of a subcommand: one wording everywhere. */
-import { didYouMean } from '../../../system/did-you-mean.ts'
+import { meantHint } from '../../../system/did-you-mean.ts'
 import { UsageError } from './usage-error.ts'
 
 /**
@@ -9,6 +9,5 @@ import { UsageError } from './usage-error.ts'
 export function unknownVerb(word: string | undefined, verbs: readonly string[], none?: string): UsageError {
   const list = [verbs.join(', '), ...(none === undefined ? [] : [none])].join(', ')
   if (word === undefined) return new UsageError(`Missing verb: ${list}`)
-  const meant = didYouMean(word, verbs)
-  return new UsageError(`Unknown verb "${word}": ${meant === undefined ? list : `did you mean "${meant}"?`}`)
+  return new UsageError(`Unknown verb "${word}"${meantHint(word, verbs) || `: ${list}`}`)
 }

@@ -1,6 +1,6 @@
 /** What `swtpm` says when no interface is named: short, and without loading much. */
 import type { Interface } from '../../../serve/config.ts'
-import { didYouMean } from '../../../system/did-you-mean.ts'
+import { meantHint } from '../../../system/did-you-mean.ts'
 import { versionLine } from '../../../system/version.ts'
 
 /** `swtpm --version`, `swtpm cuse --version`. */
@@ -52,9 +52,6 @@ Use the --version options to see version information.
  * @param words that are known
  */
 export function interfaceError(word: string | undefined, words: readonly string[]): string {
-  const meant = word === undefined ? undefined : didYouMean(word, words)
-  const hint = meant === undefined ? '' : ` Did you mean '${meant}'?`
-  const fault =
-    word === undefined ? 'Missing TPM interface type.' : `Unsupported TPM interface type '${word}'.${hint}`
-  return `${fault}\n${programHelp()}`
+  if (word === undefined) return `Missing TPM interface type.\n${programHelp()}`
+  return `swtpm: Unsupported TPM interface type '${word}'${meantHint(word, words)}\nTry 'swtpm --help' for more.\n`
 }

@@ -1,6 +1,7 @@
 /** What a command line of `swtpm ktest` asks for. */
 import { statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { choiceHint } from '../../../system/did-you-mean.ts'
 import { workingDirectory } from '../../../system/surroundings.ts'
 import type { GivenOptions } from '../../common/options/given-options.ts'
 import { UsageError } from '../../common/options/usage-error.ts'
@@ -80,7 +81,10 @@ function suiteNamed(word: string | undefined, kernel: string | undefined): strin
   if (word === undefined || word === 'driver') return word
   if (word === 'selftests') return join(treeOf(kernel), SELFTESTS)
   if (/\.m?js$/.test(word)) return absolute(word)
-  throw new UsageError(`--suite: "${word}" is none of ${SUITE_NAMES.join(', ')}, and no FILE.mjs`, 'suite')
+  throw new UsageError(
+    `--suite: "${word}" is none of ${SUITE_NAMES.join(', ')}, and no FILE.mjs${choiceHint(word, SUITE_NAMES)}`,
+    'suite',
+  )
 }
 
 /** The tests of a kernel come with its source. */
@@ -123,5 +127,8 @@ function assignment(text: string): [string, string] {
 
 function splatClass(word: string): SplatClass {
   if (isSplatClass(word)) return word
-  throw new UsageError(`--fail-on: "${word}" is none of ${SPLAT_CLASSES.join(', ')}`, 'fail-on')
+  throw new UsageError(
+    `--fail-on: "${word}" is none of ${SPLAT_CLASSES.join(', ')}${choiceHint(word, SPLAT_CLASSES)}`,
+    'fail-on',
+  )
 }

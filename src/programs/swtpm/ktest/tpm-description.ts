@@ -1,5 +1,6 @@
 /** `--tpm [NAME=]KIND[,1.2][,fault=RULE]…`: which TPM the guest is to have. */
 import { checkScript } from '../../../serve/scripting/check-script.ts'
+import { choiceHint } from '../../../system/did-you-mean.ts'
 import { isFault, sentenceOf } from '../../../system/fault.ts'
 import { UsageError } from '../../common/options/usage-error.ts'
 
@@ -52,7 +53,8 @@ function description(text: string, index: number): TpmDescription {
   const [, name = String(index), kind = ''] = /^(?:([^=]*)=)?(.*)$/s.exec(first) ?? []
   if (!NAME.test(name))
     throw new UsageError(`--tpm: "${name}" cannot be a name: letters, digits and _, for $TPM_NAME`, 'tpm')
-  if (!KINDS.includes(kind)) throw new UsageError(`--tpm: "${kind}" is none of ${KINDS.join(', ')}`, 'tpm')
+  if (!KINDS.includes(kind))
+    throw new UsageError(`--tpm: "${kind}" is none of ${KINDS.join(', ')}${choiceHint(kind, KINDS)}`, 'tpm')
   let version: TpmDescription['version'] = '2.0'
   const options: string[] = []
   for (const part of rest) {

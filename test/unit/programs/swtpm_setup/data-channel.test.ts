@@ -67,7 +67,10 @@ for (const size of ['00000009', 'ffffffff']) {
 
 test('a TPM that answers an error is quoted', () =>
   withTpm(bytes('80010000000a00000101'), (channel) =>
-    assert.rejects(channel.transmit('TPM2_Startup', command), failsWith(/^TPM2_Startup failed: 0x101$/)),
+    assert.rejects(
+      channel.transmit('TPM2_Startup', command),
+      failsWith(/^TPM2_Startup failed: 0x101 \(TPM_RC_FAILURE\)$/),
+    ),
   ))
 
 test('a TPM that does not answer is waited for only so long', () =>
