@@ -58,6 +58,12 @@ export const PACKAGES = [
     names: ['man-db', 'mandoc', 'zsh', 'bash-completion'],
     only: ['quick', 'test'],
   },
+  {
+    why: 'the reference, with profiles',
+    names: ['swtpm', 'swtpm-tools'],
+    only: ['quick'],
+    where: (suite) => suite === 'sid',
+  },
   { why: 'keys in a token', names: ['softhsm2'], only: ['quick', 'test'] },
   {
     why: 'OpenSSL with keys in a token',
