@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { suiteCleanup } from '../support/suite.ts'
 import { temporaryDirectory } from '../support/swtpm.ts'
-import { debians, ours, runTool, withoutDebiansTools } from './client-tool.ts'
+import { debians, ours, runTool, type ToolRun, withoutDebiansTools } from './client-tool.ts'
 import { kinds, startTcpTpm, startTwins, type Twins } from './twins.ts'
 
 const OURS = ours('swtpm_bios')
@@ -35,6 +35,12 @@ const steps = [
   '-ea',
 ]
 
+/** Behind the number of a result ours has its name. */
+function withoutNames(run: ToolRun): ToolRun {
+  const plain = (text: string): string => text.replaceAll(/(error code 0x[0-9a-f]{8}) \(TPM\w+\)$/gm, '$1')
+  return { ...run, stdout: plain(run.stdout), stderr: plain(run.stderr) }
+}
+
 for (const kind of kinds) {
   describe(`swtpm_bios on ${kind.name}`, { skip: withoutDebiansTools }, () => {
     const suite = suiteCleanup()
@@ -54,7 +60,7 @@ for (const kind of kinds) {
         const [expected, actual] = await Promise.all(runs)
         // 0.7 has a typing error in a message, which later releases have not.
         const stdout = expected!.stdout.replace('TPM2_Imcremental', 'TPM2_Incremental')
-        assert.deepEqual(actual, { ...expected, stdout })
+        assert.deepEqual(withoutNames(actual!), { ...expected, stdout })
       })
     }
   })
