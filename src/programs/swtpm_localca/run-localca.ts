@@ -1,5 +1,7 @@
 /** swtpm_localca: keeps a small CA on this machine, makes it when it is missing, and issues one certificate. */
+
 import { join } from 'node:path'
+import { choiceHint } from '../../system/did-you-mean.ts'
 import { removeLeftovers } from '../common/atomic-file.ts'
 import { chooseCa, chooseCertOptions } from '../common/ca-choice.ts'
 import type { GivenOptions } from '../common/options/given-options.ts'
@@ -123,7 +125,9 @@ export function subjectValue(vmid: string): string {
 function certificateType(text: string): CertificateType {
   const type = CERTIFICATE_TYPES.find((name) => name === text)
   if (type === undefined) {
-    throw new ToolFailure(`Unknown certificate type '${text}': pass --type ${CERTIFICATE_TYPES.join(', ')}`)
+    throw new ToolFailure(
+      `Unknown certificate type '${text}': pass --type ${CERTIFICATE_TYPES.join(', ')}${choiceHint(text, CERTIFICATE_TYPES)}`,
+    )
   }
   return type
 }

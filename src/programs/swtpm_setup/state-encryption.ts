@@ -1,5 +1,7 @@
 /** With which key the state is encrypted: the options of swtpm that say so. */
+
 import { constants } from 'node:fs'
+import { choiceHint } from '../../system/did-you-mean.ts'
 import { currentUserName, refusal } from '../common/access.ts'
 import { ToolFailure } from '../common/tool-failure.ts'
 import { openDescriptor } from './open-descriptor.ts'
@@ -18,7 +20,9 @@ const CIPHERS = ['aes-128-cbc', 'aes-cbc', 'aes-256-cbc']
 export function stateEncryption(options: SetupOptions): StateEncryption | undefined {
   const cipher = options.text('cipher') ?? 'aes-128-cbc'
   if (!CIPHERS.includes(cipher)) {
-    throw new ToolFailure(`Unsupported cipher ${cipher}; use ${CIPHERS.join(', ')}`)
+    throw new ToolFailure(
+      `Unsupported cipher ${cipher}; use ${CIPHERS.join(', ')}${choiceHint(cipher, CIPHERS)}`,
+    )
   }
   const [keyFile, passwordFile] = [options.text('keyfile'), options.text('pwdfile')]
   const byKey = "The TPM's state will be encrypted with a provided key"
