@@ -11,6 +11,7 @@ import type { RestRecord } from '../serve/rest/rest-record.ts'
 import type { Session } from '../serve/session.ts'
 import { inherited } from '../serve/socket/open-endpoint.ts'
 import { SwtpmError } from '../system/errors.ts'
+import { kindOf } from '../system/file-kind.ts'
 import { guarded } from '../system/guard.ts'
 import { DeviceDirectory, isDevice } from '../system/io/device-directory.ts'
 import { log } from '../system/log.ts'
@@ -199,16 +200,19 @@ function warnOfMissingNode(): void {
 }
 
 function openDevice(path: string): number {
+  let fd: number
   try {
-    const fd = openSync(path, 'r+')
-    if (fstatSync(fd).isFile())
-      log.warn(
-        `"${path}" is a regular file, not a device: its bytes are taken for commands, and the TPM ends behind them`,
-      )
-    return fd
+    fd = openSync(path, 'r+')
   } catch (error) {
     throw new SwtpmError('SWTPM_ERR_DEVICE', `Cannot open ${path}: ${reasonOf(error)}`, {
       cause: error,
     })
   }
+  const status = fstatSync(fd)
+  if (!status.isFile() && !status.isBlockDevice()) return fd
+  closeSync(fd)
+  throw new SwtpmError(
+    'SWTPM_ERR_DEVICE',
+    `Cannot serve "${path}": it is ${kindOf(status)}, not a character device; what it holds would be taken for commands, and be written over`,
+  )
 }

@@ -1,7 +1,7 @@
 /** `swtpm chardev -c`: a character device by its path. A pseudo-terminal is one that any machine has. */
 
 import assert from 'node:assert/strict'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { isListening } from '../support/listening.ts'
 import { RawConnection } from '../support/raw-connection.ts'
@@ -48,5 +48,16 @@ describe('swtpm chardev -c', () => {
     t.after(() => swtpm.stop('SIGKILL'))
     assert.equal(await swtpm.exited, 1)
     assert.match(swtpm.stderr, /Cannot open .*none/)
+  })
+
+  it('leaves a regular file alone', async (t) => {
+    const directory = temporaryDirectory(t)
+    const file = `${directory}/commands`
+    writeFileSync(file, 'precious')
+    const swtpm = new Swtpm(['chardev', '-c', file, '--tpm2', '--tpmstate', `dir=${directory}`])
+    t.after(() => swtpm.stop('SIGKILL'))
+    assert.equal(await swtpm.exited, 1)
+    assert.match(swtpm.stderr, /Cannot serve ".*commands": it is a regular file, not a character device/)
+    assert.equal(readFileSync(file, 'utf8'), 'precious')
   })
 })
