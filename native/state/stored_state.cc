@@ -18,11 +18,13 @@ TpmResult read_stored_state(const Key& key, ByteView blob, const char* what, Byt
   // Version 1 had no such flag in stored state: there the key alone decides.
   bool encrypted = header.version == 1 ? key.present() : (header.flags & kBlobEncrypted) != 0;
   if (encrypted && !key.present()) {
-    log(LogLevel::kError, "Cannot use state \"%s\": it is encrypted, and no key was given", what);
+    log(LogLevel::kError,
+        "Cannot use state \"%s\": it is encrypted, and no key was given; give it with --key", what);
     return kTpmFail;
   }
   if (!encrypted && key.present()) {
-    log(LogLevel::kError, "Cannot use state \"%s\": a key was given, but the state is not encrypted", what);
+    log(LogLevel::kError,
+        "Cannot use state \"%s\": a key was given, but the state is not encrypted; leave --key out", what);
     return kTpmFail;
   }
   if (!encrypted) return read_plain(payload, header.version, BlobTag::kData, what, plain);

@@ -94,7 +94,10 @@ describe('a volatile state that cannot be used', () => {
     writeFileSync(plain.file('volatilestate'), encrypted)
     assert.equal(await plain.init(), 0x101)
     assert.deepEqual(readFileSync(plain.file('volatilestate')), encrypted)
-    assert.match(plain.takeLog(), /it is encrypted, and no key was given; mend it, or move it away/)
+    assert.match(
+      plain.takeLog(),
+      /it is encrypted, and no key was given; give it with --key; mend it, or move it away/,
+    )
   })
 
   it('in a linear file: an empty one takes its place', async (t) => {

@@ -1,6 +1,8 @@
 /** Opens the listening sockets that the command line asks for. */
-import { lstatSync } from 'node:fs'
+import { existsSync, lstatSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { SwtpmError } from '../errors.ts'
+import { REMEDIES } from '../missing-things.ts'
 import { check, SystemError } from '../native/check.ts'
 import { native } from '../native/load.ts'
 import { reasonOf } from '../reason.ts'
@@ -41,13 +43,18 @@ export function listenOn(address: UnixAddress | TcpAddress): ServerSocket {
     return address.kind === 'unix' ? listenOnPath(address) : listenOnPort(address)
   } catch (error) {
     if (error instanceof SwtpmError) throw error
-    if (error instanceof SystemError)
-      throw new SwtpmError('SWTPM_ERR_SOCKET', error.message, { cause: error })
     const where = address.kind === 'unix' ? `"${address.path}"` : `port ${address.port}`
-    throw new SwtpmError('SWTPM_ERR_SOCKET', `Cannot listen on ${where}: ${reasonOf(error)}`, {
-      cause: error,
-    })
+    const said =
+      error instanceof SystemError ? error.message : `Cannot listen on ${where}: ${reasonOf(error)}`
+    throw new SwtpmError('SWTPM_ERR_SOCKET', `${said}${missingFolder(address)}`, { cause: error })
   }
+}
+
+/** What to do where it is the folder of the socket that is not there. */
+function missingFolder(address: UnixAddress | TcpAddress): string {
+  if (address.kind !== 'unix') return ''
+  const folder = dirname(address.path)
+  return existsSync(folder) ? '' : `; make its folder with \`${REMEDIES.directory(folder).command}\``
 }
 
 /** Whether a file or directory is in the way. */
