@@ -48,3 +48,10 @@ export function runTool(
     child.on('close', (code, signal) => resolve({ code: code ?? signal!, stdout, stderr }))
   })
 }
+
+/** As Debian's tools print it: behind the number of a result ours have its name. */
+export function withoutNames(run: ToolRun): ToolRun {
+  const plain = (text: string): string =>
+    text.replaceAll(/(: 0x[0-9a-f]+|error code 0x[0-9a-f]{8}) \(TPM_\w+\)$/gm, '$1')
+  return { ...run, stdout: plain(run.stdout), stderr: plain(run.stderr) }
+}

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { suiteCleanup } from '../support/suite.ts'
 import { temporaryDirectory } from '../support/swtpm.ts'
-import { debians, ours, runTool, type ToolRun, withoutDebiansTools } from './client-tool.ts'
+import { debians, ours, runTool, withoutDebiansTools, withoutNames } from './client-tool.ts'
 import { kinds, startTcpTpm, startTwins, type Twins } from './twins.ts'
 
 const OURS = ours('swtpm_bios')
@@ -34,12 +34,6 @@ const steps = [
   'init',
   '-ea',
 ]
-
-/** Behind the number of a result ours has its name. */
-function withoutNames(run: ToolRun): ToolRun {
-  const plain = (text: string): string => text.replaceAll(/(error code 0x[0-9a-f]{8}) \(TPM\w+\)$/gm, '$1')
-  return { ...run, stdout: plain(run.stdout), stderr: plain(run.stderr) }
-}
 
 for (const kind of kinds) {
   describe(`swtpm_bios on ${kind.name}`, { skip: withoutDebiansTools }, () => {
