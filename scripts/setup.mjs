@@ -67,6 +67,8 @@ export async function setUp({ needs, kernels }) {
   if (needs.includes('bench')) await runSteps([measuringPrograms()])
   await step('Bundle the programs', buildPrograms)
   await step('Bundle the library', buildLibrary)
+  if (needs.includes('quick') || needs.includes('test'))
+    await step('Write the types of the library', buildTypes)
   await runSteps(kernels.map(kernel))
   if (needs.includes('test')) await runSteps([unpackedPackages('libvirt')])
 }

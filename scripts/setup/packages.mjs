@@ -73,7 +73,7 @@ export const PACKAGES = [
   },
   {
     why: 'OpenSSL with keys in a token',
-    names: ['pkcs11-provider'],
+    names: ['pkcs11-provider', 'p11-kit'],
     only: ['quick', 'test'],
     where: (suite) => suite !== 'bookworm',
   },

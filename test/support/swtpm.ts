@@ -99,8 +99,19 @@ export interface Cleanup {
 export function temporaryDirectory(t: Cleanup): string {
   const path = mkdtempSync(join(tmpdir(), 'swtpm-test-'))
   // What was started in it is ended after this, and may make a file at the moment.
-  t.after(() => rmSync(path, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 }))
+  t.after(() => waitFor(() => isRemoved(path), { what: `the end of what writes in ${path}` }))
   return path
+}
+
+/** rmSync() with `maxRetries` does not look again for what has come meanwhile. */
+function isRemoved(path: string): boolean {
+  try {
+    rmSync(path, { recursive: true, force: true })
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOTEMPTY') return false
+    throw error
+  }
 }
 
 export interface SocketTpm {
