@@ -105,7 +105,7 @@ export function onPath(): Check {
   const add = `export PATH=${programFolder()}:$PATH`
   const { first, others, none } = programsIn(process.env.PATH ?? '', PROGRAMS)
   if (others.length > 0)
-    return warning('path', `${list(others)} in PATH before this program, and another one`, add)
+    return warning('path', `${list(others)} in PATH before this program, and of another swtpm`, add)
   if (none.length > 0) return warning('path', `${list(none)} in no folder of PATH`, add)
   return ok('path', `${first} is this program, and first in PATH`)
 }
