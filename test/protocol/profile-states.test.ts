@@ -15,7 +15,6 @@ const THEIRS: Programs = { swtpm: REFERENCE_SWTPM, setup: '/usr/bin/swtpm_setup'
 /** What a program says it can do. */
 const capabilities = (program: string): { features: string[]; profiles?: object } =>
   JSON.parse(execFileSync(program, ['socket', '--tpm2', '--print-capabilities'], { encoding: 'utf8' }))
-    .features
 
 const knowsProfiles = (program: string): boolean => capabilities(program).features.includes('cmdarg-profile')
 const noProfiles = knowsProfiles(OURS.swtpm) ? false : 'profiles need libtpms 0.10 or later'
