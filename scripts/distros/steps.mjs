@@ -49,7 +49,7 @@ const PACKAGES_OF_OURS = [
     title: 'the npm package installs and works',
     line: 'sh scripts/distros/try-npm.sh',
     online: true,
-    // npm 12, which sid has, does not run the install script of a packed file as npm 9 to 11 do.
+    // npm 12, which sid has, does not run the install script of a packed file as earlier ones do.
     suites: ['bookworm', 'trixie'],
   },
 ]
