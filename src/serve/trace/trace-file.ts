@@ -1,11 +1,10 @@
 /** Writes TPM commands and responses in words, or as JSON, a line for each command. @see swtpm(8) --trace */
 import { closeSync, constants, fchmodSync, fstatSync, ftruncateSync, openSync, writeSync } from 'node:fs'
-import { Pairing } from '../../recordings/pairing.ts'
 import { SwtpmError } from '../../system/errors.ts'
 import { log } from '../../system/log.ts'
 import { reasonOf } from '../../system/reason.ts'
 import { exchangeJson, exchangeLine, type TracedExchange } from '../../tpm-structures/exchange-text.ts'
-import type { Trace, WholeExchange } from './trace.ts'
+import { PairedTrace } from './paired-trace.ts'
 
 export interface TraceConfig {
   readonly destination:
@@ -21,14 +20,14 @@ export interface TraceConfig {
 
 const STDOUT = 1
 
-export class TraceFile implements Trace {
+export class TraceFile extends PairedTrace {
   readonly #config: TraceConfig
   readonly #fd: number
-  readonly #pairing = new Pairing()
   #failed = false
 
   /** @throws SwtpmError SWTPM_ERR_LOG: it cannot be opened, or not be written to */
   constructor(config: TraceConfig) {
+    super()
     this.#config = config
     const { destination, mode, truncate } = config
     try {
@@ -50,29 +49,11 @@ export class TraceFile implements Trace {
     }
   }
 
-  /** @param timeUs when it passed, in µs since 1970 @param locality of a command */
-  record(direction: 'command' | 'response', timeUs: bigint, bytes: Buffer, locality: number): void {
-    const at = Number(timeUs) / 1e6
-    for (const exchange of this.#pairing.take({ direction, bytes, at, locality })) this.#write(exchange)
-  }
-
-  struck(fault: string, command: Buffer): void {
-    this.#pairing.struck(fault, command)
-  }
-
-  whole({ command, locality, beganUs, response, endedUs, faults }: WholeExchange): void {
-    const asked = { direction: 'command', bytes: command, at: Number(beganUs) / 1e6, locality } as const
-    const answered =
-      response && ({ direction: 'response', bytes: response, at: Number(endedUs) / 1e6 } as const)
-    this.#write(this.#pairing.whole(asked, answered, faults))
-  }
-
-  close(): void {
-    for (const exchange of this.#pairing.end()) this.#write(exchange)
+  protected override closeFile(): void {
     if (this.#fd !== STDOUT) closeSync(this.#fd)
   }
 
-  #write(exchange: TracedExchange): void {
+  protected override write(exchange: TracedExchange): void {
     if (this.#failed) return
     const { json, secrets } = this.#config
     const line = json
