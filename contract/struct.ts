@@ -15,6 +15,7 @@ export interface Layout {
 
 /** ioctl arguments and the FUSE protocol: host byte order, arrays at full size. */
 export const HOST: Layout = {
+  // Node's module `os` would say it, too, and takes a start of swtpm half a millisecond to load.
   littleEndian: new Uint8Array(new Uint16Array([1]).buffer)[0] === 1,
   trailing: 'whole',
 }
@@ -95,42 +96,76 @@ export const trailing = (capacity: number): Field<Buffer> => ({
 
 const roundUp = (n: number, align: number): number => Math.ceil(n / align) * align
 
-/** A structure of named fields; made by {@link struct} or {@link packed}. */
-export class Struct<F extends Fields> {
-  /** Size in bytes with every array at its capacity and, unless packed, the C compiler's tail padding. */
+/** Where the fields of a structure are. */
+interface Places {
   readonly size: number
   readonly align: number
-  /** Bytes before the trailing array; the whole size where there is none. */
   readonly fixedSize: number
-  readonly #entries: readonly (readonly [name: string, offset: number, field: Field<unknown>])[]
-  readonly #trailing: string | undefined
+  readonly entries: readonly (readonly [name: string, offset: number, field: Field<unknown>])[]
+  readonly trailing: string | undefined
+}
+
+/** @throws RangeError when a field follows a trailing array */
+function placesOf(fields: Fields, aligned: boolean): Places {
+  const entries: [string, number, Field<unknown>][] = []
+  let offset = 0
+  let align = 1
+  let fixedSize: number | undefined
+  let trailing: string | undefined
+  for (const [name, declared] of Object.entries(fields)) {
+    const field = declared as Field<unknown>
+    if (fixedSize !== undefined) throw new RangeError(`field "${name}" stands behind a trailing array`)
+    if (aligned) offset = roundUp(offset, field.align)
+    if (field.trailing) {
+      fixedSize = offset
+      trailing = name
+    }
+    entries.push([name, offset, field])
+    offset += field.size
+    align = Math.max(align, field.align)
+  }
+  const size = aligned ? roundUp(offset, align) : offset
+  return { entries, trailing, size, align: aligned ? align : 1, fixedSize: fixedSize ?? size }
+}
+
+/** A structure of named fields; made by {@link struct} or {@link packed}. */
+export class Struct<F extends Fields> {
+  readonly #fields: F
+  readonly #aligned: boolean
+  #found: Places | undefined
 
   constructor(fields: F, aligned: boolean) {
-    const entries: [string, number, Field<unknown>][] = []
-    let offset = 0
-    let align = 1
-    let fixedSize: number | undefined
-    for (const [name, declared] of Object.entries(fields)) {
-      const field = declared as Field<unknown>
-      if (fixedSize !== undefined) throw new RangeError(`field "${name}" stands behind a trailing array`)
-      if (aligned) offset = roundUp(offset, field.align)
-      if (field.trailing) {
-        fixedSize = offset
-        this.#trailing = name
-      }
-      entries.push([name, offset, field])
-      offset += field.size
-      align = Math.max(align, field.align)
-    }
-    this.#entries = entries
-    this.align = aligned ? align : 1
-    this.size = aligned ? roundUp(offset, align) : offset
-    this.fixedSize = fixedSize ?? this.size
+    this.#fields = fields
+    this.#aligned = aligned
+  }
+
+  /** Found when they are first needed: of more than a hundred structures a start of swtpm uses ten. */
+  get #places(): Places {
+    this.#found ??= placesOf(this.#fields, this.#aligned)
+    return this.#found
+  }
+
+  /** Size in bytes with every array at its capacity and, unless packed, the C compiler's tail padding. */
+  get size(): number {
+    return this.#places.size
+  }
+
+  get align(): number {
+    return this.#places.align
+  }
+
+  /** Bytes before the trailing array; the whole size where there is none. */
+  get fixedSize(): number {
+    return this.#places.fixedSize
   }
 
   /** The fields in their order; `bytes` tells that one is a byte array. What documents a structure reads it here. */
   get fields(): { readonly name: string; readonly size: number; readonly bytes: boolean }[] {
-    return this.#entries.map(([name, , { size, trailing }]) => ({ name, size, bytes: trailing === true }))
+    return this.#places.entries.map(([name, , { size, trailing }]) => ({
+      name,
+      size,
+      bytes: trailing === true,
+    }))
   }
 
   /**
@@ -138,30 +173,32 @@ export class Struct<F extends Fields> {
    * @throws RangeError when `bytes` is shorter than the structure (without its trailing array, where that may be short).
    */
   decode(bytes: Uint8Array, layout: Layout): ValueOf<Struct<F>> {
-    const needed = layout.trailing === 'whole' ? this.size : this.fixedSize
+    const { entries, size, fixedSize } = this.#places
+    const needed = layout.trailing === 'whole' ? size : fixedSize
     if (bytes.length < needed) {
       throw new RangeError(`a structure of ${needed} bytes does not fit into ${bytes.length}`)
     }
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     const value: Record<string, unknown> = {}
-    for (const [name, offset, field] of this.#entries) value[name] = field.read(view, offset, layout)
+    for (const [name, offset, field] of entries) value[name] = field.read(view, offset, layout)
     return value as ValueOf<Struct<F>>
   }
 
   /** @throws RangeError when the trailing array holds more than its capacity. */
   encode(value: ValueOf<Struct<F>>, layout: Layout): Buffer {
     const values = value as Record<string, unknown>
-    let size = this.size
-    if (this.#trailing !== undefined) {
-      const data = values[this.#trailing] as Buffer
-      const capacity = this.size - this.fixedSize
-      if (layout.trailing === 'used') size = this.fixedSize + data.length
+    const { entries, fixedSize, trailing } = this.#places
+    let { size } = this.#places
+    if (trailing !== undefined) {
+      const data = values[trailing] as Buffer
+      const capacity = size - fixedSize
+      if (layout.trailing === 'used') size = fixedSize + data.length
       else if (data.length > capacity)
         throw new RangeError(`${data.length} bytes do not fit into ${capacity}`)
     }
     const bytes = Buffer.alloc(size)
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-    for (const [name, offset, field] of this.#entries) field.write(view, offset, values[name], layout)
+    for (const [name, offset, field] of entries) field.write(view, offset, values[name], layout)
     return bytes
   }
 }

@@ -6,6 +6,7 @@
  * column with a comment, never a surprise in code.
  * @see swtpm_ioctls(3)
  */
+import { lazily } from './lazily.ts'
 import type { Struct, ValueOf } from './struct.ts'
 import {
   nothing,
@@ -251,11 +252,17 @@ export const verbByControlCode: ReadonlyMap<number, VerbName> = new Map(
   verbNames.map((name) => [controlCode(name), name]),
 )
 
-export const verbByIoctl: ReadonlyMap<number, VerbName> = new Map(
-  verbNames
-    .filter((name) => (VERBS[name] as Verb).only !== 'control')
-    .map((name) => [ioctlNumber(name), name]),
+const verbsByIoctl = lazily(
+  () =>
+    new Map(
+      verbNames
+        .filter((name) => (VERBS[name] as Verb).only !== 'control')
+        .map((name) => [ioctlNumber(name), name]),
+    ),
 )
+
+/** The verb of an ioctl(2) request number. */
+export const verbByIoctl = (number: number): VerbName | undefined => verbsByIoctl().get(number)
 
 /** The capability mask of a wire, from the rows that it has. */
 export function capabilities(wire: 'control' | 'ioctl', sendCommandHeader: boolean): number {

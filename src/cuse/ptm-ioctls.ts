@@ -27,7 +27,7 @@ export interface PtmIoctl {
  * @returns undefined for a number that is no verb's, or an argument of another size than the number says
  */
 export function ptmIoctl(number: number, argument: Buffer, outSize: number): PtmIoctl | undefined {
-  const name = verbByIoctl.get(number)
+  const name = verbByIoctl(number)
   if (name === undefined) return undefined
   const size = ioctlSize(name)
   const { req, resp, urgent }: Verb = VERBS[name]

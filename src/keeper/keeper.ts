@@ -5,13 +5,13 @@
  * The keeper answers each request at once, so asking waits for the answer.
  */
 import { AsyncResource } from 'node:async_hooks'
-import { endianness } from 'node:os'
 import {
   KEEPER_EVENTS,
   KEEPER_FD_VARIABLE,
   KEEPER_REQUESTS,
   MAX_KEEPER_MESSAGE_BYTES,
 } from '../../contract/keeper.ts'
+import { HOST } from '../../contract/struct.ts'
 import { noteActivity } from '../system/activity.ts'
 import { SwtpmError } from '../system/errors.ts'
 import { check } from '../system/native/check.ts'
@@ -20,7 +20,7 @@ import { READABLE } from '../system/native/types.ts'
 
 const HEADER_BYTES = 8
 const EAGAIN = -11
-const LITTLE = endianness() === 'LE'
+const { littleEndian: LITTLE } = HOST
 const NO_BYTES = Buffer.alloc(0)
 
 export interface KeeperMessage {

@@ -1,9 +1,9 @@
 /** Starts the engines of one TPM, and keeps what all of them are given: the state, and the shared state. */
 
 import { closeSync, readSync } from 'node:fs'
-import { endianness } from 'node:os'
 import { engineArguments } from '../../../contract/engine-options.ts'
 import { SHARED_STATE_LAST_UNIQUE_OFFSET, SHARED_STATE_SIZE_BYTES } from '../../../contract/limits.ts'
+import { HOST } from '../../../contract/struct.ts'
 import { check } from '../../system/native/check.ts'
 import { native } from '../../system/native/load.ts'
 import { EngineLink, type EngineLinkEvents, type SavedLink } from '../channel/engine-link.ts'
@@ -80,7 +80,7 @@ export class EngineStarter implements Starter {
     if (this.#sharedStateFd === NO_SHARED_STATE) return 0n
     const bytes = Buffer.alloc(8)
     readSync(this.#sharedStateFd, bytes, 0, bytes.length, SHARED_STATE_LAST_UNIQUE_OFFSET)
-    return endianness() === 'BE' ? bytes.readBigUInt64BE() : bytes.readBigUInt64LE()
+    return HOST.littleEndian ? bytes.readBigUInt64LE() : bytes.readBigUInt64BE()
   }
 
   close(): void {
