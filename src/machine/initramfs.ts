@@ -1,6 +1,6 @@
 /** Makes the guest's initial file system: busybox, kernel modules and the script that mounts the rest. */
 
-import { createHash } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import { mkdir, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -54,8 +54,8 @@ export async function ensureInitramfs(kernel: Kernel, contents: InitramfsContent
     file('modules/order', modules.map(({ name }) => `${name}\n`).join('')),
     ...modules.map(({ name, data }) => file(`modules/${name}.ko`, data)),
   ])
-  // Another run may be making the same file at this moment; rename() makes that harmless.
-  const scratch = `${archive}.${process.pid}`
+  // Another machine, of this program or another, may be making the same file at this moment; rename() makes that harmless.
+  const scratch = `${archive}.${randomUUID()}`
   await mkdir(folder, { recursive: true })
   await writeFile(scratch, bytes)
   await rename(scratch, archive)
