@@ -4,48 +4,23 @@ import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { CMD } from '../support/control-commands.ts'
+import { type Connected, connect, connectAll, control, startManaged } from '../support/managed-tpm.ts'
 import { enginePid, nextEngine, replaceEngine } from '../support/processes.ts'
-import { RawConnection } from '../support/raw-connection.ts'
 import {
   FIRST_VIRTUAL_HANDLE,
   LOADED_SESSIONS,
   SAVED_SESSIONS,
-  SpaceClient,
   TRANSIENT,
   UNKNOWN,
 } from '../support/space-client.ts'
-import { type Cleanup, type SocketTpm, Swtpm, startSocketTpm, temporaryDirectory } from '../support/swtpm.ts'
+import { Swtpm, temporaryDirectory } from '../support/swtpm.ts'
 import { EMPTY_PASSWORD, handlesIn, hex32, responseCode, TPM2, tpm2 } from '../support/tpm-commands.ts'
 import { waitFor } from '../support/wait.ts'
 
-const STARTED = ['--tpm2', '--flags', 'startup-clear', '--resource-manager']
+const TPM_PT_CONTEXT_GAP_MAX = 0x114
 const TPM_RC_HANDLE_P1 = 0x1cb
 const TPM_RC_OBJECT_MEMORY = 0x902
 const TPM_RC_SESSION_HANDLES = 0x905
-
-const startManaged = (t: Cleanup, ...args: string[]): Promise<SocketTpm> =>
-  startSocketTpm(t, [...STARTED, ...args])
-
-interface Connected extends SpaceClient {
-  readonly connection: RawConnection
-}
-
-async function connect(t: Cleanup, { dataPath }: SocketTpm): Promise<Connected> {
-  const connection = await RawConnection.open(dataPath)
-  t.after(() => connection.close())
-  return Object.assign(new SpaceClient((command) => connection.exchange(command)), { connection })
-}
-
-const connectAll = (t: Cleanup, tpm: SocketTpm, count: number): Promise<Connected[]> =>
-  Promise.all(Array.from({ length: count }, () => connect(t, tpm)))
-
-async function control({ controlPath }: SocketTpm, hex: string): Promise<number> {
-  const connection = await RawConnection.open(controlPath)
-  connection.write(hex)
-  const result = (await connection.read(4)).readUInt32BE()
-  connection.close()
-  return result
-}
 
 describe('swtpm socket --resource-manager', () => {
   it('gives each of many clients its own keys and sessions, more than the TPM has room for', async (t) => {
@@ -250,6 +225,26 @@ describe('swtpm socket --resource-manager', () => {
     const last = await connect(t, tpm)
     assert.deepEqual(await last.own(), [])
     assert.deepEqual(await last.handles(SAVED_SESSIONS), [])
+  })
+
+  it('gives up what a client has taken with it and kept too long, so that the others go on', async (t) => {
+    const tpm = await startManaged(t)
+    const [taker, idle, busy] = (await connectAll(t, tpm, 3)) as [Connected, Connected, Connected]
+    const taken = await taker.newSession()
+    const context = (await taker.succeed(tpm2(0x162, [hex32(taken)]))).subarray(10)
+    const kept = await idle.newSession()
+    const session = await busy.newSession()
+    const properties = await busy.succeed(tpm2(0x17a, ['00000006', hex32(TPM_PT_CONTEXT_GAP_MAX), '00000001']))
+    // Each use of the session saves it anew.
+    for (let gap = properties.readUInt32BE(properties.length - 4); gap >= -8; gap--)
+      await busy.succeed(TPM2.policyGetDigest(session))
+    await idle.succeed(TPM2.policyGetDigest(kept))
+    assert.match(
+      tpm.swtpm.stderr,
+      new RegExp(`Session ${taken & 0xffffff} is flushed: its context was saved so`),
+    )
+    assert.equal(await taker.code(tpm2(0x161, [context])), TPM_RC_HANDLE_P1)
+    await taker.newSession()
   })
 
   it('sessions that are used again and again do not keep others from being saved', async (t) => {
