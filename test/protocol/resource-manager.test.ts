@@ -234,7 +234,9 @@ describe('swtpm socket --resource-manager', () => {
     const context = (await taker.succeed(tpm2(0x162, [hex32(taken)]))).subarray(10)
     const kept = await idle.newSession()
     const session = await busy.newSession()
-    const properties = await busy.succeed(tpm2(0x17a, ['00000006', hex32(TPM_PT_CONTEXT_GAP_MAX), '00000001']))
+    const properties = await busy.succeed(
+      tpm2(0x17a, ['00000006', hex32(TPM_PT_CONTEXT_GAP_MAX), '00000001']),
+    )
     // Each use of the session saves it anew.
     for (let gap = properties.readUInt32BE(properties.length - 4); gap >= -8; gap--)
       await busy.succeed(TPM2.policyGetDigest(session))

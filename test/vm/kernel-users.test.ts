@@ -1,8 +1,9 @@
 /** What the kernel itself does with our TPM: random numbers, PCRs in sysfs, its resource manager, suspending. */
 import assert from 'node:assert/strict'
-import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync, writeFileSync } from 'node:fs'
+import { closeSync, openSync, readdirSync, readFileSync, readSync, writeFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { startProxyTpm } from '../support/proxy-tpm.ts'
+import { noSuspend, rehearseSuspend } from '../support/suspend.ts'
 import { TctiClient } from '../support/tcti-client.ts'
 import { tpm2Tools } from '../support/tools.ts'
 import { handlesIn, responseCode, TPM2 } from '../support/tpm-commands.ts'
@@ -93,19 +94,12 @@ describe('the resource manager in the kernel', () => {
 })
 
 describe('suspend to idle', () => {
-  const states = readFileSync('/sys/power/state', 'utf8')
-  const skip =
-    !(states.includes('freeze') && existsSync('/sys/power/pm_test')) && 'this kernel cannot rehearse it'
-  it('leaves a TPM that works, with its PCRs', { skip }, async (t) => {
+  it('leaves a TPM that works, with its PCRs', { skip: noSuspend() }, async (t) => {
     const { resourceManagerPath } = await startProxyTpm(t)
     const tpm2 = tpm2Tools(`device:${resourceManagerPath}`)
     await tpm2('pcrextend', `16:sha256=${'12'.repeat(32)}`)
     const before = await tpm2('pcrread', 'sha256:16')
-    // All processes frozen, swtpm too, five seconds later everything back. Not the devices: through one of them comes
-    // this machine's root directory.
-    writeFileSync('/sys/power/pm_test', 'freezer')
-    t.after(() => writeFileSync('/sys/power/pm_test', 'none'))
-    writeFileSync('/sys/power/state', 'freeze')
+    rehearseSuspend(t)
     assert.equal(await tpm2('pcrread', 'sha256:16'), before)
     assert.match(await tpm2('getrandom', '--hex', '8'), /^[0-9a-f]{16}$/)
   })

@@ -9,11 +9,11 @@ import { DeviceHandle, deviceName, openDevice, STARTED, startCuseTpm } from '../
 import { type DeviceFleet, startDeviceFleet } from '../support/device-fleet.ts'
 import { alive, enginePid, nextEngine, replaceEngine, waitsForInput } from '../support/processes.ts'
 import { PYTHON } from '../support/python.ts'
+import { openShared } from '../support/shared-device.ts'
 import {
   FIRST_VIRTUAL_HANDLE,
   LOADED_SESSIONS,
   SAVED_SESSIONS,
-  SpaceClient,
   TRANSIENT,
   UNKNOWN,
 } from '../support/space-client.ts'
@@ -24,20 +24,6 @@ import { responseCode, TPM2 } from '../support/tpm-commands.ts'
 import { waitFor } from '../support/wait.ts'
 
 const SHARED = [...STARTED, '--resource-manager'] as const
-
-interface Opened extends SpaceClient {
-  readonly device: DeviceHandle
-}
-
-/** Another client of a device. */
-function open(t: Cleanup, path: string): Opened {
-  const device = openDevice(t, path)
-  const send = async (command: Uint8Array): Promise<Buffer> => {
-    device.write(command)
-    return device.readLater()
-  }
-  return Object.assign(new SpaceClient(send), { device })
-}
 
 function errorOf(act: () => unknown): string | undefined {
   try {
@@ -75,10 +61,10 @@ describe('swtpm cuse --resource-manager', () => {
 
   it('many clients at once, none of whom sees another, nor does the plain device', async (t) => {
     const { path, rm } = await managed(t)
-    const plain = open(t, path)
+    const plain = openShared(t, path)
     const own = await plain.newKey()
     assert.equal(own, TRANSIENT)
-    const clients = Array.from({ length: 12 }, () => open(t, rm))
+    const clients = Array.from({ length: 12 }, () => openShared(t, rm))
     const made = await Promise.all(
       clients.map(async (client) => [
         await client.newKey(),
@@ -110,7 +96,7 @@ describe('swtpm cuse --resource-manager', () => {
       TPM2.startPolicySession,
       TPM2.startPolicySession,
     )
-    const plain = open(t, path)
+    const plain = openShared(t, path)
     assert.equal((await plain.handles(SAVED_SESSIONS)).length, 2)
     child.kill('SIGKILL')
     await waitFor(async () => (await plain.handles(SAVED_SESSIONS)).length === 0, { what: 'no session left' })
@@ -118,7 +104,7 @@ describe('swtpm cuse --resource-manager', () => {
 
   it('write(), read(), poll() and ioctl() answer as /dev/tpmrm0 does', async (t) => {
     const { rm } = await managed(t)
-    const { device } = open(t, rm)
+    const { device } = openShared(t, rm)
     const random = TPM2.getRandom(32)
     assert.equal(device.read().length, 0)
     assert.equal(
@@ -150,7 +136,7 @@ describe('swtpm cuse --resource-manager', () => {
       'ENOTTY',
     )
     // A command whose client does not wait is executed all the same.
-    const other = open(t, rm)
+    const other = openShared(t, rm)
     const extended = await other.succeed(TPM2.pcrRead(16))
     device.write(TPM2.pcrExtend(16, Buffer.alloc(32, 1)))
     device.close()
@@ -196,7 +182,7 @@ for attempt in range(10):
 `
     const args = ['-c', script, rm, slow.toString('hex'), TPM2.getRandom().toString('hex')]
     assert.match(await tool(PYTHON, args), /cancelled/)
-    await open(t, rm).succeed(TPM2.getRandom())
+    await openShared(t, rm).succeed(TPM2.getRandom())
   })
 
   it('a client that is killed while it waits does not keep others waiting for its key', async (t) => {
@@ -206,7 +192,7 @@ for attempt in range(10):
     t.after(() => child.kill('SIGKILL'))
     await waitFor(() => !alive(child.pid as number) || waitsForInput(child.pid as number), { what: 'read()' })
     child.kill('SIGKILL')
-    await open(t, rm).succeed(TPM2.getRandom())
+    await openShared(t, rm).succeed(TPM2.getRandom())
   })
 
   it('no more clients than it can have', async (t) => {
@@ -243,7 +229,7 @@ for attempt in range(10):
       await tools('flushcontext', file('session'))
     }
     await Promise.all(Array.from({ length: 10 }, (_, index) => work(index)))
-    const plain = open(t, path)
+    const plain = openShared(t, path)
     for (const first of [TRANSIENT, LOADED_SESSIONS, SAVED_SESSIONS])
       assert.deepEqual(await plain.handles(first), [])
   })
@@ -251,7 +237,7 @@ for attempt in range(10):
   it('STOP and INIT under open files: as after a reset of a chip', async (t) => {
     const { path, rm } = await managed(t)
     const control = openDevice(t, path)
-    const client = open(t, rm)
+    const client = openShared(t, rm)
     const key = await client.newKey()
     const session = await client.newSession()
     assert.equal(control.verb('STOP').tpmResult, 0)
@@ -269,7 +255,7 @@ for attempt in range(10):
   it('engines come and go under open files, and so does the supervisor', async (t) => {
     const { swtpm, path } = await startCuseTpm(t, SHARED)
     const rm = `${path}rm`
-    const client = open(t, rm)
+    const client = openShared(t, rm)
     for (const replace of [
       () => replaceEngine(swtpm.pid),
       async () => {
