@@ -2,29 +2,14 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
 
-#include "common/log.h"
+#include "engine/serve/fuse_request.h"
 
 namespace swtpm {
-namespace {
-
-template <typename T>
-bool decode(std::span<uint8_t> body, T& out) {
-  if (body.size() < sizeof(T)) return false;
-  memcpy(&out, body.data(), sizeof(T));
-  return true;
-}
-
-template <typename T>
-ByteView bytes_of(const T& value) {
-  return {reinterpret_cast<const uint8_t*>(&value), sizeof(T)};
-}
-
-}  // namespace
+namespace {}  // namespace
 
 static_assert(sizeof(fuse_in_header) == 40 && sizeof(fuse_write_in) == 40);
 
@@ -81,26 +66,12 @@ void CuseLoop::refuse_parked() {
 
 // False: nothing to dispatch; look at stopping() and ended_.
 bool CuseLoop::read_request(std::span<uint8_t> buffer, Request& request) {
-  ssize_t n = ::read(fd_.get(), buffer.data(), buffer.size());
-  if (n < 0) {
-    // ENOENT: the client withdrew the request while read() was returning it.
-    if (errno == EINTR || errno == ENOENT) return false;
-    if (errno == EAGAIN) {
-      pollfd wait{fd_.get(), POLLIN, 0};
-      ::poll(&wait, 1, -1);
-      return false;
-    }
-  }
-  if (n <= 0) {
-    end_errno_ = n < 0 ? errno : ENODEV;
+  int result = read_fuse_request(fd_.get(), buffer, request.raw, request.header);
+  if (result < 0) {
+    end_errno_ = -result;
     ended_ = true;
-    return false;
   }
-  request.raw = buffer.first(static_cast<size_t>(n));
-  if (!decode(request.raw, request.header) || request.header.len != request.raw.size()) {
-    log(LogLevel::kError, "Cannot use a FUSE request of %zd bytes: its header does not fit", n);
-    return false;
-  }
+  if (result <= 0) return false;
   device_.current_opcode.store(request.header.opcode, std::memory_order_relaxed);
   bool is_forget = request.header.opcode == FUSE_FORGET || request.header.opcode == FUSE_BATCH_FORGET;
   if (request.header.opcode != FUSE_INTERRUPT && !is_forget)

@@ -8,7 +8,7 @@
 
 #include <utility>
 
-#include "common/log.h"
+#include "engine/serve/fuse_request.h"
 
 namespace swtpm {
 namespace {
@@ -18,18 +18,6 @@ constexpr size_t kRequestBytes = 68 * 1024;
 // The kernel counts requests in steps of two. An engine may have been killed before it noted the last ones.
 constexpr uint64_t kUniqueStep = 2;
 constexpr uint64_t kRequestsAhead = 16;
-
-template <typename T>
-bool decode(std::span<uint8_t> body, T& out) {
-  if (body.size() < sizeof(T)) return false;
-  memcpy(&out, body.data(), sizeof(T));
-  return true;
-}
-
-template <typename T>
-ByteView bytes_of(const T& value) {
-  return {reinterpret_cast<const uint8_t*>(&value), sizeof(T)};
-}
 
 // Files that an earlier engine has opened must not be taken for ours.
 uint64_t first_file() {
@@ -86,25 +74,10 @@ void ManagedCuseLoop::answer_lost_requests() {
 
 // False: nothing to dispatch; look at stopping() and end_errno_.
 bool ManagedCuseLoop::read_request(std::span<uint8_t> buffer, Request& request) {
-  ssize_t n = ::read(fd_.get(), buffer.data(), buffer.size());
-  if (n < 0) {
-    // ENOENT: the client withdrew the request while read() was returning it.
-    if (errno == EINTR || errno == ENOENT) return false;
-    if (errno == EAGAIN) {
-      pollfd wait{fd_.get(), POLLIN, 0};
-      ::poll(&wait, 1, -1);
-      return false;
-    }
-  }
-  if (n <= 0) {
-    end_errno_ = n < 0 ? errno : ENODEV;
-    return false;
-  }
-  std::span<uint8_t> raw = buffer.first(static_cast<size_t>(n));
-  if (!decode(raw, request.header) || request.header.len != raw.size()) {
-    log(LogLevel::kError, "Cannot use a FUSE request of %zd bytes: its header does not fit", n);
-    return false;
-  }
+  std::span<uint8_t> raw;
+  int result = read_fuse_request(fd_.get(), buffer, raw, request.header);
+  if (result < 0) end_errno_ = -result;
+  if (result <= 0) return false;
   if (request.header.opcode != FUSE_INTERRUPT)
     state_.last_unique.store(request.header.unique, std::memory_order_release);
   request.body = raw.subspan(sizeof(fuse_in_header));
