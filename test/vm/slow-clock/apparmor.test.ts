@@ -1,6 +1,6 @@
 /** Debian's libvirt, confined by its AppArmor profiles as they are, with our programs as they are installed. */
 import assert from 'node:assert/strict'
-import { chmodSync, existsSync, readFileSync } from 'node:fs'
+import { chmodSync, existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { pathToFileURL } from 'node:url'
@@ -114,14 +114,29 @@ describe('with AppArmor, libvirt', { timeout: 1_200_000 }, () => {
     assert.deepEqual(await refused(), [])
   })
 
+  async function stopLibvirt(): Promise<void> {
+    await host.root.run('sh', '-c', 'kill $(pgrep -x libvirtd)')
+    await waitFor(async () => (await pidsOf('libvirtd')).length === 0, { what: 'libvirtd to end' })
+  }
+
+  /** Starts a machine whose TPM is this program, confined. */
+  async function assertServes(program: string): Promise<void> {
+    await startDomain()
+    const [pid = ''] = await pidsOf('swtpm')
+    assert.equal((await host.root.run('readlink', `/proc/${pid}/exe`)).trim(), program)
+    assert.equal(profileOf(pid), 'libvirt-swtpm (enforce)')
+    await destroyDomain()
+    assert.deepEqual(await refused(), [])
+  }
+
+  const profiles = (): string => readFileSync('/sys/kernel/security/apparmor/profiles', 'utf8')
+
   it('starts machines with an installation in /usr/local, with the rules that the installer names', async () => {
     const scripts = join(projectRoot, 'scripts/install')
     const { layout } = await import(pathToFileURL(join(scripts, 'layout.mjs')).href)
     const { libvirtObstacle } = await import(pathToFileURL(join(scripts, 'libvirt.mjs')).href)
     const { root } = host
-    await root.run('sh', '-c', 'kill $(pgrep -x libvirtd)')
-    await waitFor(async () => (await pidsOf('libvirtd')).length === 0, { what: 'libvirtd to end' })
-    const profiles = (): string => readFileSync('/sys/kernel/security/apparmor/profiles', 'utf8')
+    await stopLibvirt()
     assert.match(profiles(), /^libvirt-swtpm /m)
     await root.run(process.execPath, join(projectRoot, 'scripts/install.mjs'), '--uninstall', '--prefix=/usr')
     assert.doesNotMatch(profiles(), /^libvirt-swtpm /m)
@@ -133,11 +148,23 @@ describe('with AppArmor, libvirt', { timeout: 1_200_000 }, () => {
     const text: string = libvirtObstacle(layout('/usr/local'), { root: root.path('/'), appArmor: true })
     await root.run('sh', '-ec', text.slice(text.indexOf('\n  ')))
     await host.startDaemon()
-    await startDomain()
-    const [pid = ''] = await pidsOf('swtpm')
-    assert.equal((await root.run('readlink', `/proc/${pid}/exe`)).trim(), '/usr/local/bin/swtpm')
-    assert.equal(profileOf(pid), 'libvirt-swtpm (enforce)')
-    await destroyDomain()
-    assert.deepEqual(await refused(), [])
+    await assertServes('/usr/local/bin/swtpm')
+  })
+
+  it('starts machines with the Debian package, whose profile goes with it', async () => {
+    const { root } = host
+    await stopLibvirt()
+    const script = join(projectRoot, 'scripts/install.mjs')
+    await root.run(process.execPath, script, '--uninstall', '--prefix=/usr/local')
+    const folder = installed('deb')
+    const [file = ''] = readdirSync(folder)
+    // This machine's Node need not be Debian's.
+    const dpkg = ['dpkg', '--force-depends', '--force-confnew', '--force-unsafe-io']
+    await root.run(...(dpkg as [string]), '--install', join(folder, file))
+    assert.match(profiles(), /^libvirt-swtpm /m)
+    await host.startDaemon()
+    await assertServes('/usr/bin/swtpm')
+    await root.run(...(dpkg as [string]), '--remove', 'swtpm-node')
+    assert.doesNotMatch(profiles(), /^libvirt-swtpm /m)
   })
 })
