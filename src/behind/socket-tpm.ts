@@ -95,7 +95,7 @@ function exchange(socket: Socket, command: Buffer): Promise<Buffer> {
       got = Buffer.concat([got, piece])
       if (got.length < HEADER_BYTES) return
       const size = got.readUInt32BE(2)
-      if (size > MAX_RESPONSE_BYTES || got.length > Math.max(size, HEADER_BYTES))
+      if (size < HEADER_BYTES || size > MAX_RESPONSE_BYTES || got.length > size)
         onError(new Error(`its response has ${got.length} bytes and says ${size}`))
       else if (got.length === size) end(() => resolve(got))
     }

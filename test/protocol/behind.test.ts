@@ -106,6 +106,16 @@ suite('--behind', () => {
     assert.equal(swtpm.stderr.match(/commands are answered FAILURE/g)?.length, 1)
   })
 
+  test('a response that says it is shorter than its header: FAILURE at once', async (t) => {
+    const { path } = await peculiarTpm(t, (client) =>
+      client.write(Buffer.from('80010000000400000000', 'hex')),
+    )
+    const { dataPath, swtpm } = await startBehind(t, `unix:${path}`)
+    const client = await TpmClient.open(dataPath)
+    assert.equal(responseCode(await client.ask(TPM2.getRandom())), TPM_RC_FAILURE)
+    await swtpm.until(() => /its response has 10 bytes and says 4;/.test(swtpm.stderr), 'it says so')
+  })
+
   test('one that is not there is an error at the start', async (t) => {
     const missing = join(temporaryDirectory(t), 'missing')
     for (const [behind, reason] of [
