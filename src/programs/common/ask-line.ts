@@ -13,6 +13,9 @@ export interface Asked {
   readonly allowed: string
 }
 
+/** More than any fleet's list has. Another program may have made the socket, and sends without an end. */
+const MAX_ANSWER_BYTES = 16 * 1024 * 1024
+
 /**
  * Waits for the answer as long as it takes.
  * @param line without its newline
@@ -26,7 +29,15 @@ export function askLine(path: string, line: string, { whom, none, allowed }: Ask
     const socket = connect(path)
     const received: Buffer[] = []
     socket.on('error', (error: NodeJS.ErrnoException) => fail(explain(error), error))
-    socket.on('data', (chunk) => received.push(chunk))
+    let receivedBytes = 0
+    socket.on('data', (chunk) => {
+      receivedBytes += chunk.length
+      if (receivedBytes <= MAX_ANSWER_BYTES) received.push(chunk)
+      else {
+        socket.destroy()
+        fail(`it answers with more than ${MAX_ANSWER_BYTES} bytes, so it is another program`)
+      }
+    })
     socket.on('end', () => {
       const text = Buffer.concat(received).toString()
       if (text === '') return fail('it has ended without an answer')
