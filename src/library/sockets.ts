@@ -69,6 +69,7 @@ const TRIES = 100
 
 /**
  * A TCP port of this machine, and the next one for control commands, which is what tpm2-tss expects.
+ * Every user of this machine can connect to both, and so read the TPM's state: only for a TPM without secrets.
  * @param options.port without it, one that is free
  * @example
  * ```js
