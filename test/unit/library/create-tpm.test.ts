@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readdirSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,6 +10,7 @@ import { describe, it } from 'node:test'
 import { stall } from '../../../src/library/faults.ts'
 import { connection, createTpm, RC, tcpSocket, unixSocket } from '../../../src/library/index.ts'
 import { childrenOf, descendantsOf } from '../../support/descendants.ts'
+import { alive } from '../../support/processes.ts'
 import { projectRoot } from '../../support/swtpm.ts'
 import { TPM2, TPM12 } from '../../support/tpm-commands.ts'
 import { waitFor } from '../../support/wait.ts'
@@ -202,7 +203,7 @@ describe('a program that is killed', () => {
     // What starts them, and one for each.
     assert.equal(engines.length, 3)
     child.kill('SIGKILL')
-    await waitFor(() => engines.every((pid) => !existsSync(`/proc/${pid}`)), {
+    await waitFor(() => !engines.some(alive), {
       what: 'the end of engines',
     })
   })
