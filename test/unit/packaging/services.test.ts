@@ -15,6 +15,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { parseCommandLine } from '../../../src/command-line/parse/parse-command-line.ts'
+import { readOptions } from '../../../src/programs/common/options/read-options.ts'
+import { FLEET_OPTIONS } from '../../../src/programs/swtpm/fleet/fleet-options.ts'
+import type { Interface } from '../../../src/serve/config.ts'
 import { projectRoot } from '../man/project-root.ts'
 
 const work = mkdtempSync(join(tmpdir(), 'swtpm-services-'))
@@ -52,21 +55,31 @@ for (const name of names) {
     assert.ok(exposure <= 2, stdout)
   })
 
-  test(`${name}: swtpm understands its command line, and tells when it is ready`, () => {
+  test(`${name}: swtpm understands its command line, runs as tss, and tells when it is ready`, () => {
     const options = /^Environment="?SWTPM_OPTIONS=([^"\n]*)/m.exec(unit)![1]!
-    const command = /^ExecStart=(.*)$/m
+    const command = /^ExecStart=((?:.*\\\n)*.*)$/m
       .exec(unit)![1]!
+      .replaceAll(/\\\n/g, '')
       .replace('$SWTPM_OPTIONS', options)
       .replaceAll('%S', '/var/lib')
+      .replaceAll('%t', '/run')
       .replaceAll('%i', 'vtpm0')
-    const [, iface, ...words] = command.split(' ')
-    const parsed = parseCommandLine(words, {}, iface as 'cuse' | 'chardev')
-    assert.ok(parsed.action === 'run')
-    assert.equal(parsed.tpmVersion, '2')
-    assert.equal(parsed.daemonize, false)
-    assert.equal(parsed.runAs, 'tss')
+    const [, part = '', ...words] = command.split(/ +/).filter(Boolean)
+    const runAs = part === 'fleet' ? readFleetOptions(words).text('runas') : runAsOf(part as Interface, words)
+    assert.equal(runAs ?? /^User=(.*)$/m.exec(unit)?.[1], 'tss')
     assert.match(unit, /^Type=notify$/m)
   })
+}
+
+const readFleetOptions = (words: readonly string[]) =>
+  readOptions(FLEET_OPTIONS, words, { refuseStrays: true })
+
+function runAsOf(iface: Interface, words: readonly string[]): string | undefined {
+  const parsed = parseCommandLine(words, {}, iface)
+  assert.ok(parsed.action === 'run')
+  assert.equal(parsed.tpmVersion, '2')
+  assert.equal(parsed.daemonize, false)
+  return parsed.runAs
 }
 
 test("systemd-sysusers makes the user, and systemd-tmpfiles the directory of the user's CA", () => {

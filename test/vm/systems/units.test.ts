@@ -4,11 +4,22 @@
  */
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { alive, nameOf } from '../../support/processes.ts'
+import { RawConnection } from '../../support/raw-connection.ts'
 import { tool, tpm2Tools } from '../../support/tools.ts'
+import { responseCode, TPM2 } from '../../support/tpm-commands.ts'
 import { waitFor } from '../../support/wait.ts'
 import { projectRoot } from '../../unit/man/project-root.ts'
 
@@ -16,6 +27,7 @@ const INSTALL = join(projectRoot, 'scripts/install.mjs')
 const UNITS = '/run/systemd/system'
 const STATE = '/var/lib/swtpm'
 const NV_INDEX = '0x1500016'
+const TPM_RC_NV_DEFINED = 0x14c
 
 let namespace: ChildProcess
 let manager: string
@@ -26,7 +38,7 @@ const systemctl = (...args: string[]) => tool('nsenter', ['-t', manager, '-p', '
 before(async () => {
   await tool(process.execPath, [INSTALL])
   // The rest of a system is not what is tested here.
-  for (const unit of ['swtpm-cuse@', 'swtpm-vtpm-proxy@', 'modprobe@']) {
+  for (const unit of ['swtpm-cuse@', 'swtpm-vtpm-proxy@', 'swtpm-socket@', 'swtpm-fleet', 'modprobe@']) {
     mkdirSync(join(UNITS, `${unit}.service.d`), { recursive: true })
     writeFileSync(join(UNITS, `${unit}.service.d/alone.conf`), '[Unit]\nDefaultDependencies=no\n')
   }
@@ -124,3 +136,55 @@ for (const [unit, device, name] of [
     assert.equal((await systemctl('show', '-p', 'Result', '--value', unit)).trim(), 'success')
   })
 }
+
+/** Defines an NV index over a Unix socket. @returns the response code */
+async function define(path: string): Promise<number> {
+  const connection = await RawConnection.open(path)
+  const code = responseCode(await connection.exchange(TPM2.nvDefine()))
+  connection.close()
+  return code
+}
+
+test('swtpm-socket@two.service serves the group tss on Unix sockets, and keeps its state', async () => {
+  const unit = 'swtpm-socket@two.service'
+  const folder = '/run/swtpm/two'
+  await systemctl('start', unit)
+  for (const name of ['tpm', 'ctrl']) assert.equal(statSync(join(folder, name)).mode & 0o7777, 0o660)
+  assert.equal(statSync(folder).mode & 0o7777, 0o750)
+  const tss = (await tool('id', ['-u', 'tss'])).trim()
+  assert.equal(await define(join(folder, 'tpm')), 0)
+  assert.deepEqual(new Set((await processes(unit)).map(({ uid }) => uid)), new Set([tss]))
+  const engine = (await engineOf(unit)) as number
+  await systemctl('reload', unit)
+  await waitFor(() => !alive(engine), { what: 'the old engine to end' })
+  assert.equal(await define(join(folder, 'tpm')), TPM_RC_NV_DEFINED)
+  await systemctl('restart', unit)
+  assert.equal(await define(join(folder, 'tpm')), TPM_RC_NV_DEFINED)
+  await systemctl('stop', unit)
+  assert.equal(existsSync(folder), false)
+  assert.deepEqual(readdirSync(join(STATE, 'two')).sort(), ['.lock', 'tpm2-00.permall'])
+})
+
+test('swtpm-fleet.service serves what it is told, and each TPM goes on after reload', async () => {
+  const unit = 'swtpm-fleet.service'
+  const socket = '/run/swtpm-fleet/ctrl'
+  await systemctl('start', unit)
+  const fleet = (...args: string[]) =>
+    tool('/usr/local/bin/swtpm', ['fleet', ...args], { SWTPM_FLEET_SOCKET: socket })
+  mkdirSync(join(STATE, 'three'))
+  const [uid, gid] = await Promise.all(['-u', '-g'].map(async (of) => Number(await tool('id', [of, 'tss']))))
+  chownSync(join(STATE, 'three'), uid as number, gid as number)
+  const place = '/run/swtpm-fleet/three'
+  await fleet(
+    ...['add', 'three', '--', 'socket', '--tpm2', '--flags', 'startup-clear'],
+    ...['--tpmstate', `dir=${STATE}/three`, '--server', `type=unixio,path=${place}`],
+  )
+  assert.equal(await define(place), 0)
+  const engine = (await engineOf(unit)) as number
+  await systemctl('reload', unit)
+  await waitFor(() => !alive(engine), { what: 'the old engine to end' })
+  assert.equal(await define(place), TPM_RC_NV_DEFINED)
+  assert.match(await fleet('list'), /three/)
+  await systemctl('stop', unit)
+  assert.equal(existsSync(socket), false)
+})
