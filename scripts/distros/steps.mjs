@@ -38,12 +38,7 @@ export function stepsWith(suite, tests, { buildAgain = false } = {}) {
   ]
 }
 
-/**
- * What users install, made of what has been built. The Debian package is tried by hand:
- * `npm run distro -- SUITE -- sh -c 'npm ci && npm run setup && sh scripts/distros/try-deb.sh'`.
- *
- * @type {(Step & { suites: string[] })[]}
- */
+/** What users install, made of what has been built. @type {(Step & { suites: string[] })[]} */
 const PACKAGES_OF_OURS = [
   {
     title: 'the npm package installs and works',
@@ -51,6 +46,12 @@ const PACKAGES_OF_OURS = [
     online: true,
     // npm 12, which sid has, does not run the install script of a packed file as earlier ones do.
     suites: ['bookworm', 'trixie'],
+  },
+  {
+    title: 'the Debian package installs, upgrades and goes',
+    line: 'sh scripts/distros/try-deb.sh',
+    online: true,
+    suites: ['bookworm', 'trixie', 'sid'],
   },
 ]
 

@@ -29,8 +29,9 @@ function packed(): readonly string[] {
     encoding: 'utf8',
   })
   assert.equal(status, 0, stderr)
-  const [{ files }] = JSON.parse(stdout) as [{ files: { path: string }[] }]
-  return files.map(({ path }) => path)
+  // A list; since npm 12 an object, by the packages' names.
+  const [pack] = Object.values(JSON.parse(stdout)) as [{ files: { path: string }[] }]
+  return pack.files.map(({ path }) => path)
 }
 
 test('every manual page is one of the package', () => {
