@@ -44,8 +44,7 @@ const PACKAGES_OF_OURS = [
     title: 'the npm package installs and works',
     line: 'sh scripts/distros/try-npm.sh',
     online: true,
-    // npm 12, which sid has, does not run the install script of a packed file as earlier ones do.
-    suites: ['bookworm', 'trixie'],
+    suites: ['bookworm', 'trixie', 'sid'],
   },
   {
     title: 'the Debian package installs, upgrades and goes',
