@@ -15,7 +15,6 @@ export interface Layout {
 
 /** ioctl arguments and the FUSE protocol: host byte order, arrays at full size. */
 export const HOST: Layout = {
-  // Node's module `os` would say it, too, and takes a start of swtpm half a millisecond to load.
   littleEndian: new Uint8Array(new Uint16Array([1]).buffer)[0] === 1,
   trailing: 'whole',
 }

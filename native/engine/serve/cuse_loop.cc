@@ -9,7 +9,6 @@
 #include "engine/serve/fuse_request.h"
 
 namespace swtpm {
-namespace {}  // namespace
 
 static_assert(sizeof(fuse_in_header) == 40 && sizeof(fuse_write_in) == 40);
 
