@@ -18,7 +18,7 @@ import {
   UNKNOWN,
 } from '../support/space-client.ts'
 import { suiteCleanup } from '../support/suite.ts'
-import { type Cleanup, temporaryDirectory } from '../support/swtpm.ts'
+import { bin, type Cleanup, temporaryDirectory } from '../support/swtpm.ts'
 import { tool, tpm2Tools } from '../support/tools.ts'
 import { responseCode, TPM2 } from '../support/tpm-commands.ts'
 import { waitFor } from '../support/wait.ts'
@@ -291,6 +291,58 @@ for attempt in range(10):
       errorOf(() => client.device.write(TPM2.getRandom())),
       'ENOTCONN',
     )
+  })
+
+  it('state that is taken out and put back under open files: as after a reset of a chip', async (t) => {
+    const { path, rm } = await managed(t)
+    const clients = Array.from({ length: 3 }, () => openShared(t, rm))
+    const own = async (): Promise<void> => {
+      for (const client of clients) {
+        assert.equal(await client.newKey(), FIRST_VIRTUAL_HANDLE)
+        await client.newSession()
+      }
+    }
+    const assertReset = async (): Promise<void> => {
+      for (const client of clients) {
+        assert.equal(await client.code(TPM2.readPublic(FIRST_VIRTUAL_HANDLE)), UNKNOWN)
+        assert.deepEqual(await client.own(), [])
+        assert.deepEqual(await client.handles(SAVED_SESSIONS), [])
+      }
+    }
+    const file = (name: string): string => join(directory, name)
+    const directory = temporaryDirectory(t)
+    const verb = (...args: string[]) => tool(bin('swtpm_ioctl'), ['--tpm-device', path, ...args])
+    await own()
+    await clients[0]?.succeed(TPM2.pcrExtend(16, Buffer.alloc(32, 1)))
+    const pcr = await clients[0]?.succeed(TPM2.pcrRead(16))
+    for (const type of ['permanent', 'volatile']) await verb('--save', type, file(type))
+    await assertReset()
+    await own()
+    await verb('--stop')
+    for (const type of ['permanent', 'volatile']) await verb('--load', type, file(type))
+    await verb('-i')
+    await assertReset()
+    assert.deepEqual((await clients[0]?.succeed(TPM2.pcrRead(16)))?.subarray(-32), pcr?.subarray(-32))
+    await own()
+  })
+
+  it('an engine that is killed under 32 clients at work: each loses a response at most', async (t) => {
+    const { swtpm, path } = await startCuseTpm(t, SHARED)
+    const clients = Array.from({ length: 32 }, () => openShared(t, `${path}rm`))
+    let lost = 0
+    const work = clients.map(async (client) => {
+      for (let i = 0; i < 30; i++)
+        await client.succeed(TPM2.getRandom()).catch((error) => {
+          assert.equal(error.code, 'EIO')
+          lost++
+        })
+    })
+    const engine = await enginePid(swtpm.pid)
+    process.kill(engine, 'SIGKILL')
+    await nextEngine(swtpm.pid, engine)
+    await Promise.all(work)
+    assert.ok(lost <= clients.length, `${lost} responses`)
+    for (const client of clients) assert.deepEqual(await client.own(), [])
   })
 
   it('a name that is taken is refused before anything is served', async (t) => {
