@@ -17,7 +17,6 @@ import { Swtpm, temporaryDirectory } from '../support/swtpm.ts'
 import { EMPTY_PASSWORD, handlesIn, hex32, responseCode, TPM2, tpm2 } from '../support/tpm-commands.ts'
 import { waitFor } from '../support/wait.ts'
 
-const TPM_PT_CONTEXT_GAP_MAX = 0x114
 const TPM_RC_HANDLE_P1 = 0x1cb
 const TPM_RC_OBJECT_MEMORY = 0x902
 const TPM_RC_SESSION_HANDLES = 0x905
@@ -225,28 +224,6 @@ describe('swtpm socket --resource-manager', () => {
     const last = await connect(t, tpm)
     assert.deepEqual(await last.own(), [])
     assert.deepEqual(await last.handles(SAVED_SESSIONS), [])
-  })
-
-  it('gives up what a client has taken with it and kept too long, so that the others go on', async (t) => {
-    const tpm = await startManaged(t)
-    const [taker, idle, busy] = (await connectAll(t, tpm, 3)) as [Connected, Connected, Connected]
-    const taken = await taker.newSession()
-    const context = (await taker.succeed(tpm2(0x162, [hex32(taken)]))).subarray(10)
-    const kept = await idle.newSession()
-    const session = await busy.newSession()
-    const properties = await busy.succeed(
-      tpm2(0x17a, ['00000006', hex32(TPM_PT_CONTEXT_GAP_MAX), '00000001']),
-    )
-    // Each use of the session saves it anew.
-    for (let gap = properties.readUInt32BE(properties.length - 4); gap >= -8; gap--)
-      await busy.succeed(TPM2.policyGetDigest(session))
-    await idle.succeed(TPM2.policyGetDigest(kept))
-    assert.match(
-      tpm.swtpm.stderr,
-      new RegExp(`Session ${taken & 0xffffff} is flushed: its context was saved so`),
-    )
-    assert.equal(await taker.code(tpm2(0x161, [context])), TPM_RC_HANDLE_P1)
-    await taker.newSession()
   })
 
   it('sessions that are used again and again do not keep others from being saved', async (t) => {
