@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { describe, it } from 'node:test'
 import { REMEDIES } from '../../src/system/missing-things.ts'
 import { diagnosed, runDoctor } from '../support/doctor.ts'
@@ -65,9 +65,9 @@ describe('swtpm doctor', () => {
     const folder = temporaryDirectory(t)
     writeFileSync(join(folder, 'swtpm'), '#!/bin/sh\n', { mode: 0o755 })
     const path = (...folders: string[]) =>
-      diagnosed('socket', { PATH: [...folders, '/usr/bin', '/bin'].join(':') })[0]?.checks.find(
-        ({ id }) => id === 'path',
-      )
+      diagnosed('socket', {
+        PATH: [...folders, dirname(process.execPath), '/bin'].join(':'),
+      })[0]?.checks.find(({ id }) => id === 'path')
     assert.match(path(folder)?.text ?? '', new RegExp(`${folder}/swtpm.* in PATH before this program`))
     assert.equal(path(folder)?.mend, `export PATH=${join(projectRoot, 'bin')}:$PATH`)
     assert.equal(path(join(projectRoot, 'bin'))?.level, 'ok')
