@@ -5,7 +5,7 @@ import os from 'node:os'
 import { parseArgs } from 'node:util'
 import { buildTests } from './build.mjs'
 import { DISTROS, OTHER_SUITES, SUITES } from './distros/distros.mjs'
-import { DISTRO_TESTS } from './distros/steps.mjs'
+import { QUICK_TESTS } from './distros/steps.mjs'
 import { UserError } from './lib/command.mjs'
 import { cacheHome } from './lib/paths.mjs'
 import { runMain, say, step } from './lib/terminal.mjs'
@@ -119,7 +119,7 @@ runMain(async () => {
     }
   }
   for (const distro of distros) {
-    jobs.push({ where: `on Debian ${distro.suite}`, run: (emit) => runOnDistro(distro, DISTRO_TESTS, emit) })
+    jobs.push({ where: `on Debian ${distro.suite}`, run: (emit) => runOnDistro(distro, QUICK_TESTS, emit) })
   }
   for (const { file, form } of runs) {
     const silenceMs = file.startsWith('ktest/') ? SILENCE_MS.guest : SILENCE_MS.host

@@ -54,11 +54,5 @@ const PACKAGES_OF_OURS = [
   },
 ]
 
-/**
- * `npm test -- --quick` without a kernel, because a root has no virtual machine, and without the checks: those of the sources are the
- * same everywhere.
- */
-export const DISTRO_TESTS = 'unit protocol --awake'
-
 /** `npm test -- --quick` without a kernel, because a root has no virtual machine. */
-export const QUICK_TESTS = 'checks unit protocol'
+export const QUICK_TESTS = 'checks unit protocol --awake'
